@@ -1,0 +1,259 @@
+//! Append events, read them again, and know where a drill's files lie.
+//!
+//! A [`Recorder`] is a cheap handle that anything that acts may hold. Secrets are
+//! redacted before an event is written. What events mean does not belong here.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, BufWriter, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use tokio::sync::mpsc;
+
+use crate::event::{Event, EventKind};
+
+/// Names of the files of one drill, below `<run>/drills/<drill>/`.
+pub mod files {
+    /// One event a line.
+    pub const HISTORY: &str = "history.jsonl";
+    /// The plan that was performed.
+    pub const PLAN: &str = "plan.json";
+    /// Every transaction the workloads tried.
+    pub const LEDGER: &str = "ledger";
+    /// Rows found after the last step.
+    pub const READBACK: &str = "readback";
+    /// Server and tool logs.
+    pub const LOGS: &str = "logs";
+}
+
+/// A failure to write or read a history.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {cause}")]
+pub struct HistoryError {
+    /// The file.
+    pub path: PathBuf,
+    /// What went wrong.
+    pub cause: String,
+}
+
+/// Writes the history of one drill. Clones share one file and one clock.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    began: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    seq: u64,
+    out: Option<BufWriter<File>>,
+    secrets: Vec<String>,
+    listener: Option<mpsc::UnboundedSender<Event>>,
+    kept: Vec<Event>,
+    failed: Option<String>,
+}
+
+impl Recorder {
+    /// Begins a history in `file`; each event is also sent to `listener`.
+    ///
+    /// # Errors
+    /// When the file can't be created.
+    pub fn create(
+        file: &Path,
+        listener: Option<mpsc::UnboundedSender<Event>>,
+    ) -> Result<Self, HistoryError> {
+        let out = File::create_new(file).map_err(|cause| HistoryError {
+            path: file.to_owned(),
+            cause: cause.to_string(),
+        })?;
+        Ok(Self::with(Some(BufWriter::new(out)), listener))
+    }
+
+    /// A history that is only kept in memory, for tests and for work outside a drill.
+    pub fn in_memory() -> Self {
+        Self::with(None, None)
+    }
+
+    fn with(out: Option<BufWriter<File>>, listener: Option<mpsc::UnboundedSender<Event>>) -> Self {
+        let state = State {
+            seq: 0,
+            out,
+            secrets: Vec::new(),
+            listener,
+            kept: Vec::new(),
+            failed: None,
+        };
+        Self {
+            inner: Arc::new(Inner {
+                began: Instant::now(),
+                state: Mutex::new(state),
+            }),
+        }
+    }
+
+    /// Microseconds since the drill began: the one clock.
+    pub fn now_us(&self) -> u64 {
+        self.inner.began.elapsed().as_micros() as u64
+    }
+
+    /// The instant at which the clock read zero.
+    pub fn began(&self) -> Instant {
+        self.inner.began
+    }
+
+    /// From now on this text is replaced by `***` in every event.
+    pub fn redact(&self, secret: &str) {
+        self.lock().secrets.push(secret.to_owned());
+    }
+
+    /// Appends an event and flushes it.
+    pub fn record(&self, kind: EventKind) {
+        let mut state = self.lock();
+        let event = Event {
+            seq: state.seq,
+            at_us: self.now_us(),
+            kind,
+        };
+        let event = state.redacted(event);
+        if !matches!(event.kind, EventKind::Progress { .. }) {
+            state.seq += 1;
+            state.keep(&event);
+        }
+        if let Some(listener) = &state.listener {
+            // A reporter that has gone away must not stop a drill.
+            let _ = listener.send(event);
+        }
+    }
+
+    /// The first failure to write, if there was one: the history is then no evidence.
+    pub fn failure(&self) -> Option<String> {
+        self.lock().failed.clone()
+    }
+
+    /// The events so far (those of an in-memory history).
+    pub fn events(&self) -> Vec<Event> {
+        self.lock().kept.clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.inner
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn redacted(&self, event: Event) -> Event {
+        if self.secrets.is_empty() {
+            return event;
+        }
+        let Ok(mut text) = serde_json::to_string(&event) else {
+            return event;
+        };
+        if !self
+            .secrets
+            .iter()
+            .any(|secret| text.contains(secret.as_str()))
+        {
+            return event;
+        }
+        for secret in &self.secrets {
+            text = text.replace(secret.as_str(), "***");
+        }
+        serde_json::from_str(&text).unwrap_or(event)
+    }
+
+    fn keep(&mut self, event: &Event) {
+        let Some(out) = &mut self.out else {
+            self.kept.push(event.clone());
+            return;
+        };
+        let written = serde_json::to_writer(&mut *out, event)
+            .map_err(std::io::Error::from)
+            .and_then(|()| out.write_all(b"\n"))
+            .and_then(|()| out.flush());
+        if let Err(cause) = written {
+            self.failed.get_or_insert(cause.to_string());
+        }
+    }
+}
+
+/// Reads a history from its file. A torn last line (a killed harness) ends it.
+///
+/// # Errors
+/// When the file can't be read, or a line that is not the last is no event.
+pub fn read(file: &Path) -> Result<Vec<Event>, HistoryError> {
+    let error = |cause: String| HistoryError {
+        path: file.to_owned(),
+        cause,
+    };
+    let reader = File::open(file).map_err(|cause| error(cause.to_string()))?;
+    let lines: Vec<String> = BufReader::new(reader)
+        .lines()
+        .collect::<Result<_, _>>()
+        .map_err(|cause| error(cause.to_string()))?;
+    let mut events = Vec::with_capacity(lines.len());
+    for (number, line) in lines.iter().enumerate() {
+        match serde_json::from_str(line) {
+            Ok(event) => events.push(event),
+            Err(_) if number + 1 == lines.len() => break,
+            Err(cause) => return Err(error(format!("line {}: {cause}", number + 1))),
+        }
+    }
+    Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(text: &str) -> EventKind {
+        EventKind::Note { text: text.into() }
+    }
+
+    #[test]
+    fn a_history_reads_back_as_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(files::HISTORY);
+        let recorder = Recorder::create(&file, None).unwrap();
+        recorder.record(note("one"));
+        recorder.record(EventKind::Progress {
+            work: "load".into(),
+            done: 1,
+            total: 2,
+        });
+        recorder.record(note("two"));
+        let events = read(&file).unwrap();
+        assert_eq!(events.iter().map(|e| e.seq).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(events[1].kind, note("two"));
+    }
+
+    #[test]
+    fn secrets_are_redacted_before_they_are_written() {
+        let recorder = Recorder::in_memory();
+        recorder.redact("hunter2");
+        recorder.record(note("password=hunter2"));
+        assert_eq!(recorder.events()[0].kind, note("password=***"));
+    }
+
+    #[test]
+    fn a_torn_last_line_ends_the_history() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(files::HISTORY);
+        let recorder = Recorder::create(&file, None).unwrap();
+        recorder.record(note("one"));
+        let mut text = std::fs::read_to_string(&file).unwrap();
+        text.push_str("{\"seq\":1,\"at");
+        std::fs::write(&file, text).unwrap();
+        assert_eq!(read(&file).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,48 @@
+//! pgdrill: continuous verification and drills for PostgreSQL backup and recovery.
+//!
+//! **A scenario becomes a plan; a drill performs the plan and appends events to a
+//! history; checks judge the history; reports render the judgement.** Nothing flows
+//! back, so an old run is judged again without any server (`pgdrill analyze`).
+//!
+//! ```text
+//! scenario.yaml ─▶ scenario ─▶ Plan ─▶ drill ─▶ Event… ─▶ history.jsonl, ledger, readback
+//!                                                   │
+//!                    check, measure (Plan, Event…) ─▶ Finding… ─▶ Verdict ─▶ report
+//! ```
+//!
+//! This page is the map: each room in a line or two. What a room must not do is said
+//! at its own door.
+//!
+//! Reading and telling, without any server:
+//! - [`scenario`]: file format, places, validation, matrix; the [`scenario::plan::Plan`].
+//! - [`event`], [`observation`]: what is recorded, the one interface between doing and telling.
+//! - [`history`], [`ledger`]: the files a drill leaves; append and replay.
+//! - [`measure`]: RPO, RTO, outage, projected RPO, from what was recorded.
+//! - [`check`]: one file a check; [`finding`]: what they say, and verdicts.
+//! - [`report`]: terminal (the only place that prints), JSON, JUnit, HTML.
+//!
+//! Doing:
+//! - [`drill`]: the loop that performs a plan and removes everything.
+//! - [`runtime`]: where a node runs: containers, processes of this machine, or a fake.
+//! - [`postgres`]: one server on one node, and connections to it.
+//! - [`model`]: data models and their bulk loader; [`workload`]: the live clients.
+//! - [`backup`], [`restore`]: one file a tool; recovery targets, recovery, salvage.
+//! - [`fault`]: inject one and show that it bit.
+//! - [`probe`]: look at a server and say what was seen, without judging.
+//!
+//! Words used everywhere: [`units`] (time, bytes, rates), [`secret`] (cannot be printed).
+//! [`cli`] asks for all of it.
+
+#[cfg(test)]
+extern crate self as pgdrill;
+
+pub mod event;
+pub mod finding;
+pub mod history;
+pub mod ledger;
+pub mod observation;
+pub mod postgres;
+pub mod runtime;
+pub mod scenario;
+pub mod secret;
+pub mod units;

@@ -1,0 +1,132 @@
+//! What a probe can see of a server: facts, not judgements.
+//!
+//! Probes (`probe/`) produce these, checks (`check/`) compare the ones from before
+//! the fault with those from after the restore.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What one probe saw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Observation {
+    /// Every table's rows and digest, by schema-qualified name.
+    Tables(BTreeMap<String, TableState>),
+    /// Every privilege, as `role kind object privilege` (a `*` at the end: with grant option).
+    Privileges(Vec<String>),
+    /// Every catalog object, `kind name` → its definition.
+    Catalog(BTreeMap<String, String>),
+    /// Every sequence beside the column it feeds.
+    Sequences(Vec<SequenceState>),
+    /// Logins, refusals and business operations as the app roles.
+    Business(Vec<BusinessResult>),
+    /// The server as a whole.
+    Server(ServerState),
+    /// `pg_amcheck`: its exit code and what it printed about corruption.
+    Amcheck {
+        /// Exit code: 0 nothing found, 2 corruption.
+        exit: i32,
+        /// Lines printed.
+        messages: Vec<String>,
+    },
+    /// Large objects: how many, and the order-independent digest of their content.
+    LargeObjects {
+        /// Number of large objects.
+        count: u64,
+        /// Digest, 32 hexadecimal digits.
+        digest: String,
+    },
+    /// How long the business's queries took.
+    Performance(Vec<QueryTiming>),
+    /// Every row that a workload wrote and that is present now was written to `readback`
+    /// in the drill's directory (see `workload::readback`).
+    Readback {
+        /// File name within the drill's directory.
+        file: String,
+        /// Number of rows.
+        rows: u64,
+    },
+    /// The files in the WAL archive.
+    Archive {
+        /// Complete segments, by name, sorted.
+        segments: Vec<String>,
+        /// Files that are neither 16 MB segments, the `.partial` one of an ended timeline,
+        /// history nor backup history files, nor just being written; each with its size.
+        odd: Vec<String>,
+    },
+}
+
+/// Rows of one table that no workload wrote (`request_id IS NULL`, or all where there is no such column).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableState {
+    /// How many.
+    pub rows: u64,
+    /// Order-independent digest: sum of the rows' xxh3-128 modulo 2^128, 32 hexadecimal digits;
+    /// `unreadable: ` and the server's error when the table could not be read to its end.
+    pub digest: String,
+    /// Rows that a workload wrote; judged through the ledger.
+    pub live_rows: u64,
+}
+
+/// A sequence and the column it feeds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SequenceState {
+    /// Schema-qualified name.
+    pub sequence: String,
+    /// The value `nextval` would return at least.
+    pub next: i64,
+    /// The column, `schema.table.column`.
+    pub column: String,
+    /// The column's maximum; none when the table is empty.
+    pub max: Option<i64>,
+}
+
+/// One business operation, permitted or refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BusinessResult {
+    /// Its name in the data model.
+    pub name: String,
+    /// The role that logged in.
+    pub role: String,
+    /// What must happen: `rows`, `no rows` or an SQLSTATE.
+    pub expected: String,
+    /// What happened, in the same words.
+    pub got: String,
+}
+
+/// A server as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerState {
+    /// `pg_is_in_recovery()`.
+    pub in_recovery: bool,
+    /// `transaction_read_only` of a fresh session.
+    pub read_only: bool,
+    /// Timeline.
+    pub timeline: u32,
+    /// `server_version_num`.
+    pub version: u32,
+    /// `system_identifier`.
+    pub system_identifier: u64,
+    /// Sum of `checksum_failures` over all databases; none when checksums are off.
+    pub checksum_failures: Option<u64>,
+    /// `archive_mode` in force.
+    pub archive_mode: String,
+    /// `pg_stat_archiver.archived_count`.
+    pub archived: u64,
+    /// Settings that a restore must bring back, name → value.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// Timing of one business query.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryTiming {
+    /// Its name in the data model.
+    pub name: String,
+    /// Executions.
+    pub runs: u32,
+    /// Median, in microseconds.
+    pub p50_us: u64,
+    /// 95th percentile, in microseconds.
+    pub p95_us: u64,
+}

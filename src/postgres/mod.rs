@@ -1,0 +1,14 @@
+//! One PostgreSQL server on one node, and connections to it.
+//!
+//! How a server is made and started is `server`, what it is told is `configuration`; how
+//! one talks to it is `access` and `query`; numbers in PostgreSQL's own notation are
+//! `lsn`. Backups, restores and workloads do not belong here.
+
+pub mod access;
+pub mod configuration;
+pub mod lsn;
+pub mod query;
+pub mod server;
+
+pub use access::{Access, PgError};
+pub use server::{DATABASE_TEMPLATE, Passwords, Server, ServerError};

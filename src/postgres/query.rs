@@ -1,0 +1,91 @@
+//! Asking a server: statements and single values, with errors that say which statement.
+
+use tokio_postgres::Client;
+
+use super::PgError;
+
+/// Facts about a running server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// `server_version_num`.
+    pub version: u32,
+    /// `system_identifier`.
+    pub system_identifier: u64,
+    /// Timeline.
+    pub timeline: u32,
+}
+
+/// Executes statements, with an error that says which.
+///
+/// # Errors
+/// When the server refuses one.
+pub async fn run_sql(client: &Client, statements: &str) -> Result<(), PgError> {
+    client
+        .batch_execute(statements)
+        .await
+        .map_err(|error| PgError::new(shortened(statements), &error))
+}
+
+/// The first column of the first row, as text; empty for NULL and for no row.
+///
+/// # Errors
+/// When the server refuses.
+pub async fn one_value(client: &Client, query: &str) -> Result<String, PgError> {
+    let messages = client
+        .simple_query(query)
+        .await
+        .map_err(|error| PgError::new(shortened(query), &error))?;
+    let row = messages.iter().find_map(|message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => {
+            Some(row.get(0).unwrap_or_default().to_owned())
+        }
+        _ => None,
+    });
+    Ok(row.unwrap_or_default())
+}
+
+fn shortened(sql: &str) -> String {
+    let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(120) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line,
+    }
+}
+
+/// Who a running server is.
+///
+/// # Errors
+/// When the server refuses.
+pub async fn identity(client: &Client) -> Result<Identity, PgError> {
+    let text = one_value(
+        client,
+        "select current_setting('server_version_num') || ' ' || system_identifier || ' ' ||
+           ('x' || substr(case when pg_is_in_recovery() then lpad(to_hex((select timeline_id from pg_control_checkpoint())), 8, '0')
+                               else pg_walfile_name(pg_current_wal_insert_lsn()) end, 1, 8))::bit(32)::int
+         from pg_control_system()",
+    )
+    .await?;
+    let mut words = text.split(' ');
+    let mut number = || {
+        words
+            .next()
+            .and_then(|word| word.parse::<u64>().ok())
+            .unwrap_or_default()
+    };
+    Ok(Identity {
+        version: number() as u32,
+        system_identifier: number(),
+        timeline: number() as u32,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_statements_are_shortened_for_errors() {
+        assert_eq!(shortened("select\n  1"), "select 1");
+        assert!(shortened(&"x".repeat(500)).ends_with('…'));
+    }
+}

@@ -1,0 +1,343 @@
+//! A server on a node: made from the template cluster, configured, started, asked.
+//!
+//! The data directory carries `pgdrill.conf`, included last, which holds every setting
+//! of the harness and of the strategy. Where a server's data comes from otherwise
+//! (a restore) belongs to `restore/`.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio_postgres::Client;
+
+use super::{
+    Access, PgError,
+    query::{Identity, identity, one_value, run_sql},
+};
+use crate::{
+    event::EventKind,
+    history::Recorder,
+    runtime::{Exec, Node, Output, RuntimeError},
+    secret::Secret,
+    units::Time,
+};
+
+/// The superuser.
+pub const SUPERUSER: &str = "postgres";
+/// A database that is always there, for when the drilled one is gone.
+pub const DATABASE_TEMPLATE: &str = "template1";
+/// The database the drills use (S0's).
+pub const DATABASE: &str = "postgres";
+
+/// Role → password, made anew for each drill.
+pub type Passwords = Arc<BTreeMap<String, Secret>>;
+
+/// What went wrong with a server.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The node refused.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The server refused.
+    #[error(transparent)]
+    Postgres(#[from] PgError),
+    /// The server did not start; its log tells why.
+    #[error("server `{server}` did not start: {cause}\n  the last lines of its log:\n{log}")]
+    Start {
+        /// The server.
+        server: String,
+        /// What `pg_ctl` said.
+        cause: String,
+        /// The log's tail, indented.
+        log: String,
+    },
+    /// A condition did not come true in time.
+    #[error("`{server}`: {what} did not happen within {within}; last status: {last}")]
+    Wait {
+        /// The server.
+        server: String,
+        /// The condition.
+        what: String,
+        /// The deadline.
+        within: Time,
+        /// What was seen last.
+        last: String,
+    },
+}
+
+/// A PostgreSQL server on a node. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Its name in the scenario.
+    pub name: String,
+    /// The node it runs on.
+    pub node: Node,
+    /// Passwords of the roles the harness logs in as.
+    pub passwords: Passwords,
+    /// Never to serve clients, archives nothing.
+    pub scratch: bool,
+}
+
+impl Server {
+    /// Unpacks the template cluster and starts it with these settings.
+    ///
+    /// # Errors
+    /// When the node refuses or the server does not start.
+    pub async fn create(&self, settings: &BTreeMap<String, String>) -> Result<(), ServerError> {
+        let layout = self.node.layout();
+        let prepare = format!(
+            "set -eu\nmkdir -p {data} {run}\nchmod 700 {data} {run}\ntar -C {data} -xf {template}\nmkdir -p {store}/wal {store}/base {store}/tables {tablespaces}\n",
+            data = layout.data.display(),
+            run = layout.run.display(),
+            template = layout.template.display(),
+            store = layout.store.display(),
+            tablespaces = layout.tablespaces.display(),
+        );
+        let script =
+            prepare + &self.configuring(settings) + &self.starting() + &self.setting_password();
+        self.start_with(script).await
+    }
+
+    /// Writes `pgdrill.conf`, the access rules and the archive script.
+    ///
+    /// # Errors
+    /// When the node refuses.
+    pub async fn configure(&self, settings: &BTreeMap<String, String>) -> Result<(), ServerError> {
+        let script = String::from("set -eu\n") + &self.configuring(settings);
+        self.node
+            .exec(Exec::new(["sh", "-s"]).stdin(script).unrecorded())
+            .await?;
+        Ok(())
+    }
+
+    /// Starts it and waits until it accepts connections.
+    ///
+    /// # Errors
+    /// When it does not start; the error shows its log.
+    pub async fn start(&self) -> Result<(), ServerError> {
+        self.start_with(String::from("set -eu\n") + &self.starting())
+            .await
+    }
+
+    /// Stops it (`fast`).
+    ///
+    /// # Errors
+    /// When it does not stop within a minute.
+    pub async fn stop(&self) -> Result<(), ServerError> {
+        self.pg_ctl(&["-m", "fast", "-w", "-t", "60", "stop"])
+            .await?;
+        Ok(())
+    }
+
+    /// Runs `pg_ctl` on its data directory.
+    ///
+    /// # Errors
+    /// When it exits non-zero.
+    pub async fn pg_ctl(&self, arguments: &[&str]) -> Result<Output, RuntimeError> {
+        let mut argv = vec![
+            self.program("pg_ctl"),
+            "-D".into(),
+            self.node.layout().data.display().to_string(),
+        ];
+        argv.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self.node.exec(Exec::new(argv)).await
+    }
+
+    /// Executes one of PostgreSQL's programs in the node, connected as the superuser.
+    ///
+    /// # Errors
+    /// When it exits non-zero.
+    pub async fn tool(
+        &self,
+        program: &str,
+        arguments: &[String],
+        deadline: Duration,
+    ) -> Result<Output, RuntimeError> {
+        self.node
+            .exec(self.tool_exec(program, arguments).within(deadline))
+            .await
+    }
+
+    /// The command of [`Server::tool`], to be adjusted.
+    pub fn tool_exec(&self, program: &str, arguments: &[String]) -> Exec {
+        let argv = std::iter::once(self.program(program)).chain(arguments.iter().cloned());
+        Exec::new(argv).envs(self.environment())
+    }
+
+    /// Environment with which PostgreSQL's tools reach it, over its Unix socket.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let layout = self.node.layout();
+        vec![
+            ("PGHOST".into(), layout.run.display().to_string()),
+            ("PGPORT".into(), self.node.port().to_string()),
+            ("PGUSER".into(), SUPERUSER.into()),
+            ("PGDATABASE".into(), DATABASE.into()),
+        ]
+    }
+
+    /// Path of one of PostgreSQL's programs in the node.
+    pub fn program(&self, name: &str) -> String {
+        self.node.layout().bin.join(name).display().to_string()
+    }
+
+    /// Path of its log in the node.
+    pub fn log(&self) -> std::path::PathBuf {
+        self.node.layout().run.join("server.log")
+    }
+
+    /// How to log in as the superuser, from the harness.
+    ///
+    /// # Errors
+    /// When the node is not running.
+    pub async fn access(&self) -> Result<Access, RuntimeError> {
+        let (host, port) = self.node.address().await?;
+        let password = self
+            .passwords
+            .get(SUPERUSER)
+            .cloned()
+            .unwrap_or_else(|| Secret::new(""));
+        Ok(Access {
+            host,
+            port,
+            database: DATABASE.into(),
+            user: SUPERUSER.into(),
+            password,
+        })
+    }
+
+    /// Logs in as the superuser.
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    pub async fn connect(&self) -> Result<Client, ServerError> {
+        Ok(self.access().await?.connect("pgdrill").await?)
+    }
+
+    /// Executes statements as the superuser.
+    ///
+    /// # Errors
+    /// When the server refuses one.
+    pub async fn sql(&self, statements: &str) -> Result<(), ServerError> {
+        let client = self.connect().await?;
+        run_sql(&client, statements).await?;
+        Ok(())
+    }
+
+    /// The first column of the first row, as text; empty for NULL and for no row.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn value(&self, query: &str) -> Result<String, ServerError> {
+        let client = self.connect().await?;
+        Ok(one_value(&client, query).await?)
+    }
+
+    /// Waits until a query returns `t`.
+    ///
+    /// # Errors
+    /// At the deadline, with what the query returned last.
+    pub async fn wait_until(
+        &self,
+        what: &str,
+        query: &str,
+        within: Duration,
+    ) -> Result<(), ServerError> {
+        let began = std::time::Instant::now();
+        loop {
+            let last = match self.value(query).await {
+                Ok(value) if value == "t" => return Ok(()),
+                Ok(value) => value,
+                Err(error) => error.to_string(),
+            };
+            if began.elapsed() >= within {
+                return Err(ServerError::Wait {
+                    server: self.name.clone(),
+                    what: what.into(),
+                    within: Time(within),
+                    last,
+                });
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Reads who it is and records that it is ready.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn announce(&self, recorder: &Recorder) -> Result<Identity, ServerError> {
+        let client = self.connect().await?;
+        let identity = identity(&client).await?;
+        recorder.record(EventKind::ServerReady {
+            server: self.name.clone(),
+            version: identity.version,
+            system_identifier: identity.system_identifier,
+            timeline: identity.timeline,
+        });
+        Ok(identity)
+    }
+
+    /// The last lines of its log.
+    pub async fn log_tail(&self, lines: usize) -> String {
+        match self.node.get(&self.log()).await {
+            Ok(log) => Output::tail(&log, lines),
+            Err(error) => format!("(no log: {error})"),
+        }
+    }
+
+    /// Fills in the placeholders of a strategy's text.
+    pub fn fill_in(&self, text: &str) -> String {
+        let layout = self.node.layout();
+        let archive = layout.store.join("wal").display().to_string();
+        text.replace("{archive}", &archive)
+            .replace("{store}", &layout.store.display().to_string())
+            .replace("{data}", &layout.data.display().to_string())
+            .replace("{bin}", &layout.bin.display().to_string())
+            .replace("{run}", &layout.run.display().to_string())
+    }
+
+    /// Turns a failed start into an error that shows the log.
+    pub async fn start_failure(&self, error: RuntimeError) -> ServerError {
+        let RuntimeError::Command(failed) = error else {
+            return error.into();
+        };
+        let log = self.log_tail(20).await;
+        let log = log
+            .lines()
+            .map(|line| format!("  | {line}"))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let cause = match failed.timed_out {
+            Some(deadline) => format!("not ready within {}", Time(deadline)),
+            None => format!(
+                "exit code {}: {}",
+                failed.exit,
+                failed.tail.lines().last().unwrap_or_default()
+            ),
+        };
+        ServerError::Start {
+            server: self.name.clone(),
+            cause,
+            log,
+        }
+    }
+
+    async fn start_with(&self, script: String) -> Result<(), ServerError> {
+        let exec = Exec::new(["sh", "-s"])
+            .stdin(script)
+            .within(Duration::from_secs(90))
+            .unrecorded();
+        match self.node.exec(exec).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.start_failure(error).await),
+        }
+    }
+
+    /// The shell lines that start it, for scripts that do more in the same go.
+    pub fn starting(&self) -> String {
+        format!(
+            "{} -D {} -l {} -w -t 60 -s start\n",
+            self.program("pg_ctl"),
+            self.node.layout().data.display(),
+            self.log().display()
+        )
+    }
+}

@@ -1,0 +1,299 @@
+//! Nodes as containers of a Docker-compatible engine.
+//!
+//! A node is a container with a volume of its own and a name in its drill's network; a
+//! drill's backup storage is a volume that its nodes share. Finding the engine is
+//! `engine`, what it runs is `images`, what dead runs left in it is `leftover`.
+
+mod command;
+pub mod engine;
+pub mod images;
+pub mod leftover;
+mod node;
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use bollard::models::{
+    ContainerCreateBody, EndpointSettings, HostConfig, Mount, MountType, MountVolumeOptions,
+    NetworkCreateRequest, NetworkingConfig, PortBinding,
+};
+use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions};
+use tokio::sync::Mutex;
+
+pub use self::node::DockerNode;
+use self::{engine::Engine, images::Row};
+use super::{
+    LABEL_DRILL, LABEL_OWNER, LABEL_RUN, Layout, NodeSpec, RuntimeError,
+    run::{Kind, Run},
+};
+use crate::history::Recorder;
+
+/// Where a node's volume is mounted.
+const NODE: &str = "/pgdrill/node";
+/// Where the drill's backup storage is mounted.
+const STORE: &str = "/pgdrill/store";
+/// Scratch space.
+const SCRATCH: &str = "/pgdrill/run";
+/// PostgreSQL's port inside a container, as the engine names it.
+const PORT: &str = "5432/tcp";
+/// `/dev/shm` of a container: the engine's 64 MiB end parallel queries early.
+const SHARED_MEMORY: i64 = 1 << 30;
+
+/// The runtime.
+#[derive(Clone, Debug)]
+pub struct Docker {
+    run: Run,
+    engine: Engine,
+    /// Drills whose network is there. Held while one is being made.
+    networks: Arc<Mutex<HashSet<String>>>,
+}
+
+/// The names of what a node consists of.
+#[derive(Clone, Debug)]
+struct Names {
+    container: String,
+    volume: String,
+    network: String,
+    store: String,
+}
+
+impl Docker {
+    /// A runtime on the engine that answers, with the images of these versions: built if
+    /// they are not there.
+    ///
+    /// # Errors
+    /// When no engine answers, or an image is missing and can't be made.
+    pub async fn ready(
+        run: Run,
+        versions: &[u32],
+        say: &(dyn Fn(&str) + Sync),
+    ) -> Result<Self, RuntimeError> {
+        let engine = Engine::find().await?;
+        for major in versions {
+            images::ensure(&engine, *major, say).await?;
+        }
+        Ok(Self {
+            run,
+            engine,
+            networks: Arc::default(),
+        })
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The major versions there are images for, or could be.
+    pub fn majors(&self) -> Vec<u32> {
+        images::matrix().iter().map(|row| row.postgres).collect()
+    }
+
+    /// The image of a version and its digest.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn image(&self, postgres: u32) -> Result<String, RuntimeError> {
+        let row = images::row(postgres)?;
+        match images::find(&self.engine, &row.tag()).await? {
+            Some(image) => Ok(format!("{}@{}", row.tag(), image.id)),
+            None => Err(images::missing(&row)),
+        }
+    }
+
+    /// Creates a node and what it needs of its drill.
+    ///
+    /// # Errors
+    /// When the engine refuses; a container that does not start is gone again then.
+    pub async fn create(
+        &self,
+        spec: &NodeSpec,
+        recorder: &Recorder,
+    ) -> Result<DockerNode, RuntimeError> {
+        let row = images::row(spec.postgres)?;
+        let names = self.names(spec);
+        self.ensure_network(&spec.drill, &names.network).await?;
+        for (kind, name) in [
+            (Kind::Volume, &names.store),
+            (Kind::Volume, &names.volume),
+            (Kind::Container, &names.container),
+        ] {
+            self.run.inventory.add(kind, name)?;
+        }
+        let body = self.container(spec, &names, row.tag());
+        let node = DockerNode::new(
+            self.engine.clone(),
+            spec,
+            names,
+            layout(spec.postgres),
+            recorder,
+        );
+        self.create_container(&node, body, &row).await?;
+        if let Err(error) = self.start_container(&node).await {
+            // The cause is what matters; `close_drill` tries once more.
+            let _ = node.remove().await;
+            return Err(error);
+        }
+        Ok(node)
+    }
+
+    /// When the engine refuses there is nothing to remove: perhaps a node of that name is
+    /// there, and in use.
+    async fn create_container(
+        &self,
+        node: &DockerNode,
+        body: ContainerCreateBody,
+        row: &Row,
+    ) -> Result<(), RuntimeError> {
+        let name = node.container();
+        let options = CreateContainerOptionsBuilder::new().name(name).build();
+        let created = self.engine.api.create_container(Some(options), body).await;
+        match created {
+            Ok(_) => Ok(()),
+            Err(error) if leftover::status(&error) == Some(404) => Err(images::missing(row)),
+            Err(error) => {
+                let doing = format!("create the container `{name}`");
+                Err(RuntimeError::engine(doing)(error))
+            }
+        }
+    }
+
+    async fn start_container(&self, node: &DockerNode) -> Result<(), RuntimeError> {
+        let name = node.container();
+        let error = RuntimeError::engine(format!("start the container `{name}`"));
+        let started = self
+            .engine
+            .api
+            .start_container(name, None::<StartContainerOptions>);
+        started.await.map_err(error)
+    }
+
+    /// Removes a drill: containers, volumes, network. Returns what could not be removed.
+    pub async fn close_drill(&self, drill: &str) -> Vec<String> {
+        self.networks.lock().await.remove(drill);
+        let filters = [
+            format!("{LABEL_RUN}={}", self.run.id),
+            format!("{LABEL_DRILL}={drill}"),
+        ];
+        leftover::remove(&self.engine, &filters).await
+    }
+
+    /// Removes all of the run. Returns what could not be removed.
+    pub async fn close(&self) -> Vec<String> {
+        self.networks.lock().await.clear();
+        leftover::remove_run(&self.engine, self.run.id.as_str()).await
+    }
+
+    fn names(&self, spec: &NodeSpec) -> Names {
+        let drill = format!("pgdrill-{}-{}", self.run.id, spec.drill);
+        let container = format!("{drill}-{}", spec.name);
+        Names {
+            volume: format!("{container}-data"),
+            container,
+            store: format!("{drill}-store"),
+            network: drill,
+        }
+    }
+
+    fn labels(&self, drill: &str) -> HashMap<String, String> {
+        HashMap::from([
+            (LABEL_RUN.to_owned(), self.run.id.to_string()),
+            (LABEL_DRILL.to_owned(), drill.to_owned()),
+            (LABEL_OWNER.to_owned(), self.run.owner.to_string()),
+        ])
+    }
+
+    async fn ensure_network(&self, drill: &str, name: &str) -> Result<(), RuntimeError> {
+        let mut networks = self.networks.lock().await;
+        if networks.contains(drill) {
+            return Ok(());
+        }
+        self.run.inventory.add(Kind::Network, name)?;
+        let request = NetworkCreateRequest {
+            name: name.to_owned(),
+            labels: Some(self.labels(drill)),
+            ..NetworkCreateRequest::default()
+        };
+        let error = RuntimeError::engine(format!("create the network `{name}`"));
+        let created = self.engine.api.create_network(request);
+        created.await.map_err(error)?;
+        networks.insert(drill.to_owned());
+        Ok(())
+    }
+
+    fn container(&self, spec: &NodeSpec, names: &Names, image: String) -> ContainerCreateBody {
+        let labels = self.labels(&spec.drill);
+        let endpoint = (names.network.clone(), endpoint(&spec.name));
+        ContainerCreateBody {
+            image: Some(image),
+            hostname: Some(spec.name.clone()),
+            working_dir: Some(SCRATCH.to_owned()),
+            exposed_ports: Some(vec![PORT.to_owned()]),
+            host_config: Some(host_config(spec, names, &labels)),
+            networking_config: Some(NetworkingConfig {
+                endpoints_config: Some(HashMap::from([endpoint])),
+            }),
+            labels: Some(labels),
+            ..ContainerCreateBody::default()
+        }
+    }
+}
+
+/// Other nodes of the drill reach it by its name.
+fn endpoint(name: &str) -> EndpointSettings {
+    EndpointSettings {
+        aliases: Some(vec![name.to_owned()]),
+        ..EndpointSettings::default()
+    }
+}
+
+fn host_config(spec: &NodeSpec, names: &Names, labels: &HashMap<String, String>) -> HostConfig {
+    let binding = PortBinding {
+        host_ip: Some("127.0.0.1".to_owned()),
+        host_port: Some(String::new()),
+    };
+    let memory = (spec.memory.0 > 0).then_some(spec.memory.0 as i64);
+    HostConfig {
+        mounts: Some(vec![
+            volume(&names.volume, NODE, labels),
+            volume(&names.store, STORE, labels),
+        ]),
+        network_mode: Some(names.network.clone()),
+        port_bindings: Some(HashMap::from([(PORT.to_owned(), Some(vec![binding]))])),
+        // Takes note of ended daemons: a server does not start beside a dead one's number.
+        init: Some(true),
+        shm_size: Some(SHARED_MEMORY),
+        memory,
+        memory_swap: memory,
+        nano_cpus: (spec.cpus > 0.0).then_some((spec.cpus * 1e9) as i64),
+        ..HostConfig::default()
+    }
+}
+
+fn volume(name: &str, target: &str, labels: &HashMap<String, String>) -> Mount {
+    Mount {
+        typ: Some(MountType::VOLUME),
+        source: Some(name.to_owned()),
+        target: Some(target.to_owned()),
+        volume_options: Some(MountVolumeOptions {
+            labels: Some(labels.clone()),
+            ..MountVolumeOptions::default()
+        }),
+        ..Mount::default()
+    }
+}
+
+fn layout(major: u32) -> Layout {
+    let node = PathBuf::from(NODE);
+    Layout {
+        data: node.join("data"),
+        tablespaces: node.join("tablespaces"),
+        store: PathBuf::from(STORE),
+        run: PathBuf::from(SCRATCH),
+        bin: PathBuf::from(format!("/usr/lib/postgresql/{major}/bin")),
+        template: PathBuf::from("/usr/share/pgdrill/template.tar.zst"),
+    }
+}

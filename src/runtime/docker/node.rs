@@ -1,0 +1,288 @@
+//! A node in an engine: a container, its volume, its place in the drill's network.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bollard::models::{
+    ContainerBlkioStats, ContainerMemoryStats, NetworkConnectRequest, NetworkDisconnectRequest,
+};
+use bollard::query_parameters::{
+    InspectContainerOptions, KillContainerOptionsBuilder, StartContainerOptions,
+    StatsOptionsBuilder,
+};
+use futures_util::StreamExt;
+
+use super::{Names, PORT, command, endpoint, engine::Engine, leftover};
+use crate::{
+    history::Recorder,
+    runtime::{Exec, Layout, NodeSpec, Output, RuntimeError, Stats, exec::Place},
+};
+
+/// The node.
+#[derive(Clone, Debug)]
+pub struct DockerNode {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    engine: Engine,
+    name: String,
+    names: Names,
+    layout: Layout,
+    recorder: Recorder,
+}
+
+impl DockerNode {
+    pub(super) fn new(
+        engine: Engine,
+        spec: &NodeSpec,
+        names: Names,
+        layout: Layout,
+        recorder: &Recorder,
+    ) -> Self {
+        let inner = Inner {
+            engine,
+            name: spec.name.clone(),
+            names,
+            layout,
+            recorder: recorder.clone(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The container's name.
+    pub fn container(&self) -> &str {
+        &self.inner.names.container
+    }
+
+    /// Its name within the drill.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Where things lie inside it.
+    pub fn layout(&self) -> &Layout {
+        &self.inner.layout
+    }
+
+    /// PostgreSQL's own port: each container has all ports to itself.
+    pub fn port(&self) -> u16 {
+        5432
+    }
+
+    /// Host and port at which the engine publishes its server.
+    ///
+    /// # Errors
+    /// When the node is not running or is cut off.
+    pub async fn address(&self) -> Result<(String, u16), RuntimeError> {
+        let error = self.error("find the address of");
+        let inspected = self
+            .inner
+            .engine
+            .api
+            .inspect_container(self.container(), None::<InspectContainerOptions>);
+        let settings = inspected.await.map_err(&error)?.network_settings;
+        let mut ports = settings
+            .and_then(|settings| settings.ports)
+            .unwrap_or_default();
+        let bindings = ports.remove(PORT).flatten().unwrap_or_default();
+        let port = bindings
+            .into_iter()
+            .find_map(|binding| binding.host_port?.parse().ok());
+        port.map(|port| ("127.0.0.1".to_owned(), port))
+            .ok_or_else(|| RuntimeError::Engine {
+                doing: format!("find the address of `{}`", self.name()),
+                cause: "it is not running, or cut off from its network".into(),
+            })
+    }
+
+    /// Executes a command to its end. One that is given up before goes on in the
+    /// container until its deadline.
+    ///
+    /// # Errors
+    /// When the node is not running, or the command exits non-zero or exceeds its deadline.
+    pub async fn exec(&self, exec: Exec) -> Result<Output, RuntimeError> {
+        let Inner {
+            engine,
+            name,
+            recorder,
+            ..
+        } = &*self.inner;
+        let began = Instant::now();
+        let ended = command::perform(engine, self.container(), name, &exec).await?;
+        let place = Place {
+            node: name,
+            user: command::user(exec.run_as),
+            recorder,
+        };
+        place.conclude(&exec, ended, began.elapsed())
+    }
+
+    /// Writes a file, owned by `postgres`.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub async fn put(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), RuntimeError> {
+        let script = r#"umask 077 && cat >"$0" && chmod "$1" "$0""#;
+        let path = path.display().to_string();
+        let write = Exec::shell(script)
+            .arg(path)
+            .arg(format!("{mode:o}"))
+            .stdin(content)
+            .unrecorded();
+        self.exec(write).await.map(drop)
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn get(&self, path: &Path) -> Result<Vec<u8>, RuntimeError> {
+        let read = Exec::new(["cat", "--"]).arg(path.display().to_string());
+        let output = self.exec(read.unrecorded()).await?;
+        Ok(output.stdout)
+    }
+
+    /// kill -9 of everything in it. Its storage stays.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn kill(&self) -> Result<(), RuntimeError> {
+        let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
+        let api = &self.inner.engine.api;
+        match api.kill_container(self.container(), Some(options)).await {
+            // Dead already.
+            Err(error) if leftover::status(&error) == Some(409) => Ok(()),
+            answer => answer.map_err(self.error("kill")),
+        }
+    }
+
+    /// Starts it again after a kill; its port is another one then.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn start(&self) -> Result<(), RuntimeError> {
+        let api = &self.inner.engine.api;
+        let started = api.start_container(self.container(), None::<StartContainerOptions>);
+        started.await.map_err(self.error("start"))
+    }
+
+    /// Kills it and removes it with its volume.
+    ///
+    /// # Errors
+    /// When something could not be removed.
+    pub async fn remove(&self) -> Result<(), RuntimeError> {
+        let Inner { engine, names, .. } = &*self.inner;
+        let removed = async {
+            leftover::remove_container(engine, &names.container).await?;
+            leftover::remove_volume(engine, &names.volume).await
+        };
+        removed.await.map_err(|cause| RuntimeError::Engine {
+            doing: format!("remove `{}`", self.name()),
+            cause,
+        })
+    }
+
+    /// Cuts it off from its drill's network, and thereby from the harness.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn cut_off(&self) -> Result<(), RuntimeError> {
+        let request = NetworkDisconnectRequest {
+            container: self.container().to_owned(),
+            force: Some(true),
+        };
+        let Inner { engine, names, .. } = &*self.inner;
+        let answer = engine.api.disconnect_network(&names.network, request);
+        answer.await.map_err(self.error("cut off"))
+    }
+
+    /// Brings it back to its drill's network; its port is another one then.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn rejoin(&self) -> Result<(), RuntimeError> {
+        let request = NetworkConnectRequest {
+            container: self.container().to_owned(),
+            endpoint_config: Some(endpoint(self.name())),
+        };
+        let Inner { engine, names, .. } = &*self.inner;
+        let answer = engine.api.connect_network(&names.network, request);
+        answer.await.map_err(self.error("bring back"))
+    }
+
+    /// Resources as its control group counts them: since its last start.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn stats(&self) -> Result<Stats, RuntimeError> {
+        let error = self.error("read the statistics of");
+        let options = StatsOptionsBuilder::new().stream(false).one_shot(true);
+        let api = &self.inner.engine.api;
+        let mut answers = Box::pin(api.stats(self.container(), Some(options.build())));
+        let Some(answer) = answers.next().await else {
+            return Ok(Stats::default());
+        };
+        let answer = answer.map_err(error)?;
+        let cpu = answer.cpu_stats.and_then(|cpu| cpu.cpu_usage?.total_usage);
+        let io = answer.blkio_stats.unwrap_or_default();
+        Ok(Stats {
+            cpu: Duration::from_nanos(cpu.unwrap_or_default()),
+            memory: answer.memory_stats.map(memory).unwrap_or_default(),
+            read_bytes: io_bytes(&io, "read"),
+            written_bytes: io_bytes(&io, "write"),
+        })
+    }
+
+    /// Free bytes where its data directory lies.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn free_space(&self) -> Result<u64, RuntimeError> {
+        let data = self.layout().data.display().to_string();
+        let look = Exec::new(["df", "--block-size=1", "--output=avail", "--"]).arg(data);
+        let output = self.exec(look.unrecorded()).await?.text();
+        let bytes = output
+            .lines()
+            .nth(1)
+            .and_then(|line| line.trim().parse().ok());
+        bytes.ok_or_else(|| RuntimeError::Engine {
+            doing: format!("read the free space of `{}`", self.name()),
+            cause: format!("`df` says: {output}"),
+        })
+    }
+
+    fn error(&self, doing: &str) -> impl Fn(bollard::errors::Error) -> RuntimeError {
+        RuntimeError::engine(format!("{doing} `{}`", self.name()))
+    }
+}
+
+/// In use, without the page cache that the kernel would give back.
+fn memory(stats: ContainerMemoryStats) -> u64 {
+    let detail = stats.stats.unwrap_or_default();
+    let cache = ["total_inactive_file", "inactive_file"];
+    let cache = cache.iter().find_map(|name| detail.get(*name)).copied();
+    stats
+        .usage
+        .unwrap_or_default()
+        .saturating_sub(cache.unwrap_or_default())
+}
+
+fn io_bytes(stats: &ContainerBlkioStats, op: &str) -> u64 {
+    let entries = stats.io_service_bytes_recursive.iter().flatten();
+    entries
+        .filter(|entry| {
+            entry
+                .op
+                .as_deref()
+                .is_some_and(|found| found.eq_ignore_ascii_case(op))
+        })
+        .filter_map(|entry| entry.value)
+        .sum()
+}

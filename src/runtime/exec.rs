@@ -1,0 +1,375 @@
+//! One command in a node: what to execute and what came of it.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::{
+    event::{CommandRecord, EventKind},
+    history::Recorder,
+};
+
+/// A command at its deadline is asked to end, and killed so much later.
+pub const GRACE: Duration = Duration::from_secs(2);
+
+/// Lines of output kept in events and errors.
+const TAIL: usize = 20;
+
+/// Which user a command runs as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RunAs {
+    /// The node's unprivileged user, who owns the server.
+    #[default]
+    Postgres,
+    /// The node's administrator (on `local`: the same unprivileged user).
+    Root,
+}
+
+/// A command to execute in a node.
+#[derive(Clone, Debug)]
+pub struct Exec {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Further environment.
+    pub env: Vec<(String, String)>,
+    /// What it reads from standard input.
+    pub stdin: Vec<u8>,
+    /// The user.
+    pub run_as: RunAs,
+    /// It is killed after this long.
+    pub deadline: Duration,
+    /// Exit codes that are no failure; 0 always is none.
+    pub allowed: Vec<i32>,
+    /// Whether it is part of the runbook (recorded as an event).
+    pub recorded: bool,
+    /// Receives each line of output (standard output and error) as it comes.
+    pub lines: Option<UnboundedSender<String>>,
+}
+
+impl Exec {
+    /// A recorded command, as the unprivileged user, with a deadline of 10 minutes.
+    pub fn new<I, S>(argv: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<String>,
+    {
+        Self {
+            argv: argv.into_iter().map(Into::into).collect(),
+            env: Vec::new(),
+            stdin: Vec::new(),
+            run_as: RunAs::default(),
+            deadline: Duration::from_secs(600),
+            allowed: Vec::new(),
+            recorded: true,
+            lines: None,
+        }
+    }
+
+    /// A recorded shell command (`sh -c`).
+    pub fn shell(command: impl Into<String>) -> Self {
+        Self::new(["sh".to_owned(), "-c".to_owned(), command.into()])
+    }
+
+    /// Not part of the runbook: the harness's own looking and polling.
+    #[must_use]
+    pub fn unrecorded(mut self) -> Self {
+        self.recorded = false;
+        self
+    }
+
+    /// Killed after this long.
+    #[must_use]
+    pub fn within(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// With this variable in its environment.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// With these variables in its environment.
+    #[must_use]
+    pub fn envs(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.env.extend(variables);
+        self
+    }
+
+    /// Reading this from standard input.
+    #[must_use]
+    pub fn stdin(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.stdin = input.into();
+        self
+    }
+
+    /// As the node's administrator.
+    #[must_use]
+    pub fn as_root(mut self) -> Self {
+        self.run_as = RunAs::Root;
+        self
+    }
+
+    /// This exit code is no failure either.
+    #[must_use]
+    pub fn allow(mut self, code: i32) -> Self {
+        self.allowed.push(code);
+        self
+    }
+
+    /// With one more argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+        self.argv.push(argument.into());
+        self
+    }
+
+    /// The program.
+    pub(super) fn program(&self) -> &str {
+        self.argv.first().map_or("", String::as_str)
+    }
+
+    /// The command line as one would type it into a shell; `sh -c X` is shown as X.
+    pub fn command_line(&self) -> String {
+        match self.argv.as_slice() {
+            [sh, c, command] if sh == "sh" && c == "-c" => command.clone(),
+            words => words
+                .iter()
+                .map(|word| quoted(word))
+                .collect::<Vec<_>>()
+                .join(" "),
+        }
+    }
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Exit code; 128 + signal when killed.
+    pub exit: i32,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Output {
+    /// Standard output as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// The last `count` lines of a stream.
+    pub fn tail(stream: &[u8], count: usize) -> String {
+        let text = String::from_utf8_lossy(stream);
+        let lines: Vec<&str> = text.trim_end().lines().collect();
+        lines[lines.len().saturating_sub(count)..].join("\n")
+    }
+}
+
+/// A command that failed, with all one needs to understand it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.message())]
+pub struct CommandFailed {
+    /// The node.
+    pub node: String,
+    /// The command line.
+    pub command: String,
+    /// Exit code; 128 + signal when killed; -1 when it did not start.
+    pub exit: i32,
+    /// The deadline, when that is what ended it.
+    pub timed_out: Option<Duration>,
+    /// The last lines of its output, error stream last.
+    pub tail: String,
+}
+
+impl CommandFailed {
+    fn message(&self) -> String {
+        let how = match self.timed_out {
+            Some(deadline) => format!(
+                "was killed at its deadline of {}",
+                crate::units::Time(deadline)
+            ),
+            None => format!("exited with {}", self.exit),
+        };
+        let mut text = format!("command on `{}` {how}\n  $ {}", self.node, self.command);
+        for line in self.tail.lines() {
+            text.push_str("\n  | ");
+            text.push_str(line);
+        }
+        text
+    }
+}
+
+/// How a command ended, before it is judged.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub exit: i32,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    pub timed_out: bool,
+}
+
+impl Ended {
+    /// It did not even start.
+    pub fn not_started(why: String) -> Self {
+        Self {
+            exit: -1,
+            stdout: Vec::new(),
+            stderr: why.into_bytes(),
+            timed_out: false,
+        }
+    }
+}
+
+/// Where a command ran, for the runbook and for errors.
+pub(super) struct Place<'a> {
+    pub node: &'a str,
+    pub user: &'a str,
+    pub recorder: &'a Recorder,
+}
+
+impl Place<'_> {
+    /// Records a command that ended, and judges it by what it allows.
+    pub fn conclude(
+        &self,
+        exec: &Exec,
+        ended: Ended,
+        took: Duration,
+    ) -> Result<Output, super::RuntimeError> {
+        if exec.recorded {
+            self.record(exec, &ended, took);
+        }
+        let good = ended.exit == 0 || exec.allowed.contains(&ended.exit);
+        if ended.timed_out || !good {
+            return Err(self.failed(exec, &ended).into());
+        }
+        Ok(Output {
+            exit: ended.exit,
+            stdout: ended.stdout,
+            stderr: ended.stderr,
+            took,
+        })
+    }
+
+    fn record(&self, exec: &Exec, ended: &Ended, took: Duration) {
+        self.recorder.record(EventKind::Command(CommandRecord {
+            node: self.node.to_owned(),
+            user: self.user.to_owned(),
+            command: exec.command_line(),
+            exit: ended.exit,
+            took_us: took.as_micros() as u64,
+            stdout: Output::tail(&ended.stdout, TAIL),
+            stderr: Output::tail(&ended.stderr, TAIL),
+        }));
+    }
+
+    fn failed(&self, exec: &Exec, ended: &Ended) -> CommandFailed {
+        let tails = [&ended.stdout, &ended.stderr].map(|stream| Output::tail(stream, TAIL));
+        let tails: Vec<String> = tails.into_iter().filter(|tail| !tail.is_empty()).collect();
+        CommandFailed {
+            node: self.node.to_owned(),
+            command: exec.command_line(),
+            exit: ended.exit,
+            timed_out: ended.timed_out.then_some(exec.deadline),
+            tail: tails.join("\n"),
+        }
+    }
+}
+
+/// Hands on output line by line as it comes.
+pub(super) struct Lines {
+    partial: Vec<u8>,
+    receiver: Option<UnboundedSender<String>>,
+}
+
+impl Lines {
+    pub fn new(receiver: Option<UnboundedSender<String>>) -> Self {
+        Self {
+            partial: Vec::new(),
+            receiver,
+        }
+    }
+
+    pub fn push(&mut self, chunk: &[u8]) {
+        if self.receiver.is_none() {
+            return;
+        }
+        // Progress meters end their lines with a carriage return.
+        for part in chunk.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+            self.partial.extend_from_slice(part);
+            if part.ends_with(b"\n") || part.ends_with(b"\r") {
+                self.send();
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        let line = String::from_utf8_lossy(&self.partial).trim_end().to_owned();
+        self.partial.clear();
+        if let (Some(receiver), false) = (&self.receiver, line.is_empty()) {
+            // A listener that has gone away must not stop a command.
+            let _ = receiver.send(line);
+        }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.send();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_lines_can_be_pasted_into_a_shell() {
+        let exec = Exec::new(["psql", "-c", "select 'x'"]);
+        assert_eq!(exec.command_line(), r"psql -c 'select '\''x'\'''");
+        assert_eq!(Exec::shell("a | b").command_line(), "a | b");
+    }
+
+    #[test]
+    fn a_failed_command_shows_its_line_code_and_last_lines() {
+        let failed = CommandFailed {
+            node: "primary".into(),
+            command: "pg_ctl start".into(),
+            exit: 1,
+            timed_out: None,
+            tail: "FATAL: no".into(),
+        };
+        insta::assert_snapshot!(failed, @"
+        command on `primary` exited with 1
+          $ pg_ctl start
+          | FATAL: no
+        ");
+    }
+
+    #[test]
+    fn lines_are_handed_on_whole_and_the_last_one_too() {
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let mut lines = Lines::new(Some(sender));
+        lines.push(b"on");
+        lines.push(b"e\r\ntwo\rthree\nfo");
+        drop(lines);
+        let mut got = Vec::new();
+        while let Ok(line) = receiver.try_recv() {
+            got.push(line);
+        }
+        assert_eq!(got, ["one", "two", "three", "fo"]);
+    }
+}

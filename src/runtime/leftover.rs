@@ -1,0 +1,167 @@
+//! What dead runs left, on this machine and in the engine, told apart from what live
+//! runs use.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    Runtime, RuntimeError,
+    docker::{self, engine::Engine},
+    local,
+    run::{Inventory, Kind, Life, Owner},
+};
+
+/// What one run has in one place.
+#[derive(Clone, Debug)]
+pub enum Leftover {
+    /// In an engine.
+    Docker(Engine, docker::leftover::Leftover),
+    /// On this machine.
+    Local(local::leftover::Leftover),
+}
+
+/// What a removal came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reaped {
+    /// What was removed, a line each.
+    pub removed: Vec<String>,
+    /// What could not be removed, a line each.
+    pub failures: Vec<String>,
+}
+
+impl Leftover {
+    /// Whether its run lives.
+    pub fn life(&self) -> Life {
+        match self {
+            Self::Docker(_, found) => found.life,
+            Self::Local(found) => found.life,
+        }
+    }
+
+    /// What and whose it is, in one line.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Docker(_, found) => format!(
+                "{} containers, volumes and networks of run {}",
+                found.things, found.run
+            ),
+            Self::Local(found) if found.dir.as_os_str().is_empty() => {
+                format!("processes of run {}", found.run)
+            }
+            Self::Local(found) => format!("`{}` and its processes", found.dir.display()),
+        }
+    }
+
+    /// Removes it. Returns what could not be removed.
+    pub async fn remove(&self) -> Vec<String> {
+        match self {
+            Self::Docker(engine, found) => docker::leftover::remove_run(engine, &found.run).await,
+            Self::Local(found) => found.remove().await,
+        }
+    }
+}
+
+/// What runs have in directories below `parents`, as processes, and in `engine`.
+///
+/// # Errors
+/// When the engine does not answer, or `/proc` can't be read.
+pub async fn find(
+    parents: &[PathBuf],
+    engine: Option<&Engine>,
+) -> Result<Vec<Leftover>, RuntimeError> {
+    let here = Owner::this_process()?;
+    let local = local::leftover::find(parents, &here);
+    let mut found: Vec<Leftover> = local.into_iter().map(Leftover::Local).collect();
+    if let Some(engine) = engine {
+        let docker = docker::leftover::find(engine, &here).await?;
+        found.extend(
+            docker
+                .into_iter()
+                .map(|run| Leftover::Docker(engine.clone(), run)),
+        );
+    }
+    Ok(found)
+}
+
+/// The parents of directories that the inventories below `reports` name, beside the
+/// usual place.
+pub fn parents(reports: &Path, further: Option<&Path>) -> Vec<PathBuf> {
+    let mut parents = vec![std::env::temp_dir()];
+    parents.extend(further.map(Path::to_owned));
+    let runs = std::fs::read_dir(reports).into_iter().flatten().flatten();
+    for run in runs {
+        for item in Inventory::read(&run.path().join(Inventory::FILE)) {
+            let parent = Path::new(&item.name).parent();
+            parents.extend(
+                parent
+                    .filter(|_| item.kind == Kind::Directory)
+                    .map(Path::to_owned),
+            );
+        }
+    }
+    parents.sort();
+    parents.dedup();
+    parents
+}
+
+/// Removes what is dead, and with `unknown` also what belongs to owners that can't be
+/// seen from here; never what lives.
+pub async fn remove(found: &[Leftover], unknown: bool) -> Reaped {
+    let mut reaped = Reaped::default();
+    for leftover in found {
+        let goes = match leftover.life() {
+            Life::Live => false,
+            Life::Dead => true,
+            Life::Unknown => unknown,
+        };
+        if !goes {
+            continue;
+        }
+        let failures = leftover.remove().await;
+        if failures.is_empty() {
+            reaped.removed.push(leftover.describe());
+        }
+        reaped.failures.extend(failures);
+    }
+    reaped
+}
+
+impl Runtime {
+    /// Removes what dead runs left where this runtime works. For the start of a run;
+    /// failures are no reason not to start.
+    pub async fn reap(&self) -> Reaped {
+        let (parents, engine) = match self {
+            Self::Docker(docker) => (vec![std::env::temp_dir()], Some(docker.engine())),
+            Self::Local(local) => (vec![local.parent().to_owned()], None),
+            Self::Fake(_) => return Reaped::default(),
+        };
+        match find(&parents, engine).await {
+            Ok(found) => remove(&found, false).await,
+            Err(error) => Reaped {
+                failures: vec![error.to_string()],
+                ..Reaped::default()
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inventories_tell_where_else_to_look() {
+        let reports = tempfile::tempdir().unwrap();
+        let run = reports.path().join("run");
+        std::fs::create_dir(&run).unwrap();
+        let inventory = Inventory::create(&run).unwrap();
+        inventory
+            .add(Kind::Directory, "/elsewhere/pgdrill-x")
+            .unwrap();
+        inventory.add(Kind::Container, "/not/a/path").unwrap();
+        let found = parents(reports.path(), Some(Path::new("/given")));
+        assert!(found.contains(&PathBuf::from("/elsewhere")));
+        assert!(found.contains(&PathBuf::from("/given")));
+        assert!(found.contains(&std::env::temp_dir()));
+        assert_eq!(found.len(), 3);
+    }
+}

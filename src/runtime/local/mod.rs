@@ -1,0 +1,336 @@
+//! Nodes as private directories, ports and processes of this machine.
+//!
+//! Commands run as an unprivileged user. Nothing outside of the run's own directory
+//! is touched. What is found on the machine is `installation`, processes are
+//! `process`, what dead runs left is `leftover`.
+
+mod host;
+pub mod installation;
+pub mod leftover;
+mod node;
+mod process;
+mod shared_memory;
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use nix::{sys::statvfs::statvfs, unistd::chown};
+use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
+
+use self::{
+    host::{Host, User},
+    installation::Installation,
+};
+pub use node::LocalNode;
+
+use super::{Exec, Layout, NodeSpec, RuntimeError, run::Kind, run::Run};
+use crate::history::Recorder;
+
+/// Longest path of a Unix socket that every Linux accepts, in bytes.
+const SOCKET_PATH_LIMIT: usize = 107;
+
+/// Done in the template's directory.
+const PACK: &str = "tar -C cluster -cf template.tar . && rm -r cluster";
+
+/// The runtime.
+#[derive(Clone, Debug)]
+pub struct Local {
+    run: Run,
+    root: PathBuf,
+    user: User,
+    installations: Arc<Vec<Installation>>,
+    /// Templates made so far, by major version. Held while one is being made.
+    templates: Arc<Mutex<HashMap<u32, PathBuf>>>,
+}
+
+impl Local {
+    /// A runtime whose nodes lie in `<parent>/pgdrill-<run>`; nothing is created yet.
+    pub fn new(run: Run, parent: &Path, installations: Vec<Installation>) -> Self {
+        let root = parent.join(format!("{}{}", leftover::PREFIX, run.id));
+        Self {
+            run,
+            root,
+            user: User::unprivileged(),
+            installations: Arc::new(installations),
+            templates: Arc::default(),
+        }
+    }
+
+    /// The major versions it can serve, oldest first.
+    pub fn majors(&self) -> Vec<u32> {
+        self.installations.iter().map(|found| found.major).collect()
+    }
+
+    /// Where the run's directory lies.
+    pub(super) fn parent(&self) -> &Path {
+        self.root.parent().unwrap_or(&self.root)
+    }
+
+    /// Creates a node: its directories, and what it needs of its drill and its run.
+    ///
+    /// # Errors
+    /// When the version is not installed, limits are asked for, there is a node of that
+    /// name, or the operating system refuses.
+    pub async fn create(
+        &self,
+        spec: &NodeSpec,
+        recorder: &Recorder,
+    ) -> Result<LocalNode, RuntimeError> {
+        if spec.memory.0 > 0 || spec.cpus > 0.0 {
+            return Err(RuntimeError::Unsupported {
+                runtime: "local",
+                what: "limit a node's memory or CPUs",
+            });
+        }
+        let installation = self.installation(spec.postgres)?;
+        self.create_root()?;
+        let template = self.template(installation).await?;
+        let drill = self.drill_dir(&spec.drill);
+        let dir = drill.join(&spec.name);
+        let layout = layout(&drill, &dir, installation, template);
+        check_socket_path(&layout.run)?;
+        if dir.exists() {
+            let error = RuntimeError::io(format!("create the node `{}`", spec.name));
+            return Err(error(io::ErrorKind::AlreadyExists.into()));
+        }
+        let created = self.create_dirs(&drill, &dir, &layout);
+        if created.is_err() {
+            // The cause is reported; what is left of it goes with the drill.
+            let _ = fs::remove_dir_all(&dir);
+        }
+        created?;
+        let host = self.host(&format!("{}/{}", spec.drill, spec.name), &layout);
+        LocalNode::new(&spec.name, host, drill, dir, layout, recorder)
+    }
+
+    /// Removes a drill: processes, directories. Returns what could not be removed.
+    pub async fn close_drill(&self, drill: &str) -> Vec<String> {
+        let dir = self.drill_dir(drill);
+        let marker = self.marker(&format!("{drill}/"));
+        leftover::remove(&marker, &dir).await
+    }
+
+    /// Removes all of the run. Returns what could not be removed.
+    pub async fn close(&self) -> Vec<String> {
+        leftover::remove(&self.marker(""), &self.root).await
+    }
+
+    fn installation(&self, major: u32) -> Result<&Installation, RuntimeError> {
+        let found = self.installations.iter().find(|found| found.major == major);
+        found.ok_or_else(|| installation::missing(major, &self.installations))
+    }
+
+    fn marker(&self, below: &str) -> String {
+        format!("{}/{below}", self.run.id)
+    }
+
+    fn host(&self, below: &str, layout: &Layout) -> Host {
+        Host {
+            user: self.user.clone(),
+            marker: self.marker(below),
+            owner: self.run.owner.to_string(),
+            bin: layout.bin.clone(),
+            home: layout.run.clone(),
+        }
+    }
+
+    /// A long scenario name must not make socket paths too long.
+    fn drill_dir(&self, drill: &str) -> PathBuf {
+        if drill.len() <= 32 {
+            return self.root.join(drill);
+        }
+        let hash = hex::encode(Sha256::digest(drill));
+        let head: String = drill.chars().take(23).collect();
+        self.root.join(format!("{head}-{}", &hash[..8]))
+    }
+
+    fn create_root(&self) -> Result<(), RuntimeError> {
+        if self.root.is_dir() {
+            return Ok(());
+        }
+        let path = self.root.display().to_string();
+        self.run.inventory.add(Kind::Directory, &path)?;
+        let error = RuntimeError::io(format!("create `{path}`"));
+        self.make_dir(&self.root, Access::Passage).map_err(&error)?;
+        fs::write(
+            self.root.join(leftover::OWNER_FILE),
+            self.run.owner.to_string(),
+        )
+        .map_err(&error)
+    }
+
+    fn create_dirs(&self, drill: &Path, dir: &Path, layout: &Layout) -> Result<(), RuntimeError> {
+        let error = RuntimeError::io(format!("create the node's directory `{}`", dir.display()));
+        for (path, access) in [
+            (drill, Access::Passage),
+            (layout.store.as_path(), Access::User),
+            (dir, Access::User),
+            (layout.data.as_path(), Access::User),
+            (layout.tablespaces.as_path(), Access::User),
+            (layout.run.as_path(), Access::User),
+        ] {
+            self.make_dir(path, access).map_err(&error)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a directory unless it is there; its mode does not depend on our umask.
+    fn make_dir(&self, path: &Path, access: Access) -> io::Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        fs::create_dir(path)?;
+        let Some((uid, gid)) = self.user.ids else {
+            return fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+        };
+        let mode = match access {
+            Access::Passage => 0o711,
+            Access::User => 0o700,
+        };
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        match access {
+            Access::Passage => Ok(()),
+            Access::User => Ok(chown(path, Some(uid), Some(gid))?),
+        }
+    }
+
+    /// An initialised cluster, made and packed once a run and version.
+    async fn template(&self, installation: &Installation) -> Result<PathBuf, RuntimeError> {
+        let mut templates = self.templates.lock().await;
+        if let Some(path) = templates.get(&installation.major) {
+            return Ok(path.clone());
+        }
+        let dir = self.root.join(format!("template-{}", installation.major));
+        let error = RuntimeError::io(format!("create `{}`", dir.display()));
+        self.make_dir(&dir, Access::User).map_err(error)?;
+        let layout = Layout {
+            bin: installation.bin.clone(),
+            run: dir.clone(),
+            ..Layout::default()
+        };
+        let host = self.host("template", &layout);
+        for command in [initdb(), Exec::shell(PACK)] {
+            host.perform("template", command, &Recorder::in_memory())
+                .await?;
+        }
+        let packed = dir.join("template.tar");
+        templates.insert(installation.major, packed.clone());
+        Ok(packed)
+    }
+}
+
+/// The name of the user that commands run as.
+pub fn user_name() -> String {
+    User::unprivileged().name
+}
+
+/// Free bytes where a path lies.
+///
+/// # Errors
+/// When they can't be read.
+pub fn free_space(path: &Path) -> Result<u64, RuntimeError> {
+    let error = RuntimeError::io(format!("read the free space of `{}`", path.display()));
+    let space = statvfs(path).map_err(|errno| error(errno.into()))?;
+    Ok(space.blocks_available() as u64 * space.fragment_size() as u64)
+}
+
+/// Who may do what in a directory.
+#[derive(Clone, Copy)]
+enum Access {
+    /// The node's user may pass through.
+    Passage,
+    /// It is the node's user's own.
+    User,
+}
+
+fn layout(drill: &Path, dir: &Path, installation: &Installation, template: PathBuf) -> Layout {
+    Layout {
+        data: dir.join("data"),
+        tablespaces: dir.join("tablespaces"),
+        store: drill.join("store"),
+        run: dir.join("run"),
+        bin: installation.bin.clone(),
+        template,
+    }
+}
+
+fn initdb() -> Exec {
+    Exec::new([
+        "initdb",
+        "--no-sync",
+        "--username=postgres",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+        "--data-checksums",
+        "--auth-local=peer",
+        "--auth-host=scram-sha-256",
+        "--pgdata=cluster",
+    ])
+}
+
+fn check_socket_path(run: &Path) -> Result<(), RuntimeError> {
+    let longest = run.join(".s.PGSQL.65535.lock");
+    if longest.as_os_str().len() <= SOCKET_PATH_LIMIT {
+        return Ok(());
+    }
+    Err(RuntimeError::Unavailable {
+        what: format!(
+            "`{}` is too long a path for a Unix socket, of at most {SOCKET_PATH_LIMIT} bytes",
+            longest.display()
+        ),
+        hint: "choose a shorter directory with `--local-dir` or TMPDIR".into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local() -> Local {
+        let run = Run::without_inventory().unwrap();
+        Local::new(run, Path::new("/tmp"), Vec::new())
+    }
+
+    #[test]
+    fn long_drill_names_make_short_directories_that_differ() {
+        let local = local();
+        let name = |tail: &str| format!("a-drill-with-a-very-long-name-indeed-{tail}");
+        let (one, two) = (local.drill_dir(&name("1")), local.drill_dir(&name("2")));
+        assert_eq!(one.file_name().unwrap().len(), 32);
+        assert_ne!(one, two);
+        assert!(local.drill_dir("short").ends_with("short"));
+    }
+
+    #[test]
+    fn a_path_too_long_for_a_socket_is_refused_with_a_hint() {
+        assert!(check_socket_path(Path::new("/tmp/run")).is_ok());
+        let error = check_socket_path(&PathBuf::from("/x".repeat(60))).unwrap_err();
+        assert!(error.to_string().contains("--local-dir"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn limits_are_refused_rather_than_ignored() {
+        let spec = NodeSpec {
+            cpus: 1.0,
+            ..NodeSpec::default()
+        };
+        let error = local().create(&spec, &Recorder::in_memory()).await;
+        assert!(error.unwrap_err().to_string().contains("limit"));
+    }
+
+    #[tokio::test]
+    async fn a_version_that_is_not_installed_is_named_with_what_is() {
+        let spec = NodeSpec {
+            postgres: 9,
+            ..NodeSpec::default()
+        };
+        let error = local().create(&spec, &Recorder::in_memory()).await;
+        assert!(error.unwrap_err().to_string().contains("PostgreSQL 9"));
+    }
+}

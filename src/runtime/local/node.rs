@@ -1,0 +1,253 @@
+//! A node of this machine: a directory, a port, and the processes started in it.
+
+use std::{
+    fs,
+    io::{self, Write},
+    net::TcpListener,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use nix::unistd::chown;
+
+use super::{host::Host, process, shared_memory};
+use crate::{
+    history::Recorder,
+    runtime::{Exec, Layout, Output, RuntimeError, Stats},
+};
+
+/// The node.
+#[derive(Clone, Debug)]
+pub struct LocalNode {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    host: Host,
+    drill: PathBuf,
+    dir: PathBuf,
+    layout: Layout,
+    port: u16,
+    killed: AtomicBool,
+    recorder: Recorder,
+}
+
+impl LocalNode {
+    pub(super) fn new(
+        name: &str,
+        host: Host,
+        drill: PathBuf,
+        dir: PathBuf,
+        layout: Layout,
+        recorder: &Recorder,
+    ) -> Result<Self, RuntimeError> {
+        let inner = Inner {
+            name: name.to_owned(),
+            host,
+            drill,
+            dir,
+            layout,
+            port: free_port()?,
+            killed: AtomicBool::new(false),
+            recorder: recorder.clone(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Its name within the drill.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Where things lie inside it.
+    pub fn layout(&self) -> &Layout {
+        &self.inner.layout
+    }
+
+    /// The TCP port that was free when the node was created.
+    pub fn port(&self) -> u16 {
+        self.inner.port
+    }
+
+    /// Host and port of its server.
+    ///
+    /// # Errors
+    /// When the node was killed.
+    pub async fn address(&self) -> Result<(String, u16), RuntimeError> {
+        self.up("tell the address of")?;
+        Ok(("127.0.0.1".into(), self.inner.port))
+    }
+
+    /// Executes a command to its end.
+    ///
+    /// # Errors
+    /// When the node was killed, or the command can't be started, exits non-zero, or
+    /// exceeds its deadline.
+    pub async fn exec(&self, exec: Exec) -> Result<Output, RuntimeError> {
+        self.up("execute a command on")?;
+        let Inner {
+            name,
+            host,
+            recorder,
+            ..
+        } = &*self.inner;
+        host.perform(name, exec, recorder).await
+    }
+
+    /// Writes a file, owned by the node's user.
+    ///
+    /// # Errors
+    /// When it can't be written or lies outside of the drill.
+    pub async fn put(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), RuntimeError> {
+        self.up("write a file on")?;
+        self.inside(path)
+            .and_then(|()| self.write(path, content, mode))
+            .map_err(RuntimeError::io(format!("write `{}`", path.display())))
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it can't be read or lies outside of the drill.
+    pub async fn get(&self, path: &Path) -> Result<Vec<u8>, RuntimeError> {
+        self.up("read a file on")?;
+        self.inside(path)
+            .and_then(|()| fs::read(path))
+            .map_err(RuntimeError::io(format!("read `{}`", path.display())))
+    }
+
+    /// kill -9 of everything in it, and its shared memory gone, as with a machine.
+    ///
+    /// # Errors
+    /// When something survived.
+    pub async fn kill(&self) -> Result<(), RuntimeError> {
+        let Inner {
+            name, host, dir, ..
+        } = &*self.inner;
+        self.inner.killed.store(true, Ordering::SeqCst);
+        let segments = shared_memory::of(&process::of(&host.marker, dir));
+        process::kill_all(&host.marker, dir)
+            .await
+            .map_err(|status| {
+                RuntimeError::io(format!("kill `{name}`"))(io::Error::other(status))
+            })?;
+        shared_memory::remove(segments).await;
+        Ok(())
+    }
+
+    /// Lets a killed node execute again.
+    ///
+    /// # Errors
+    /// When its storage is gone.
+    pub async fn start(&self) -> Result<(), RuntimeError> {
+        let Inner {
+            name, dir, killed, ..
+        } = &*self.inner;
+        fs::metadata(dir).map_err(RuntimeError::io(format!("start `{name}`")))?;
+        killed.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Kills it and removes its directory.
+    ///
+    /// # Errors
+    /// When something survived or could not be removed.
+    pub async fn remove(&self) -> Result<(), RuntimeError> {
+        self.kill().await?;
+        let dir = &self.inner.dir;
+        match fs::remove_dir_all(dir) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(RuntimeError::io(
+                format!("remove `{}`", dir.display()),
+            )(cause)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Processes of one machine have no network of their own.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn cut_off(&self) -> Result<(), RuntimeError> {
+        Err(RuntimeError::Unsupported {
+            runtime: "local",
+            what: "cut a node off from its network",
+        })
+    }
+
+    /// See [`LocalNode::cut_off`].
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn rejoin(&self) -> Result<(), RuntimeError> {
+        Err(RuntimeError::Unsupported {
+            runtime: "local",
+            what: "bring a node back to its network",
+        })
+    }
+
+    /// Resources of what runs in it now; commands that ended are not counted.
+    ///
+    /// # Errors
+    /// Never on this runtime.
+    pub async fn stats(&self) -> Result<Stats, RuntimeError> {
+        let Inner { host, dir, .. } = &*self.inner;
+        Ok(process::stats(&process::of(&host.marker, dir)))
+    }
+
+    /// Free bytes where its data directory lies.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn free_space(&self) -> Result<u64, RuntimeError> {
+        super::free_space(&self.inner.layout.data)
+    }
+
+    fn up(&self, doing: &str) -> Result<(), RuntimeError> {
+        if !self.inner.killed.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let error = RuntimeError::io(format!("{doing} `{}`", self.inner.name));
+        Err(error(io::Error::other("the node was killed")))
+    }
+
+    fn inside(&self, path: &Path) -> io::Result<()> {
+        let upwards = path.components().any(|part| part.as_os_str() == "..");
+        if path.starts_with(&self.inner.drill) && !upwards {
+            return Ok(());
+        }
+        let drill = self.inner.drill.display();
+        Err(io::Error::other(format!("it lies outside of `{drill}`")))
+    }
+
+    fn write(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(path)?;
+        file.write_all(content)?;
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        if let Some((uid, gid)) = self.inner.host.user.ids {
+            chown(path, Some(uid), Some(gid))?;
+        }
+        Ok(())
+    }
+}
+
+/// A port that nobody listens on at this moment; whoever starts a server tries again
+/// with a new node when somebody took it since.
+fn free_port() -> Result<u16, RuntimeError> {
+    TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(RuntimeError::io("find a free TCP port on 127.0.0.1"))
+}

@@ -1,0 +1,162 @@
+//! Processes of this machine that belong to a node, a drill or a run: found, measured, killed.
+//!
+//! A process belongs to it when it carries the marker in its environment, or when it
+//! is a server (which overwrites its environment with its title) that works there.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    future::ready,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::runtime::{Stats, wait};
+
+/// Environment variable that every process of a node carries: `<run>/<drill>/<node>`.
+pub const MARKER: &str = "PGDRILL_NODE";
+/// Environment variable with the run's owner.
+pub const OWNER: &str = "PGDRILL_OWNER";
+
+/// What a process's environment says.
+pub struct Marked {
+    pub marker: String,
+    pub owner: String,
+}
+
+/// All processes of the machine; those we may not look at have nothing to show.
+fn all() -> impl Iterator<Item = Pid> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ourselves = std::process::id() as i32;
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(move |pid| *pid != ourselves)
+        .map(Pid::from_raw)
+}
+
+fn variable(environment: &[u8], name: &str) -> Option<String> {
+    environment
+        .split(|byte| *byte == 0)
+        .filter_map(|entry| std::str::from_utf8(entry).ok())
+        .filter_map(|entry| entry.split_once('='))
+        .find(|(found, _)| *found == name)
+        .map(|(_, value)| value.to_owned())
+}
+
+/// Every process of any run that carries a marker.
+pub fn marked() -> Vec<Marked> {
+    all().filter_map(marks_of).collect()
+}
+
+fn marks_of(pid: Pid) -> Option<Marked> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    Some(Marked {
+        marker: variable(&environment, MARKER)?,
+        owner: variable(&environment, OWNER).unwrap_or_default(),
+    })
+}
+
+/// Processes of the node `marker`, or of everything below it when it ends in `/`, and
+/// the servers that work in `dir`.
+pub fn of(marker: &str, dir: &Path) -> Vec<Pid> {
+    let belongs = |found: &Marked| belongs(&found.marker, marker);
+    all()
+        .filter(|pid| marks_of(*pid).as_ref().is_some_and(belongs) || serves(*pid, dir))
+        .collect()
+}
+
+fn belongs(found: &str, marker: &str) -> bool {
+    found == marker || (marker.ends_with('/') && found.starts_with(marker))
+}
+
+fn serves(pid: Pid, dir: &Path) -> bool {
+    let link = |name: &str| fs::read_link(format!("/proc/{pid}/{name}")).ok();
+    let works_there = link("cwd").is_some_and(|cwd| cwd.starts_with(dir));
+    works_there
+        && link("exe").is_some_and(|exe| exe.file_name().is_some_and(|name| name == "postgres"))
+}
+
+/// kill -9 of all of them, until there is none. A killed process is there until its
+/// parent has taken note of it, and a server would not start beside one.
+pub async fn kill_all(marker: &str, dir: &Path) -> Result<(), String> {
+    let (deadline, pause) = (Duration::from_secs(10), Duration::from_millis(5));
+    let mut killed = BTreeSet::new();
+    wait::until("all processes are gone", deadline, pause, || {
+        let found = of(marker, dir);
+        for pid in &found {
+            // One that is gone already is what we want.
+            let _ = kill(*pid, Signal::SIGKILL);
+        }
+        killed.extend(found);
+        killed.retain(|pid| Path::new(&format!("/proc/{pid}")).exists());
+        ready(match killed.is_empty() {
+            true => Ok(()),
+            false => Err(format!("{killed:?} are still there")),
+        })
+    })
+    .await
+}
+
+/// Resources of processes and of their children that ended.
+pub fn stats(pids: &[Pid]) -> Stats {
+    let mut sum = Stats::default();
+    for pid in pids {
+        sum.cpu += cpu(*pid).unwrap_or_default();
+        sum.memory += number(*pid, "smaps_rollup", "Pss:").unwrap_or_default() * 1024;
+        sum.read_bytes += number(*pid, "io", "read_bytes:").unwrap_or_default();
+        sum.written_bytes += number(*pid, "io", "write_bytes:").unwrap_or_default();
+    }
+    sum
+}
+
+/// User and system time, of itself and of children waited for.
+fn cpu(pid: Pid) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks: u64 = fields
+        .get(11..15)?
+        .iter()
+        .flat_map(|f| f.parse::<u64>())
+        .sum();
+    // USER_HZ is 100 on every Linux that PostgreSQL runs on.
+    Some(Duration::from_millis(ticks * 10))
+}
+
+fn number(pid: Pid, file: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// How long ago a file was changed; zero when that can't be told.
+pub fn age(path: &Path) -> Duration {
+    let changed = fs::symlink_metadata(path).and_then(|meta| meta.modified());
+    let age = changed.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
+    age.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_match_whole_nodes_only() {
+        assert!(belongs("r/d/primary", "r/d/primary"));
+        assert!(!belongs("r/d/primary2", "r/d/primary"));
+        assert!(belongs("r/d/primary", "r/d/"));
+        assert!(!belongs("r/d2/primary", "r/d/"));
+    }
+
+    #[test]
+    fn a_variable_is_found_by_its_whole_name() {
+        let environment = b"XPGDRILL_NODE=no\0PGDRILL_NODE=r/d/n\0A=b\0";
+        assert_eq!(variable(environment, MARKER).as_deref(), Some("r/d/n"));
+        assert_eq!(variable(b"", MARKER), None);
+    }
+}

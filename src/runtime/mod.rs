@@ -1,0 +1,352 @@
+//! Where a node runs: in a container, or as processes of this machine.
+//!
+//! A node is an own little computer: it executes commands, holds files, can be
+//! killed, cut off and measured. What is executed in it (PostgreSQL, tools) does not
+//! belong here.
+
+mod choose;
+pub mod docker;
+pub mod exec;
+pub mod fake;
+pub mod leftover;
+pub mod local;
+pub mod run;
+pub mod wait;
+
+use std::{path::PathBuf, time::Duration};
+
+pub use choose::{Choice, Chosen, Wanted, choose};
+pub use exec::{Exec, Output, RunAs};
+
+use crate::{history::Recorder, units::Bytes};
+
+/// Label on everything pgdrill creates in an engine: the run it belongs to.
+pub const LABEL_RUN: &str = "pgdrill.run";
+/// Label: the run's owner, a process.
+pub const LABEL_OWNER: &str = "pgdrill.owner";
+/// Label: the drill within the run.
+pub const LABEL_DRILL: &str = "pgdrill.drill";
+
+/// Where nodes run.
+#[derive(Clone, Debug)]
+pub enum Runtime {
+    /// Containers of a Docker-compatible engine.
+    Docker(docker::Docker),
+    /// Processes of this machine, in private directories.
+    Local(local::Local),
+    /// Nothing runs: answers prepared by a test.
+    Fake(fake::Fake),
+}
+
+/// What a node is to be.
+#[derive(Clone, Debug, Default)]
+pub struct NodeSpec {
+    /// The drill it belongs to: its network and its store are the drill's.
+    pub drill: String,
+    /// Its name, unique within the drill; also its host name.
+    pub name: String,
+    /// PostgreSQL's major version.
+    pub postgres: u32,
+    /// Memory limit; 0: none.
+    pub memory: Bytes,
+    /// CPU limit in CPUs; 0: none.
+    pub cpus: f64,
+}
+
+/// Where things lie inside a node. The same on every node of the `docker` runtime,
+/// below the node's private directory on `local`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The data directory (a volume of its own on `docker`).
+    pub data: PathBuf,
+    /// The second tablespace's parent directory (in the same volume's life as `data`).
+    pub tablespaces: PathBuf,
+    /// Backup storage, shared by the nodes of a drill, outlives each of them. Mode 0700.
+    pub store: PathBuf,
+    /// Scratch space, Unix sockets, logs.
+    pub run: PathBuf,
+    /// PostgreSQL's programs.
+    pub bin: PathBuf,
+    /// An initialised cluster to unpack into `data`: a tar archive.
+    pub template: PathBuf,
+}
+
+/// Resources of a node since it was created (CPU, I/O) and now (memory).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// CPU time.
+    pub cpu: Duration,
+    /// Memory in use, in bytes.
+    pub memory: u64,
+    /// Bytes read from block devices.
+    pub read_bytes: u64,
+    /// Bytes written to block devices.
+    pub written_bytes: u64,
+}
+
+/// A node that exists.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// A container.
+    Docker(docker::DockerNode),
+    /// A directory and processes of this machine.
+    Local(local::LocalNode),
+    /// A test's.
+    Fake(fake::FakeNode),
+}
+
+/// What a runtime could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// Neither runtime can serve, or not the one asked for.
+    #[error("{what}\n  hint: {hint}")]
+    Unavailable {
+        /// What is missing.
+        what: String,
+        /// How to get it.
+        hint: String,
+    },
+    /// The engine refused or went away.
+    #[error("cannot {doing}: {cause}")]
+    Engine {
+        /// What was tried.
+        doing: String,
+        /// Its answer.
+        cause: String,
+    },
+    /// The operating system refused.
+    #[error("cannot {doing}: {cause}")]
+    Io {
+        /// What was tried.
+        doing: String,
+        /// Its answer.
+        cause: std::io::Error,
+    },
+    /// A command in a node failed.
+    #[error(transparent)]
+    Command(#[from] exec::CommandFailed),
+    /// The runtime cannot do this at all.
+    #[error("the `{runtime}` runtime cannot {what}")]
+    Unsupported {
+        /// `docker` or `local`.
+        runtime: &'static str,
+        /// What was asked for.
+        what: &'static str,
+    },
+}
+
+impl RuntimeError {
+    /// What the operating system refused; for `map_err`.
+    pub(crate) fn io(doing: impl Into<String>) -> impl Fn(std::io::Error) -> Self {
+        let doing = doing.into();
+        move |cause| Self::Io {
+            doing: doing.clone(),
+            cause,
+        }
+    }
+
+    /// What the engine refused; for `map_err`.
+    fn engine(doing: impl Into<String>) -> impl Fn(bollard::errors::Error) -> Self {
+        let doing = doing.into();
+        move |error| Self::Engine {
+            doing: doing.clone(),
+            cause: docker::engine::plain(&error),
+        }
+    }
+
+    /// What is missing without the hint, for where several are named.
+    fn in_short(&self) -> String {
+        match self {
+            Self::Unavailable { what, .. } => what.clone(),
+            Self::Engine { .. } | Self::Io { .. } | Self::Command(_) | Self::Unsupported { .. } => {
+                self.to_string()
+            }
+        }
+    }
+}
+
+macro_rules! each_node {
+    ($self:expr, $node:ident => $call:expr) => {
+        match $self {
+            Node::Docker($node) => $call,
+            Node::Local($node) => $call,
+            Node::Fake($node) => $call,
+        }
+    };
+}
+
+impl Runtime {
+    /// `docker` or `local`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Docker(_) => "docker",
+            Self::Local(_) => "local",
+            Self::Fake(_) => "fake",
+        }
+    }
+
+    /// The major versions of PostgreSQL it can serve, oldest first; empty on `fake`.
+    pub fn majors(&self) -> Vec<u32> {
+        match self {
+            Self::Docker(docker) => docker.majors(),
+            Self::Local(local) => local.majors(),
+            Self::Fake(_) => Vec::new(),
+        }
+    }
+
+    /// Creates a node and everything it needs (network, store) if not yet there.
+    /// Commands it executes are recorded in `recorder`.
+    ///
+    /// # Errors
+    /// When the engine or the operating system refuses; nothing is left behind then.
+    pub async fn create(&self, spec: &NodeSpec, recorder: &Recorder) -> Result<Node, RuntimeError> {
+        match self {
+            Self::Docker(docker) => docker.create(spec, recorder).await.map(Node::Docker),
+            Self::Local(local) => local.create(spec, recorder).await.map(Node::Local),
+            Self::Fake(fake) => fake.create(spec, recorder).await.map(Node::Fake),
+        }
+    }
+
+    /// The image and its digest; empty on `local`.
+    ///
+    /// # Errors
+    /// When there is no image for this version.
+    pub async fn image(&self, postgres: u32) -> Result<String, RuntimeError> {
+        match self {
+            Self::Docker(docker) => docker.image(postgres).await,
+            Self::Local(_) | Self::Fake(_) => Ok(String::new()),
+        }
+    }
+
+    /// Removes everything of a drill: nodes, volumes, networks, directories, processes.
+    /// Returns what could not be removed.
+    pub async fn close_drill(&self, drill: &str) -> Vec<String> {
+        match self {
+            Self::Docker(docker) => docker.close_drill(drill).await,
+            Self::Local(local) => local.close_drill(drill).await,
+            Self::Fake(_) => Vec::new(),
+        }
+    }
+
+    /// Removes everything of the run: what no drill owns, and what is left of the drills.
+    /// Returns what could not be removed.
+    pub async fn close(&self) -> Vec<String> {
+        match self {
+            Self::Docker(docker) => docker.close().await,
+            Self::Local(local) => local.close().await,
+            Self::Fake(_) => Vec::new(),
+        }
+    }
+}
+
+impl Node {
+    /// Its name within the drill.
+    pub fn name(&self) -> &str {
+        each_node!(self, node => node.name())
+    }
+
+    /// Where things lie inside it.
+    pub fn layout(&self) -> &Layout {
+        each_node!(self, node => node.layout())
+    }
+
+    /// Host and TCP port at which the harness reaches the node's PostgreSQL. Ask again
+    /// after a stop, start or rejoin.
+    ///
+    /// # Errors
+    /// When the node is not running.
+    pub async fn address(&self) -> Result<(String, u16), RuntimeError> {
+        each_node!(self, node => node.address().await)
+    }
+
+    /// The TCP port PostgreSQL must listen on inside the node.
+    pub fn port(&self) -> u16 {
+        each_node!(self, node => node.port())
+    }
+
+    /// Executes a command to its end. A non-zero exit code is an error unless the
+    /// [`Exec`] allows it.
+    ///
+    /// # Errors
+    /// When it can't be started, exits non-zero, or exceeds its deadline.
+    pub async fn exec(&self, exec: Exec) -> Result<Output, RuntimeError> {
+        each_node!(self, node => node.exec(exec).await)
+    }
+
+    /// Writes a file, owned by the node's unprivileged user.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub async fn put(
+        &self,
+        path: &std::path::Path,
+        content: &[u8],
+        mode: u32,
+    ) -> Result<(), RuntimeError> {
+        each_node!(self, node => node.put(path, content, mode).await)
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn get(&self, path: &std::path::Path) -> Result<Vec<u8>, RuntimeError> {
+        each_node!(self, node => node.get(path).await)
+    }
+
+    /// kill -9 of everything that runs in it. Its storage stays.
+    ///
+    /// # Errors
+    /// When something survived.
+    pub async fn kill(&self) -> Result<(), RuntimeError> {
+        each_node!(self, node => node.kill().await)
+    }
+
+    /// Starts a killed node again (not the server in it).
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start(&self) -> Result<(), RuntimeError> {
+        each_node!(self, node => node.start().await)
+    }
+
+    /// Removes it with its storage (the drill's backup storage stays).
+    ///
+    /// # Errors
+    /// When something could not be removed.
+    pub async fn remove(&self) -> Result<(), RuntimeError> {
+        each_node!(self, node => node.remove().await)
+    }
+
+    /// Cuts it off from its network.
+    ///
+    /// # Errors
+    /// When the runtime can't, or the engine refuses.
+    pub async fn cut_off(&self) -> Result<(), RuntimeError> {
+        each_node!(self, node => node.cut_off().await)
+    }
+
+    /// Brings it back to its network.
+    ///
+    /// # Errors
+    /// When the runtime can't, or the engine refuses.
+    pub async fn rejoin(&self) -> Result<(), RuntimeError> {
+        each_node!(self, node => node.rejoin().await)
+    }
+
+    /// Resources it used.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub async fn stats(&self) -> Result<Stats, RuntimeError> {
+        each_node!(self, node => node.stats().await)
+    }
+
+    /// Free bytes where its data directory lies.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn free_space(&self) -> Result<u64, RuntimeError> {
+        each_node!(self, node => node.free_space().await)
+    }
+}

@@ -1,0 +1,255 @@
+//! From a sound scenario file to its plans: every default filled in, one plan a variant.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use super::{
+    Document,
+    file::{Business, CustomFile, ObjectivesFile, ScenarioFile, WorkloadFile},
+    plan::{
+        Action, CheckKind, CustomWorkload, DataPlan, Expect, HumanSpans, Objectives, Plan, RunFor,
+        ServerPlan, Step, StrategyPlan, Target, WorkloadKind, WorkloadPlan,
+    },
+    problem::Problem,
+    select,
+    step_file::{ActionFile, PlainTarget, RestoreFile, RunFile, SalvageFile, StepFile, TargetFile},
+    strategy,
+};
+use crate::units::{Bytes, Time};
+
+/// The server that every scenario begins with.
+pub const PRIMARY: &str = "primary";
+/// The model when a scenario names none.
+pub const DEFAULT_MODEL: &str = "dual-tenant";
+/// The major when a scenario names none.
+pub const DEFAULT_POSTGRES: [u32; 1] = [17];
+const DEFAULT_SEED: u64 = 42;
+const DEFAULT_CLIENTS: u32 = 2;
+const STEP_DEADLINE: Time = Time(Duration::from_secs(600));
+const DRILL_DEADLINE: Time = Time(Duration::from_secs(1800));
+
+/// One plan for each major of PostgreSQL.
+///
+/// # Errors
+/// A file that the scenario refers to cannot be read.
+pub fn plans(
+    document: &Document<ScenarioFile>,
+    strategy: &StrategyPlan,
+    postgres: &[u32],
+) -> Result<Vec<Plan>, Problem> {
+    let file = &document.typed;
+    let own = file.matrix.postgres.as_deref().unwrap_or(&DEFAULT_POSTGRES);
+    let majors = if postgres.is_empty() { own } else { postgres };
+    let workloads = workloads(file, &document.source.path)?;
+    let plan = |major: &u32| Plan {
+        scenario: file.name.clone(),
+        drill: format!("{}-pg{major}", file.name),
+        about: file.about.trim().to_owned(),
+        tags: file.tags.iter().map(|t| t.0.clone()).collect(),
+        file: document.source.path.clone(),
+        postgres: *major,
+        scale: file.scale.unwrap_or(1),
+        seed: file.data.seed.unwrap_or(DEFAULT_SEED),
+        servers: servers(file),
+        data: data(file),
+        workloads: workloads.clone(),
+        strategy: strategy.clone(),
+        steps: steps(document),
+        objectives: objectives(&file.objectives),
+        human: human(file),
+        checks: file.checks.clone().unwrap_or(CheckKind::ALL.to_vec()),
+        expect: Expect {
+            fail: file.expect.fail.clone(),
+        },
+        deadline: file.deadline.unwrap_or(DRILL_DEADLINE),
+    };
+    Ok(majors.iter().map(plan).collect())
+}
+
+/// Where a statement is read from when it is a file's path.
+pub fn read_sql(custom: &CustomFile, scenario: &str) -> Result<String, Problem> {
+    if !custom.sql.ends_with(".sql") {
+        return Ok(custom.sql.clone());
+    }
+    let folder = Path::new(scenario).parent().unwrap_or(Path::new(""));
+    select::read_file(&folder.join(&custom.sql)).map(|source| source.text)
+}
+
+/// Which business a workload runs; none when the file does not say.
+pub fn business(name: &str, file: &WorkloadFile) -> Option<Business> {
+    file.business.or(match name {
+        "oa" => Some(Business::Oa),
+        "agent" => Some(Business::Agent),
+        _ => None,
+    })
+}
+
+/// Whether a server of this name is a scratch server.
+pub fn is_scratch(server: &str) -> bool {
+    server == "scratch" || server.starts_with("scratch-")
+}
+
+fn data(file: &ScenarioFile) -> DataPlan {
+    let model = file.data.model.as_deref().unwrap_or(DEFAULT_MODEL);
+    DataPlan {
+        model: model.to_owned(),
+        size: file.data.size,
+    }
+}
+
+fn human(file: &ScenarioFile) -> HumanSpans {
+    HumanSpans {
+        detect: file.human.detect.unwrap_or_default(),
+        decide: file.human.decide.unwrap_or_default(),
+    }
+}
+
+fn servers(file: &ScenarioFile) -> BTreeMap<String, ServerPlan> {
+    let mut servers = BTreeMap::from([(PRIMARY.to_owned(), ServerPlan::default())]);
+    for (name, server) in &file.servers {
+        let plan = ServerPlan {
+            settings: strategy::settings(&server.settings),
+            memory: server.memory.unwrap_or(Bytes(0)),
+            cpus: server.cpus.unwrap_or(0.0),
+        };
+        servers.insert(name.clone(), plan);
+    }
+    servers
+}
+
+fn workloads(file: &ScenarioFile, path: &str) -> Result<BTreeMap<String, WorkloadPlan>, Problem> {
+    let plan = |(name, workload): (&String, &WorkloadFile)| {
+        let plan = WorkloadPlan {
+            name: name.clone(),
+            kind: kind(name, workload, path)?,
+            clients: workload.clients.unwrap_or(DEFAULT_CLIENTS),
+            rate: workload.rate,
+        };
+        Ok((name.clone(), plan))
+    };
+    file.workloads.iter().map(plan).collect()
+}
+
+fn kind(name: &str, file: &WorkloadFile, path: &str) -> Result<WorkloadKind, Problem> {
+    let Some(custom) = &file.custom else {
+        return match business(name, file) {
+            Some(Business::Oa) => Ok(WorkloadKind::Oa),
+            Some(Business::Agent) => Ok(WorkloadKind::Agent),
+            None => Err(Problem::nowhere(format!(
+                "workload `{name}` runs no business"
+            ))),
+        };
+    };
+    Ok(WorkloadKind::Custom(CustomWorkload {
+        sql: read_sql(custom, path)?,
+        table: custom.table.clone(),
+        key: custom.key.clone(),
+        payload: custom.payload.clone(),
+        role: custom.role.clone(),
+    }))
+}
+
+fn objectives(written: &BTreeMap<String, ObjectivesFile>) -> BTreeMap<String, Objectives> {
+    let plan = |(name, o): (&String, &ObjectivesFile)| {
+        let plan = Objectives {
+            rpo: o.rpo,
+            rto: o.rto,
+            outage: o.outage,
+        };
+        (name.clone(), plan)
+    };
+    written.iter().map(plan).collect()
+}
+
+fn steps(document: &Document<ScenarioFile>) -> Vec<Step> {
+    let file = &document.typed;
+    let nodes = document
+        .root
+        .get("steps")
+        .map(|n| n.items())
+        .unwrap_or_default();
+    let all: Vec<String> = file.workloads.keys().cloned().collect();
+    let mut scratch = String::new();
+    let mut steps = Vec::new();
+    for (step, node) in file.steps.iter().zip(nodes) {
+        if let ActionFile::Restore(RestoreFile { into, .. }) = &step.action
+            && is_scratch(into)
+        {
+            scratch.clone_from(into);
+        }
+        let action = action(step, &all, &scratch);
+        steps.push(Step {
+            line: node.place.line,
+            title: action.title(),
+            deadline: step.deadline.unwrap_or(STEP_DEADLINE),
+            action,
+        });
+    }
+    steps
+}
+
+/// `all`: the names of all workloads; `scratch`: the scratch server restored last.
+fn action(step: &StepFile, all: &[String], scratch: &str) -> Action {
+    let server = step.server.as_deref().unwrap_or(PRIMARY).to_owned();
+    match step.action.clone() {
+        ActionFile::Backup(backup) => Action::Backup {
+            server,
+            kind: backup.kind,
+        },
+        ActionFile::Run(RunFile::Time(time)) => Action::Run(RunFor::Time(time)),
+        ActionFile::Run(RunFile::Transactions(count)) => {
+            Action::Run(RunFor::Transactions(count.transactions))
+        }
+        ActionFile::Checkpoint {} => Action::Checkpoint { server },
+        ActionFile::SwitchWal {} => Action::SwitchWal { server },
+        ActionFile::RestorePoint(name) => Action::RestorePoint { server, name },
+        ActionFile::Inject(fault) => Action::Inject { server, fault },
+        ActionFile::Freeze(workload) => Action::Freeze { workload, server },
+        ActionFile::Thaw(workload) => Action::Thaw { workload, server },
+        ActionFile::Restore(restore) => Action::Restore {
+            scratch: is_scratch(&restore.into),
+            into: restore.into,
+            target: target(restore.target),
+        },
+        ActionFile::Salvage(file) => salvage(file, scratch),
+        ActionFile::Reindex(object) => Action::Reindex { server, object },
+        ActionFile::Start(server) => Action::Start { server },
+        ActionFile::CutOver(file) => Action::CutOver {
+            workloads: file.workloads.unwrap_or(all.to_vec()),
+            to: file.to,
+        },
+        ActionFile::Verify(server) => Action::Verify { server },
+        ActionFile::Age(time) => Action::Age(time),
+        ActionFile::Expire {} => Action::Expire,
+        ActionFile::Wait(wait) => Action::Wait {
+            server,
+            until: wait.until,
+        },
+        ActionFile::Sql(sql) => Action::Sql { server, sql },
+        ActionFile::Command(command) => Action::Command { server, command },
+    }
+}
+
+fn salvage(file: SalvageFile, scratch: &str) -> Action {
+    Action::Salvage {
+        from: file.from.unwrap_or(scratch.to_owned()),
+        into: file.into.unwrap_or(PRIMARY.to_owned()),
+        tables: file.tables,
+        schemas: file.schemas,
+        by: file.by,
+    }
+}
+
+fn target(file: TargetFile) -> Target {
+    match file {
+        TargetFile::Before(before) => match before.by {
+            Some(by) => Target::BeforeFaultBy(by),
+            None => Target::BeforeFault,
+        },
+        TargetFile::Plain(PlainTarget::Latest) => Target::Latest,
+        TargetFile::Plain(PlainTarget::Immediate) => Target::Immediate,
+        TargetFile::Plain(PlainTarget::Time(time)) => Target::Time(time),
+        TargetFile::Plain(PlainTarget::Lsn(lsn)) => Target::Lsn(lsn),
+        TargetFile::Plain(PlainTarget::Xid(xid)) => Target::Xid(xid),
+        TargetFile::Plain(PlainTarget::Name(name)) => Target::Name(name),
+    }
+}

@@ -1,0 +1,190 @@
+//! The file format: what a scenario says, as typed. The JSON Schema and the
+//! structural checks come from these types; defaults are filled in by `expand`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    plan::CheckKind,
+    step_file::StepFile,
+    strategy::{SettingValue, StrategyFile},
+};
+use crate::units::{Bytes, Rate, Time};
+
+/// A drill of backup and recovery, for pgdrill.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(title = "pgdrill scenario")]
+pub struct ScenarioFile {
+    /// The scenario's name: lower-case letters, digits and hyphens.
+    #[schemars(extend("format" = "name"))]
+    pub name: String,
+    /// What it is about, for people. The first sentence is shown in lists.
+    pub about: String,
+    /// Tags to select it by.
+    #[serde(default)]
+    pub tags: Vec<Tag>,
+    /// Variants: one drill each.
+    #[serde(default)]
+    pub matrix: MatrixFile,
+    /// One second of the drill stands for so many. Divides `archive_timeout`, targets `by` some
+    /// time and RPO objectives; not the length of `run`, and never work. Default: 1.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub scale: Option<u32>,
+    /// Servers that exist from the beginning, beside or refining `primary`.
+    #[serde(default)]
+    pub servers: BTreeMap<String, ServerFile>,
+    /// The data.
+    pub data: DataFile,
+    /// Who works with it: name to workload.
+    #[schemars(extend("minProperties" = 1))]
+    pub workloads: BTreeMap<String, WorkloadFile>,
+    /// How the system backs up: a strategy's name, a path that ends in `.yaml`, or the
+    /// strategy itself.
+    pub strategy: StrategyChoice,
+    /// What is done, in order. `deadline` (default 10m) and, where a step acts on a server,
+    /// `server` (default `primary`) stand beside the step's own key.
+    #[schemars(length(min = 1))]
+    pub steps: Vec<StepFile>,
+    /// What is demanded: workload to objectives.
+    #[serde(default)]
+    pub objectives: BTreeMap<String, ObjectivesFile>,
+    /// Declared constants for what people do, added to the RTO.
+    #[serde(default)]
+    pub human: HumanFile,
+    /// The checks to make. Default: all.
+    #[schemars(length(min = 1))]
+    pub checks: Option<Vec<CheckKind>>,
+    /// The verdict that is expected. Default: a pass.
+    #[serde(default)]
+    pub expect: ExpectFile,
+    /// Deadline of the whole drill. Default 30m.
+    pub deadline: Option<Time>,
+}
+
+/// A tag: lower-case letters, digits and hyphens.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Tag(#[schemars(extend("format" = "name"))] pub String);
+
+/// Variants of a scenario.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct MatrixFile {
+    /// Major versions of PostgreSQL. Default: 17.
+    #[schemars(length(min = 1))]
+    pub postgres: Option<Vec<u32>>,
+}
+
+/// A server that exists from the beginning.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ServerFile {
+    /// Settings beside the strategy's.
+    #[serde(default)]
+    pub settings: BTreeMap<String, SettingValue>,
+    /// Memory limit of its node. Default: none.
+    pub memory: Option<Bytes>,
+    /// CPU limit of its node, in CPUs. Default: none.
+    #[schemars(range(min = 0))]
+    pub cpus: Option<f64>,
+}
+
+/// The data model and how much of it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DataFile {
+    /// A shipped model. Default: `dual-tenant`.
+    pub model: Option<String>,
+    /// Size of the database, 10MB to 100GB.
+    pub size: Bytes,
+    /// Seed of everything random: data, arrivals, choices. Default: 42.
+    pub seed: Option<u64>,
+}
+
+/// One workload.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WorkloadFile {
+    /// Which business it runs. Default: the one of the workload's own name.
+    pub business: Option<Business>,
+    /// Your own SQL in place of a shipped business.
+    pub custom: Option<CustomFile>,
+    /// Number of clients (connections). Default: 2.
+    #[schemars(range(min = 1, max = 1000))]
+    pub clients: Option<u32>,
+    /// Arrivals over all clients, or `max`.
+    pub rate: Rate,
+}
+
+/// A shipped business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Business {
+    /// The internal OA: few writes.
+    Oa,
+    /// The external agent product: many writes.
+    Agent,
+}
+
+/// A workload of your own SQL, one transaction each time.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CustomFile {
+    /// The statement, or a path that ends in `.sql`; `$1` is the key (uuid), `$2` the payload (text).
+    pub sql: String,
+    /// The table it writes, with its schema.
+    #[schemars(extend("format" = "qualified-name"))]
+    pub table: String,
+    /// The column that holds the key (uuid).
+    pub key: String,
+    /// The column that holds the payload (text).
+    pub payload: String,
+    /// The role it logs in as.
+    pub role: String,
+}
+
+/// How the system backs up.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum StrategyChoice {
+    /// A shipped strategy's name, or a path that ends in `.yaml`, relative to the scenario.
+    Named(String),
+    /// The strategy itself.
+    Inline(Box<StrategyFile>),
+}
+
+/// What is demanded of a workload.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
+pub struct ObjectivesFile {
+    /// Recovery point objective: how much time of acknowledged work may be lost.
+    pub rpo: Option<Time>,
+    /// Recovery time objective: from the fault to the first transaction after verification.
+    pub rto: Option<Time>,
+    /// Longest gap between acknowledged transactions that is still acceptable.
+    pub outage: Option<Time>,
+}
+
+/// Declared constants for what people do; never scaled.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct HumanFile {
+    /// Until somebody noticed. Default: 0s.
+    pub detect: Option<Time>,
+    /// Until somebody decided. Default: 0s.
+    pub decide: Option<Time>,
+}
+
+/// The verdict that is expected.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ExpectFile {
+    /// Finding to a text that its message must contain: exactly these must fail.
+    #[serde(default)]
+    pub fail: BTreeMap<String, String>,
+}

@@ -1,0 +1,215 @@
+//! From a scenario file to a plan. Pure: no I/O but reading files.
+//!
+//! `select` finds files, `yaml` reads them, `structure` holds them against the schema
+//! that `file`, `step_file` and `strategy` generate, `semantics` asks whether it makes
+//! sense, `expand` fills in defaults and yields a [`plan::Plan`] for each variant.
+
+mod catalog;
+pub mod expand;
+pub mod file;
+pub mod format;
+pub mod plan;
+pub mod problem;
+pub mod schema;
+pub mod select;
+mod semantics;
+pub mod step_file;
+pub mod strategy;
+pub mod structure;
+mod title;
+pub mod yaml;
+
+use std::sync::{Arc, LazyLock};
+
+use file::{ScenarioFile, StrategyChoice};
+use plan::{Plan, StrategyPlan};
+use problem::{Problem, Problems, Source};
+use strategy::StrategyFile;
+use yaml::Node;
+
+static SCENARIO: LazyLock<serde_json::Value> = LazyLock::new(schema::scenario);
+static STRATEGY: LazyLock<serde_json::Value> = LazyLock::new(schema::strategy);
+
+/// How a message begins when the types refuse what their schema let through: a bug.
+pub const GAP: &str = "the schema lets through what is refused";
+
+/// A file as text, as a tree with places, and as types.
+#[derive(Clone, Debug)]
+pub struct Document<T> {
+    /// The file.
+    pub source: Arc<Source>,
+    /// Its tree.
+    pub root: Node,
+    /// What it says.
+    pub typed: T,
+}
+
+/// The plans of all selected scenarios, one for each variant.
+///
+/// `selectors`: files, folders, names and tags; none: everything there is.
+/// `postgres`: these majors in place of each scenario's own; none: as they say.
+///
+/// # Errors
+/// All problems of all selected files, and selectors that select nothing.
+pub fn load(selectors: &[String], postgres: &[u32]) -> Result<Vec<Plan>, Problems> {
+    let sources = select::find(selectors)?;
+    let mut plans = Vec::new();
+    let mut problems = Vec::new();
+    for source in sources {
+        match plans_of(source, postgres) {
+            Ok(more) => plans.extend(more),
+            Err(Problems(more)) => problems.extend(more),
+        }
+    }
+    problems.extend(same_names(&plans));
+    if problems.is_empty() {
+        Ok(plans)
+    } else {
+        Err(Problems(problems))
+    }
+}
+
+/// The plans of one scenario file.
+///
+/// # Errors
+/// All its problems.
+pub fn plans_of(source: Source, postgres: &[u32]) -> Result<Vec<Plan>, Problems> {
+    let document = read::<ScenarioFile>(source, &SCENARIO)?;
+    let (strategy, mut problems) = match resolve_strategy(&document) {
+        Ok(strategy) => (Some(strategy), Vec::new()),
+        Err(Problems(problems)) => (None, problems),
+    };
+    problems.extend(semantics::check(&document, strategy.as_ref(), postgres));
+    match (strategy, problems.is_empty()) {
+        (Some(strategy), true) => {
+            let plans = expand::plans(&document, &strategy, postgres);
+            plans.map_err(|problem| of(&document.source, problem).into())
+        }
+        (_, _) => Err(sorted(problems)),
+    }
+}
+
+/// Reads a file against the schema of its types.
+fn read<T: serde::de::DeserializeOwned>(
+    source: Source,
+    schema: &serde_json::Value,
+) -> Result<Document<T>, Problems> {
+    let source = Arc::new(source);
+    let root = yaml::parse(&source.text).map_err(|error| {
+        let problem = Problem::at(error.place, error.message);
+        Problems::from(of(&source, problem))
+    })?;
+    let problems = structure::check(&root, schema);
+    if !problems.is_empty() {
+        let all = problems.into_iter().map(|p| of(&source, p)).collect();
+        return Err(sorted(all));
+    }
+    match serde_json::from_value(root.json()) {
+        Ok(typed) => Ok(Document {
+            source,
+            root,
+            typed,
+        }),
+        Err(error) => {
+            let problem = Problem::at(root.place, format!("{GAP}: {error}"));
+            Err(of(&source, problem).into())
+        }
+    }
+}
+
+/// The strategy a scenario asks for: shipped, a file of its own, or inline.
+fn resolve_strategy(document: &Document<ScenarioFile>) -> Result<StrategyPlan, Problems> {
+    let node = document.root.get("strategy").unwrap_or(&document.root);
+    let name = match &document.typed.strategy {
+        StrategyChoice::Inline(file) => {
+            let problems = semantics::strategy(file, node, &document.source);
+            let plan = file.plan("inline");
+            return if problems.is_empty() {
+                Ok(plan)
+            } else {
+                Err(Problems(problems))
+            };
+        }
+        StrategyChoice::Named(name) => name,
+    };
+    let source = strategy_source(name, &document.source.path).map_err(|problem| {
+        of(
+            &document.source,
+            Problem {
+                place: node.place,
+                ..problem
+            },
+        )
+    })?;
+    let found = read::<StrategyFile>(source, &STRATEGY)?;
+    let stem = name
+        .rsplit('/')
+        .next()
+        .unwrap_or(name)
+        .trim_end_matches(".yaml");
+    let problems = semantics::strategy(&found.typed, &found.root, &found.source);
+    if problems.is_empty() {
+        Ok(found.typed.plan(stem))
+    } else {
+        Err(Problems(problems))
+    }
+}
+
+fn strategy_source(name: &str, scenario: &str) -> Result<Source, Problem> {
+    if name.ends_with(".yaml") {
+        let folder = std::path::Path::new(scenario).parent();
+        let path = folder.unwrap_or(std::path::Path::new("")).join(name);
+        return select::read_file(&path);
+    }
+    let text = strategy::shipped(name).ok_or_else(|| {
+        let message = format!("unknown strategy `{name}`");
+        Problem::nowhere(message).known(name, strategy::shipped_names())
+    })?;
+    Ok(Source {
+        path: format!("fixtures/strategies/{name}.yaml"),
+        text: text.to_owned(),
+    })
+}
+
+/// Two scenarios of one name would write over each other's evidence.
+fn same_names(plans: &[Plan]) -> Vec<Problem> {
+    let clash = |(index, plan): (usize, &Plan)| {
+        let earlier = plans[..index].iter().find(|p| p.drill == plan.drill)?;
+        (earlier.file != plan.file).then(|| {
+            let message = format!("two scenarios are called `{}`", plan.scenario);
+            Problem::nowhere(message).help(format!("see {} and {}", earlier.file, plan.file))
+        })
+    };
+    plans.iter().enumerate().filter_map(clash).collect()
+}
+
+/// The problem, of this file unless it is of another already.
+fn of(source: &Arc<Source>, mut problem: Problem) -> Problem {
+    problem.source.get_or_insert_with(|| Arc::clone(source));
+    problem
+}
+
+/// In the order of the file.
+fn sorted(mut problems: Vec<Problem>) -> Problems {
+    problems.sort_by_key(|p| p.place);
+    Problems(problems)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_scenarios_have_plans() {
+        let plans = load(&["quick".into()], &[]).unwrap_or_else(|p| panic!("{p}"));
+        let drills: Vec<&str> = plans.iter().map(|p| p.drill.as_str()).collect();
+        let expected = [
+            "oa-rows-deleted-pg17",
+            "oa-table-dropped-pg17",
+            "server-lost-pg17",
+        ];
+        assert_eq!(drills, expected);
+        let again = load(&["quick".into()], &[15, 18]).unwrap();
+        assert_eq!(again.len(), 6);
+    }
+}

@@ -1,0 +1,210 @@
+//! Problems of a scenario: where, what, what was expected, and a hint.
+//!
+//! How they look to people is decided here; what is a problem is not.
+
+use std::{fmt, sync::Arc};
+
+use super::yaml::Place;
+
+/// A file that was read: problems show its lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its path as given.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file; none when the problem is in the command line.
+    pub source: Option<Arc<Source>>,
+    /// Where in it.
+    pub place: Place,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// What was expected; empty: nothing to say.
+    pub expected: String,
+    /// What to do about it; empty: nothing to say.
+    pub help: String,
+}
+
+/// All that is wrong; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl Problem {
+    /// A problem at a place, still without a file.
+    pub fn at(place: Place, message: impl Into<String>) -> Self {
+        Self {
+            source: None,
+            place,
+            message: message.into(),
+            expected: String::new(),
+            help: String::new(),
+        }
+    }
+
+    /// A problem that has no place: of the command line.
+    pub fn nowhere(message: impl Into<String>) -> Self {
+        Self::at(Place::default(), message)
+    }
+
+    /// With what was expected.
+    #[must_use]
+    pub fn expected(mut self, text: impl Into<String>) -> Self {
+        self.expected = text.into();
+        self
+    }
+
+    /// With what to do about it.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help = text.into();
+        self
+    }
+
+    /// With the nearest of the known names as a hint, and all of them unless they are many.
+    #[must_use]
+    pub fn known<'a>(self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut names: Vec<&str> = Vec::new();
+        for name in known {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        match nearest(name, &names) {
+            Some(near) if names.len() > MANY => self.help(format!("did you mean `{near}`?")),
+            Some(near) => self
+                .expected(one_of(&names))
+                .help(format!("did you mean `{near}`?")),
+            None => self.expected(one_of(&names)),
+        }
+    }
+}
+
+/// More names than this are not shown beside one that is near.
+const MANY: usize = 15;
+
+/// The known name that is most like this one, if any is.
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let like = |candidate: &str| strsim::jaro_winkler(name, candidate);
+    let best = known
+        .iter()
+        .copied()
+        .max_by(|a, b| like(a).total_cmp(&like(b)))?;
+    let edits = strsim::damerau_levenshtein(name, best);
+    (edits <= 2.max(best.chars().count() / 3) && edits < best.chars().count()).then_some(best)
+}
+
+/// `one of a, b or c`, shortened when there are many.
+pub fn one_of(names: &[&str]) -> String {
+    const SHOWN: usize = 20;
+    let quoted: Vec<String> = names.iter().take(SHOWN).map(|n| format!("`{n}`")).collect();
+    match quoted.as_slice() {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] if names.len() <= SHOWN => {
+            format!("one of {} or {last}", first.join(", "))
+        }
+        many => format!("one of {}, …", many.join(", ")),
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        let mut margin = 0;
+        if let Some(source) = &self.source {
+            margin = self.write_place(f, source)?;
+        }
+        if !self.expected.is_empty() {
+            write!(f, "\n{:margin$} = expected {}", "", self.expected)?;
+        }
+        if !self.help.is_empty() {
+            write!(f, "\nhelp: {}", self.help)?;
+        }
+        Ok(())
+    }
+}
+
+impl Problem {
+    /// The place, its line and a caret; returns the width of the line number.
+    fn write_place(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        source: &Source,
+    ) -> Result<usize, fmt::Error> {
+        let Place {
+            line,
+            column,
+            length,
+        } = self.place;
+        if line == 0 {
+            write!(f, "\n --> {}", source.path)?;
+            return Ok(1);
+        }
+        let margin = line.to_string().len();
+        let shown = source.text.lines().nth(line - 1).unwrap_or_default();
+        let rest = shown.chars().count().saturating_sub(column - 1).max(1);
+        let indent: String = shown.chars().take(column - 1).map(blank).collect();
+        let carets = "^".repeat(length.clamp(1, rest));
+        write!(f, "\n{:margin$}--> {}:{line}:{column}", "", source.path)?;
+        write!(f, "\n{:margin$} |\n{line} | {shown}", "")?;
+        write!(f, "\n{:margin$} | {indent}{carets}", "")?;
+        Ok(margin)
+    }
+}
+
+/// A tab stays a tab, so that the caret stands under its character.
+fn blank(c: char) -> char {
+    if c == '\t' { '\t' } else { ' ' }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Vec<String> = self.0.iter().map(Problem::to_string).collect();
+        f.write_str(&all.join("\n\n"))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caret_stands_under_the_word() {
+        let source = Source {
+            path: "a.yaml".into(),
+            text: "a: 1\n\tbé: x\n".into(),
+        };
+        let mut problem = Problem::at(
+            Place {
+                line: 2,
+                column: 6,
+                length: 9,
+            },
+            "bad",
+        )
+        .known("runn", ["run", "backup"]);
+        problem.source = Some(Arc::new(source));
+        let expected = "error: bad\n --> a.yaml:2:6\n  |\n2 | \tbé: x\n  | \t    ^\n  = expected one of `run` or `backup`\nhelp: did you mean `run`?";
+        assert_eq!(problem.to_string(), expected);
+    }
+
+    #[test]
+    fn only_what_is_alike_is_proposed() {
+        assert_eq!(nearest("clinets", &["clients", "rate"]), Some("clients"));
+        assert_eq!(nearest("zebra", &["clients", "rate"]), None);
+        assert_eq!(nearest("x", &["oa"]), None);
+    }
+}

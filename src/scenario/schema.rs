@@ -1,0 +1,59 @@
+//! The JSON Schema of scenarios and strategies: for editors, and for our own structural check.
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::Value as Json;
+
+use super::{file::ScenarioFile, strategy::StrategyFile};
+
+/// The schema of a scenario file.
+pub fn scenario() -> Json {
+    generate::<ScenarioFile>()
+}
+
+/// The schema of a strategy file.
+pub fn strategy() -> Json {
+    generate::<StrategyFile>()
+}
+
+fn generate<T: JsonSchema>() -> Json {
+    let schema = SchemaGenerator::default().into_root_schema_for::<T>();
+    let mut json = schema.to_value();
+    forbid_null(&mut json);
+    json
+}
+
+/// An optional key may be left out; `null` is not a way to say so.
+fn forbid_null(schema: &mut Json) {
+    match schema {
+        Json::Array(items) => items.iter_mut().for_each(forbid_null),
+        Json::Object(map) => {
+            map.values_mut().for_each(forbid_null);
+            if let Some(Json::Array(types)) = map.get_mut("type") {
+                types.retain(|t| t != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    map.insert("type".into(), only);
+                }
+            }
+            drop_null_alternative(map);
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+    }
+}
+
+/// `anyOf: [X, null]` becomes X itself.
+fn drop_null_alternative(map: &mut serde_json::Map<String, Json>) {
+    let Some(Json::Array(alternatives)) = map.get_mut("anyOf") else {
+        return;
+    };
+    let before = alternatives.len();
+    alternatives.retain(|a| a["type"] != "null");
+    if let ([Json::Object(only)], true) = (alternatives.as_slice(), alternatives.len() < before) {
+        let only = only.clone();
+        map.remove("anyOf");
+        map.extend(only);
+    }
+    if map.get("default") == Some(&Json::Null) {
+        map.remove("default");
+    }
+}

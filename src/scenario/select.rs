@@ -1,0 +1,166 @@
+//! Which files a selector means: a file, a folder, a scenario's name, a tag.
+//!
+//! Names and tags are looked up in `scenarios/` of the current directory, or in the
+//! shipped scenarios where there is no such folder.
+
+use std::{fs, path::Path};
+
+use include_dir::{Dir, include_dir};
+
+use super::{
+    problem::{Problem, Problems, Source},
+    yaml,
+};
+
+static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
+
+/// Where names and tags are looked up.
+const LIBRARY: &str = "scenarios";
+
+/// The files that the selectors mean, each once, in order; none given: the whole library.
+///
+/// # Errors
+/// A selector that means nothing, a file that cannot be read.
+pub fn find(selectors: &[String]) -> Result<Vec<Source>, Problems> {
+    if selectors.is_empty() {
+        return library().map_err(Problems::from);
+    }
+    let mut found: Vec<Source> = Vec::new();
+    let mut problems = Vec::new();
+    for selector in selectors {
+        match one(selector) {
+            Ok(sources) => {
+                let new = |s: &Source| !found.iter().any(|f| f.path == s.path);
+                let more: Vec<Source> = sources.into_iter().filter(new).collect();
+                found.extend(more);
+            }
+            Err(Problems(more)) => problems.extend(more),
+        }
+    }
+    if problems.is_empty() {
+        Ok(found)
+    } else {
+        Err(Problems(problems))
+    }
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// It cannot be read, or is not UTF-8.
+pub fn read_file(path: &Path) -> Result<Source, Problem> {
+    let shown = path.display().to_string();
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Source { path: shown, text }),
+        Err(cause) => Err(Problem::nowhere(format!("cannot read `{shown}`: {cause}"))),
+    }
+}
+
+fn one(selector: &str) -> Result<Vec<Source>, Problems> {
+    let path = Path::new(selector);
+    if path.is_dir() {
+        let files = folder(path)?;
+        let empty = || Problem::nowhere(format!("no scenario in `{selector}`"));
+        return if files.is_empty() {
+            Err(empty().into())
+        } else {
+            Ok(files)
+        };
+    }
+    if path.is_file() || selector.ends_with(".yaml") {
+        return Ok(vec![read_file(path)?]);
+    }
+    by_name_or_tag(selector)
+}
+
+fn by_name_or_tag(selector: &str) -> Result<Vec<Source>, Problems> {
+    let mut known: Vec<String> = Vec::new();
+    let mut found = Vec::new();
+    let mut problems = Vec::new();
+    for source in library()? {
+        match labels(&source) {
+            Ok(labels) => {
+                if labels.iter().any(|l| l == selector) {
+                    found.push(source);
+                }
+                known.extend(labels);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(Problems(problems));
+    }
+    if found.is_empty() {
+        return Err(unknown(selector, known).into());
+    }
+    Ok(found)
+}
+
+fn unknown(selector: &str, mut known: Vec<String>) -> Problem {
+    known.sort();
+    known.dedup();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let problem = Problem::nowhere(format!("no scenario has the name or tag `{selector}`"));
+    match super::problem::nearest(selector, &known) {
+        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        None => problem.help("`pgdrill list` shows what there is"),
+    }
+}
+
+/// A scenario's name and tags, as far as they can be read.
+fn labels(source: &Source) -> Result<Vec<String>, Problem> {
+    let root = yaml::parse(&source.text).map_err(|error| Problem {
+        source: Some(std::sync::Arc::new(source.clone())),
+        ..Problem::at(error.place, error.message)
+    })?;
+    let tags = root.get("tags").map(yaml::Node::items).unwrap_or_default();
+    let texts = root.get("name").into_iter().chain(tags);
+    Ok(texts
+        .filter_map(|n| n.json().as_str().map(str::to_owned))
+        .collect())
+}
+
+/// All scenarios that can be selected by name.
+fn library() -> Result<Vec<Source>, Problem> {
+    let path = Path::new(LIBRARY);
+    if path.is_dir() {
+        return folder(path);
+    }
+    let mut sources = Vec::new();
+    shipped(&SHIPPED, &mut sources);
+    sources.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(sources)
+}
+
+fn shipped(dir: &Dir<'_>, into: &mut Vec<Source>) {
+    for file in dir.files() {
+        let path = file.path().display().to_string();
+        if let (true, Some(text)) = (path.ends_with(".yaml"), file.contents_utf8()) {
+            into.push(Source {
+                path: format!("{LIBRARY}/{path}"),
+                text: text.to_owned(),
+            });
+        }
+    }
+    dir.dirs().for_each(|inner| shipped(inner, into));
+}
+
+/// All `.yaml` files of a folder and the folders in it, sorted by path.
+fn folder(path: &Path) -> Result<Vec<Source>, Problem> {
+    let refuse = |cause| Problem::nowhere(format!("cannot read `{}`: {cause}", path.display()));
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(path).map_err(refuse)? {
+        entries.push(entry.map_err(refuse)?.path());
+    }
+    entries.sort();
+    let mut sources = Vec::new();
+    for entry in entries {
+        if entry.is_dir() {
+            sources.extend(folder(&entry)?);
+        } else if entry.extension().is_some_and(|e| e == "yaml") {
+            sources.push(read_file(&entry)?);
+        }
+    }
+    Ok(sources)
+}

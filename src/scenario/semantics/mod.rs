@@ -1,0 +1,111 @@
+//! Whether a scenario that is well formed makes sense: names that exist, targets that
+//! can be reached, steps in an order that can be performed.
+//!
+//! The form itself is held against the schema in `structure`.
+
+mod expectation;
+mod names;
+mod relations;
+mod steps;
+mod strategy;
+
+use std::sync::Arc;
+
+use super::{
+    Document,
+    catalog::{self, Catalog},
+    expand::DEFAULT_MODEL,
+    file::ScenarioFile,
+    plan::StrategyPlan,
+    problem::{Problem, Source},
+    yaml::{Node, Place, Value},
+};
+
+pub use strategy::check as strategy;
+
+/// The majors of PostgreSQL that there are images for.
+static MATRIX: &str = include_str!("../../../fixtures/images/matrix.yaml");
+
+/// Everything that does not make sense in a scenario. `strategy`: when it could be resolved.
+pub fn check(
+    document: &Document<ScenarioFile>,
+    strategy: Option<&StrategyPlan>,
+    postgres: &[u32],
+) -> Vec<Problem> {
+    let file = &document.typed;
+    let model = file.data.model.as_deref().unwrap_or(DEFAULT_MODEL);
+    let mut check = Check {
+        file,
+        root: &document.root,
+        source: &document.source,
+        strategy,
+        catalog: catalog::named(model),
+        problems: Vec::new(),
+    };
+    check.matrix(postgres);
+    check.data(model);
+    check.names();
+    check.workloads();
+    check.objectives();
+    check.scale();
+    check.steps();
+    check.expectation();
+    check.problems
+}
+
+/// The supported majors, in the order of the matrix.
+pub fn supported_majors() -> Vec<u32> {
+    let major = |entry: &Node| entry.get("postgres")?.json().as_u64().map(|n| n as u32);
+    let matrix = super::yaml::parse(MATRIX);
+    matrix
+        .map(|m| m.items().iter().filter_map(major).collect())
+        .unwrap_or_default()
+}
+
+/// A check in progress.
+struct Check<'a> {
+    file: &'a ScenarioFile,
+    root: &'a Node,
+    source: &'a Arc<Source>,
+    strategy: Option<&'a StrategyPlan>,
+    catalog: Option<Catalog>,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn problem(&mut self, problem: Problem) {
+        let source = Some(Arc::clone(self.source));
+        self.problems.push(Problem { source, ..problem });
+    }
+
+    /// Place of a value, as near as the path leads.
+    fn place(&self, path: &[&str]) -> Place {
+        place_in(self.root, path)
+    }
+
+    /// Place of the last key of a path.
+    fn key_place(&self, path: &[&str]) -> Place {
+        let (last, above) = path.split_last().expect("a path has a key");
+        let parent = follow(self.root, above);
+        parent
+            .entry(last)
+            .map_or(parent.place, |(key, _)| key.place)
+    }
+}
+
+/// Place of a value below a node, as near as the path leads.
+fn place_in(node: &Node, path: &[&str]) -> Place {
+    follow(node, path).place
+}
+
+fn follow<'n>(node: &'n Node, path: &[&str]) -> &'n Node {
+    let Some((first, rest)) = path.split_first() else {
+        return node;
+    };
+    let next = match &node.value {
+        Value::List(items) => first.parse::<usize>().ok().and_then(|i| items.get(i)),
+        Value::Map(_) => node.get(first),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => None,
+    };
+    next.map_or(node, |next| follow(next, rest))
+}

@@ -1,0 +1,250 @@
+//! Names and quantities outside the steps.
+
+use super::{Check, supported_majors};
+use crate::scenario::{
+    catalog, expand,
+    file::{ObjectivesFile, WorkloadFile},
+    format,
+    problem::Problem,
+};
+use crate::units::Bytes;
+
+const SMALLEST: Bytes = Bytes(10_000_000);
+const LARGEST: Bytes = Bytes(100_000_000_000);
+
+impl Check<'_> {
+    /// `asked`: majors of the command line, which replace the scenario's own.
+    pub(super) fn matrix(&mut self, asked: &[u32]) {
+        let supported = supported_majors();
+        let shown: Vec<String> = supported.iter().map(u32::to_string).collect();
+        let known: Vec<&str> = shown.iter().map(String::as_str).collect();
+        let own = self.file.matrix.postgres.as_deref().unwrap_or_default();
+        for (index, major) in own.iter().enumerate() {
+            let place = self.place(&["matrix", "postgres", &index.to_string()]);
+            if !supported.contains(major) {
+                let message = format!("PostgreSQL {major} is not supported");
+                self.problem(Problem::at(place, message).known("", known.iter().copied()));
+            } else if own[..index].contains(major) {
+                self.problem(Problem::at(
+                    place,
+                    format!("PostgreSQL {major} stands twice"),
+                ));
+            }
+        }
+        for major in asked.iter().filter(|m| !supported.contains(m)) {
+            let message = format!("PostgreSQL {major} (`--postgres`) is not supported");
+            self.problems
+                .push(Problem::nowhere(message).known("", known.iter().copied()));
+        }
+    }
+
+    pub(super) fn data(&mut self, model: &str) {
+        if self.catalog.is_none() {
+            let problem = Problem::at(
+                self.place(&["data", "model"]),
+                format!("unknown model `{model}`"),
+            );
+            self.problem(problem.known(model, catalog::names()));
+        }
+        let size = self.file.data.size;
+        if !(SMALLEST..=LARGEST).contains(&size) {
+            let message = format!("a database of {size} cannot be made");
+            let problem = Problem::at(self.place(&["data", "size"]), message);
+            self.problem(problem.expected(format!("{SMALLEST} to {LARGEST}")));
+        }
+    }
+
+    pub(super) fn names(&mut self) {
+        let tags: Vec<String> = self.file.tags.iter().map(|t| t.0.clone()).collect();
+        self.twice(&tags, &["tags"]);
+        let checks = self.file.checks.iter().flatten();
+        let checks: Vec<String> = checks.map(|c| format!("{c:?}").to_lowercase()).collect();
+        self.twice(&checks, &["checks"]);
+        for section in ["servers", "workloads"] {
+            let entries = self.root.get(section).map(|n| n.entries().to_vec());
+            for (key, _) in entries.into_iter().flatten() {
+                if let Err(message) = format::check("name", &key.text) {
+                    self.problem(Problem::at(key.place, message));
+                }
+            }
+        }
+        for name in self.file.servers.keys().filter(|n| expand::is_scratch(n)) {
+            let message = format!("`{name}` cannot exist from the beginning");
+            let help = "a scratch server is made by `restore: { into: scratch, … }`";
+            let place = self.key_place(&["servers", name]);
+            self.problem(Problem::at(place, message).help(help));
+        }
+    }
+
+    /// Items of a list that stand in it twice.
+    pub(super) fn twice(&mut self, items: &[String], path: &[&str]) {
+        for (index, item) in items.iter().enumerate() {
+            if items[..index].contains(item) {
+                let index = index.to_string();
+                let path: Vec<&str> = path.iter().copied().chain([index.as_str()]).collect();
+                self.problem(Problem::at(
+                    self.place(&path),
+                    format!("`{item}` stands twice"),
+                ));
+            }
+        }
+    }
+
+    pub(super) fn workloads(&mut self) {
+        for (name, workload) in &self.file.workloads {
+            if workload.custom.is_some() {
+                self.custom(name, workload);
+            } else if expand::business(name, workload).is_none() {
+                let message = format!("workload `{name}` does not say what it runs");
+                let help = "add `business: oa`, `business: agent` or `custom: { sql: … }`";
+                let place = self.key_place(&["workloads", name]);
+                self.problem(Problem::at(place, message).help(help));
+            }
+        }
+    }
+
+    fn custom(&mut self, name: &str, workload: &WorkloadFile) {
+        let Some(custom) = &workload.custom else {
+            return;
+        };
+        let path = ["workloads", name, "custom", "sql"];
+        if workload.business.is_some() {
+            let message = format!("workload `{name}` has both `business` and `custom`");
+            let place = self.key_place(&["workloads", name, "custom"]);
+            self.problem(Problem::at(place, message).help("keep one of them"));
+        }
+        match expand::read_sql(custom, &self.source.path) {
+            Err(problem) => self.problem(Problem {
+                place: self.place(&path),
+                ..problem
+            }),
+            Ok(sql) => {
+                for (parameter, what) in [("$1", "the key (uuid)"), ("$2", "the payload (text)")] {
+                    if !sql.contains(parameter) {
+                        let message = format!("the statement does not use `{parameter}`, {what}");
+                        self.problem(Problem::at(self.place(&path), message));
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn objectives(&mut self) {
+        let workloads: Vec<&str> = self.file.workloads.keys().map(String::as_str).collect();
+        for (name, objectives) in &self.file.objectives {
+            if !workloads.contains(&name.as_str()) {
+                let message = format!("objectives of `{name}`, which is no workload");
+                let problem = Problem::at(self.key_place(&["objectives", name]), message);
+                self.problem(problem.known(name, workloads.iter().copied()));
+            }
+            self.can_be_measured(name, objectives);
+        }
+    }
+
+    /// RPO and RTO are measured from a fault; RTO ends after a gate, in traffic.
+    fn can_be_measured(&mut self, name: &str, objectives: &ObjectivesFile) {
+        let steps = &self.file.steps;
+        let last = |word: &str| steps.iter().rposition(|s| s.action.word() == word);
+        let place = |check: &Self, what| check.key_place(&["objectives", name, what]);
+        let Some(fault) = last("inject") else {
+            for (what, demanded) in [("rpo", objectives.rpo), ("rto", objectives.rto)] {
+                if demanded.is_some() {
+                    let message =
+                        format!("`{what}` of `{name}` cannot be measured: nothing is injected");
+                    self.problem(
+                        Problem::at(place(self, what), message).help("add an `inject` step"),
+                    );
+                }
+            }
+            return;
+        };
+        if objectives.rto.is_none() {
+            return;
+        }
+        let message = match (last("verify"), last("run")) {
+            (verify, _) if verify < Some(fault) => "no `verify` step follows the fault",
+            (verify, run) if run < verify => "no `run` step follows the last `verify`",
+            (_, _) => return,
+        };
+        let text = format!("`rto` of `{name}` cannot be measured: {message}");
+        let help =
+            "RTO ends with the first transaction after the checks of `verify: SERVER` passed";
+        self.problem(Problem::at(place(self, "rto"), text).help(help));
+    }
+
+    /// A setting that cannot be divided so far.
+    pub(super) fn scale(&mut self) {
+        let scale = self.file.scale.unwrap_or(1);
+        let Some(strategy) = self.strategy else {
+            return;
+        };
+        let own = self.file.servers.iter().filter_map(|(name, server)| {
+            Some((
+                name.as_str(),
+                server.settings.get("archive_timeout")?.0.as_str(),
+            ))
+        });
+        let all = strategy
+            .settings
+            .get("archive_timeout")
+            .map(|v| ("", v.as_str()));
+        let written: Vec<(&str, &str)> = own.chain(all).collect();
+        for (server, text) in written {
+            let path: &[&str] = match server {
+                "" => &["strategy"],
+                server => &["servers", server, "settings", "archive_timeout"],
+            };
+            match seconds(text) {
+                None => {
+                    let message = format!(
+                        "`{text}` is not a value of `archive_timeout`, like `60s` or `5min`"
+                    );
+                    self.problem(Problem::at(self.place(path), message));
+                }
+                Some(timeout) if timeout > 0 && timeout < u64::from(scale) => {
+                    let message =
+                        format!("scale {scale} divides `archive_timeout = {text}` below 1 s");
+                    let help = format!("the largest scale for it is {timeout}");
+                    self.problem(Problem::at(self.place(&["scale"]), message).help(help));
+                }
+                Some(timeout) if timeout % u64::from(scale) != 0 => {
+                    let message =
+                        format!("scale {scale} does not divide `archive_timeout = {text}` evenly");
+                    let help = "the server counts whole seconds";
+                    self.problem(Problem::at(self.place(&["scale"]), message).help(help));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// A setting's seconds as PostgreSQL reads them; none when it would refuse.
+fn seconds(text: &str) -> Option<u64> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let count: u64 = text[..end].parse().ok()?;
+    let unit = match text[end..].trim() {
+        "" | "s" => 1,
+        "min" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    count.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_read_as_postgresql_reads_them() {
+        assert_eq!(seconds("60"), Some(60));
+        assert_eq!(seconds("5min"), Some(300));
+        assert_eq!(seconds("1 h"), Some(3_600));
+        assert_eq!(seconds("5m"), None);
+        assert_eq!(seconds("soon"), None);
+    }
+}

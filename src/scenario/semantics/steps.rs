@@ -1,0 +1,351 @@
+//! Whether the steps can be performed in their order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Check;
+use crate::scenario::{
+    expand::{self, PRIMARY},
+    plan::{Archive, BackupKind, Fault},
+    problem::Problem,
+    step_file::{
+        ActionFile, CutOverFile, PlainTarget, RestoreFile, RunFile, SalvageFile, StepFile,
+        TargetFile,
+    },
+};
+use crate::units::Time;
+
+/// What became of a server by the steps so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Server {
+    Up,
+    /// Stopped by the step of this number (from 1), its storage there.
+    Down(usize),
+    /// Gone with its storage since the step of this number.
+    Lost(usize),
+}
+
+/// What the steps so far left behind.
+pub(super) struct State {
+    /// Number of the step, from 1.
+    step: usize,
+    servers: BTreeMap<String, Server>,
+    /// The scratch server restored last.
+    scratch: Option<String>,
+    backed_up: bool,
+    injected: bool,
+    frozen: BTreeSet<String>,
+    restore_points: BTreeSet<String>,
+    /// All SQL run so far: what it names may exist.
+    pub(super) sql: String,
+}
+
+impl Check<'_> {
+    pub(super) fn steps(&mut self) {
+        let existing = self.file.servers.keys().map(String::as_str);
+        let servers = existing
+            .chain([PRIMARY])
+            .map(|name| (name.to_owned(), Server::Up));
+        let mut state = State {
+            step: 0,
+            servers: servers.collect(),
+            scratch: None,
+            backed_up: false,
+            injected: false,
+            frozen: BTreeSet::new(),
+            restore_points: BTreeSet::new(),
+            sql: String::new(),
+        };
+        self.strategy_tables();
+        self.custom_tables();
+        self.never_zero("deadline", self.file.deadline, &["deadline"]);
+        for (index, step) in self.file.steps.iter().enumerate() {
+            state.step = index + 1;
+            self.step(step, &mut state);
+        }
+    }
+
+    fn step(&mut self, step: &StepFile, state: &mut State) {
+        let number = (state.step - 1).to_string();
+        self.never_zero("deadline", step.deadline, &["steps", &number, "deadline"]);
+        let server = step.server.as_deref().unwrap_or(PRIMARY);
+        match &step.action {
+            ActionFile::Backup(backup) => {
+                self.up(server, "server", state);
+                self.backup(backup.kind, state);
+            }
+            ActionFile::Run(RunFile::Time(time)) => {
+                self.never_zero("run", Some(*time), &["steps", &number, "run"]);
+            }
+            ActionFile::Run(RunFile::Transactions(_))
+            | ActionFile::Age(_)
+            | ActionFile::Expire {} => {}
+            ActionFile::Checkpoint {}
+            | ActionFile::SwitchWal {}
+            | ActionFile::Wait(_)
+            | ActionFile::Command(_) => self.up(server, "server", state),
+            ActionFile::RestorePoint(name) => {
+                self.up(server, "server", state);
+                state.restore_points.insert(name.clone());
+            }
+            ActionFile::Sql(sql) => {
+                self.up(server, "server", state);
+                state.sql.push_str(sql);
+            }
+            ActionFile::Inject(fault) => self.inject(fault, server, state),
+            ActionFile::Freeze(workload) => self.freeze(workload, server, state),
+            ActionFile::Thaw(workload) => self.thaw(workload, server, state),
+            ActionFile::Restore(restore) => self.restore(restore, state),
+            ActionFile::Salvage(salvage) => self.salvage(salvage, state),
+            ActionFile::Reindex(object) => {
+                self.up(server, "server", state);
+                self.relation(object, "reindex", state);
+            }
+            ActionFile::Start(server) => self.start(server, state),
+            ActionFile::CutOver(cut_over) => self.cut_over(cut_over, state),
+            ActionFile::Verify(server) => self.up(server, "verify", state),
+        }
+    }
+
+    /// A problem of the current step, at the value that the path leads to.
+    pub(super) fn here(&mut self, state: &State, path: &[&str], problem: Problem) {
+        let number = (state.step - 1).to_string();
+        let whole: Vec<&str> = ["steps", &number].iter().chain(path).copied().collect();
+        let place = self.place(&whole);
+        self.problem(Problem { place, ..problem });
+    }
+
+    fn never_zero(&mut self, what: &str, time: Option<Time>, path: &[&str]) {
+        if time.is_some_and(|t| t.0.is_zero()) {
+            let place = self.place(path);
+            self.problem(Problem::at(place, format!("`{what}` cannot be 0s")));
+        }
+    }
+
+    /// The server must exist and run. `key`: where the step names it.
+    fn up(&mut self, server: &str, key: &str, state: &State) {
+        let path: Vec<&str> = key.split('.').collect();
+        let problem = match state.servers.get(server) {
+            Some(Server::Up) => return,
+            Some(Server::Down(step)) => {
+                Problem::nowhere(format!("`{server}` is down since step {step}"))
+                    .help(format!("start it again: `start: {server}`"))
+            }
+            Some(Server::Lost(step)) => {
+                Problem::nowhere(format!("`{server}` is lost since step {step}"))
+                    .help("name a server that was restored since")
+            }
+            None => unknown_server(server, state),
+        };
+        self.here(state, &path, problem);
+    }
+
+    fn backup(&mut self, kind: BackupKind, state: &mut State) {
+        match kind {
+            BackupKind::Full => state.backed_up = true,
+            BackupKind::Tables if self.strategy.is_some_and(|s| s.tables.is_empty()) => {
+                let problem = Problem::nowhere("the strategy dumps no tables by themselves");
+                let help = "list them under the strategy's `tables`";
+                self.here(state, &["backup", "kind"], problem.help(help));
+            }
+            BackupKind::Tables => {}
+        }
+    }
+
+    fn inject(&mut self, fault: &Fault, server: &str, state: &mut State) {
+        self.up(server, "server", state);
+        match fault {
+            Fault::DropTable(table) => self.table(table, "inject.drop-table", state),
+            Fault::Truncate(table) => self.table(table, "inject.truncate", state),
+            Fault::DamageTable(table) => self.table(table, "inject.damage-table", state),
+            Fault::DeleteRows { table, .. } => self.table(table, "inject.delete-rows.table", state),
+            Fault::UpdateRows { table, .. } => self.table(table, "inject.update-rows.table", state),
+            Fault::DamageIndex(index) => self.index(index, "inject.damage-index", state),
+            Fault::DropSchema(schema) => self.schema(schema, "inject.drop-schema", state),
+            Fault::DropDatabase(database) => self.database(database, state),
+            Fault::RevokeGrants { role, schema } => {
+                self.role(role, "inject.revoke-grants.role", state);
+                self.schema(schema, "inject.revoke-grants.schema", state);
+            }
+            Fault::CrashServer => {
+                state
+                    .servers
+                    .insert(server.to_owned(), Server::Down(state.step));
+            }
+            Fault::LoseServer => {
+                state
+                    .servers
+                    .insert(server.to_owned(), Server::Lost(state.step));
+            }
+            Fault::StopArchiving => self.archives("stop-archiving", "inject", state),
+        }
+        state.injected = true;
+    }
+
+    fn freeze(&mut self, workload: &str, server: &str, state: &mut State) {
+        self.up(server, "server", state);
+        self.workload(workload, "freeze", state);
+        if !state.frozen.insert(workload.to_owned()) {
+            let problem = Problem::nowhere(format!("`{workload}` is frozen already"));
+            self.here(state, &["freeze"], problem);
+        }
+    }
+
+    fn thaw(&mut self, workload: &str, server: &str, state: &mut State) {
+        self.up(server, "server", state);
+        self.workload(workload, "thaw", state);
+        if !state.frozen.remove(workload) && self.file.workloads.contains_key(workload) {
+            let problem = Problem::nowhere(format!("`{workload}` is not frozen"));
+            self.here(
+                state,
+                &["thaw"],
+                problem.help(format!("`freeze: {workload}` comes first")),
+            );
+        }
+    }
+
+    fn restore(&mut self, restore: &RestoreFile, state: &mut State) {
+        if !state.backed_up {
+            let problem = Problem::nowhere("nothing to restore: no full backup comes before");
+            self.here(
+                state,
+                &["restore"],
+                problem.help("`- backup: { kind: full }` comes first"),
+            );
+        }
+        self.target(&restore.target, state);
+        if state
+            .servers
+            .insert(restore.into.clone(), Server::Up)
+            .is_some()
+        {
+            let problem = Problem::nowhere(format!("server `{}` exists already", restore.into));
+            let help = "a restore makes a new server: give it another name";
+            self.here(state, &["restore", "into"], problem.help(help));
+        }
+        if expand::is_scratch(&restore.into) {
+            state.scratch = Some(restore.into.clone());
+        }
+    }
+
+    fn target(&mut self, target: &TargetFile, state: &State) {
+        let path = ["restore", "target"];
+        let what = match target {
+            TargetFile::Before(_) if !state.injected => {
+                let problem = Problem::nowhere("no fault is injected before this step");
+                return self.here(state, &["restore", "target", "before"], problem);
+            }
+            TargetFile::Before(_) => "before the fault",
+            TargetFile::Plain(PlainTarget::Latest | PlainTarget::Immediate) => return,
+            TargetFile::Plain(PlainTarget::Time(_)) => "a point in time",
+            TargetFile::Plain(PlainTarget::Lsn(_)) => "a WAL position",
+            TargetFile::Plain(PlainTarget::Xid(_)) => "a transaction",
+            TargetFile::Plain(PlainTarget::Name(name)) => {
+                if !state.restore_points.contains(name) {
+                    let points = state.restore_points.iter().map(String::as_str);
+                    let problem =
+                        Problem::nowhere(format!("no restore point `{name}` comes before"));
+                    let problem = problem.known(name, points);
+                    self.here(state, &["restore", "target", "name"], problem);
+                }
+                "a restore point"
+            }
+        };
+        self.archives(what, &path.join("."), state);
+    }
+
+    /// What needs a WAL archive.
+    fn archives(&mut self, what: &str, path: &str, state: &State) {
+        if self.strategy.is_some_and(|s| s.archive == Archive::None) {
+            let name = self.strategy.map_or("", |s| s.name.as_str());
+            let message =
+                format!("the strategy `{name}` archives no WAL: {what} is out of its reach");
+            let help = "it reaches `latest` and `immediate`: the end of the full backup";
+            let path: Vec<&str> = path.split('.').collect();
+            self.here(state, &path, Problem::nowhere(message).help(help));
+        }
+    }
+
+    fn salvage(&mut self, salvage: &SalvageFile, state: &State) {
+        self.up(
+            salvage.into.as_deref().unwrap_or(PRIMARY),
+            "salvage.into",
+            state,
+        );
+        match (&salvage.from, &state.scratch) {
+            (None, None) => {
+                let problem = Problem::nowhere("nothing to salvage from: no scratch server");
+                let help = "`- restore: { into: scratch, target: { before: fault } }` comes first";
+                self.here(state, &["salvage"], problem.help(help));
+            }
+            (Some(from), _) if !expand::is_scratch(from) || !state.servers.contains_key(from) => {
+                let problem = Problem::nowhere(format!("`{from}` is no scratch server"));
+                let scratches = state.servers.keys().map(String::as_str);
+                let scratches = scratches.filter(|s| expand::is_scratch(s));
+                self.here(state, &["salvage", "from"], problem.known(from, scratches));
+            }
+            (_, _) => {}
+        }
+        if salvage.tables.is_empty() && salvage.schemas.is_empty() {
+            let problem = Problem::nowhere("salvage of nothing");
+            self.here(
+                state,
+                &["salvage"],
+                problem.expected("`tables`, `schemas` or both"),
+            );
+        }
+        for (index, table) in salvage.tables.iter().enumerate() {
+            self.table(table, &format!("salvage.tables.{index}"), state);
+        }
+        for (index, schema) in salvage.schemas.iter().enumerate() {
+            self.schema(schema, &format!("salvage.schemas.{index}"), state);
+        }
+        let number = (state.step - 1).to_string();
+        self.twice(&salvage.tables, &["steps", &number, "salvage", "tables"]);
+        self.twice(&salvage.schemas, &["steps", &number, "salvage", "schemas"]);
+    }
+
+    fn start(&mut self, server: &str, state: &mut State) {
+        let problem = match state.servers.get(server) {
+            Some(Server::Down(_)) => {
+                state.servers.insert(server.to_owned(), Server::Up);
+                return;
+            }
+            Some(Server::Up) => Problem::nowhere(format!("`{server}` runs already"))
+                .help("`start` comes after `inject: crash-server`"),
+            Some(Server::Lost(step)) => Problem::nowhere(format!(
+                "`{server}` is lost with its storage since step {step}"
+            ))
+            .help("restore into a new server"),
+            None => unknown_server(server, state),
+        };
+        self.here(state, &["start"], problem);
+    }
+
+    fn cut_over(&mut self, cut_over: &CutOverFile, state: &State) {
+        self.up(&cut_over.to, "cut-over.to", state);
+        if expand::is_scratch(&cut_over.to) {
+            let problem = Problem::nowhere("a scratch server never serves clients");
+            let help = "restore into a server of another name";
+            self.here(state, &["cut-over", "to"], problem.help(help));
+        }
+        let named = cut_over.workloads.iter().flatten();
+        for (index, workload) in named.enumerate() {
+            self.workload(workload, &format!("cut-over.workloads.{index}"), state);
+        }
+    }
+
+    fn workload(&mut self, workload: &str, path: &str, state: &State) {
+        if !self.file.workloads.contains_key(workload) {
+            let known: Vec<&str> = self.file.workloads.keys().map(String::as_str).collect();
+            let problem = Problem::nowhere(format!("unknown workload `{workload}`"));
+            let path: Vec<&str> = path.split('.').collect();
+            self.here(state, &path, problem.known(workload, known));
+        }
+    }
+}
+
+fn unknown_server(server: &str, state: &State) -> Problem {
+    let known: Vec<&str> = state.servers.keys().map(String::as_str).collect();
+    let problem = Problem::nowhere(format!("no server `{server}` exists at this step"));
+    problem.known(server, known)
+}

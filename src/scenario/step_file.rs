@@ -1,0 +1,321 @@
+//! The file format of steps: one key that says what is done, and beside it `server`
+//! and `deadline`. A step without anything to say may be written as a bare word.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::{Map, Value as Json, json};
+
+use super::plan::{BackupKind, Fault, SalvageBy};
+use crate::units::Time;
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct StepFile {
+    /// The server it acts on, where it stands beside the step.
+    pub server: Option<String>,
+    /// It must have ended by then.
+    pub deadline: Option<Time>,
+    /// What it does.
+    pub action: ActionFile,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ActionFile {
+    /// Take a backup of a server.
+    Backup(BackupFile),
+    /// Let the workloads run.
+    Run(RunFile),
+    /// `CHECKPOINT`.
+    Checkpoint {},
+    /// `pg_switch_wal()`, then wait until the segment is archived.
+    SwitchWal {},
+    /// `pg_create_restore_point()` with this name.
+    RestorePoint(String),
+    /// Inject a fault.
+    Inject(Fault),
+    /// Revoke the writes of this workload's business.
+    Freeze(String),
+    /// Grant the writes of this workload's business back.
+    Thaw(String),
+    /// Restore into a new server.
+    Restore(RestoreFile),
+    /// Bring lost or damaged rows home from a scratch server.
+    Salvage(SalvageFile),
+    /// `REINDEX` of an index or a table, with its schema.
+    Reindex(String),
+    /// Start this server, which is down, in place (crash recovery).
+    Start(String),
+    /// Move workloads to another server.
+    CutOver(CutOverFile),
+    /// Make the gate checks on this server: RTO ends no earlier than this.
+    Verify(String),
+    /// Make every backup and WAL file in the store look this much older.
+    Age(Time),
+    /// Apply the strategy's retention.
+    Expire {},
+    /// Wait for a condition.
+    Wait(WaitFile),
+    /// Run SQL as the superuser.
+    Sql(String),
+    /// Run a shell command in the server's node, as its unprivileged user.
+    Command(String),
+}
+
+/// A backup.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BackupFile {
+    /// `full`, or `tables`: those of the strategy.
+    pub kind: BackupKind,
+}
+
+/// How long the workloads run.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RunFile {
+    /// This long.
+    Time(Time),
+    /// Until so many more transactions were acknowledged, over all workloads.
+    Transactions(TransactionsFile),
+}
+
+/// A number of transactions.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TransactionsFile {
+    /// So many more, over all workloads.
+    #[schemars(range(min = 1))]
+    pub transactions: u64,
+}
+
+/// A restore.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RestoreFile {
+    /// Name of the server it becomes. `scratch` (or a name that begins with `scratch-`) never
+    /// serves clients, archives nothing and is removed at the end.
+    #[schemars(extend("format" = "name"))]
+    pub into: String,
+    /// Up to where.
+    pub target: TargetFile,
+}
+
+/// A recovery target.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum TargetFile {
+    /// Relative to the fault.
+    Before(BeforeFile),
+    /// In PostgreSQL's words.
+    Plain(PlainTarget),
+}
+
+/// A target just before something that the drill did.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BeforeFile {
+    /// Before what.
+    pub before: BeforeWhat,
+    /// By this much time (divided by the scale). Default: just before, by WAL position.
+    pub by: Option<Time>,
+}
+
+/// What a target stands before.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BeforeWhat {
+    /// The last fault that was injected.
+    Fault,
+}
+
+/// A recovery target in PostgreSQL's words.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlainTarget {
+    /// All WAL there is.
+    Latest,
+    /// As soon as the backup is consistent.
+    Immediate,
+    /// A point in time, with its zone: `2026-01-31T12:00:00Z`.
+    Time(#[schemars(extend("format" = "instant"))] String),
+    /// A WAL position: `0/3000148`.
+    Lsn(#[schemars(extend("format" = "lsn"))] String),
+    /// Just before this transaction's commit.
+    Xid(u64),
+    /// A named restore point.
+    Name(String),
+}
+
+/// What is brought home.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SalvageFile {
+    /// Tables, with their schemas.
+    #[serde(default)]
+    pub tables: Vec<String>,
+    /// Whole schemas, with their grants.
+    #[serde(default)]
+    pub schemas: Vec<String>,
+    /// The server with the loss. Default: `primary`.
+    pub into: Option<String>,
+    /// The scratch server. Default: the one restored last.
+    pub from: Option<String>,
+    /// How. Default: `rows`.
+    #[serde(default)]
+    pub by: SalvageBy,
+}
+
+/// A cut-over.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CutOverFile {
+    /// The server.
+    pub to: String,
+    /// The workloads. Default: all.
+    #[schemars(length(min = 1))]
+    pub workloads: Option<Vec<String>>,
+}
+
+/// A condition.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WaitFile {
+    /// A query that returns one boolean; waited for until true.
+    pub until: String,
+}
+
+/// Steps that act on a server which is named beside them.
+const WITH_SERVER: [&str; 9] = [
+    "backup",
+    "checkpoint",
+    "switch-wal",
+    "restore-point",
+    "inject",
+    "reindex",
+    "wait",
+    "sql",
+    "command",
+];
+
+/// Steps that act on a workload's server.
+const WITH_WORKLOAD: [&str; 2] = ["freeze", "thaw"];
+
+/// Steps that may be written as a bare word.
+const BARE: [&str; 3] = ["checkpoint", "switch-wal", "expire"];
+
+/// Every step's own key.
+pub const WORDS: [&str; 19] = [
+    "backup",
+    "run",
+    "checkpoint",
+    "switch-wal",
+    "restore-point",
+    "inject",
+    "freeze",
+    "thaw",
+    "restore",
+    "salvage",
+    "reindex",
+    "start",
+    "cut-over",
+    "verify",
+    "age",
+    "expire",
+    "wait",
+    "sql",
+    "command",
+];
+
+impl ActionFile {
+    /// The step's own key.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Backup(_) => "backup",
+            Self::Run(_) => "run",
+            Self::Checkpoint {} => "checkpoint",
+            Self::SwitchWal {} => "switch-wal",
+            Self::RestorePoint(_) => "restore-point",
+            Self::Inject(_) => "inject",
+            Self::Freeze(_) => "freeze",
+            Self::Thaw(_) => "thaw",
+            Self::Restore(_) => "restore",
+            Self::Salvage(_) => "salvage",
+            Self::Reindex(_) => "reindex",
+            Self::Start(_) => "start",
+            Self::CutOver(_) => "cut-over",
+            Self::Verify(_) => "verify",
+            Self::Age(_) => "age",
+            Self::Expire {} => "expire",
+            Self::Wait(_) => "wait",
+            Self::Sql(_) => "sql",
+            Self::Command(_) => "command",
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for StepFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut step = match Json::deserialize(deserializer)? {
+            Json::String(word) => Map::from_iter([(word, json!({}))]),
+            Json::Object(map) => map,
+            other => return Err(D::Error::custom(format!("`{other}` is not a step"))),
+        };
+        let server = take(&mut step, "server")?;
+        let deadline = take(&mut step, "deadline")?;
+        let action = serde_json::from_value(Json::Object(step)).map_err(D::Error::custom)?;
+        Ok(Self {
+            server,
+            deadline,
+            action,
+        })
+    }
+}
+
+fn take<T: serde::de::DeserializeOwned, E: Error>(
+    map: &mut Map<String, Json>,
+    key: &str,
+) -> Result<Option<T>, E> {
+    let value = map.remove(key);
+    value
+        .map(serde_json::from_value)
+        .transpose()
+        .map_err(E::custom)
+}
+
+impl JsonSchema for StepFile {
+    fn schema_name() -> Cow<'static, str> {
+        "Step".into()
+    }
+
+    /// The actions' own alternatives, each with what may stand beside it, and the bare words.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = ActionFile::json_schema(generator);
+        let time = generator.subschema_for::<Time>().to_value();
+        if let Some(Json::Array(branches)) = schema.get_mut("oneOf") {
+            for branch in branches.iter_mut() {
+                add_siblings(branch, &time);
+            }
+            branches.push(json!({"type": "string", "enum": BARE}));
+        }
+        schema.insert("description".into(), json!("One step"));
+        schema
+    }
+}
+
+fn add_siblings(branch: &mut Json, time: &Json) {
+    let word = branch["required"][0]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let mut deadline = time.clone();
+    deadline["description"] = json!("It must have ended by then. Default: 10m");
+    branch["properties"]["deadline"] = deadline;
+    if WITH_SERVER.contains(&word.as_str()) || WITH_WORKLOAD.contains(&word.as_str()) {
+        let text = "The server it acts on. Default: `primary`";
+        branch["properties"]["server"] = json!({"type": "string", "description": text});
+    }
+}

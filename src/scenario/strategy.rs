@@ -1,0 +1,142 @@
+//! Strategies: how a system backs up, as YAML under `fixtures/strategies/` or inline.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use include_dir::{Dir, include_dir};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer};
+
+use super::plan::{
+    Apply, Archive, FullBackup, Recovery, RecoverySignal, Retention, RetentionRule, StrategyPlan,
+};
+use crate::units::Time;
+
+static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/strategies");
+
+/// How a system backs up and recovers. Settings and commands may use the placeholders
+/// `{store}`, `{archive}`, `{data}`, `{bin}` and `{run}`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(title = "pgdrill strategy")]
+pub struct StrategyFile {
+    /// What it does, for people.
+    pub about: String,
+    /// Server settings it demands.
+    #[serde(default)]
+    pub settings: BTreeMap<String, SettingValue>,
+    /// How a running server learns of them. Default: `restart`.
+    #[serde(default)]
+    pub apply: Apply,
+    /// What archives WAL: `safe` (pgdrill's own script), `none`, or a `command`. Default: `safe`.
+    #[serde(default)]
+    pub archive: Archive,
+    /// What takes a full backup: `pg-basebackup` with further options, or a `command`.
+    pub full: FullBackup,
+    /// Tables dumped by themselves. Default: none.
+    #[serde(default)]
+    pub tables: Vec<String>,
+    /// What removes old backups and WAL.
+    pub retention: RetentionFile,
+    /// How recovery is asked for.
+    pub recovery: RecoveryFile,
+}
+
+/// What removes old backups and WAL.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RetentionFile {
+    /// Full backups are kept this long.
+    pub full: Time,
+    /// WAL is kept at least this long.
+    pub wal: Time,
+    /// Table dumps are kept this long. Default: as long as full backups.
+    pub tables: Option<Time>,
+    /// What decides: `computed`, or a shell `command` run in the backup storage. Default: `computed`.
+    #[serde(default)]
+    pub rule: RetentionRule,
+}
+
+/// How recovery is asked for.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RecoveryFile {
+    /// Which file asks for it. Default: `recovery-signal`.
+    #[serde(default)]
+    pub signal: RecoverySignal,
+    /// The `restore_command`.
+    #[serde(rename = "restore_command")]
+    pub restore_command: String,
+}
+
+/// A server setting's value: text, a number, or true/false.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingValue(pub String);
+
+impl<'de> Deserialize<'de> for SettingValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde_json::Value;
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => Ok(Self(text)),
+            Value::Number(number) => Ok(Self(number.to_string())),
+            Value::Bool(true) => Ok(Self("on".into())),
+            Value::Bool(false) => Ok(Self("off".into())),
+            Value::Null | Value::Array(_) | Value::Object(_) => {
+                Err(serde::de::Error::custom("a setting is text or a number"))
+            }
+        }
+    }
+}
+
+impl JsonSchema for SettingValue {
+    fn schema_name() -> Cow<'static, str> {
+        "SettingValue".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["string", "number", "boolean"], "description": "A server setting's value"})
+    }
+}
+
+impl StrategyFile {
+    /// With the defaults filled in.
+    pub fn plan(&self, name: &str) -> StrategyPlan {
+        StrategyPlan {
+            name: name.to_owned(),
+            settings: settings(&self.settings),
+            apply: self.apply,
+            archive: self.archive.clone(),
+            full: self.full.clone(),
+            tables: self.tables.clone(),
+            retention: Retention {
+                full: self.retention.full,
+                wal: self.retention.wal,
+                tables: self.retention.tables.unwrap_or(self.retention.full),
+                rule: self.retention.rule.clone(),
+            },
+            recovery: Recovery {
+                signal: self.recovery.signal,
+                restore_command: self.recovery.restore_command.clone(),
+            },
+        }
+    }
+}
+
+/// Settings as the plan has them.
+pub fn settings(written: &BTreeMap<String, SettingValue>) -> BTreeMap<String, String> {
+    let pairs = written.iter();
+    pairs
+        .map(|(name, value)| (name.clone(), value.0.clone()))
+        .collect()
+}
+
+/// Names of the shipped strategies, sorted.
+pub fn shipped_names() -> Vec<&'static str> {
+    let stem = |file: &'static include_dir::File<'_>| file.path().file_stem()?.to_str();
+    let mut names: Vec<&str> = SHIPPED.files().filter_map(stem).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Text of a shipped strategy.
+pub fn shipped(name: &str) -> Option<&'static str> {
+    SHIPPED.get_file(format!("{name}.yaml"))?.contents_utf8()
+}
