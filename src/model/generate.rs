@@ -1,0 +1,244 @@
+//! Rows of one table, deterministic chunk by chunk.
+//!
+//! Each chunk has its own random stream, derived from seed, table and chunk, so the
+//! rows do not depend on who makes them and when.
+
+use std::collections::BTreeMap;
+
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+
+use super::{encode, manifest::*, words};
+
+/// Rows of a chunk.
+pub const CHUNK: u64 = 512;
+/// 2026-01-01 UTC in PostgreSQL's microseconds since 2000-01-01.
+const EPOCH: i64 = 9_497 * DAY;
+const DAY: i64 = 86_400_000_000;
+
+/// Makes the rows of one table.
+#[derive(Debug)]
+pub struct TableRows<'a> {
+    /// The table.
+    pub table: &'a Table,
+    /// How many rows it gets.
+    pub rows: u64,
+    index: u64,
+    seed: u64,
+    tenants: i64,
+    columns: Vec<Kind<'a>>,
+}
+
+/// A generator with its names resolved.
+#[derive(Debug)]
+enum Kind<'a> {
+    Plain(&'a Generator),
+    Ref(i64),
+    TenantOf(usize),
+}
+
+impl<'a> TableRows<'a> {
+    /// For the table at this index of the manifest; what is wrong with it otherwise.
+    pub fn new(
+        manifest: &'a Manifest,
+        index: usize,
+        rows: &BTreeMap<&str, u64>,
+        seed: u64,
+    ) -> Result<Self, String> {
+        let table = &manifest.tables[index];
+        let count = |name: &str| {
+            let found = rows.get(name).map(|count| *count as i64);
+            found.ok_or_else(|| format!("`{}` refers to unknown table `{name}`", table.name))
+        };
+        let kind = |column: &'a Column| match &column.r#gen {
+            Generator::Ref { table } => count(table).map(Kind::Ref),
+            Generator::TenantOf { column } => position(table, column).map(Kind::TenantOf),
+            other => Ok(Kind::Plain(other)),
+        };
+        Ok(Self {
+            table,
+            rows: rows[table.name.as_str()],
+            index: index as u64,
+            seed,
+            tenants: count(&manifest.tenants)?,
+            columns: table.columns.iter().map(kind).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Number of chunks.
+    pub fn chunks(&self) -> u64 {
+        self.rows.div_ceil(CHUNK)
+    }
+
+    /// Appends a chunk's rows in the binary COPY format; returns how many.
+    pub fn chunk(&self, chunk: u64, out: &mut Vec<u8>) -> u64 {
+        let mut rng = stream(self.seed, self.index, chunk);
+        let first = chunk * CHUNK + 1;
+        let last = (first + CHUNK - 1).min(self.rows);
+        let mut numbers = vec![0; self.columns.len()];
+        for serial in first..=last {
+            encode::row(out, self.columns.len());
+            for at in 0..self.columns.len() {
+                numbers[at] = self.column(at, serial as i64, &numbers, &mut rng, out);
+            }
+        }
+        last + 1 - first
+    }
+
+    /// Appends a column; returns its value where it is a whole number of 8 bytes.
+    fn column(
+        &self,
+        at: usize,
+        serial: i64,
+        earlier: &[i64],
+        rng: &mut ChaCha12Rng,
+        out: &mut Vec<u8>,
+    ) -> i64 {
+        let number = match self.columns[at] {
+            Kind::Ref(rows) => rng.random_range(1..=rows),
+            Kind::TenantOf(column) => earlier[column] % self.tenants + 1,
+            Kind::Plain(Generator::Serial) => serial,
+            Kind::Plain(Generator::Tenant) => rng.random_range(1..=self.tenants),
+            Kind::Plain(Generator::Bigint) => rng.random(),
+            Kind::Plain(other) => {
+                value(other, serial, rng, out);
+                return 0;
+            }
+        };
+        encode::bytes(out, &number.to_be_bytes());
+        number
+    }
+}
+
+fn position(table: &Table, column: &str) -> Result<usize, String> {
+    let found = table.columns.iter().position(|other| other.name == column);
+    found.ok_or_else(|| format!("`{}` has no column `{column}`", table.name))
+}
+
+/// The random stream of one chunk.
+fn stream(seed: u64, table: u64, chunk: u64) -> ChaCha12Rng {
+    let mut key = [0; 32];
+    for (part, number) in key.chunks_exact_mut(8).zip([seed, table, chunk]) {
+        part.copy_from_slice(&number.to_le_bytes());
+    }
+    ChaCha12Rng::from_seed(key)
+}
+
+/// Appends a column that is no whole number of 8 bytes.
+fn value(generator: &Generator, serial: i64, rng: &mut ChaCha12Rng, out: &mut Vec<u8>) {
+    match generator {
+        Generator::Int { min, max } => {
+            encode::bytes(out, &rng.random_range(*min..=*max).to_be_bytes());
+        }
+        Generator::Text { min, max } => {
+            let length = rng.random_range(*min..=*max);
+            encode::sized(out, |out| words::text(rng, length, out));
+        }
+        Generator::Name => encode::sized(out, |out| words::name(rng, out)),
+        Generator::Email => encode::bytes(out, email(serial).as_bytes()),
+        Generator::Hash => {
+            let mut digits = [0; 64];
+            let bytes: [u8; 32] = rng.random();
+            hex::encode_to_slice(bytes, &mut digits).expect("64 digits for 32 bytes");
+            encode::bytes(out, &digits);
+        }
+        Generator::Uuid => {
+            let id = uuid::Builder::from_random_bytes(rng.random()).into_uuid();
+            encode::bytes(out, id.as_bytes());
+        }
+        Generator::Bytes { min, max } => {
+            let length = rng.random_range(*min..=*max);
+            encode::sized(out, |out| {
+                let at = out.len();
+                out.resize(at + length, 0);
+                rng.fill_bytes(&mut out[at..]);
+            });
+        }
+        Generator::Jsonb { min, max } => {
+            let length = rng.random_range(*min..=*max);
+            encode::sized(out, |out| {
+                out.push(1); // the version of jsonb's binary form
+                words::object(rng, length, out);
+            });
+        }
+        Generator::Numeric { scale } => {
+            let unit = 10u16.pow(4 - u32::from((*scale).min(4)));
+            let fraction = rng.random_range(0..10_000u16) / unit * unit;
+            encode::numeric(out, rng.random_range(0..10_000), fraction, *scale);
+        }
+        Generator::Timestamptz { days } => {
+            let at = EPOCH - rng.random_range(1..=i64::from(*days) * DAY);
+            encode::bytes(out, &at.to_be_bytes());
+        }
+        Generator::Bool { percent } => {
+            encode::bytes(out, &[u8::from(rng.random_range(0..100) < *percent)]);
+        }
+        Generator::Enum { values } => {
+            let label = &values[rng.random_range(0..values.len())];
+            encode::bytes(out, label.as_bytes());
+        }
+        Generator::TextArray { n } => {
+            encode::text_array(out, *n, |out| words::word(rng, out));
+        }
+        Generator::IntArray { n } => {
+            encode::int_array(out, *n, || rng.random_range(0..1_000_000));
+        }
+        Generator::Null => encode::null(out),
+        Generator::Serial
+        | Generator::Bigint
+        | Generator::Ref { .. }
+        | Generator::Tenant
+        | Generator::TenantOf { .. } => unreachable!("made by `column`"),
+    }
+}
+
+fn email(serial: i64) -> String {
+    const DOMAINS: [&str; 4] = ["example.com", "example.org", "mail.example", "büro.example"];
+    format!("person.{serial}@{}", DOMAINS[serial as usize % 4])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::Model, units::Bytes};
+
+    fn bytes_of(seed: u64) -> Vec<Vec<u8>> {
+        let manifest = Model::named("dual-tenant").unwrap().manifest;
+        let rows = manifest.rows(Bytes(30_000_000));
+        let tables = 0..manifest.tables.len();
+        tables
+            .map(|index| {
+                let table = TableRows::new(&manifest, index, &rows, seed).unwrap();
+                let mut out = Vec::new();
+                let chunks = 0..table.chunks().min(3);
+                let made: u64 = chunks.map(|chunk| table.chunk(chunk, &mut out)).sum();
+                assert_eq!(made, table.rows.min(3 * CHUNK));
+                out
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes_and_another_does_not() {
+        let first = bytes_of(42);
+        assert!(first == bytes_of(42));
+        let other = bytes_of(43);
+        assert!(first.iter().zip(&other).all(|(a, b)| a != b));
+    }
+
+    #[test]
+    fn chunks_do_not_depend_on_the_order_in_which_they_are_made() {
+        let manifest = Model::named("dual-tenant").unwrap().manifest;
+        let rows = manifest.rows(Bytes(30_000_000));
+        let tables = manifest.tables.iter();
+        let messages = tables
+            .map(|table| table.name.as_str())
+            .position(|name| name == "external_agent.messages");
+        let table = TableRows::new(&manifest, messages.unwrap(), &rows, 1).unwrap();
+        let (mut early, mut late) = (Vec::new(), Vec::new());
+        table.chunk(0, &mut early);
+        table.chunk(1, &mut Vec::new());
+        table.chunk(0, &mut late);
+        assert!(early == late);
+    }
+}

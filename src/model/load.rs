@@ -1,0 +1,261 @@
+//! The bulk load: binary COPY over several connections, then indexes and the rest.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes as Buffer;
+use futures_util::{SinkExt, future::try_join_all};
+use tokio_postgres::{Client, CopyInSink};
+
+use super::{
+    Model, ModelError, encode,
+    generate::{CHUNK, TableRows},
+};
+use crate::{
+    event::EventKind,
+    history::Recorder,
+    postgres::{Access, PgError},
+    units::Bytes,
+};
+
+/// A buffer is sent when it has grown beyond this.
+const BUFFER: usize = 128 << 10;
+/// Estimated bytes of one COPY: small enough to share the work out evenly.
+const UNIT: f64 = 16e6;
+
+/// What a load came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// `pg_database_size` after it.
+    pub bytes: u64,
+    /// Rows loaded.
+    pub rows: u64,
+    /// Bytes sent as COPY data.
+    pub sent: u64,
+    /// How long the COPY took, in microseconds.
+    pub copy_us: u64,
+}
+
+/// Chunks of one table that go into one COPY.
+#[derive(Clone, Copy)]
+struct Unit {
+    table: usize,
+    from: u64,
+    to: u64,
+}
+
+/// The work, shared by the connections.
+struct Work<'a> {
+    model: &'a Model,
+    tables: Vec<TableRows<'a>>,
+    units: Mutex<std::vec::IntoIter<Unit>>,
+    size: u64,
+    done: AtomicU64,
+    rows: AtomicU64,
+    sent: AtomicU64,
+    shown: Mutex<Instant>,
+    recorder: &'a Recorder,
+}
+
+impl Model {
+    /// Fills the created model up to about `size` bytes of `pg_database_size` (within
+    /// 10 % from 10 MB on), builds its indexes, grants its rights, and records
+    /// `Progress` and `DataLoaded`. The same size and seed give the same rows.
+    ///
+    /// # Errors
+    /// When the manifest is wrong or the server refuses.
+    pub async fn load(
+        &self,
+        access: &Access,
+        size: Bytes,
+        seed: u64,
+        recorder: &Recorder,
+    ) -> Result<Loaded, ModelError> {
+        let began = Instant::now();
+        let mut loaded = self.fill(access, size, seed, recorder).await?;
+        let client = self.connect(access).await?;
+        for file in &self.manifest.files.after_load {
+            self.batch(&client, file, self.file(file)?).await?;
+        }
+        loaded.bytes = self.database_size(&client).await?;
+        recorder.record(EventKind::DataLoaded {
+            bytes: loaded.bytes,
+            wanted: size.0,
+            rows: loaded.rows,
+            took_us: began.elapsed().as_micros() as u64,
+        });
+        Ok(loaded)
+    }
+
+    /// Only the rows: what `load` does before it builds indexes. `bytes` stays 0.
+    ///
+    /// # Errors
+    /// As for [`Model::load`].
+    pub async fn fill(
+        &self,
+        access: &Access,
+        size: Bytes,
+        seed: u64,
+        recorder: &Recorder,
+    ) -> Result<Loaded, ModelError> {
+        let began = Instant::now();
+        let work = Work::new(self, size, seed, recorder)?;
+        let cpus = std::thread::available_parallelism().map_or(2, usize::from);
+        try_join_all((0..cpus.clamp(2, 4)).map(|_| work.connection(access))).await?;
+        Ok(Loaded {
+            bytes: 0,
+            rows: work.rows.into_inner(),
+            sent: work.sent.into_inner(),
+            copy_us: began.elapsed().as_micros() as u64,
+        })
+    }
+
+    /// The rows of one table as one file in the binary COPY format, for comparison with
+    /// other loaders.
+    ///
+    /// # Errors
+    /// When there is no such table or `out` can't be written.
+    pub fn write_copy_file(
+        &self,
+        table: &str,
+        size: Bytes,
+        seed: u64,
+        out: &mut impl std::io::Write,
+    ) -> std::io::Result<()> {
+        let rows = self.manifest.rows(size);
+        let index = self.manifest.tables.iter().position(|t| t.name == table);
+        let index = index.ok_or_else(|| std::io::Error::other(format!("no table `{table}`")))?;
+        let made = TableRows::new(&self.manifest, index, &rows, seed);
+        let made = made.map_err(std::io::Error::other)?;
+        out.write_all(encode::HEADER)?;
+        let mut buffer = Vec::new();
+        for chunk in 0..made.chunks() {
+            made.chunk(chunk, &mut buffer);
+            out.write_all(&buffer)?;
+            buffer.clear();
+        }
+        out.write_all(encode::TRAILER)
+    }
+
+    async fn database_size(&self, client: &Client) -> Result<u64, ModelError> {
+        let sql = "SELECT pg_database_size(current_database())";
+        let row = client.query_one(sql, &[]).await;
+        let row = row.map_err(|cause| self.server(PgError::new("pg_database_size", &cause)))?;
+        Ok(row.get::<_, i64>(0) as u64)
+    }
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        model: &'a Model,
+        size: Bytes,
+        seed: u64,
+        recorder: &'a Recorder,
+    ) -> Result<Self, ModelError> {
+        let rows = model.manifest.rows(size);
+        let tables = 0..model.manifest.tables.len();
+        let tables: Vec<TableRows<'a>> = tables
+            .map(|index| TableRows::new(&model.manifest, index, &rows, seed))
+            .collect::<Result<_, _>>()
+            .map_err(|cause| model.broken(cause))?;
+        let units: Vec<Unit> = tables.iter().enumerate().flat_map(units_of).collect();
+        Ok(Self {
+            model,
+            tables,
+            units: Mutex::new(units.into_iter()),
+            size: size.0,
+            done: AtomicU64::new(0),
+            rows: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            shown: Mutex::new(Instant::now()),
+            recorder,
+        })
+    }
+
+    /// Takes units until there are none.
+    async fn connection(&self, access: &Access) -> Result<(), ModelError> {
+        let client = self.model.connect(access).await?;
+        // What is lost with a crash now would be loaded again anyway.
+        let setting = "SET synchronous_commit = off";
+        self.model.batch(&client, setting, setting).await?;
+        while let Some(unit) = self.next() {
+            let copied = self.copy(&client, unit).await;
+            copied.map_err(|cause| {
+                let doing = format!("COPY {}", self.tables[unit.table].table.name);
+                self.model.server(PgError::new(doing, &cause))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn next(&self) -> Option<Unit> {
+        let mut units = self
+            .units
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        units.next()
+    }
+
+    async fn copy(&self, client: &Client, unit: Unit) -> Result<(), tokio_postgres::Error> {
+        let rows = &self.tables[unit.table];
+        let columns: Vec<_> = rows.table.columns.iter().map(|c| c.name.as_str()).collect();
+        let sql = format!(
+            "COPY {} ({}) FROM STDIN (FORMAT binary)",
+            rows.table.name,
+            columns.join(", ")
+        );
+        let sink: CopyInSink<Buffer> = client.copy_in(&sql).await?;
+        let mut sink = std::pin::pin!(sink);
+        let mut buffer = Vec::with_capacity(2 * BUFFER);
+        buffer.extend_from_slice(encode::HEADER);
+        for chunk in unit.from..unit.to {
+            let made = rows.chunk(chunk, &mut buffer);
+            self.made(made, rows.table.row_bytes);
+            if buffer.len() >= BUFFER {
+                self.sent.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+                let full = std::mem::replace(&mut buffer, Vec::with_capacity(2 * BUFFER));
+                sink.feed(full.into()).await?;
+            }
+        }
+        buffer.extend_from_slice(encode::TRAILER);
+        self.sent.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+        sink.send(buffer.into()).await?;
+        sink.finish().await?;
+        Ok(())
+    }
+
+    /// Counts rows; shows the progress a few times a second.
+    fn made(&self, rows: u64, row_bytes: f64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        let bytes = (rows as f64 * row_bytes) as u64;
+        let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let Ok(mut shown) = self.shown.try_lock() else {
+            return;
+        };
+        if shown.elapsed() < Duration::from_millis(200) {
+            return;
+        }
+        *shown = Instant::now();
+        self.recorder.record(EventKind::Progress {
+            work: "load".into(),
+            done: done.min(self.size),
+            total: self.size,
+        });
+    }
+}
+
+fn units_of<'a>((table, rows): (usize, &'a TableRows<'_>)) -> impl Iterator<Item = Unit> + 'a {
+    let chunk_bytes = rows.table.row_bytes * CHUNK as f64;
+    let step = ((UNIT / chunk_bytes) as u64).max(1);
+    let chunks = rows.chunks();
+    (0..chunks).step_by(step as usize).map(move |from| Unit {
+        table,
+        from,
+        to: (from + step).min(chunks),
+    })
+}

@@ -1,0 +1,286 @@
+//! Keeping the books: records from the clients to the ledger, and figures by second.
+//!
+//! Clients only put a record on a pile; one thread of its own takes the pile twenty
+//! times a second, appends it to the ledger in the order of completion, flushes it, and
+//! counts. So a slow disk or a busy runtime slows no client, and what a killed harness
+//! loses is less than 100 ms old.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use hdrhistogram::Histogram;
+
+use crate::{
+    event::{EventKind, Throughput, WorkloadSummary},
+    history::Recorder,
+    ledger::{Key, Outcome, Record, Writer},
+};
+
+const TAKE_EVERY: Duration = Duration::from_millis(50);
+const SECOND: u64 = 1_000_000;
+/// Different errors kept by workload; further ones are counted together.
+const ERRORS: usize = 50;
+
+/// What clients share with the bookkeeper.
+#[derive(Debug)]
+pub struct Book {
+    pile: Mutex<Pile>,
+    wake: Condvar,
+    tallies: Vec<Tally>,
+}
+
+#[derive(Debug, Default)]
+struct Pile {
+    records: Vec<Record>,
+    closed: bool,
+}
+
+/// Live figures of one workload.
+#[derive(Debug, Default)]
+pub struct Tally {
+    ok: AtomicU64,
+    last_write_us: AtomicU64,
+    errors: Mutex<BTreeMap<String, u64>>,
+}
+
+/// The thread that writes the ledger.
+#[derive(Debug)]
+pub struct Keeper {
+    thread: JoinHandle<std::io::Result<Vec<WorkloadSummary>>>,
+}
+
+impl Book {
+    /// For so many workloads.
+    pub fn new(workloads: usize) -> Arc<Self> {
+        Arc::new(Self {
+            pile: Mutex::default(),
+            wake: Condvar::new(),
+            tallies: (0..workloads).map(|_| Tally::default()).collect(),
+        })
+    }
+
+    /// Puts a transaction on the pile.
+    pub fn put(&self, record: Record) {
+        let tally = self.tally(record.workload);
+        if record.outcome == Outcome::Ok {
+            tally.ok.fetch_add(1, Ordering::Relaxed);
+            if record.key != Key::NONE {
+                let last = &tally.last_write_us;
+                last.fetch_max(record.acked_us, Ordering::Relaxed);
+            }
+        }
+        self.pile().records.push(record);
+    }
+
+    /// Counts an error.
+    pub fn error(&self, workload: u8, text: &str) {
+        let mut errors = lock(&self.tally(workload).errors);
+        let room = errors.len() < ERRORS || errors.contains_key(text);
+        let text = if room { text } else { "other errors" };
+        *errors.entry(text.to_owned()).or_default() += 1;
+    }
+
+    /// The live figures of a workload.
+    pub fn tally(&self, workload: u8) -> &Tally {
+        &self.tallies[usize::from(workload)]
+    }
+
+    /// No more records will come.
+    pub fn close(&self) {
+        self.pile().closed = true;
+        self.wake.notify_all();
+    }
+
+    fn pile(&self) -> MutexGuard<'_, Pile> {
+        lock(&self.pile)
+    }
+
+    /// Waits for the next turn; takes what is on the pile, and whether it was the last.
+    fn take(&self, into: &mut Vec<Record>) -> bool {
+        let pile = self.pile();
+        let waited = self
+            .wake
+            .wait_timeout_while(pile, TAKE_EVERY, |pile| !pile.closed);
+        let (mut pile, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut pile.records, into);
+        pile.closed
+    }
+}
+
+impl Tally {
+    /// Transactions acknowledged.
+    pub fn ok(&self) -> u64 {
+        self.ok.load(Ordering::Relaxed)
+    }
+
+    /// When the last write was acknowledged; 0: never.
+    pub fn last_write_us(&self) -> u64 {
+        self.last_write_us.load(Ordering::Relaxed)
+    }
+}
+
+impl Keeper {
+    /// Begins the ledger and the thread that writes it.
+    ///
+    /// # Errors
+    /// When the ledger can't be created or the thread not be started.
+    pub fn start(
+        book: Arc<Book>,
+        names: Vec<String>,
+        ledger: &Path,
+        recorder: Recorder,
+    ) -> std::io::Result<Self> {
+        let writer = Writer::create(ledger)?;
+        let from_us = recorder.now_us();
+        let figures = names.into_iter().map(|name| Figures::new(name, from_us));
+        let figures = figures.collect();
+        let thread = std::thread::Builder::new().name("ledger".into());
+        let thread = thread.spawn(move || keep(&book, writer, figures, &recorder))?;
+        Ok(Self { thread })
+    }
+
+    /// Waits for the last record to be written; the book must be closed.
+    ///
+    /// # Errors
+    /// When the ledger could not be written: it is then no evidence.
+    pub fn finish(self) -> std::io::Result<Vec<WorkloadSummary>> {
+        let joined = self.thread.join();
+        joined.unwrap_or_else(|_| Err(std::io::Error::other("the ledger's thread panicked")))
+    }
+}
+
+fn keep(
+    book: &Arc<Book>,
+    mut writer: Writer,
+    mut figures: Vec<Figures>,
+    recorder: &Recorder,
+) -> std::io::Result<Vec<WorkloadSummary>> {
+    let mut records = Vec::new();
+    let mut last = false;
+    let mut written = Ok(());
+    while !last {
+        // What is acknowledged before this instant is on the pile, but for a client that
+        // stands between its clock and the pile.
+        let now_us = recorder.now_us();
+        // Without clients nobody is left to close it: the drill was dropped.
+        last = book.take(&mut records) || Arc::strong_count(book) == 1;
+        for record in records.drain(..) {
+            if written.is_ok() {
+                written = writer.append(&record);
+            }
+            figures[usize::from(record.workload)].count(&record, recorder);
+        }
+        written = written.and_then(|()| writer.flush());
+        for figures in &mut figures {
+            figures.show_seconds_before(now_us, recorder);
+        }
+    }
+    written?;
+    let ends = figures.into_iter().zip(&book.tallies);
+    Ok(ends.map(|(figures, tally)| figures.end(tally)).collect())
+}
+
+/// Counts and latencies of one workload.
+#[derive(Debug)]
+struct Figures {
+    name: String,
+    second: Window,
+    whole: Window,
+    from_us: u64,
+}
+
+#[derive(Debug)]
+struct Window {
+    counts: [u64; 3],
+    latency: Histogram<u64>,
+}
+
+impl Figures {
+    fn new(name: String, from_us: u64) -> Self {
+        Self {
+            name,
+            second: Window::new(),
+            whole: Window::new(),
+            from_us,
+        }
+    }
+
+    fn count(&mut self, record: &Record, recorder: &Recorder) {
+        self.show_seconds_before(record.acked_us, recorder);
+        self.second.count(record);
+        self.whole.count(record);
+    }
+
+    /// Shows every second that has ended by then.
+    fn show_seconds_before(&mut self, us: u64, recorder: &Recorder) {
+        while self.from_us + SECOND <= us {
+            let [ok, fail, info] = self.second.counts;
+            recorder.record(EventKind::Throughput(Throughput {
+                workload: self.name.clone(),
+                from_us: self.from_us,
+                ok,
+                fail,
+                info,
+                p95_us: self.second.latency.value_at_quantile(0.95),
+            }));
+            self.from_us += SECOND;
+            self.second.clear();
+        }
+    }
+
+    fn end(self, tally: &Tally) -> WorkloadSummary {
+        let [ok, fail, info] = self.whole.counts;
+        let latency = &self.whole.latency;
+        WorkloadSummary {
+            workload: self.name,
+            ok,
+            fail,
+            info,
+            p50_us: latency.value_at_quantile(0.5),
+            p95_us: latency.value_at_quantile(0.95),
+            p99_us: latency.value_at_quantile(0.99),
+            max_us: latency.max(),
+            errors: lock(&tally.errors).clone(),
+        }
+    }
+}
+
+impl Window {
+    fn new() -> Self {
+        let latency = Histogram::new_with_bounds(1, 3600 * SECOND, 3);
+        Self {
+            counts: [0; 3],
+            latency: latency.expect("bounds and digits are good"),
+        }
+    }
+
+    /// Latency counts for acknowledged transactions; others have no answer to wait for.
+    fn count(&mut self, record: &Record) {
+        match record.outcome {
+            Outcome::Ok => self.counts[0] += 1,
+            Outcome::Fail => self.counts[1] += 1,
+            Outcome::Info => self.counts[2] += 1,
+        }
+        if record.outcome == Outcome::Ok {
+            let latency = record.acked_us.saturating_sub(record.intended_us);
+            self.latency.saturating_record(latency.max(1));
+        }
+    }
+
+    fn clear(&mut self) {
+        self.counts = [0; 3];
+        self.latency.reset();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,272 @@
+//! One client: keeps its arrivals, lives through outages, follows its endpoint.
+//!
+//! A transaction that can't begin when it is meant to begins as soon as it can, and its
+//! latency counts from the intended start. One that could not be sent for [`PATIENCE`],
+//! in an outage or behind slower ones, is given up: recorded as `fail` without a key,
+//! because nothing was ever tried. So an outage is visible, the backlog bounded, and no
+//! arrival is silently skipped.
+
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
+
+use rand::RngExt;
+use tokio::{sync::watch, time::sleep};
+
+use super::{
+    arrivals::Arrivals,
+    book::Book,
+    business::{Business, Memory, Transaction},
+    endpoint::Place,
+    outcome::{Reached, classify},
+    wire::{Answer, Trouble, Wire},
+};
+use crate::{
+    history::Recorder,
+    ledger::{Key, Outcome, Record},
+    secret::Secret,
+};
+
+/// How long a transaction waits to be sent.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest pause between two tries to get through.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+
+/// A client with all that it needs.
+#[derive(Debug)]
+pub struct Client {
+    /// What it does.
+    pub business: Arc<Business>,
+    /// What it knows.
+    pub memory: Memory,
+    /// When it does it.
+    pub arrivals: Arrivals,
+    /// Its role's password.
+    pub password: Secret,
+    /// Where its server is.
+    pub place: watch::Receiver<Place>,
+    /// Set when it is to end.
+    pub stop: watch::Receiver<bool>,
+    /// Where its records go.
+    pub book: Arc<Book>,
+    /// The clock.
+    pub recorder: Recorder,
+}
+
+/// What a client has beside what it was given.
+struct Session {
+    client: Client,
+    wire: Option<Wire>,
+    pause: Duration,
+}
+
+impl Client {
+    /// Runs until told to stop; a transaction under way is ended first.
+    pub async fn run(self) {
+        let mut session = Session {
+            client: self,
+            wire: None,
+            pause: SHORTEST_PAUSE,
+        };
+        while session.turn().await.is_continue() {}
+    }
+}
+
+impl Session {
+    /// One arrival: waited for, connected for, performed.
+    async fn turn(&mut self) -> ControlFlow<()> {
+        let client = &mut self.client;
+        let due_us = client.arrivals.due_us(client.recorder.now_us());
+        let early = due_us.saturating_sub(client.recorder.now_us());
+        if early > 0 {
+            stoppable(&mut client.stop, sleep(Duration::from_micros(early))).await?;
+        }
+        if *client.stop.borrow() {
+            return ControlFlow::Break(());
+        }
+        let connected = self.connected().await?;
+        if self.gave_up_late() || !connected {
+            return ControlFlow::Continue(());
+        }
+        let now_us = self.client.recorder.now_us();
+        let intended_us = self.client.arrivals.due_us(now_us);
+        self.client.arrivals.advance();
+        let outcome = self.perform(intended_us).await;
+        if outcome == Outcome::Ok {
+            self.pause = SHORTEST_PAUSE;
+        } else if self.client.arrivals.is_closed() {
+            // Nothing else slows a closed loop that is refused at once.
+            self.rest().await?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Whether there is a connection to where the endpoint is now; tries once to get one.
+    async fn connected(&mut self) -> ControlFlow<(), bool> {
+        let moved = self.client.place.has_changed().unwrap_or(false);
+        if moved || self.wire.as_mut().is_some_and(Wire::is_dead) {
+            self.wire = None;
+        }
+        if self.wire.is_some() {
+            return ControlFlow::Continue(true);
+        }
+        let place = self.client.place.borrow_and_update().clone();
+        let client = &mut self.client;
+        let business = &client.business;
+        let statements = business.statements.clone();
+        let connecting = Wire::connect(&place, &business.role, &client.password, statements);
+        let mut endpoint = client.place.clone();
+        let connected = tokio::select! {
+            connected = connecting => connected,
+            _ = endpoint.changed() => return ControlFlow::Continue(false),
+            _ = client.stop.wait_for(|stop| *stop) => return ControlFlow::Break(()),
+        };
+        match connected {
+            Ok(wire) => self.wire = Some(wire),
+            Err(trouble) => {
+                self.note("connect", &trouble);
+                self.rest().await?;
+            }
+        }
+        ControlFlow::Continue(self.wire.is_some())
+    }
+
+    /// Exponential back-off with jitter, ended early by a move or a stop.
+    async fn rest(&mut self) -> ControlFlow<()> {
+        let client = &mut self.client;
+        let pause = self
+            .pause
+            .mul_f64(client.memory.rng.random_range(0.5..=1.0));
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        let mut endpoint = client.place.clone();
+        let resting = async {
+            tokio::select! {
+                () = sleep(pause) => {}
+                _ = endpoint.changed() => {}
+            }
+        };
+        stoppable(&mut client.stop, resting).await
+    }
+
+    /// Records the arrivals whose patience is over; whether there were any.
+    fn gave_up_late(&mut self) -> bool {
+        let client = &mut self.client;
+        if client.arrivals.is_closed() {
+            return false;
+        }
+        let now_us = client.recorder.now_us();
+        let patience = PATIENCE.as_micros() as u64;
+        let mut late = Vec::new();
+        while client.arrivals.due_us(now_us) + patience <= now_us {
+            late.push(client.arrivals.due_us(now_us));
+            client.arrivals.advance();
+        }
+        for intended_us in &late {
+            self.give_up(*intended_us, now_us);
+        }
+        !late.is_empty()
+    }
+
+    fn give_up(&self, intended_us: u64, now_us: u64) {
+        let text = format!("given up: not sent within {} s", PATIENCE.as_secs());
+        self.client.book.error(self.client.business.workload, &text);
+        let none = Transaction::read(0, Vec::new());
+        self.record(&none, Outcome::Fail, [intended_us, now_us, now_us], 0);
+    }
+
+    async fn perform(&mut self, intended_us: u64) -> Outcome {
+        let client = &mut self.client;
+        let transaction = client.business.next(&mut client.memory);
+        let sent_us = client.recorder.now_us();
+        let Some(wire) = &mut self.wire else {
+            return Outcome::Fail;
+        };
+        let asks_lsn = transaction.key != Key::NONE;
+        let answer = tokio::select! {
+            answer = wire.transact(&transaction.calls, asks_lsn) => answer,
+            _ = client.place.changed() => {
+                // Seen by the receiver now; what matters is that the connection goes.
+                abandoned()
+            }
+        };
+        let acked_us = client.recorder.now_us();
+        let outcome = self.conclude(&answer);
+        self.client.memory.learn(&transaction, outcome);
+        let times = [intended_us, sent_us, acked_us];
+        self.record(&transaction, outcome, times, answer.lsn);
+        outcome
+    }
+
+    /// The outcome of an answer; drops a connection that is of no more use.
+    fn conclude(&mut self, answer: &Answer) -> Outcome {
+        if let Some(trouble) = &answer.error {
+            self.note("", trouble);
+        }
+        if !answer.usable {
+            self.wire = None;
+        }
+        let sqlstate = answer.error.as_ref().and_then(|e| e.sqlstate.as_deref());
+        let outcome = classify(answer.reached, sqlstate);
+        if outcome == Outcome::Ok && !answer.wrote {
+            // Committed, but the row that was to be changed is not there, or not in the
+            // version it was left in: this version was not written.
+            let workload = self.client.business.workload;
+            self.client
+                .book
+                .error(workload, "the client's own row is gone");
+            return Outcome::Fail;
+        }
+        outcome
+    }
+
+    fn note(&self, doing: &str, trouble: &Trouble) {
+        let parts = [
+            doing,
+            trouble.sqlstate.as_deref().unwrap_or(""),
+            &trouble.message,
+        ];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let workload = self.client.business.workload;
+        self.client.book.error(workload, &parts.join(" "));
+    }
+
+    fn record(&self, transaction: &Transaction, outcome: Outcome, times: [u64; 3], lsn: u64) {
+        let [intended_us, sent_us, acked_us] = times;
+        self.client.book.put(Record {
+            key: transaction.key,
+            version: transaction.version,
+            outcome,
+            workload: self.client.business.workload,
+            tenant: transaction.tenant,
+            digest: transaction.digest,
+            intended_us,
+            sent_us,
+            acked_us,
+            lsn,
+        });
+    }
+}
+
+/// A transaction that the endpoint's move cut short.
+fn abandoned() -> Answer {
+    Answer {
+        reached: Reached::Statements,
+        error: Some(Trouble {
+            sqlstate: None,
+            message: "abandoned: the endpoint moved".into(),
+        }),
+        lsn: 0,
+        wrote: false,
+        usable: false,
+    }
+}
+
+/// Waits for something unless told to stop before.
+async fn stoppable(
+    stop: &mut watch::Receiver<bool>,
+    waiting: impl Future<Output = ()>,
+) -> ControlFlow<()> {
+    tokio::select! {
+        () = waiting => ControlFlow::Continue(()),
+        _ = stop.wait_for(|stop| *stop) => ControlFlow::Break(()),
+    }
+}

@@ -1,0 +1,56 @@
+//! Where a workload's clients go. A cut-over moves it; clients notice and follow.
+
+use tokio::sync::watch;
+
+use crate::postgres::Access;
+
+/// A place that can change under its clients.
+#[derive(Debug)]
+pub struct Endpoint {
+    place: watch::Sender<Place>,
+}
+
+/// A server as clients see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Host.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Database.
+    pub database: String,
+}
+
+impl Endpoint {
+    /// Begins at this server.
+    pub fn new(access: &Access) -> Self {
+        let place = watch::Sender::new(Place::of(access));
+        Self { place }
+    }
+
+    /// Sends the clients to another server: they drop their connections at once, even in
+    /// the middle of a transaction (whose outcome is then `info`).
+    pub fn move_to(&self, access: &Access) {
+        self.place.send_replace(Place::of(access));
+    }
+
+    /// Where it is now.
+    pub fn place(&self) -> Place {
+        self.place.borrow().clone()
+    }
+
+    /// For a client that follows.
+    pub fn follow(&self) -> watch::Receiver<Place> {
+        self.place.subscribe()
+    }
+}
+
+impl Place {
+    fn of(access: &Access) -> Self {
+        Self {
+            host: access.host.clone(),
+            port: access.port,
+            database: access.database.clone(),
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Live clients of the businesses: transactions at a given rate, and the ledger of what
+//! the servers answered.
+//!
+//! `business` (with `oa`, `agent`, `custom`) says what a client does, `arrivals` when,
+//! `wire` how, `client` what it makes of trouble; `book` writes it down. Judging the
+//! ledger (`check/`) and filling the database (`model/`) do not belong here.
+
+mod agent;
+mod arrivals;
+mod book;
+mod business;
+mod client;
+mod custom;
+pub mod endpoint;
+mod oa;
+pub mod outcome;
+mod payload;
+pub mod readback;
+mod wire;
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha12Rng;
+use tokio::{sync::watch, task::JoinSet};
+
+pub use endpoint::Endpoint;
+
+use crate::{
+    event::{EventKind, WorkloadSummary},
+    history::Recorder,
+    ledger::Key,
+    model::ModelError,
+    postgres::Access,
+    scenario::plan::{Plan, WorkloadKind, WorkloadPlan},
+    secret::Secret,
+    units::Rate,
+};
+use arrivals::Arrivals;
+use book::{Book, Keeper};
+use business::{Business, Memory};
+use client::Client;
+
+/// Clients have a transaction's deadline, and a little, to end.
+const END: Duration = Duration::from_secs(wire::DEADLINE.as_secs() + 2);
+
+/// All workloads of a drill, running. Start them once a drill: keys would repeat.
+#[derive(Debug)]
+pub struct Workloads {
+    running: Vec<Running>,
+    book: Arc<Book>,
+    keeper: Keeper,
+    clients: JoinSet<()>,
+    stop: watch::Sender<bool>,
+    recorder: Recorder,
+}
+
+#[derive(Debug)]
+struct Running {
+    name: String,
+    endpoint: Endpoint,
+}
+
+/// Why workloads could not be started, or their ledger not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkloadError {
+    /// The data model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The model has no such business.
+    #[error("workload `{workload}`: the data model has no business `{business}`")]
+    NoBusiness {
+        /// The workload.
+        workload: String,
+        /// The business.
+        business: String,
+    },
+    /// A role's password is not known.
+    #[error("workload `{workload}`: no password was given for role `{role}`")]
+    NoPassword {
+        /// The workload.
+        workload: String,
+        /// The role.
+        role: String,
+    },
+    /// More than keys can count.
+    #[error("{0} (hint: at most 64 workloads and 4096 clients of each)")]
+    TooMany(String),
+    /// The ledger.
+    #[error("ledger: {0}")]
+    Ledger(#[from] std::io::Error),
+}
+
+impl Workloads {
+    /// Starts every workload of the plan against the server of `access` (host, port and
+    /// database; each logs in as its own role). Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When a business or password is not known or the ledger can't be created.
+    pub fn start(
+        plan: &Plan,
+        access: &Access,
+        passwords: &BTreeMap<String, Secret>,
+        recorder: &Recorder,
+        ledger_file: &Path,
+        nonce: u64,
+    ) -> Result<Self, WorkloadError> {
+        fits(plan)?;
+        let names: Vec<String> = plan.workloads.keys().cloned().collect();
+        let prepared = prepare(plan, passwords, nonce)?;
+        let book = Book::new(names.len());
+        let keeper = Keeper::start(book.clone(), names, ledger_file, recorder.clone())?;
+        let mut workloads = Self {
+            running: Vec::new(),
+            book,
+            keeper,
+            clients: JoinSet::new(),
+            stop: watch::Sender::new(false),
+            recorder: recorder.clone(),
+        };
+        for ((name, workload), (business, password)) in plan.workloads.iter().zip(prepared) {
+            workloads.begin(name, workload, business, &password, access);
+        }
+        Ok(workloads)
+    }
+
+    fn begin(
+        &mut self,
+        name: &str,
+        workload: &WorkloadPlan,
+        business: Business,
+        password: &Secret,
+        access: &Access,
+    ) {
+        let business = Arc::new(business);
+        let endpoint = Endpoint::new(access);
+        for client in 0..workload.clients as u16 {
+            let client = Client {
+                memory: Memory::new(client, stream(&business, client, 1)),
+                arrivals: self.arrivals(workload, stream(&business, client, 2)),
+                business: business.clone(),
+                password: password.clone(),
+                place: endpoint.follow(),
+                stop: self.stop.subscribe(),
+                book: self.book.clone(),
+                recorder: self.recorder.clone(),
+            };
+            self.clients.spawn(client.run());
+        }
+        self.recorder.record(EventKind::WorkloadBegan {
+            workload: name.to_owned(),
+            clients: workload.clients,
+        });
+        self.running.push(Running {
+            name: name.to_owned(),
+            endpoint,
+        });
+    }
+
+    fn arrivals(&self, workload: &WorkloadPlan, rng: ChaCha12Rng) -> Arrivals {
+        let bursts = matches!(workload.kind, WorkloadKind::Oa);
+        let share = f64::from(workload.clients.max(1));
+        match workload.rate {
+            Rate::PerSecond(rate) => {
+                Arrivals::open(rng, rate / share, bursts, self.recorder.now_us())
+            }
+            Rate::Max => Arrivals::closed(rng),
+        }
+    }
+
+    /// Where a workload's clients go; none when the plan has no such workload.
+    pub fn endpoint(&self, workload: &str) -> Option<&Endpoint> {
+        let found = self.running.iter().find(|running| running.name == workload);
+        found.map(|running| &running.endpoint)
+    }
+
+    /// Transactions acknowledged so far, over all workloads, reads among them.
+    pub fn acknowledged(&self) -> u64 {
+        let tallies = 0..self.running.len() as u8;
+        tallies.map(|index| self.book.tally(index).ok()).sum()
+    }
+
+    /// Transactions of one workload acknowledged so far; none when there is no such workload.
+    pub fn acknowledged_by(&self, workload: &str) -> Option<u64> {
+        let index = self.index(workload)?;
+        Some(self.book.tally(index).ok())
+    }
+
+    /// When the last write of a workload was acknowledged, in the drill's clock; none when
+    /// there was none.
+    pub fn last_ack_us(&self, workload: &str) -> Option<u64> {
+        let last = self.book.tally(self.index(workload)?).last_write_us();
+        (last > 0).then_some(last)
+    }
+
+    fn index(&self, workload: &str) -> Option<u8> {
+        let mut names = self.running.iter();
+        let found = names.position(|running| running.name == workload);
+        found.map(|index| index as u8)
+    }
+
+    /// Ends all clients after the transactions they are in, closes the ledger and records
+    /// `WorkloadEnded`. Takes no longer than a transaction's deadline and a little.
+    ///
+    /// # Errors
+    /// When the ledger could not be written: it is then no evidence.
+    pub async fn stop(mut self) -> Result<Vec<WorkloadSummary>, WorkloadError> {
+        self.stop.send_replace(true);
+        let ended = async { while self.clients.join_next().await.is_some() {} };
+        if tokio::time::timeout(END, ended).await.is_err() {
+            self.clients.shutdown().await;
+        }
+        self.book.close();
+        let keeper = self.keeper;
+        let finished = tokio::task::spawn_blocking(move || keeper.finish()).await;
+        let summaries = finished.map_err(std::io::Error::other)??;
+        for summary in &summaries {
+            let ended = EventKind::WorkloadEnded(summary.clone());
+            self.recorder.record(ended);
+        }
+        Ok(summaries)
+    }
+}
+
+/// Each workload's business and its role's password, in the plan's order.
+fn prepare(
+    plan: &Plan,
+    passwords: &BTreeMap<String, Secret>,
+    nonce: u64,
+) -> Result<Vec<(Business, Secret)>, WorkloadError> {
+    let names = plan.workloads.keys().enumerate();
+    let prepared = names.map(|(index, name)| {
+        let business = Business::new(plan, name, index as u8, nonce)?;
+        let password = passwords.get(&business.role).cloned();
+        let password = password.ok_or_else(|| WorkloadError::NoPassword {
+            workload: name.clone(),
+            role: business.role.clone(),
+        })?;
+        Ok((business, password))
+    });
+    prepared.collect()
+}
+
+/// Whether keys can count the plan's workloads and clients.
+fn fits(plan: &Plan) -> Result<(), WorkloadError> {
+    if plan.workloads.len() > 64 {
+        let text = format!("the plan has {} workloads", plan.workloads.len());
+        return Err(WorkloadError::TooMany(text));
+    }
+    let crowd = plan.workloads.iter().find(|(_, w)| w.clients > 4096);
+    crowd.map_or(Ok(()), |(name, w)| {
+        let text = format!("workload `{name}` has {} clients", w.clients);
+        Err(WorkloadError::TooMany(text))
+    })
+}
+
+/// A random stream of one client, for one purpose.
+fn stream(business: &Business, client: u16, purpose: u64) -> ChaCha12Rng {
+    let mut seed = [0; 32];
+    let key = Key::new(business.workload, 0, client, 0).0;
+    for (part, number) in seed.chunks_exact_mut(8).zip([business.seed, key, purpose]) {
+        part.copy_from_slice(&number.to_le_bytes());
+    }
+    ChaCha12Rng::from_seed(seed)
+}
