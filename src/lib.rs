@@ -36,13 +36,17 @@
 #[cfg(test)]
 extern crate self as pgdrill;
 
+pub mod backup;
 pub mod event;
+pub mod fault;
 pub mod finding;
 pub mod history;
 pub mod ledger;
 pub mod model;
 pub mod observation;
 pub mod postgres;
+pub mod probe;
+pub mod restore;
 pub mod runtime;
 pub mod scenario;
 pub mod secret;

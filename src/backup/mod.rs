@@ -1,0 +1,34 @@
+//! Taking backups with the real tools, and removing old ones.
+//!
+//! One file a tool. Backups lie in the store: `base/<label>` a full backup (with
+//! `<label>.tblspc/` beside it for tablespaces), `tables/<label>.dump` a dump of single
+//! tables, `wal/` the archive. Bringing them back is `restore/`.
+
+pub mod base;
+pub mod retention;
+pub mod tables;
+pub mod wal;
+
+use crate::{postgres::ServerError, runtime::RuntimeError};
+
+/// What went wrong with a backup.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The server or its node refused.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// A tool's output could not be understood.
+    #[error("cannot read {what}: {cause}")]
+    Unreadable {
+        /// What was read.
+        what: String,
+        /// Why not.
+        cause: String,
+    },
+}
+
+impl From<RuntimeError> for BackupError {
+    fn from(error: RuntimeError) -> Self {
+        Self::Server(error.into())
+    }
+}

@@ -1,0 +1,86 @@
+//! Damaged bytes on disk: the middle of pages of a table or an index overwritten
+//! while the server is down, as a failing disk leaves them after a reboot.
+
+use super::{FaultError, before};
+use crate::{
+    event::{Boundary, FaultRecord},
+    history::Recorder,
+    postgres::Server,
+    runtime::Exec,
+};
+
+const PAGE: u64 = 8192;
+
+pub(super) async fn inject(
+    server: &Server,
+    fault: &str,
+    object: &str,
+    recorder: &Recorder,
+) -> Result<FaultRecord, FaultError> {
+    let literal = object.replace('\'', "''");
+    server.sql("checkpoint").await?;
+    let path = server
+        .value(&format!(
+            "select current_setting('data_directory') || '/' || pg_relation_filepath('{literal}')"
+        ))
+        .await?;
+    let before = before(server, recorder).await?;
+    server.stop().await?;
+    let pages = overwrite(server, &path).await?;
+    server.start().await?;
+    let mut record = before.record(fault, object, server, recorder);
+    record.boundary = Boundary::None;
+    (record.bit, record.evidence) = bite(server, &literal, pages).await?;
+    Ok(record)
+}
+
+/// Overwrites 512 bytes in the middle of pages 1 to 3 (page 0 of an index is its
+/// meta page; a table of one page gets that one). Returns the pages hit.
+async fn overwrite(server: &Server, path: &str) -> Result<Vec<u64>, FaultError> {
+    let size = server
+        .node
+        .exec(Exec::new(["stat", "-L", "-c", "%s", path]).unrecorded())
+        .await?;
+    let count = size.text().trim().parse::<u64>().unwrap_or_default() / PAGE;
+    let pages: Vec<u64> = if count <= 1 {
+        (0..count).collect()
+    } else {
+        (1..count.min(4)).collect()
+    };
+    for page in &pages {
+        let seek = page * PAGE / 512 + 8;
+        let command = format!(
+            "tr '\\0' 'X' < /dev/zero | head -c 512 | dd of={path} bs=512 seek={seek} count=1 iflag=fullblock conv=notrunc,fsync status=none"
+        );
+        server.node.exec(Exec::shell(command)).await?;
+    }
+    Ok(pages)
+}
+
+/// Reads one of the pages back: with checksums on, the server must refuse it.
+async fn bite(
+    server: &Server,
+    literal: &str,
+    pages: Vec<u64>,
+) -> Result<(bool, String), FaultError> {
+    let Some(page) = pages.last() else {
+        return Ok((false, format!("`{literal}` has no page to damage")));
+    };
+    server
+        .sql("create extension if not exists pageinspect")
+        .await?;
+    let answer = server
+        .value(&format!("select length(get_raw_page('{literal}', {page}))"))
+        .await;
+    server.sql("drop extension pageinspect").await?;
+    Ok(match answer {
+        Err(error) => (
+            true,
+            format!("pages {pages:?} overwritten; reading one back: {error}"),
+        ),
+        Ok(_) => (
+            false,
+            format!("pages {pages:?} overwritten, but page {page} can be read"),
+        ),
+    })
+}

@@ -1,0 +1,255 @@
+//! Bad statements: what somebody with the right password types into the wrong window.
+//!
+//! The commit's own LSN is read back with `pg_waldump`, so that recovery can stop
+//! exactly before it.
+
+use super::{Before, FaultError, before};
+use crate::{
+    event::{Boundary, FaultRecord},
+    history::Recorder,
+    postgres::{
+        DATABASE_TEMPLATE, Server, ServerError, lsn,
+        query::{one_value, run_sql},
+    },
+    runtime::Exec,
+    scenario::plan::Fault,
+};
+
+/// A bad statement and the query that shows its bite.
+struct Statement {
+    fault: &'static str,
+    target: String,
+    sql: String,
+    /// Counts what the statement is to hit, before and, in its own transaction, after it.
+    count: String,
+    boundary: Boundary,
+}
+
+fn statement(fault: &Fault) -> Option<Statement> {
+    let one = |fault, target: &str, sql, count, boundary| {
+        Some(Statement {
+            fault,
+            target: target.to_owned(),
+            sql,
+            count,
+            boundary,
+        })
+    };
+    match fault {
+        Fault::DropTable(table) => one(
+            "drop-table",
+            table,
+            format!("drop table {table} cascade"),
+            format!("select (to_regclass({}) is not null)::int", literal(table)),
+            Boundary::Statement,
+        ),
+        Fault::DropSchema(schema) => one(
+            "drop-schema",
+            schema,
+            format!("drop schema {schema} cascade"),
+            format!(
+                "select count(*) from pg_namespace where nspname = {}",
+                literal(schema)
+            ),
+            Boundary::Statement,
+        ),
+        Fault::DeleteRows { table, r#where } => one(
+            "delete-rows",
+            table,
+            format!("delete from {table} where {where}"),
+            format!("select count(*) from {table} where {where}"),
+            Boundary::Statement,
+        ),
+        Fault::UpdateRows {
+            table,
+            set,
+            r#where,
+        } => one(
+            "update-rows",
+            table,
+            format!("update {table} set {set} where {where}"),
+            format!("select count(*) from {table} where {where}"),
+            Boundary::Statement,
+        ),
+        Fault::Truncate(table) => one(
+            "truncate",
+            table,
+            format!("truncate {table} cascade"),
+            format!("select count(*) from (select from {table} limit 1) rows"),
+            Boundary::Statement,
+        ),
+        Fault::DropDatabase(database) => one(
+            "drop-database",
+            database,
+            format!("drop database {database} with (force)"),
+            format!(
+                "select count(*) from pg_database where datname = {}",
+                literal(database)
+            ),
+            Boundary::Statement,
+        ),
+        Fault::RevokeGrants { role, schema } => one(
+            "revoke-grants",
+            &format!("{role} in {schema}"),
+            revoking(role, schema),
+            privileges(role, schema),
+            Boundary::None,
+        ),
+        Fault::DamageIndex(_)
+        | Fault::DamageTable(_)
+        | Fault::CrashServer
+        | Fault::LoseServer
+        | Fault::StopArchiving => None,
+    }
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Takes everything from a role in a schema, and from the groups it gets it through.
+fn revoking(role: &str, schema: &str) -> String {
+    format!(
+        "revoke all on all tables in schema {schema} from {role} cascade; \
+         revoke all on all sequences in schema {schema} from {role} cascade; \
+         revoke all on all functions in schema {schema} from {role} cascade; \
+         revoke all on schema {schema} from {role} cascade"
+    )
+}
+
+fn privileges(role: &str, schema: &str) -> String {
+    let (role, schema) = (literal(role), literal(schema));
+    format!(
+        "select (select count(*) from pg_class c, aclexplode(c.relacl) a \
+                  where c.relnamespace = {schema}::regnamespace and a.grantee = {role}::regrole) \
+              + (select count(*) from pg_namespace n, aclexplode(n.nspacl) a \
+                  where n.nspname = {schema} and a.grantee = {role}::regrole)"
+    )
+}
+
+pub(super) async fn inject(
+    server: &Server,
+    fault: &Fault,
+    recorder: &Recorder,
+) -> Result<FaultRecord, FaultError> {
+    let statement = statement(fault).expect("the caller passes statement faults only");
+    let hit = maintenance_value(server, &statement.count).await?;
+    let before = before(server, recorder).await?;
+    let (mut record, left) = if matches!(fault, Fault::DropDatabase(_)) {
+        outside_transaction(server, &statement, before, recorder).await?
+    } else {
+        in_transaction(server, &statement, before, recorder).await?
+    };
+    record.boundary = statement.boundary;
+    let number = |text: &str| text.parse::<i64>().unwrap_or_default();
+    record.bit = number(&hit) > 0
+        && (number(&left) < number(&hit) || matches!(fault, Fault::UpdateRows { .. }));
+    record.evidence = format!(
+        "`{}` returned {hit} before and {left} after",
+        statement.count
+    );
+    Ok(record)
+}
+
+/// A value asked through the maintenance database, when the other may be gone.
+async fn maintenance_value(server: &Server, query: &str) -> Result<String, ServerError> {
+    match server.connect().await {
+        Ok(client) => Ok(one_value(&client, query).await?),
+        Err(_) => {
+            let client = maintenance(server).await?;
+            Ok(one_value(&client, query).await?)
+        }
+    }
+}
+
+async fn maintenance(server: &Server) -> Result<tokio_postgres::Client, ServerError> {
+    let mut access = server.access().await?;
+    access.database = DATABASE_TEMPLATE.into();
+    Ok(access.connect("pgdrill").await?)
+}
+
+/// Performs it; returns the record and what is left to hit, as its own transaction saw it.
+async fn in_transaction(
+    server: &Server,
+    statement: &Statement,
+    before: Before,
+    recorder: &Recorder,
+) -> Result<(FaultRecord, String), FaultError> {
+    let client = server.connect().await?;
+    // Where it deadlocks with a client, the client is the one that gives way.
+    run_sql(&client, "begin; set local deadlock_timeout = '10min'").await?;
+    run_sql(&client, &statement.sql).await?;
+    let left = one_value(&client, &statement.count).await?;
+    let xid = one_value(&client, "select pg_current_xact_id()").await?;
+    run_sql(&client, "commit").await?;
+    let mut record = before.record(statement.fault, &statement.target, server, recorder);
+    record.xid = xid.parse().ok();
+    record.commit_lsn = commit_lsn(server, record.lsn, &xid).await?;
+    Ok((record, left))
+}
+
+/// The same for what PostgreSQL refuses to do in a transaction.
+async fn outside_transaction(
+    server: &Server,
+    statement: &Statement,
+    before: Before,
+    recorder: &Recorder,
+) -> Result<(FaultRecord, String), FaultError> {
+    let client = maintenance(server).await?;
+    run_sql(&client, &statement.sql).await?;
+    let record = before.record(statement.fault, &statement.target, server, recorder);
+    let left = one_value(&client, &statement.count).await?;
+    Ok((record, left))
+}
+
+/// Where the transaction's commit record begins, found as a DBA finds it.
+async fn commit_lsn(server: &Server, from: u64, xid: &str) -> Result<Option<u64>, FaultError> {
+    let wal = server
+        .node
+        .layout()
+        .data
+        .join("pg_wal")
+        .display()
+        .to_string();
+    let xid = xid.parse::<u64>().unwrap_or_default() & 0xffff_ffff;
+    let timeline = server.value("select ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int").await?;
+    let arguments = [
+        server.program("pg_waldump"),
+        format!("--path={wal}"),
+        format!("--timeline={timeline}"),
+        format!("--start={}", lsn::show(from)),
+        "--rmgr=Transaction".into(),
+        format!("--xid={xid}"),
+    ];
+    // It always ends with an error where the WAL ends.
+    let output = server.node.exec(Exec::new(arguments).allow(1)).await?;
+    Ok(commit_in(&output.text()))
+}
+
+fn commit_in(dump: &str) -> Option<u64> {
+    let line = dump.lines().find(|line| line.contains("desc: COMMIT"))?;
+    let position = line.split("lsn: ").nth(1)?.split(',').next()?;
+    lsn::parse(position)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commit_record_is_found_in_a_dump() {
+        let dump = "rmgr: Transaction len (rec/tot): 46/46, tx: 740, lsn: 0/0154D9A8, prev 0/0154D968, desc: COMMIT 2026-01-01 00:00:00 UTC";
+        assert_eq!(commit_in(dump), Some(0x0154_D9A8));
+        assert_eq!(commit_in("rmgr: Heap"), None);
+    }
+
+    #[test]
+    fn every_statement_fault_has_a_statement() {
+        let fault = Fault::DeleteRows {
+            table: "t".into(),
+            r#where: "id > 3".into(),
+        };
+        assert_eq!(statement(&fault).unwrap().sql, "delete from t where id > 3");
+        assert!(statement(&Fault::LoseServer).is_none());
+    }
+}

@@ -1,0 +1,193 @@
+//! Probes: each looks at a running server and says what it saw.
+//!
+//! One file a probe; all return an [`Observation`], none judges. What differs between
+//! two observations, and whether that matters, is `check/`. The digest of a stream of
+//! rows is `digest`, lines of a server's log are `server_log`.
+
+pub mod amcheck;
+pub mod archive;
+pub mod business;
+pub mod catalog;
+pub mod digest;
+pub mod large_objects;
+pub mod performance;
+pub mod privileges;
+pub mod sequences;
+pub mod server;
+pub mod server_log;
+pub mod tables;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
+
+use futures_util::StreamExt;
+use tokio_postgres::Client;
+
+use crate::{
+    event::{EventKind, Moment},
+    history::Recorder,
+    observation::Observation,
+    postgres::{Access, PgError},
+    runtime::{Node, RuntimeError},
+    scenario::plan::CheckKind,
+    secret::Secret,
+};
+
+/// Probes that look at the same time.
+const CONCURRENT: usize = 2;
+
+/// The server to look at.
+#[derive(Clone, Debug)]
+pub struct ProbeTarget<'a> {
+    /// Its name in the scenario.
+    pub server: &'a str,
+    /// How the superuser logs in.
+    pub access: Access,
+    /// Passwords of the roles that business checks log in as.
+    pub passwords: &'a BTreeMap<String, Secret>,
+    /// The node it runs on.
+    pub node: &'a Node,
+    /// The data model's business checks.
+    pub business: &'a [business::Operation],
+    /// Transaction of a bad statement: rows it wrote (audit rows, say) are no loaded rows.
+    pub fault_xid: Option<u64>,
+}
+
+/// Why a probe could not look.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The server refused or went away.
+    #[error(transparent)]
+    Postgres(#[from] PgError),
+    /// The node refused, or a tool in it failed.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// Something that no server ever says.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// The probes, in the order in which they begin. Timing comes last, when nothing else runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Probe {
+    Server,
+    Tables,
+    LargeObjects,
+    Privileges,
+    Catalog,
+    Sequences,
+    Business,
+    Archive,
+    Amcheck,
+    Performance,
+}
+
+impl Probe {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Tables => "tables",
+            Self::LargeObjects => "large-objects",
+            Self::Privileges => "privileges",
+            Self::Catalog => "catalog",
+            Self::Sequences => "sequences",
+            Self::Business => "business",
+            Self::Archive => "archive",
+            Self::Amcheck => "amcheck",
+            Self::Performance => "performance",
+        }
+    }
+
+    /// What a check is judged by. The ledger is judged by the readback
+    /// (`workload::readback`) and server logs by their own events: not looked at here.
+    fn needed_by(check: CheckKind) -> &'static [Self] {
+        match check {
+            CheckKind::Rows => &[Self::Tables],
+            CheckKind::Digests => &[Self::Tables, Self::LargeObjects],
+            CheckKind::Permissions => &[Self::Privileges],
+            CheckKind::Catalog => &[Self::Catalog, Self::Server],
+            CheckKind::Sequences => &[Self::Sequences],
+            CheckKind::Business => &[Self::Business],
+            CheckKind::Timeline | CheckKind::Checksums => &[Self::Server],
+            CheckKind::Amcheck => &[Self::Amcheck],
+            CheckKind::Performance => &[Self::Performance],
+            CheckKind::Archive => &[Self::Archive, Self::Server],
+            CheckKind::Ledger | CheckKind::ServerLog => &[],
+        }
+    }
+
+    async fn look(self, target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
+        match self {
+            Self::Server => server::look(target).await,
+            Self::Tables => tables::look(target).await,
+            Self::LargeObjects => large_objects::look(target).await,
+            Self::Privileges => privileges::look(target).await,
+            Self::Catalog => catalog::look(target).await,
+            Self::Sequences => sequences::look(target).await,
+            Self::Business => business::look(target).await,
+            Self::Archive => archive::look(target).await,
+            Self::Amcheck => amcheck::look(target).await,
+            Self::Performance => performance::look(target).await,
+        }
+    }
+}
+
+/// Makes every probe that the checks need and records what each saw, or why it could not
+/// look. Never fails: a probe that can't look makes its checks `unknown`.
+pub async fn observe(
+    moment: Moment,
+    target: &ProbeTarget<'_>,
+    which: &[CheckKind],
+    recorder: &Recorder,
+) {
+    let needed = which.iter().flat_map(|&check| Probe::needed_by(check));
+    let mut probes: BTreeSet<Probe> = needed.copied().collect();
+    let alone = probes.remove(&Probe::Performance);
+    futures_util::stream::iter(probes)
+        .for_each_concurrent(CONCURRENT, |probe| make(probe, moment, target, recorder))
+        .await;
+    if alone {
+        make(Probe::Performance, moment, target, recorder).await;
+    }
+}
+
+async fn make(probe: Probe, moment: Moment, target: &ProbeTarget<'_>, recorder: &Recorder) {
+    let began = Instant::now();
+    let server = target.server.to_owned();
+    let kind = match probe.look(target).await {
+        Ok(observation) => EventKind::Observed {
+            moment,
+            server,
+            took_us: began.elapsed().as_micros() as u64,
+            observation,
+        },
+        Err(error) => EventKind::ProbeFailed {
+            moment,
+            server,
+            probe: probe.name().into(),
+            error: error.to_string(),
+        },
+    };
+    recorder.record(kind);
+}
+
+/// A session in which names are shown in full and values always in the same words.
+async fn session(access: &Access) -> Result<Client, ProbeError> {
+    let client = access.connect("pgdrill probe").await?;
+    client
+        .batch_execute(
+            "SET search_path = ''; SET row_security = off; SET statement_timeout = 0; \
+             SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; \
+             SET extra_float_digits = 1; SET bytea_output = 'hex'; SET lock_timeout = '30s'",
+        )
+        .await
+        .map_err(pg("prepare a session"))?;
+    Ok(client)
+}
+
+/// Says what was tried when the driver fails.
+fn pg(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> ProbeError {
+    |error| PgError::new(doing, &error).into()
+}

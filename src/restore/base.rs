@@ -1,0 +1,200 @@
+//! Point-in-time recovery: fetch a base backup, ask for recovery, replay, promote.
+
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+
+use tokio::sync::mpsc;
+
+use super::target::Resolved;
+use crate::{
+    event::{BackupRecord, EventKind, RestoreRecord},
+    history::Recorder,
+    postgres::{Server, ServerError, lsn},
+    runtime::Exec,
+    scenario::plan::{Phase, Recovery, RecoverySignal},
+};
+
+/// What to restore where.
+#[derive(Clone, Copy, Debug)]
+pub struct Restore<'a> {
+    /// The new server, on a node with nothing in it.
+    pub server: &'a Server,
+    /// The backup.
+    pub backup: &'a BackupRecord,
+    /// Up to where.
+    pub target: &'a Resolved,
+    /// How recovery is asked for.
+    pub recovery: &'a Recovery,
+    /// Settings of the server, without those of recovery.
+    pub settings: &'a BTreeMap<String, String>,
+    /// Deadline of replay.
+    pub deadline: Duration,
+}
+
+/// Performs it and records what was reached.
+///
+/// # Errors
+/// When fetching fails, the server does not start, or recovery does not end.
+pub async fn restore(
+    request: &Restore<'_>,
+    recorder: &Recorder,
+) -> Result<RestoreRecord, ServerError> {
+    recorder.record(EventKind::PhaseBegan {
+        phase: Phase::Fetch,
+    });
+    fetch(request).await?;
+    recorder.record(EventKind::PhaseBegan {
+        phase: Phase::ReplayToConsistency,
+    });
+    ask_for_recovery(request).await?;
+    replay(request, recorder).await?;
+    let identity = request.server.announce(recorder).await?;
+    let log = request.server.node.get(&request.server.log()).await?;
+    let (reached_lsn, reached_time) = reached(&String::from_utf8_lossy(&log));
+    let record = RestoreRecord {
+        server: request.server.name.clone(),
+        backup: request.backup.label.clone(),
+        target: request.target.show(),
+        scratch: request.server.scratch,
+        timeline: identity.timeline,
+        reached_lsn,
+        reached_time,
+        bytes: request.backup.bytes,
+    };
+    recorder.record(EventKind::Restored(record.clone()));
+    Ok(record)
+}
+
+/// Copies the backup into the data directory and its tablespaces to their new place.
+async fn fetch(request: &Restore<'_>) -> Result<(), ServerError> {
+    let layout = request.server.node.layout();
+    let (data, spaces) = (layout.data.display(), layout.tablespaces.display());
+    let backup = layout.store.join("base").join(&request.backup.label);
+    let backup = backup.display();
+    let command = format!(
+        "mkdir -p {data} {spaces} && cp -a {backup}/. {data}/ && chmod 700 {data} && \
+         for link in {data}/pg_tblspc/*; do [ -L \"$link\" ] || continue; \
+         from=$(readlink \"$link\"); to={spaces}/$(basename \"$from\"); \
+         cp -a \"$from\" \"$to\" && ln -sfn \"$to\" \"$link\"; done"
+    );
+    request
+        .server
+        .node
+        .exec(Exec::shell(command).within(request.deadline))
+        .await?;
+    Ok(())
+}
+
+async fn ask_for_recovery(request: &Restore<'_>) -> Result<(), ServerError> {
+    let server = request.server;
+    let mut settings = request.settings.clone();
+    let mut recovery: Vec<(String, String)> = vec![(
+        "restore_command".into(),
+        request.recovery.restore_command.clone(),
+    )];
+    recovery.extend(request.target.settings.iter().cloned());
+    if !request.target.settings.is_empty() {
+        recovery.push(("recovery_target_action".into(), "promote".into()));
+    }
+    let data = server.node.layout().data.clone();
+    match request.recovery.signal {
+        RecoverySignal::RecoverySignal => {
+            settings.extend(recovery);
+            server.configure(&settings).await?;
+            let signal = data.join("recovery.signal").display().to_string();
+            server
+                .node
+                .exec(Exec::new(["touch".to_owned(), signal]))
+                .await?;
+        }
+        RecoverySignal::RecoveryConf => {
+            server.configure(&settings).await?;
+            let mut text = String::new();
+            for (name, value) in recovery {
+                let _ = writeln!(
+                    text,
+                    "{name} = '{}'",
+                    server.fill_in(&value).replace('\'', "''")
+                );
+            }
+            server
+                .node
+                .put(&data.join("recovery.conf"), text.as_bytes(), 0o600)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Starts the server and waits for the end of recovery; the script tells each span's end.
+async fn replay(request: &Restore<'_>, recorder: &Recorder) -> Result<(), ServerError> {
+    let server = request.server;
+    let (lines, mut told) = mpsc::unbounded_channel::<String>();
+    let mut exec = Exec::new(["sh", "-s"])
+        .stdin(replay_script(server))
+        .within(request.deadline)
+        .unrecorded();
+    exec = exec.envs(server.environment());
+    exec.lines = Some(lines);
+    let marks = async {
+        while let Some(line) = told.recv().await {
+            match line.trim() {
+                "pgdrill: consistent" => recorder.record(EventKind::PhaseBegan {
+                    phase: Phase::ReplayToTarget,
+                }),
+                "pgdrill: redo done" => recorder.record(EventKind::PhaseBegan {
+                    phase: Phase::Promote,
+                }),
+                _ => {}
+            }
+        }
+    };
+    let (outcome, ()) = tokio::join!(server.node.exec(exec), marks);
+    match outcome {
+        Ok(_) => Ok(()),
+        Err(error) => Err(server.start_failure(error).await),
+    }
+}
+
+fn replay_script(server: &Server) -> String {
+    let log = server.log();
+    let (log, psql) = (log.display(), server.program("psql"));
+    let alive = format!(
+        "{} -D {} status > /dev/null || {{ echo 'the server stopped during recovery' >&2; exit 3; }}",
+        server.program("pg_ctl"),
+        server.node.layout().data.display()
+    );
+    let starting = server.starting();
+    let ended = format!("[ \"$({psql} -XAtc 'select pg_is_in_recovery()' 2>/dev/null)\" = f ]");
+    format!(
+        "set -eu\n: > {log}\n{starting}echo 'pgdrill: consistent'\n\
+         until grep -q 'redo done\\|redo is not required' {log} || {ended}; do {alive}; sleep 0.05; done\necho 'pgdrill: redo done'\n\
+         until {ended}; do {alive}; sleep 0.05; done\n"
+    )
+}
+
+/// What the log says was reached: LSN of the last record and time of the last commit.
+fn reached(log: &str) -> (u64, String) {
+    let after = |marker: &str| {
+        log.lines()
+            .rev()
+            .find_map(|line| line.split_once(marker).map(|(_, rest)| rest.to_owned()))
+    };
+    let position =
+        after("redo done at ").and_then(|rest| lsn::parse(rest.split_whitespace().next()?));
+    let time = after("last completed transaction was at log time ").unwrap_or_default();
+    (position.unwrap_or_default(), time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_tells_what_was_reached() {
+        let log = "2026-01-01 LOG:  recovery stopping before commit of transaction 7\n\
+                   2026-01-01 LOG:  redo done at 0/3000148 system usage: CPU: user: 0.00 s\n\
+                   2026-01-01 LOG:  last completed transaction was at log time 2026-01-01 00:00:59+00\n";
+        assert_eq!(reached(log), (0x300_0148, "2026-01-01 00:00:59+00".into()));
+        assert_eq!(reached(""), (0, String::new()));
+    }
+}

@@ -1,0 +1,9 @@
+//! Bringing a system back: a new server from a backup and the WAL archive, and rows
+//! from a scratch server.
+//!
+//! `target` says up to where and from which backup, `base` performs it, `salvage`
+//! brings lost rows home. Whether what came back is right is judged in `check/`.
+
+pub mod base;
+pub mod salvage;
+pub mod target;

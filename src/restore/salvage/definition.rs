@@ -1,0 +1,221 @@
+//! Definitions of missing objects, exactly as `pg_dump` describes them.
+//!
+//! The scratch server's whole schema is dumped, the entries that are missing are chosen
+//! from the dump's list, and `pg_restore` writes them as SQL in an order that works:
+//! with owners, grants, comments, policies.
+
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+
+use super::{
+    SalvageError, Side,
+    objects::{Id, Lost},
+};
+use crate::runtime::Exec;
+
+const DEADLINE: Duration = Duration::from_secs(600);
+
+/// A dump of the scratch server's schema, in its node.
+pub(super) struct Dump<'a> {
+    from: &'a Side<'a>,
+    file: String,
+    list: PathBuf,
+    entries: Vec<Entry>,
+}
+
+/// One entry of a dump's list, with the line itself.
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    number: u32,
+    /// Class and OID; zeros for what has none of its own (grants, comments, attachments).
+    id: Id,
+    line: String,
+    depends_on: Vec<u32>,
+}
+
+impl<'a> Dump<'a> {
+    /// Takes it.
+    pub async fn take(from: &'a Side<'a>) -> Result<Self, SalvageError> {
+        let run = &from.node.layout().run;
+        let dump = run.join("salvage.dump").display().to_string();
+        let file = format!("--file={dump}");
+        tool(
+            from,
+            "pg_dump",
+            &["--schema-only", "--format=custom", &file],
+        )
+        .await?;
+        let list = tool(from, "pg_restore", &["--list", "--verbose", &dump]).await?;
+        Ok(Self {
+            from,
+            file: dump,
+            list: run.join("salvage.list"),
+            entries: entries(&list)?,
+        })
+    }
+
+    /// SQL for types, functions, tables, views and their grants.
+    pub async fn before_rows(&self, lost: &Lost) -> Result<String, SalvageError> {
+        self.sql("--section=pre-data", lost, &BTreeSet::new()).await
+    }
+
+    /// SQL for indexes, constraints, triggers, policies. `made`: what came along by itself.
+    pub async fn after_rows(
+        &self,
+        lost: &Lost,
+        made: &BTreeSet<Id>,
+    ) -> Result<String, SalvageError> {
+        self.sql("--section=post-data", lost, made).await
+    }
+
+    async fn sql(
+        &self,
+        section: &str,
+        lost: &Lost,
+        made: &BTreeSet<Id>,
+    ) -> Result<String, SalvageError> {
+        let chosen = chosen(&self.entries, lost, made).join("\n");
+        self.from
+            .node
+            .put(&self.list, chosen.as_bytes(), 0o600)
+            .await?;
+        let list = format!("--use-list={}", self.list.display());
+        let arguments = [&list, section, "--file=-", &self.file];
+        let sql = tool(self.from, "pg_restore", &arguments).await?;
+        Ok(without_psql_commands(&sql))
+    }
+}
+
+async fn tool(from: &Side<'_>, program: &str, arguments: &[&str]) -> Result<String, SalvageError> {
+    let layout = from.node.layout();
+    let program = layout.bin.join(program).display().to_string();
+    let exec = Exec::new(std::iter::once(program.as_str()).chain(arguments.iter().copied()))
+        .env("PGHOST", layout.run.display().to_string())
+        .env("PGPORT", from.node.port().to_string())
+        .env("PGUSER", &from.access.user)
+        .env("PGDATABASE", &from.access.database)
+        .within(DEADLINE);
+    Ok(from.node.exec(exec).await?.text())
+}
+
+/// Reads `pg_restore --list --verbose`: lines `12; 1259 16389 TABLE …`, each perhaps
+/// followed by `; depends on: 3 4` (a tab after the semicolon).
+fn entries(list: &str) -> Result<Vec<Entry>, SalvageError> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for line in list.lines() {
+        if let Some(numbers) = line.strip_prefix(";\tdepends on:") {
+            let numbers = numbers
+                .split_whitespace()
+                .filter_map(|word| word.parse::<u32>().ok());
+            if let Some(entry) = entries.last_mut() {
+                entry.depends_on.extend(numbers);
+            }
+        } else if !line.starts_with(';') && !line.trim().is_empty() {
+            let entry = entry(line).ok_or_else(|| SalvageError::Entry(line.to_owned()))?;
+            entries.push(entry);
+        }
+    }
+    Ok(entries)
+}
+
+fn entry(line: &str) -> Option<Entry> {
+    let (number, rest) = line.split_once("; ")?;
+    let mut words = rest.split(' ');
+    Some(Entry {
+        number: number.parse().ok()?,
+        id: (words.next()?.parse().ok()?, words.next()?.parse().ok()?),
+        line: line.to_owned(),
+        depends_on: Vec::new(),
+    })
+}
+
+/// Lines of the entries to restore: the lost objects but those made already, and what
+/// belongs to them without being an object.
+fn chosen<'a>(entries: &'a [Entry], lost: &Lost, made: &BTreeSet<Id>) -> Vec<&'a str> {
+    let numbers = |ids: &BTreeSet<Id>| -> BTreeSet<u32> {
+        let of = entries.iter().filter(|entry| ids.contains(&entry.id));
+        of.map(|entry| entry.number).collect()
+    };
+    let (rebuilt, made) = (numbers(&lost.rebuilt), numbers(made));
+    let mut chosen = &numbers(&lost.objects) - &made;
+    loop {
+        let before = chosen.len();
+        for entry in entries.iter().filter(|entry| entry.id.0 == 0) {
+            let belongs = |number: &u32| chosen.contains(number) || rebuilt.contains(number);
+            let settled = entry.depends_on.iter().any(|number| made.contains(number));
+            if !settled && entry.depends_on.iter().any(belongs) {
+                chosen.insert(entry.number);
+            }
+        }
+        if chosen.len() == before {
+            break;
+        }
+    }
+    let lines = entries
+        .iter()
+        .filter(|entry| chosen.contains(&entry.number));
+    lines.map(|entry| entry.line.as_str()).collect()
+}
+
+/// Newer versions bracket their output with `\restrict`, which is psql's and not SQL.
+fn without_psql_commands(sql: &str) -> String {
+    let psql = |line: &str| line.starts_with("\\restrict ") || line.starts_with("\\unrestrict ");
+    let lines = sql.lines().filter(|line| !psql(line));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "\
+;
+; Archive created at 2026-11-21 03:02:42 UTC
+;
+4110; 0 0 ENCODING - ENCODING 
+8; 2615 16474 SCHEMA - external_agent db_admin
+4117; 0 0 ACL - SCHEMA external_agent db_admin
+;\tdepends on: 8
+279; 1259 16919 TABLE external_agent agent data db_admin
+;\tdepends on: 8 950
+4126; 0 0 ACL external_agent TABLE agent data db_admin
+;\tdepends on: 279
+4127; 0 0 ACL external_agent COLUMN agent data.payload db_admin
+;\tdepends on: 4126
+";
+
+    #[test]
+    fn grants_come_with_their_object_and_nothing_else_does() {
+        let entries = entries(LIST).unwrap();
+        let lost = Lost {
+            objects: BTreeSet::from([(1259, 16919)]),
+            ..Lost::default()
+        };
+        let numbers: Vec<_> = chosen(&entries, &lost, &BTreeSet::new())
+            .iter()
+            .map(|line| line.split(';').next().unwrap())
+            .collect();
+        assert_eq!(numbers, ["279", "4126", "4127"]);
+    }
+
+    #[test]
+    fn what_hangs_on_a_rebuilt_table_comes_without_the_table() {
+        let entries = entries(LIST).unwrap();
+        let lost = Lost {
+            rebuilt: BTreeSet::from([(1259, 16919)]),
+            ..Lost::default()
+        };
+        assert_eq!(chosen(&entries, &lost, &BTreeSet::new()).len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_list_is_refused() {
+        let error = entries("pg_restore: error").unwrap_err();
+        assert!(error.to_string().contains("`pg_restore: error`"));
+    }
+
+    #[test]
+    fn psql_commands_are_left_out() {
+        let sql = "\\restrict abc\nSELECT 1;\n\\unrestrict abc\n";
+        assert_eq!(without_psql_commands(sql), "SELECT 1;\n");
+    }
+}

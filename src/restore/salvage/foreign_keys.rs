@@ -1,0 +1,43 @@
+//! Foreign keys, held against the rows: rows came in while triggers rested.
+
+use super::{SalvageError, literal, session::Session};
+use crate::event::SalvagedTable;
+
+/// Constraints on the tables or referring to them, with the query that counts orphans.
+const KEYS: &str = "
+SELECT k.conname::text, k.conrelid::regclass::text, k.confrelid::regclass::text,
+  format('SELECT count(*) FROM %s c WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)', k.conrelid::regclass,
+    string_agg(format('c.%I IS NOT NULL', c.attname), ' AND '), k.confrelid::regclass,
+    string_agg(format('p.%I = c.%I', p.attname, c.attname), ' AND '))
+FROM pg_constraint k CROSS JOIN LATERAL unnest(k.conkey, k.confkey) AS u (ckey, pkey)
+JOIN pg_attribute c ON c.attrelid = k.conrelid AND c.attnum = u.ckey
+JOIN pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = u.pkey
+WHERE k.contype = 'f' AND k.conparentid = 0 AND k.convalidated AND ARRAY[k.conrelid, k.confrelid]::regclass[] && ";
+
+/// Every row that refers to another must find it.
+///
+/// # Errors
+/// With the first constraint that has orphans.
+pub(super) async fn validate(
+    home: &Session<'_>,
+    salvaged: &[SalvagedTable],
+) -> Result<(), SalvageError> {
+    let tables = salvaged
+        .iter()
+        .map(|table| literal(&table.table))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let sql = format!("{KEYS} ARRAY[{tables}]::regclass[] GROUP BY k.oid ORDER BY 2, 1");
+    for row in home.query(&sql).await? {
+        let orphans: i64 = home.one(row.get(3)).await?.get(0);
+        if orphans > 0 {
+            return Err(SalvageError::Orphans {
+                constraint: row.get(0),
+                table: row.get(1),
+                referenced: row.get(2),
+                orphans: orphans.unsigned_abs(),
+            });
+        }
+    }
+    Ok(())
+}

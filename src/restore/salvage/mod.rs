@@ -1,0 +1,247 @@
+//! Salvage: bring lost or damaged rows, tables and schemas home from a scratch server,
+//! in one transaction on the server that has the loss.
+//!
+//! `objects` finds what is missing and what hangs on it, `definition` has it created as
+//! `pg_dump` describes it, `rows` brings rows home, `swap` builds a damaged table anew
+//! beside the old one, `grants`, `sequences` and `foreign_keys` see to the rest. What the
+//! rows should have been is judged in `check/`.
+//!
+//! A row that differs from the scratch server's is replaced when the bad statement wrote
+//! it, or when the scratch server, too, knows its transaction as committed: then its bytes
+//! were damaged. Otherwise it was changed after the recovery target and survives
+//! (`transactions`). A row that is missing comes back, whoever deleted it. All this asks
+//! that nobody writes to the scratch server.
+
+mod definition;
+mod foreign_keys;
+mod grants;
+mod objects;
+mod rows;
+mod sequences;
+mod session;
+mod swap;
+mod transactions;
+
+use std::collections::BTreeSet;
+
+use crate::{
+    event::SalvagedTable,
+    history::Recorder,
+    postgres::{Access, PgError},
+    probe::ProbeError,
+    runtime::{Node, RuntimeError},
+    scenario::plan::SalvageBy,
+};
+
+use definition::Dump;
+use objects::{Catalog, Wanted};
+use session::Session;
+use transactions::Horizon;
+
+/// One of the two servers.
+#[derive(Clone, Debug)]
+pub struct Side<'a> {
+    /// How the superuser logs in.
+    pub access: Access,
+    /// The node it runs on.
+    pub node: &'a Node,
+}
+
+/// What to bring home.
+#[derive(Clone, Debug, Default)]
+pub struct SalvageRequest {
+    /// Tables, schema-qualified.
+    pub tables: Vec<String>,
+    /// Whole schemas: all their tables, whatever is missing in them, and missing grants.
+    pub schemas: Vec<String>,
+    /// How.
+    pub by: SalvageBy,
+    /// Transaction of the bad statement: rows it wrote are replaced.
+    pub fault_xid: Option<u64>,
+    /// Group roles whose memberships are left alone: those of frozen businesses.
+    pub frozen: Vec<String>,
+}
+
+/// Why nothing was brought home: the transaction was rolled back.
+#[derive(Debug, thiserror::Error)]
+pub enum SalvageError {
+    /// A server refused or went away.
+    #[error(transparent)]
+    Postgres(#[from] PgError),
+    /// A node refused, or a tool in it failed.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// What was asked for is not on the scratch server.
+    #[error(
+        "the scratch server has no {kind} `{name}` (hint: is its recovery target before the fault?)"
+    )]
+    NotThere {
+        /// `table` or `schema`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// Rows would refer to rows that are not there.
+    #[error(
+        "{orphans} rows violate foreign key `{constraint}` of {table} (hint: salvage {referenced} as well)"
+    )]
+    Orphans {
+        /// The constraint.
+        constraint: String,
+        /// The table it is on.
+        table: String,
+        /// The table it refers to.
+        referenced: String,
+        /// Rows without what they refer to.
+        orphans: u64,
+    },
+    /// A table that can't be swapped.
+    #[error("{table} can't be swapped: {cause} (hint: `by: rows`)")]
+    Swap {
+        /// The table.
+        table: String,
+        /// Why not.
+        cause: &'static str,
+    },
+    /// The list of a dump's contents was not understood.
+    #[error("`pg_restore --list` printed `{0}`, which is no entry")]
+    Entry(String),
+}
+
+impl From<ProbeError> for SalvageError {
+    fn from(error: ProbeError) -> Self {
+        match error {
+            ProbeError::Postgres(error) => error.into(),
+            ProbeError::Runtime(error) => error.into(),
+            ProbeError::Other(message) => PgError {
+                doing: "look at a server".into(),
+                message,
+                sqlstate: None,
+            }
+            .into(),
+        }
+    }
+}
+
+/// Brings what is asked for home. Either all of it is there afterwards, or nothing changed.
+///
+/// # Errors
+/// When a server or a tool refuses, or when rows would be left without what they refer to.
+pub async fn salvage(
+    from: &Side<'_>,
+    into: &Side<'_>,
+    request: &SalvageRequest,
+    recorder: &Recorder,
+) -> Result<Vec<SalvagedTable>, SalvageError> {
+    let scratch = Session::open(from, recorder).await?;
+    let home = Session::open(into, recorder).await?;
+    home.run("BEGIN").await?;
+    // The rows come with what triggers once made of them: triggers must not fire again.
+    home.run(
+        "SET LOCAL session_replication_role = replica; SET LOCAL lock_timeout = '60s'; \
+              SET LOCAL deadlock_timeout = '10min'",
+    )
+    .await?;
+    let work = Work {
+        from,
+        scratch: &scratch,
+        home: &home,
+        request,
+    };
+    match work.perform().await {
+        Ok(tables) => {
+            home.run("COMMIT").await?;
+            Ok(tables)
+        }
+        Err(error) => {
+            // The session ends in any case; the first error is the one to show.
+            let _ = home.run("ROLLBACK").await;
+            Err(error)
+        }
+    }
+}
+
+struct Work<'a> {
+    from: &'a Side<'a>,
+    scratch: &'a Session<'a>,
+    home: &'a Session<'a>,
+    request: &'a SalvageRequest,
+}
+
+impl Work<'_> {
+    async fn perform(&self) -> Result<Vec<SalvagedTable>, SalvageError> {
+        let catalog = Catalog::read(self.scratch).await?;
+        let wanted = catalog.wanted(self.request)?;
+        let positions = sequences::positions(self.scratch, self.home, &wanted).await?;
+        let horizon = Horizon::of(self.scratch, self.request.fault_xid).await?;
+        let present = objects::identities(self.home).await?;
+        let mut salvaged = self.swap(&wanted, &present, &horizon).await?;
+        let swapped: BTreeSet<String> = salvaged.iter().map(|done| done.table.clone()).collect();
+        let mut older = grants::objects(self.home).await?;
+        older.retain(|(_, object)| !swapped.contains(object));
+        let present = objects::identities(self.home).await?;
+        let lost = catalog.lost(&wanted, &present, &swapped);
+        let dump = match lost.is_empty() {
+            true => None,
+            false => Some(Dump::take(self.from).await?),
+        };
+        if let Some(dump) = &dump {
+            self.home.run(&dump.before_rows(&lost).await?).await?;
+        }
+        let fill = catalog.tables_to_fill(&wanted, &lost);
+        for table in fill.difference(&swapped) {
+            let created = lost.creates_table(table);
+            salvaged
+                .push(rows::bring_home(self.scratch, self.home, table, created, &horizon).await?);
+        }
+        if let Some(dump) = &dump {
+            let made = catalog.made_along(&lost, &objects::identities(self.home).await?);
+            self.home.run(&dump.after_rows(&lost, &made).await?).await?;
+        }
+        self.refresh(&lost).await?;
+        sequences::advance(self.home, &positions).await?;
+        grants::settle(self.scratch, self.home, self.request, &older).await?;
+        foreign_keys::validate(self.home, &salvaged).await?;
+        self.analyze(&salvaged).await?;
+        Ok(salvaged)
+    }
+
+    /// Builds tables anew that are there and were asked to be swapped.
+    async fn swap(
+        &self,
+        wanted: &Wanted,
+        present: &BTreeSet<objects::Identity>,
+        horizon: &Horizon,
+    ) -> Result<Vec<SalvagedTable>, SalvageError> {
+        let mut salvaged = Vec::new();
+        if self.request.by == SalvageBy::Swap {
+            for table in &wanted.tables {
+                if present.contains(&("table".to_owned(), table.clone())) {
+                    salvaged.push(swap::swap(self.scratch, self.home, table, horizon).await?);
+                }
+            }
+        }
+        Ok(salvaged)
+    }
+
+    /// A view's query runs as its owner, whom row-level security may concern.
+    async fn refresh(&self, lost: &objects::Lost) -> Result<(), SalvageError> {
+        for view in &lost.populated_views {
+            let refresh = format!("SET row_security = on; REFRESH MATERIALIZED VIEW {view}");
+            self.home.run(&refresh).await?;
+        }
+        Ok(())
+    }
+
+    async fn analyze(&self, salvaged: &[SalvagedTable]) -> Result<(), SalvageError> {
+        for table in salvaged.iter().filter(|table| table.created) {
+            self.home.run(&format!("ANALYZE {}", table.table)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A text as an SQL literal.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

@@ -1,0 +1,293 @@
+//! Up to where: a scenario's recovery target in PostgreSQL's settings, and the backup
+//! to begin from.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    event::{BackupRecord, FaultRecord},
+    postgres::lsn,
+    scenario::plan::Target,
+};
+
+/// A backup that was taken, and when it had ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Taken {
+    /// The backup.
+    pub record: BackupRecord,
+    /// End, in the drill's clock.
+    pub ended_us: u64,
+}
+
+/// What is known when a target is resolved.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The newest fault, if any.
+    pub fault: Option<&'a FaultRecord>,
+    /// Named restore points and their LSN.
+    pub points: &'a [(String, u64)],
+    /// Wall time at which the drill's clock read zero.
+    pub wall: Timestamp,
+    /// One second of the drill stands for this many.
+    pub scale: u32,
+}
+
+/// A target, ready to be written into a configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// `recovery_target_*` settings; empty: all WAL there is.
+    pub settings: Vec<(String, String)>,
+    /// A backup must have ended by this LSN to be of use.
+    pub by_lsn: Option<u64>,
+    /// A backup must have ended by then, in the drill's clock, to be of use.
+    pub by_us: Option<u64>,
+}
+
+impl Resolved {
+    /// As in a configuration file, on one line.
+    pub fn show(&self) -> String {
+        if self.settings.is_empty() {
+            return "latest".into();
+        }
+        let shown: Vec<String> = self
+            .settings
+            .iter()
+            .map(|(name, value)| format!("{name} = {value}"))
+            .collect();
+        shown.join(", ")
+    }
+}
+
+/// Resolves a target.
+///
+/// # Errors
+/// When it refers to a fault or a restore point that is not there, or is no time.
+pub fn resolve(target: &Target, known: Known<'_>) -> Result<Resolved, String> {
+    match target {
+        Target::Latest => Ok(plain(Vec::new())),
+        Target::Immediate => Ok(plain(vec![setting("recovery_target", "immediate")])),
+        Target::Time(text) => at_time(
+            text.parse()
+                .map_err(|cause| format!("`{text}` is no time with a zone: {cause}"))?,
+            known,
+        ),
+        Target::Lsn(text) => lsn::parse(text)
+            .map(|position| at_lsn(position, true))
+            .ok_or_else(|| format!("`{text}` is no LSN")),
+        Target::Xid(xid) => Ok(plain(vec![
+            setting("recovery_target_xid", &xid.to_string()),
+            setting("recovery_target_inclusive", "off"),
+        ])),
+        Target::Name(name) => named(name, known),
+        Target::BeforeFault => before_fault(known),
+        Target::BeforeFaultBy(by) => {
+            let fault = known.fault.ok_or("there was no fault yet")?;
+            let time: Timestamp = fault
+                .server_time
+                .parse()
+                .map_err(|cause| format!("the fault's time `{}`: {cause}", fault.server_time))?;
+            at_time(time - signed(by.0 / known.scale.max(1)), known)
+        }
+    }
+}
+
+fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+fn setting(name: &str, value: &str) -> (String, String) {
+    (name.into(), value.into())
+}
+
+fn plain(settings: Vec<(String, String)>) -> Resolved {
+    Resolved {
+        settings,
+        by_lsn: None,
+        by_us: None,
+    }
+}
+
+fn at_lsn(position: u64, inclusive: bool) -> Resolved {
+    let inclusive = if inclusive { "on" } else { "off" };
+    let settings = vec![
+        setting("recovery_target_lsn", &lsn::show(position)),
+        setting("recovery_target_inclusive", inclusive),
+    ];
+    Resolved {
+        settings,
+        by_lsn: Some(position),
+        by_us: None,
+    }
+}
+
+fn at_time(time: Timestamp, known: Known<'_>) -> Result<Resolved, String> {
+    let since = time.duration_since(known.wall).as_micros();
+    let by_us = u64::try_from(since)
+        .map_err(|_| format!("{time} is before the drill began: no backup reaches it"))?;
+    let text = time.strftime("%Y-%m-%d %H:%M:%S%.6f+00").to_string();
+    Ok(Resolved {
+        settings: vec![setting("recovery_target_time", &text)],
+        by_lsn: None,
+        by_us: Some(by_us),
+    })
+}
+
+fn named(name: &str, known: Known<'_>) -> Result<Resolved, String> {
+    let point = known.points.iter().find(|(point, _)| point == name);
+    let (_, position) = point.ok_or_else(|| format!("there is no restore point `{name}`"))?;
+    Ok(Resolved {
+        settings: vec![setting("recovery_target_name", name)],
+        by_lsn: Some(*position),
+        by_us: None,
+    })
+}
+
+fn before_fault(known: Known<'_>) -> Result<Resolved, String> {
+    let fault = known.fault.ok_or("there was no fault yet")?;
+    Ok(at_lsn(fault.commit_lsn.unwrap_or(fault.lsn), false))
+}
+
+/// The newest backup that is still in the store and early enough for the target.
+/// Where only a transaction id is known, the oldest: it is early enough if any is.
+///
+/// # Errors
+/// When there is none; the message says which were looked at.
+pub fn choose<'a>(
+    target: &Target,
+    resolved: &Resolved,
+    taken: &'a [Taken],
+    stored: &[String],
+) -> Result<&'a BackupRecord, String> {
+    let early_enough = |backup: &&Taken| {
+        resolved.by_lsn.is_none_or(|by| backup.record.end_lsn <= by)
+            && resolved.by_us.is_none_or(|by| backup.ended_us <= by)
+    };
+    let full: Vec<&Taken> = taken
+        .iter()
+        .filter(|backup| backup.record.kind == "full")
+        .collect();
+    let mut usable = full
+        .iter()
+        .copied()
+        .filter(|backup| stored.contains(&backup.record.label))
+        .filter(early_enough);
+    let chosen = if matches!(target, Target::Xid(_)) {
+        usable.next()
+    } else {
+        usable.next_back()
+    };
+    chosen.map(|backup| &backup.record).ok_or_else(|| {
+        let looked: Vec<String> = full
+            .iter()
+            .map(|backup| {
+                let gone = if stored.contains(&backup.record.label) {
+                    "too late for the target"
+                } else {
+                    "no longer in the store"
+                };
+                format!("{} ({gone})", backup.record.label)
+            })
+            .collect();
+        format!(
+            "no full backup can reach the target `{}`; looked at: {}",
+            resolved.show(),
+            if looked.is_empty() {
+                "none".into()
+            } else {
+                looked.join(", ")
+            }
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{event::Boundary, units::Time};
+
+    fn fault() -> FaultRecord {
+        FaultRecord {
+            fault: "drop-table".into(),
+            target: "t".into(),
+            server: "primary".into(),
+            boundary: Boundary::Statement,
+            began_us: 9_000_000,
+            ended_us: 9_100_000,
+            server_time: "2026-01-01T00:01:00.000000Z".into(),
+            lsn: 0x500,
+            xid: Some(7),
+            commit_lsn: Some(0x600),
+            bit: true,
+            evidence: String::new(),
+        }
+    }
+
+    fn known(fault: &FaultRecord) -> Known<'_> {
+        Known {
+            fault: Some(fault),
+            points: &[],
+            wall: "2026-01-01T00:00:00Z".parse().unwrap(),
+            scale: 60,
+        }
+    }
+
+    fn taken(label: &str, end_lsn: u64, ended_us: u64) -> Taken {
+        let record = BackupRecord {
+            label: label.into(),
+            kind: "full".into(),
+            server: "primary".into(),
+            start_lsn: 0,
+            end_lsn,
+            began_us: 0,
+            bytes: 0,
+        };
+        Taken { record, ended_us }
+    }
+
+    #[test]
+    fn before_the_fault_is_its_commit_exclusive() {
+        let fault = fault();
+        let resolved = resolve(&Target::BeforeFault, known(&fault)).unwrap();
+        assert_eq!(
+            resolved.show(),
+            "recovery_target_lsn = 0/600, recovery_target_inclusive = off"
+        );
+    }
+
+    #[test]
+    fn a_minute_before_the_fault_is_scaled() {
+        let fault = fault();
+        let by = Target::BeforeFaultBy(Time(Duration::from_secs(60)));
+        let resolved = resolve(&by, known(&fault)).unwrap();
+        assert_eq!(
+            resolved.show(),
+            "recovery_target_time = 2026-01-01 00:00:59.000000+00"
+        );
+        assert_eq!(resolved.by_us, Some(59_000_000));
+    }
+
+    #[test]
+    fn the_newest_backup_that_is_early_enough_is_chosen() {
+        let fault = fault();
+        let resolved = resolve(&Target::BeforeFault, known(&fault)).unwrap();
+        let backups = [
+            taken("a", 0x100, 1),
+            taken("b", 0x200, 2),
+            taken("c", 0x700, 3),
+        ];
+        let stored = ["a", "b", "c"].map(String::from);
+        assert_eq!(
+            choose(&Target::BeforeFault, &resolved, &backups, &stored)
+                .unwrap()
+                .label,
+            "b"
+        );
+        let error = choose(&Target::BeforeFault, &resolved, &backups, &stored[2..]).unwrap_err();
+        assert!(
+            error.contains("a (no longer in the store)")
+                && error.contains("c (too late for the target)"),
+            "{error}"
+        );
+    }
+}
