@@ -37,11 +37,13 @@
 extern crate self as pgdrill;
 
 pub mod backup;
+pub mod check;
 pub mod event;
 pub mod fault;
 pub mod finding;
 pub mod history;
 pub mod ledger;
+pub mod measure;
 pub mod model;
 pub mod observation;
 pub mod postgres;

@@ -1,0 +1,24 @@
+//! `amcheck`: `pg_amcheck` finds no corruption in heaps and indexes.
+
+use super::{Said, count};
+use crate::measure::view::View;
+
+/// `pg_amcheck` exits so when it found corruption.
+const CORRUPTION: i32 = 2;
+
+pub(super) fn check(now: &View<'_>) -> Said {
+    let Some((exit, messages)) = now.amcheck() else {
+        return Said::Unknown("`pg_amcheck` was not run".into());
+    };
+    let first = messages
+        .first()
+        .map_or("it printed nothing", String::as_str);
+    match exit {
+        0 => Said::Pass("`pg_amcheck` found no corruption".into()),
+        CORRUPTION => {
+            let lines = count(messages.len(), "line");
+            Said::Fail(format!("corruption ({lines}): {first}"), messages.to_vec())
+        }
+        _ => Said::Unknown(format!("`pg_amcheck` ended with exit code {exit}: {first}")),
+    }
+}

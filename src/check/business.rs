@@ -1,0 +1,40 @@
+//! `business`: every app role logs in, may do what it may, and is refused what it may not.
+//!
+//! At a gate a business may still be frozen: an operation refused with 42501
+//! (insufficient privilege) is then not judged, the view after the last step judges it.
+
+use super::{Said, count};
+use crate::{event::Moment, measure::view::View, observation::BusinessResult};
+
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
+pub(super) fn check(now: &View<'_>) -> Said {
+    let Some(results) = now.business() else {
+        return Said::Unknown("no business operation was tried".into());
+    };
+    if results.is_empty() {
+        return Said::Unknown("the data model declares no business operation".into());
+    }
+    let frozen = now.moment == Moment::Gate && !now.frozen.is_empty();
+    let wrong = |one: &&BusinessResult| {
+        one.expected != one.got && !(frozen && one.got.starts_with(INSUFFICIENT_PRIVILEGE))
+    };
+    let wrong: Vec<&BusinessResult> = results.iter().filter(wrong).collect();
+    if wrong.is_empty() {
+        let operations = count(results.len(), "operation");
+        return Said::Pass(format!("{operations} permitted or refused as they must be"));
+    }
+    let line = |one: &&BusinessResult| {
+        format!(
+            "{} as {}: expected {}, got {}",
+            one.name, one.role, one.expected, one.got
+        )
+    };
+    let details: Vec<String> = wrong.iter().map(line).collect();
+    let message = format!(
+        "{} went wrong: {}",
+        count(wrong.len(), "operation"),
+        details[0]
+    );
+    Said::Fail(message, details)
+}

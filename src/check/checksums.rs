@@ -1,0 +1,71 @@
+//! `checksums`: the server has counted no page whose checksum failed.
+//!
+//! The counters never go down. Where the scenario itself damages pages, those read
+//! before the repair count towards the fault: what is judged is growth after the last
+//! gate on the same server. Everywhere else the steady state is the base.
+
+use super::{Context, Said};
+use crate::{
+    event::Moment,
+    measure::view::View,
+    scenario::plan::{Action, Fault},
+};
+
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+    let Some(state) = now.server_state() else {
+        return Said::Unknown("the server's state was not read".into());
+    };
+    let Some(failures) = state.checksum_failures else {
+        return Said::Unknown("data checksums are off: nothing can be told".into());
+    };
+    let base = base(context, before, now);
+    if failures <= base {
+        return Said::Pass("no page with a wrong checksum was read".into());
+    }
+    let new = failures - base;
+    let counted = format!("pg_stat_database.checksum_failures: {base} at the base, {failures} now");
+    let damaged = damaged(context).map(|what| format!("the scenario damaged pages of {what}"));
+    Said::Fail(
+        format!("pages with a wrong checksum were read: {new}"),
+        damaged.chain([counted]).collect(),
+    )
+}
+
+fn base(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> u64 {
+    let counted = |view: &View<'_>| {
+        view.server_state()
+            .and_then(|state| state.checksum_failures)
+    };
+    let gates = context
+        .views
+        .iter()
+        .filter(|view| view.moment == Moment::Gate && view.server == now.server);
+    if damages(context) && now.moment == Moment::After {
+        return gates.filter_map(counted).next_back().unwrap_or(0);
+    }
+    if damages(context) && now.moment == Moment::Gate {
+        return counted(now).unwrap_or(0);
+    }
+    if before.server == now.server {
+        counted(before).unwrap_or(0)
+    } else {
+        0
+    }
+}
+
+fn damages(context: &Context<'_>) -> bool {
+    damaged(context).next().is_some()
+}
+
+/// What the scenario damages pages of.
+fn damaged<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a str> {
+    context.story.plan.steps.iter().filter_map(|step| {
+        let Action::Inject { fault, .. } = &step.action else {
+            return None;
+        };
+        let (Fault::DamageIndex(what) | Fault::DamageTable(what)) = fault else {
+            return None;
+        };
+        Some(what.as_str())
+    })
+}

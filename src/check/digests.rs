@@ -1,0 +1,72 @@
+//! `digests`: every table and every large object holds the same content as in the steady
+//! state, by order-independent digest.
+
+use super::{
+    Context, Said, count,
+    rows::{changes, names},
+};
+use crate::measure::view::View;
+
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+    let (Some(was), Some(is)) = (before.tables(), now.tables()) else {
+        return Said::Unknown("the tables were not read both before and after".into());
+    };
+    if was.is_empty() {
+        return Said::Unknown("there was no table in the steady state".into());
+    }
+    let changed = changes(context, now, was, is, |was, is| {
+        was.rows == is.rows && was.digest == is.digest
+    });
+    let mut details: Vec<String> = changed
+        .iter()
+        .map(|(name, was, is)| match is {
+            None => format!(
+                "{name}: digest {} before, now the table is missing",
+                was.digest
+            ),
+            Some(is) => format!("{name}: digest {} before, {} now", was.digest, is.digest),
+        })
+        .collect();
+    let objects = large_objects(before, now);
+    if let Err(LargeObjects::Unknown(why)) = &objects
+        && details.is_empty()
+    {
+        return Said::Unknown(why.clone());
+    }
+    if let Err(LargeObjects::Differ(detail)) = &objects {
+        details.push(detail.clone());
+    }
+    match (details.is_empty(), changed.is_empty()) {
+        (true, _) => Said::Pass(format!(
+            "content of {} and {} large objects as before",
+            count(was.len(), "table"),
+            objects.unwrap_or(0)
+        )),
+        (false, true) => Said::Fail("content of large objects differs".into(), details),
+        (false, false) => {
+            let tables = count(changed.len(), "table");
+            Said::Fail(
+                format!("content differs in {tables}: {}", names(&changed)),
+                details,
+            )
+        }
+    }
+}
+
+enum LargeObjects {
+    Unknown(String),
+    Differ(String),
+}
+
+fn large_objects(before: &View<'_>, now: &View<'_>) -> Result<u64, LargeObjects> {
+    match (before.large_objects(), now.large_objects()) {
+        (None, None) => Ok(0),
+        (Some(was), Some(is)) if was == is => Ok(was.0),
+        (Some((was, digest)), Some((is, now))) => Err(LargeObjects::Differ(format!(
+            "large objects: {was} with digest {digest} before, {is} with digest {now} now"
+        ))),
+        (Some(_), None) | (None, Some(_)) => Err(LargeObjects::Unknown(
+            "large objects were not read both before and after".into(),
+        )),
+    }
+}

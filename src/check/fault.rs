@@ -1,0 +1,38 @@
+//! `fault`: every injection was shown to have bitten. One without effect proves nothing
+//! about the backup, so it is `unknown`.
+
+use super::{Context, count};
+use crate::{event::FaultRecord, finding::Finding, scenario::plan::Action};
+
+/// None when the plan injects nothing.
+pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
+    let steps = context.story.plan.steps.iter();
+    let planned = steps
+        .filter(|step| matches!(step.action, Action::Inject { .. }))
+        .count();
+    if planned == 0 {
+        return None;
+    }
+    let faults: Vec<&FaultRecord> = context.story.faults().collect();
+    if faults.len() < planned {
+        let message = format!("{} of {planned} faults were injected", faults.len());
+        return Some(context.unknown("fault", message));
+    }
+    let details: Vec<String> = faults.iter().map(|fault| line(fault)).collect();
+    let Some(vain) = faults.iter().find(|fault| !fault.bit) else {
+        let message = format!("{} shown to have bitten", count(faults.len(), "fault"));
+        return Some(Finding::pass("fault", message).details(details));
+    };
+    let message = format!(
+        "`{}` on {} had no effect: {}",
+        vain.fault, vain.target, vain.evidence
+    );
+    Some(Finding::unknown("fault", message).details(details))
+}
+
+fn line(fault: &FaultRecord) -> String {
+    format!(
+        "{} on {} ({}): {}",
+        fault.fault, fault.target, fault.server, fault.evidence
+    )
+}

@@ -1,0 +1,83 @@
+//! `ledger.<workload>`: what was acknowledged beside what is there.
+//!
+//! Losses before the boundary count towards RPO and are judged against that objective;
+//! without one, nothing allows a loss, and it fails here. Everything else that should
+//! not be fails here: damaged, resurrected, unexpected, holes, lost after the boundary.
+
+use crate::{
+    finding::Finding,
+    measure::account::{Account, RowVersion, Tally},
+};
+
+/// Judges one workload.
+pub(super) fn check(workload: &str, account: &Account, rpo_demanded: bool) -> Finding {
+    let id = format!("ledger.{workload}");
+    let tally = &account.tally;
+    let wrong = wrong(tally, rpo_demanded);
+    if !wrong.is_empty() {
+        return Finding::fail(id, wrong.join(", ")).details(details(account));
+    }
+    if tally.ok == 0 {
+        return Finding::unknown(id, "no transaction was ever acknowledged");
+    }
+    Finding::pass(id, balance(tally)).details(details(account))
+}
+
+fn balance(tally: &Tally) -> String {
+    let mut text = format!("{} acknowledged writes are there", tally.kept);
+    let extras = [
+        (tally.lost, "lost before the boundary (see rpo)"),
+        (tally.discarded, "discarded with the old server"),
+        (tally.recovered_info, "present though the answer was lost"),
+    ];
+    for (count, what) in extras.iter().filter(|(count, _)| *count > 0) {
+        text.push_str(&format!(", {count} {what}"));
+    }
+    text
+}
+
+fn wrong(tally: &Tally, rpo_demanded: bool) -> Vec<String> {
+    let unallowed = if rpo_demanded { 0 } else { tally.lost };
+    let sets = [
+        (
+            tally.holes,
+            "lost in the middle, while later commits survive (holes)",
+        ),
+        (tally.damaged, "damaged"),
+        (tally.resurrected, "present that must not be (resurrected)"),
+        (tally.unexpected, "present that nobody wrote (unexpected)"),
+        (tally.lost_after, "acknowledged after the boundary and lost"),
+        (unallowed, "lost, and no RPO objective allows it"),
+    ];
+    let bad = sets.into_iter().filter(|(count, _)| *count > 0);
+    bad.map(|(count, what)| format!("{count} {what}")).collect()
+}
+
+fn details(account: &Account) -> Vec<String> {
+    let losses = |losses: &[crate::measure::account::Loss]| -> Vec<RowVersion> {
+        losses
+            .iter()
+            .take(50)
+            .map(|loss| (loss.key, loss.version))
+            .collect()
+    };
+    let sets = [
+        ("hole", account.holes.clone()),
+        ("damaged", account.damaged.clone()),
+        ("resurrected", account.resurrected.clone()),
+        ("unexpected", account.unexpected.clone()),
+        ("lost after the boundary", losses(&account.lost_after)),
+        ("lost", losses(&account.lost)),
+    ];
+    let line = |what: &str, (key, version): RowVersion| {
+        format!(
+            "{what}: client {}, table {}, row {}, version {version}",
+            key.client(),
+            key.table(),
+            key.0 & ((1 << 40) - 1)
+        )
+    };
+    sets.iter()
+        .flat_map(|(what, rows)| rows.iter().map(|row| line(what, *row)))
+        .collect()
+}

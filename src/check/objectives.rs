@@ -1,0 +1,176 @@
+//! `rpo.*`, `projected-rpo.*`, `rto.*`, `outage.*`: the figures against the objectives.
+//!
+//! RPO objectives are divided by the scale before they are compared with a figure of the
+//! drill; both figures are told. RTO and outage are work and never scaled.
+
+use super::Context;
+use crate::{
+    finding::Finding,
+    measure::{
+        WorkloadMeasures,
+        outage::Outage,
+        projected::Projected,
+        rpo::{Rpo, demanded_us, time},
+        rto::{Rto, phase_word},
+    },
+    units::{Bytes, Time},
+};
+
+/// The findings of one workload, for the objectives it has.
+pub(super) fn check(context: &Context<'_>, measures: &WorkloadMeasures) -> Vec<Finding> {
+    let name = &measures.workload;
+    let Some(objectives) = context.story.plan.objectives.get(name) else {
+        return Vec::new();
+    };
+    let rpo = objectives.rpo.map(|demanded| {
+        [
+            rpo(context, name, &measures.rpo, demanded),
+            projected(context, name, &measures.projected, demanded),
+        ]
+    });
+    let rto = objectives
+        .rto
+        .map(|demanded| rto(context, name, &measures.rto, demanded));
+    let outage = objectives
+        .outage
+        .map(|demanded| outage(context, name, &measures.outage, demanded));
+    rpo.into_iter().flatten().chain(rto).chain(outage).collect()
+}
+
+fn rpo(context: &Context<'_>, name: &str, rpo: &Rpo, objective: Time) -> Finding {
+    let id = format!("rpo.{name}");
+    let Some(measured) = rpo.measured_us else {
+        return context.unknown(id, format!("not measured: {}", rpo.unknown));
+    };
+    let message = format!(
+        "lost {}, objective {}",
+        lost(rpo, measured),
+        both(objective, rpo.scale)
+    );
+    let details = rpo_details(rpo);
+    if measured <= demanded_us(objective, rpo.scale) {
+        return Finding::pass(id, message).details(details);
+    }
+    Finding::fail(id, message).details(details)
+}
+
+/// `1s in the drill, 1m at scale 60`, or `nothing`.
+fn lost(rpo: &Rpo, measured: u64) -> String {
+    if rpo.transactions == 0 {
+        return "nothing".into();
+    }
+    let transactions = super::count(rpo.transactions as usize, "transaction");
+    if rpo.scale <= 1 {
+        return format!("{} ({transactions})", time(measured));
+    }
+    let scaled = time(measured * u64::from(rpo.scale));
+    format!(
+        "{} in the drill = {scaled} at scale {} ({transactions})",
+        time(measured),
+        rpo.scale
+    )
+}
+
+fn both(objective: Time, scale: u32) -> String {
+    if scale <= 1 {
+        return objective.to_string();
+    }
+    format!(
+        "{objective} = {} in the drill",
+        time(demanded_us(objective, scale))
+    )
+}
+
+fn rpo_details(rpo: &Rpo) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(bytes) = rpo.wal_bytes.filter(|_| rpo.transactions > 0) {
+        lines.push(format!(
+            "WAL from the oldest lost commit to the boundary: {}",
+            Bytes(bytes)
+        ));
+    }
+    if let Some(worst) = &rpo.worst_tenant {
+        let transactions = super::count(worst.transactions as usize, "transaction");
+        lines.push(format!(
+            "worst tenant {}: {}, {transactions}",
+            worst.tenant,
+            time(worst.us)
+        ));
+    }
+    if let Some(resolution) = rpo.resolution_us {
+        let text = "last acknowledged write before the boundary";
+        lines.push(format!("{text}: {} before it", time(resolution)));
+    }
+    lines
+}
+
+fn projected(context: &Context<'_>, name: &str, projected: &Projected, objective: Time) -> Finding {
+    let id = format!("projected-rpo.{name}");
+    let why = &projected.arithmetic;
+    if projected.unbounded {
+        return Finding::fail(id, format!("{why}; objective {objective}"));
+    }
+    match projected.us {
+        None => context.unknown(id, why.clone()),
+        Some(us) if us <= objective.micros() => Finding::pass(
+            id,
+            format!("up to {}: {why}; objective {objective}", time(us)),
+        ),
+        Some(us) => Finding::fail(
+            id,
+            format!("up to {}: {why}; objective {objective}", time(us)),
+        ),
+    }
+}
+
+fn rto(context: &Context<'_>, name: &str, rto: &Rto, objective: Time) -> Finding {
+    let id = format!("rto.{name}");
+    let (Some(measured), Some(total)) = (rto.measured_us, rto.with_people_us()) else {
+        let finding = context.unknown(id, format!("not measured: {}", rto.unknown));
+        return if rto.follows_from.is_empty() {
+            finding
+        } else {
+            finding.follows_from(rto.follows_from.clone())
+        };
+    };
+    let people = match total - measured {
+        0 => String::new(),
+        us => format!(" + {} for people = {}", time(us), time(total)),
+    };
+    let message = format!("{}{people}, objective {objective}", time(measured));
+    let spans = rto
+        .spans
+        .iter()
+        .map(|span| format!("{}: {}", phase_word(span.phase), time(span.us)));
+    let finding = if total <= objective.micros() {
+        Finding::pass(id, message)
+    } else {
+        Finding::fail(id, message)
+    };
+    finding.details(spans)
+}
+
+fn outage(context: &Context<'_>, name: &str, outage: &Outage, objective: Time) -> Finding {
+    let id = format!("outage.{name}");
+    let Some(measured) = outage.measured_us else {
+        return context.unknown(
+            id,
+            "not measured: no fault, or nothing was ever acknowledged",
+        );
+    };
+    let message = match measured {
+        0 => format!(
+            "none (longest gap {}, natural up to {}), objective {objective}",
+            time(outage.longest_gap_us),
+            time(outage.allowance_us)
+        ),
+        _ => format!(
+            "{} without an acknowledged transaction, objective {objective}",
+            time(measured)
+        ),
+    };
+    if measured <= objective.micros() {
+        return Finding::pass(id, message);
+    }
+    Finding::fail(id, message)
+}

@@ -1,0 +1,51 @@
+//! `permissions`: the whole matrix role × object × privilege is the same as in the steady
+//! state; what is missing and what is new both fail.
+//!
+//! At a gate a business may still be frozen: then missing write privileges are not
+//! judged, the view after the last step judges them.
+
+use std::collections::BTreeSet;
+
+use super::{Said, count};
+use crate::{event::Moment, measure::view::View};
+
+const WRITES: [&str; 4] = ["INSERT", "UPDATE", "DELETE", "TRUNCATE"];
+
+pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
+    let (Some(was), Some(is)) = (before.privileges(), now.privileges()) else {
+        return Said::Unknown("the privileges were not read both before and after".into());
+    };
+    if was.is_empty() {
+        return Said::Unknown("no privilege was seen in the steady state".into());
+    }
+    let (was, is): (BTreeSet<&String>, BTreeSet<&String>) =
+        (was.iter().collect(), is.iter().collect());
+    let frozen = now.moment == Moment::Gate && !now.frozen.is_empty();
+    let missing: Vec<_> = was
+        .difference(&is)
+        .filter(|line| !(frozen && is_write(line)))
+        .collect();
+    let added: Vec<_> = is.difference(&was).collect();
+    if missing.is_empty() && added.is_empty() {
+        return Said::Pass(format!("{}, as before", count(was.len(), "privilege")));
+    }
+    let details = missing.iter().map(|line| format!("missing: {line}"));
+    let details = details
+        .chain(added.iter().map(|line| format!("added: {line}")))
+        .collect();
+    let message = format!(
+        "privileges differ: {} missing, {} added",
+        missing.len(),
+        added.len()
+    );
+    Said::Fail(message, details)
+}
+
+fn is_write(line: &str) -> bool {
+    let privilege = line
+        .rsplit(' ')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('*');
+    WRITES.contains(&privilege)
+}

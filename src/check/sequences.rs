@@ -1,0 +1,46 @@
+//! `sequences`: every sequence is still there, and its next value lies beyond the column
+//! it feeds.
+
+use super::{Said, count};
+use crate::{measure::view::View, observation::SequenceState};
+
+pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
+    let (Some(was), Some(is)) = (before.sequences(), now.sequences()) else {
+        return Said::Unknown("the sequences were not read both before and after".into());
+    };
+    let missing: Vec<String> = was
+        .iter()
+        .filter(|was| !is.iter().any(|is| is.sequence == was.sequence))
+        .map(|was| was.sequence.clone())
+        .collect();
+    if let Some(first) = missing.first() {
+        return Said::Fail(
+            format!("{} missing: {first}", count(missing.len(), "sequence")),
+            missing,
+        );
+    }
+    let behind: Vec<&SequenceState> = is.iter().filter(|one| is_behind(one)).collect();
+    if behind.is_empty() {
+        return Said::Pass(format!(
+            "{} ahead of their columns",
+            count(is.len(), "sequence")
+        ));
+    }
+    let details = behind.iter().map(|one| {
+        let max = one.max.unwrap_or_default();
+        format!(
+            "{}: next is {}, but {} has {max}",
+            one.sequence, one.next, one.column
+        )
+    });
+    let message = format!(
+        "{} behind: {}",
+        count(behind.len(), "sequence"),
+        behind[0].sequence
+    );
+    Said::Fail(message, details.collect())
+}
+
+fn is_behind(sequence: &SequenceState) -> bool {
+    sequence.max.is_some_and(|max| sequence.next <= max)
+}

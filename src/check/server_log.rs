@@ -1,0 +1,40 @@
+//! `server-log`: no ERROR, FATAL or PANIC line that no step declared, in any server's log.
+
+use super::{Context, Said, count};
+use crate::{event::EventKind, measure::view::View};
+
+pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
+    let lines: Vec<String> = context.story.events.iter().filter_map(line).collect();
+    if let Some(first) = lines.first() {
+        let message = format!("{} nobody declared: {first}", count(lines.len(), "line"));
+        return Said::Fail(message, lines);
+    }
+    let read = context.story.events.iter().filter_map(|event| {
+        let EventKind::ServerLogRead { server, lines } = &event.kind else {
+            return None;
+        };
+        Some((server, lines))
+    });
+    let read: Vec<_> = read.collect();
+    if !read.iter().any(|(server, _)| *server == now.server) {
+        return Said::Unknown(format!("the log of `{}` was not read", now.server));
+    }
+    let total: u64 = read.iter().map(|(_, lines)| **lines).sum();
+    Said::Pass(format!(
+        "{total} lines of {}, none unexpected",
+        count(read.len(), "log")
+    ))
+}
+
+fn line(event: &crate::event::Event) -> Option<String> {
+    let EventKind::ServerLog {
+        server,
+        severity,
+        sqlstate,
+        message,
+    } = &event.kind
+    else {
+        return None;
+    };
+    Some(format!("{server}: {severity} {sqlstate} {message}"))
+}

@@ -1,0 +1,53 @@
+//! `steady-state`: before the fault everything was in order. If not, the set-up was bad,
+//! not the backup: `unknown`.
+
+use super::{Context, Said, amcheck, business, count};
+use crate::{
+    finding::Finding,
+    measure::view::{self, View},
+};
+
+pub(super) fn check(context: &Context<'_>) -> Finding {
+    let Some(before) = view::steady(&context.views).filter(|view| !view.is_empty()) else {
+        return context.unknown("steady-state", "nothing was observed before the fault");
+    };
+    let troubles = troubles(context, before);
+    if troubles.is_empty() {
+        let message = format!("`{}` was in order before the fault", before.server);
+        return Finding::pass("steady-state", message);
+    }
+    let message = format!(
+        "{} before the fault: {}",
+        count(troubles.len(), "trouble"),
+        troubles[0]
+    );
+    Finding::unknown("steady-state", message).details(troubles)
+}
+
+fn troubles(context: &Context<'_>, before: &View<'_>) -> Vec<String> {
+    let failed = |(probe, error): &(&str, &str)| format!("probe {probe}: {error}");
+    let mut troubles: Vec<String> = before.failures.iter().map(failed).collect();
+    let selected = |kind| context.story.plan.checks.contains(&kind);
+    if selected(crate::scenario::plan::CheckKind::Business) {
+        troubles.extend(wrong(business::check(before)));
+    }
+    if selected(crate::scenario::plan::CheckKind::Amcheck) {
+        troubles.extend(wrong(amcheck::check(before)));
+    }
+    if let Some(state) = before.server_state() {
+        if state.in_recovery || state.read_only {
+            troubles.push("the server was in recovery or read-only".into());
+        }
+        if state.checksum_failures.unwrap_or(0) > 0 {
+            troubles.push("pages with a wrong checksum had been read".into());
+        }
+    }
+    troubles
+}
+
+fn wrong(said: Said) -> Option<String> {
+    match said {
+        Said::Fail(why, _) | Said::Unknown(why) => Some(why),
+        Said::Pass(_) | Said::NotApplicable(_) => None,
+    }
+}

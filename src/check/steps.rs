@@ -1,0 +1,66 @@
+//! `steps`: every step of the plan was performed. A step that failed is a finding of its
+//! own, by its word: `backup`, `restore`, `salvage`, …
+
+use super::{Context, count};
+use crate::{
+    event::StepOutcome,
+    finding::Finding,
+    measure::story::{StepTold, step_word},
+    scenario::plan::Action,
+};
+
+pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
+    let steps = context.story.steps();
+    let done = steps
+        .iter()
+        .filter(|step| step.outcome == Some(&StepOutcome::Done))
+        .count();
+    if done == steps.len() && done > 0 {
+        return vec![Finding::pass(
+            "steps",
+            format!("{} performed", count(done, "step")),
+        )];
+    }
+    let failed: Vec<Finding> = steps
+        .iter()
+        .filter_map(|step| failure(context, step))
+        .collect();
+    let message = format!("{done} of {} performed", count(steps.len(), "step"));
+    let missing = context.unknown("steps", message);
+    failed.into_iter().chain([missing]).collect()
+}
+
+/// First line of the error as the message, the rest as particulars. An injection that
+/// failed says nothing against the backup: `unknown`.
+fn failure(context: &Context<'_>, step: &StepTold<'_>) -> Option<Finding> {
+    let Some(StepOutcome::Failed(why)) = step.outcome else {
+        return None;
+    };
+    let plan = &context.story.plan.steps[step.index];
+    let mut lines = why.lines();
+    let first = lines.next().unwrap_or("it failed without a message");
+    let message = format!("step {} ({}): {first}", step.index + 1, plan.title);
+    let id = step_word(&plan.action);
+    let finding = match plan.action {
+        Action::Inject { .. } => Finding::unknown(id, message),
+        Action::Backup { .. }
+        | Action::Run(_)
+        | Action::Checkpoint { .. }
+        | Action::SwitchWal { .. }
+        | Action::RestorePoint { .. }
+        | Action::Freeze { .. }
+        | Action::Thaw { .. }
+        | Action::Restore { .. }
+        | Action::Salvage { .. }
+        | Action::Reindex { .. }
+        | Action::Start { .. }
+        | Action::CutOver { .. }
+        | Action::Verify { .. }
+        | Action::Age(_)
+        | Action::Expire
+        | Action::Wait { .. }
+        | Action::Sql { .. }
+        | Action::Command { .. } => Finding::fail(id, message),
+    };
+    Some(finding.details(lines.map(str::to_owned)))
+}

@@ -1,0 +1,61 @@
+//! `timeline`: the server is the same cluster on the timeline it must be on, out of
+//! recovery and writable.
+
+use super::{Context, Said};
+use crate::{measure::view::View, observation::ServerState};
+
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+    let (Some(was), Some(is)) = (before.server_state(), now.server_state()) else {
+        return Said::Unknown("the server's state was not read both before and after".into());
+    };
+    let mut wrong = Vec::new();
+    if is.in_recovery {
+        wrong.push("it is still in recovery".to_owned());
+    }
+    if is.read_only {
+        wrong.push("it is read-only".to_owned());
+    }
+    if is.system_identifier != was.system_identifier {
+        let (was, is) = (was.system_identifier, is.system_identifier);
+        wrong.push(format!(
+            "it is another cluster: system identifier {is}, not {was}"
+        ));
+    }
+    if is.version / 10_000 != context.story.plan.postgres {
+        wrong.push(format!("it runs server version {}", is.version));
+    }
+    wrong.extend(wrong_timeline(context, now.server, was, is));
+    if wrong.is_empty() {
+        return Said::Pass(format!(
+            "timeline {}, out of recovery, writable",
+            is.timeline
+        ));
+    }
+    Said::Fail(format!("`{}`: {}", now.server, wrong.join("; ")), wrong)
+}
+
+/// A restored server has left the old timeline for the one its restore told of; any other
+/// server has stayed where it was.
+fn wrong_timeline(
+    context: &Context<'_>,
+    server: &str,
+    was: &ServerState,
+    is: &ServerState,
+) -> Option<String> {
+    let Some(restore) = context.story.restore_of(server) else {
+        let stayed = is.timeline == was.timeline;
+        return (!stayed).then(|| format!("timeline {}, though nothing was restored", is.timeline));
+    };
+    if is.timeline <= was.timeline {
+        return Some(format!(
+            "timeline {}: recovery did not end in a promotion",
+            is.timeline
+        ));
+    }
+    (is.timeline != restore.timeline).then(|| {
+        format!(
+            "timeline {}, not {} as restored",
+            is.timeline, restore.timeline
+        )
+    })
+}

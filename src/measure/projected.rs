@@ -1,0 +1,195 @@
+//! Projected RPO: what could have been lost at a worse moment than this drill's.
+//!
+//! WAL leaves the host one 16 MB segment at a time: when the segment is full, or when
+//! `archive_timeout` forces a switch. Until then its content is lost with the host.
+//! So the exposure is the smaller of the two times. Never scaled: the WAL rate is work,
+//! `archive_timeout` is taken as the strategy states it, and so is the objective.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ledger::{Outcome, Record},
+    measure::{rpo::time, story::Story},
+    scenario::plan::{Archive, Plan},
+    units::Time,
+};
+
+/// Bytes of a WAL segment.
+pub const SEGMENT: u64 = 16 << 20;
+
+/// The exposure, with its arithmetic.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Projected {
+    /// The exposure in microseconds; none when unbounded or not known (see `arithmetic`).
+    pub us: Option<u64>,
+    /// Nothing leaves the host between two full backups.
+    pub unbounded: bool,
+    /// WAL written in business as usual, in bytes a second; none when not measured.
+    pub wal_rate: Option<f64>,
+    /// How it comes about, in one line.
+    pub arithmetic: String,
+}
+
+/// Bytes of WAL a second in business as usual: the growth of the insert position between
+/// neighbouring transactions in the same segment. (A forced switch moves the position to
+/// the next segment without anything being written, so pairs across segments don't count.)
+pub fn wal_rate(story: &Story<'_>, records: impl Iterator<Item = Record>) -> Option<f64> {
+    let runs = story.steady_runs();
+    let steady = |at: u64| runs.iter().any(|(from, to)| (*from..=*to).contains(&at));
+    let usable = |record: &Record| record.outcome == Outcome::Ok && record.lsn != 0;
+    let (mut bytes, mut us) = (0u64, 0u64);
+    let mut last: Option<Record> = None;
+    for record in records
+        .filter(usable)
+        .filter(|record| steady(record.acked_us))
+    {
+        let Some(before) = last.replace(record) else {
+            continue;
+        };
+        if record.acked_us < before.acked_us || record.lsn < before.lsn {
+            last = Some(before);
+        } else if record.lsn / SEGMENT == before.lsn / SEGMENT {
+            bytes += record.lsn - before.lsn;
+            us += record.acked_us - before.acked_us;
+        }
+    }
+    (us >= 500_000).then(|| bytes as f64 / (us as f64 / 1e6))
+}
+
+/// Projects; `archiving` is whether the server was seen to archive (`archive_mode`).
+pub fn project(plan: &Plan, wal_rate: Option<f64>, archiving: bool) -> Projected {
+    if plan.strategy.archive == Archive::None || !archiving {
+        return Projected {
+            unbounded: true,
+            wal_rate,
+            arithmetic: "no WAL is archived: everything since the last full backup is lost \
+                         with the host"
+                .into(),
+            ..Projected::default()
+        };
+    }
+    let fill = wal_rate
+        .filter(|rate| *rate > 0.0)
+        .map(|rate| SEGMENT as f64 / rate * 1e6);
+    let fill_us = fill.map(|us| us.min(u64::MAX as f64) as u64);
+    let (us, arithmetic) = smaller(fill_us, archive_timeout(plan), wal_rate.unwrap_or(0.0));
+    Projected {
+        us,
+        unbounded: false,
+        wal_rate,
+        arithmetic,
+    }
+}
+
+fn smaller(fill_us: Option<u64>, forced: Option<Time>, rate: f64) -> (Option<u64>, String) {
+    let fill = fill_us.map(|us| {
+        format!(
+            "a 16 MiB segment fills in {} at the measured {:.1} kB/s of WAL",
+            time(us),
+            rate / 1000.0
+        )
+    });
+    match (fill_us.zip(fill), forced) {
+        (None, None) => (
+            None,
+            "no `archive_timeout`, and the WAL rate was not measured".into(),
+        ),
+        (None, Some(forced)) => (
+            Some(forced.micros()),
+            format!("`archive_timeout` = {forced} switches the segment; WAL rate not measured"),
+        ),
+        (Some((us, fill)), None) => (
+            Some(us),
+            format!("{fill}, and no `archive_timeout` forces a switch before"),
+        ),
+        (Some((us, fill)), Some(forced)) => (
+            Some(us.min(forced.micros())),
+            format!("{fill}; `archive_timeout` = {forced} switches it at the latest"),
+        ),
+    }
+}
+
+/// `archive_timeout` as the plan states it for the primary; none when 0 or absent.
+fn archive_timeout(plan: &Plan) -> Option<Time> {
+    let own = plan.servers.get(super::story::PRIMARY);
+    let text = own
+        .and_then(|server| server.settings.get("archive_timeout"))
+        .or_else(|| plan.strategy.settings.get("archive_timeout"))?;
+    guc_time(text).filter(|time| time.0 > Duration::ZERO)
+}
+
+/// A time as PostgreSQL writes settings: a bare number is seconds for this one, `min` a minute.
+fn guc_time(text: &str) -> Option<Time> {
+    let text = text.trim().trim_matches('\'').trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Time(Duration::from_secs(seconds)));
+    }
+    text.replace("min", "m").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{SECOND, salvage};
+
+    fn plan(timeout: Option<&str>) -> Plan {
+        let mut plan = salvage().plan;
+        plan.strategy.settings.clear();
+        if let Some(timeout) = timeout {
+            plan.strategy
+                .settings
+                .insert("archive_timeout".into(), timeout.into());
+        }
+        plan
+    }
+
+    #[test]
+    fn the_smaller_of_filling_and_forcing_counts() {
+        let kilobyte = Some(1024.0);
+        assert_eq!(
+            project(&plan(None), kilobyte, true).us,
+            Some(16_384 * SECOND)
+        );
+        assert_eq!(
+            project(&plan(Some("60s")), kilobyte, true).us,
+            Some(60 * SECOND)
+        );
+        assert_eq!(project(&plan(Some("60")), None, true).us, Some(60 * SECOND));
+        assert_eq!(
+            project(&plan(Some("1min")), Some(1e6), true).us,
+            Some(16_777_216)
+        );
+        assert_eq!(project(&plan(Some("0")), None, true).us, None);
+        let arithmetic = project(&plan(None), kilobyte, true).arithmetic;
+        assert!(
+            arithmetic.contains("4h 33m 4s at the measured 1.0 kB/s"),
+            "{arithmetic}"
+        );
+    }
+
+    #[test]
+    fn a_server_that_does_not_archive_is_exposed_without_bound() {
+        assert!(project(&plan(Some("60s")), None, false).unbounded);
+    }
+
+    #[test]
+    fn forced_switches_are_no_wal() {
+        let tale = salvage();
+        let story = Story {
+            plan: &tale.plan,
+            events: &tale.events,
+        };
+        // 100 bytes each tenth of a second, and a switch each second.
+        let records = tale.ledger.iter().map(|record| {
+            let tenths = record.acked_us / 100_000;
+            Record {
+                lsn: tenths / 10 * SEGMENT + tenths % 10 * 100 + 1,
+                ..*record
+            }
+        });
+        let rate = wal_rate(&story, records).unwrap();
+        assert!((950.0..1_050.0).contains(&rate), "{rate}");
+    }
+}

@@ -1,0 +1,156 @@
+//! RPO as measured: what was lost, in time, transactions and WAL.
+//!
+//! `measures.md`, "RPO measured". Comparing it with the objective belongs to
+//! `check/objectives`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    measure::{
+        account::{Account, Loss},
+        boundary::Bounds,
+    },
+    units::Time,
+};
+
+/// What one workload lost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rpo {
+    /// Boundary minus acknowledgement of the oldest lost transaction, in microseconds of
+    /// the drill; 0 when none is lost; none when not measured (see `unknown`).
+    pub measured_us: Option<u64>,
+    /// Why it is not measured; empty when it is.
+    pub unknown: String,
+    /// Transactions lost before the boundary.
+    pub transactions: u64,
+    /// WAL bytes from the oldest lost commit to the boundary; none when not known.
+    pub wal_bytes: Option<u64>,
+    /// The tenant that lost most in time (then in transactions); none when nothing is lost.
+    pub worst_tenant: Option<TenantLoss>,
+    /// Boundary minus the last acknowledged write before it: how finely this could tell.
+    pub resolution_us: Option<u64>,
+    /// One second of the drill stands for this many.
+    pub scale: u32,
+}
+
+/// What one tenant lost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TenantLoss {
+    /// The tenant; 0 where the workload has none.
+    pub tenant: u32,
+    /// In time, microseconds of the drill.
+    pub us: u64,
+    /// In transactions.
+    pub transactions: u64,
+    /// In WAL bytes; none when not known.
+    pub wal_bytes: Option<u64>,
+}
+
+impl Rpo {
+    /// Not measured, and why.
+    pub fn unknown(why: impl Into<String>, scale: u32) -> Self {
+        Self {
+            unknown: why.into(),
+            scale,
+            ..Self::default()
+        }
+    }
+}
+
+/// Measures a workload; `objective` as the scenario states it (unscaled).
+pub fn measure(bounds: &Bounds, account: &Account, objective: Option<Time>, scale: u32) -> Rpo {
+    let Some(boundary) = bounds.instant_us else {
+        return Rpo::unknown(
+            "the drill draws no boundary: no fault and no cut-over",
+            scale,
+        );
+    };
+    let resolution_us = account
+        .last_before_us
+        .map(|last| boundary.saturating_sub(last));
+    let lsn = bounds.lsn.map(|lsn| lsn.max(account.highest_lsn));
+    let measured_us = oldest(&account.lost).map_or(0, |acked| boundary.saturating_sub(acked));
+    let unknown = too_coarse(resolution_us, measured_us, objective, scale);
+    Rpo {
+        measured_us: unknown.is_empty().then_some(measured_us),
+        unknown,
+        transactions: account.lost.len() as u64,
+        wal_bytes: wal(lsn, &account.lost),
+        worst_tenant: worst_tenant(boundary, lsn, &account.lost),
+        resolution_us,
+        scale,
+    }
+}
+
+/// The objective in the drill's own, scaled time.
+pub fn demanded_us(objective: Time, scale: u32) -> u64 {
+    objective.micros() / u64::from(scale.max(1))
+}
+
+/// Why a figure can't be trusted; empty when it can. A loss beyond the objective needs no
+/// finer resolution to be one.
+fn too_coarse(
+    resolution: Option<u64>,
+    measured: u64,
+    objective: Option<Time>,
+    scale: u32,
+) -> String {
+    let Some(last) = resolution else {
+        return "no write was acknowledged before the boundary".into();
+    };
+    let Some(demanded) = objective.map(|objective| demanded_us(objective, scale)) else {
+        return String::new();
+    };
+    if measured > demanded || last <= demanded / 10 {
+        return String::new();
+    }
+    format!(
+        "the last write before the boundary was acknowledged {} before it, too far to tell \
+         (at most a tenth of the objective, {} in the drill)",
+        time(last),
+        time(demanded / 10)
+    )
+}
+
+fn oldest(lost: &[Loss]) -> Option<u64> {
+    lost.iter().map(|loss| loss.acked_us).min()
+}
+
+fn wal<'l>(boundary: Option<u64>, lost: impl IntoIterator<Item = &'l Loss>) -> Option<u64> {
+    let mut lost = lost.into_iter().peekable();
+    if lost.peek().is_none() {
+        return Some(0);
+    }
+    let oldest = lost.map(|loss| loss.lsn).filter(|lsn| *lsn != 0).min()?;
+    Some(boundary?.saturating_sub(oldest))
+}
+
+fn worst_tenant(boundary: u64, lsn: Option<u64>, lost: &[Loss]) -> Option<TenantLoss> {
+    let mut by_tenant: Vec<&Loss> = lost.iter().collect();
+    by_tenant.sort_by_key(|loss| loss.tenant);
+    by_tenant
+        .chunk_by(|one, other| one.tenant == other.tenant)
+        .map(|losses| TenantLoss {
+            tenant: losses[0].tenant,
+            us: losses
+                .iter()
+                .map(|l| boundary.saturating_sub(l.acked_us))
+                .max()
+                .unwrap_or(0),
+            transactions: losses.len() as u64,
+            wal_bytes: wal(lsn, losses.iter().copied()),
+        })
+        .max_by_key(|tenant| (tenant.us, tenant.transactions))
+}
+
+/// Microseconds as people write a time: as fine as anybody wants to read it.
+pub fn time(us: u64) -> String {
+    let unit = match us {
+        0..1_000 => 1,
+        1_000..1_000_000 => 1_000,
+        1_000_000..10_000_000 => 10_000,
+        10_000_000..60_000_000 => 100_000,
+        _ => 1_000_000,
+    };
+    Time(std::time::Duration::from_micros(us / unit * unit)).to_string()
+}

@@ -1,0 +1,255 @@
+//! RTO as measured, and the spans it is made of.
+//!
+//! `measures.md`, "RTO measured". Which checks are gates and whether they passed is
+//! judged in `check/gate`; comparing with the objective belongs to `check/objectives`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::{Event, EventKind},
+    measure::story::{StepTold, Story},
+    scenario::plan::{Action, HumanSpans, Phase, StepIndex},
+};
+
+/// How long until business again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rto {
+    /// From the beginning of the injection to the first acknowledged write after recovery;
+    /// none when not measured (see `unknown`).
+    pub measured_us: Option<u64>,
+    /// Why it is not measured; empty when it is.
+    pub unknown: String,
+    /// The finding it could not be measured for; empty: none.
+    pub follows_from: String,
+    /// Its spans in order; they add up to `measured_us`.
+    pub spans: Vec<Span>,
+    /// Declared constant: until somebody noticed. Not part of `measured_us`.
+    pub detect_us: u64,
+    /// Declared constant: until somebody decided. Not part of `measured_us`.
+    pub decide_us: u64,
+    /// When the injection began.
+    pub began_us: u64,
+    /// When the service was ready: the last gate passed, the last recovery step done.
+    pub ready_us: Option<u64>,
+    /// When the first write after that was acknowledged.
+    pub ended_us: Option<u64>,
+}
+
+/// Part of a recovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// What was done.
+    pub phase: Phase,
+    /// When it began, in the drill's clock.
+    pub from_us: u64,
+    /// How long.
+    pub us: u64,
+}
+
+impl Rto {
+    /// The figure with the declared constants for people.
+    pub fn with_people_us(&self) -> Option<u64> {
+        self.measured_us
+            .map(|us| us + self.detect_us + self.decide_us)
+    }
+}
+
+/// What the gates came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gates {
+    /// The last one passed at this time, and none failed later.
+    Passed(u64),
+    /// Why none stands open; with the id of the finding that closed it (empty: none).
+    Closed(String, String),
+}
+
+/// When a workload's service was ready: the last gate has passed, and the last step that
+/// brings it back has done so. Steps: salvage, reindex, start, with their end; thaw and
+/// cut-over of this workload, with the moment at which clients could write again.
+pub fn ready_us(story: &Story<'_>, workload: &str, gates: &Gates) -> Option<u64> {
+    let Gates::Passed(gate) = gates else {
+        return None;
+    };
+    let began = story.fault()?.began_us;
+    let recovery = story
+        .steps()
+        .into_iter()
+        .filter(|step| step.began_us.is_some_and(|at| at >= began))
+        .filter(|step| recovers(story, step.index, workload))
+        .filter_map(|step| opened_us(story, &step, workload));
+    Some(recovery.max().unwrap_or(0).max(*gate))
+}
+
+/// When a step let clients write again: a thaw or cut-over may go on to wait for them.
+fn opened_us(story: &Story<'_>, step: &StepTold<'_>, workload: &str) -> Option<u64> {
+    let (began, ended) = (step.began_us?, step.ended_us?);
+    let within = |event: &&Event| (began..=ended).contains(&event.at_us);
+    let opened = story.events.iter().filter(within).find(|event| {
+        if let EventKind::Thawed { workload: thawed } = &event.kind {
+            return thawed == workload;
+        }
+        let EventKind::CutOver { workloads, .. } = &event.kind else {
+            return false;
+        };
+        workloads.iter().any(|moved| moved == workload)
+    });
+    Some(opened.map_or(ended, |event| event.at_us))
+}
+
+fn recovers(story: &Story<'_>, step: StepIndex, workload: &str) -> bool {
+    match &story.plan.steps[step].action {
+        Action::Salvage { .. } | Action::Reindex { .. } | Action::Start { .. } => true,
+        Action::Thaw {
+            workload: thawed, ..
+        } => thawed == workload,
+        Action::CutOver { workloads, .. } => workloads.iter().any(|name| name == workload),
+        Action::Backup { .. }
+        | Action::Run(_)
+        | Action::Checkpoint { .. }
+        | Action::SwitchWal { .. }
+        | Action::RestorePoint { .. }
+        | Action::Inject { .. }
+        | Action::Freeze { .. }
+        | Action::Restore { .. }
+        | Action::Verify { .. }
+        | Action::Age(_)
+        | Action::Expire
+        | Action::Wait { .. }
+        | Action::Sql { .. }
+        | Action::Command { .. } => false,
+    }
+}
+
+/// Measures a workload; `first_write_us` as the account found it after `ready_us`.
+pub fn measure(
+    story: &Story<'_>,
+    gates: &Gates,
+    ready_us: Option<u64>,
+    first_write_us: Option<u64>,
+) -> Rto {
+    let HumanSpans { detect, decide } = story.plan.human;
+    let rto = Rto {
+        detect_us: detect.micros(),
+        decide_us: decide.micros(),
+        ready_us,
+        ..Rto::default()
+    };
+    let Some(fault) = story.fault() else {
+        return rto.not("no fault was injected", "fault");
+    };
+    let rto = Rto {
+        began_us: fault.began_us,
+        ..rto
+    };
+    if let Gates::Closed(why, finding) = gates {
+        return rto.not(why, finding);
+    }
+    let Some(ended) = first_write_us else {
+        return rto.not(
+            "no write was acknowledged after the last gate had passed",
+            "",
+        );
+    };
+    Rto {
+        measured_us: Some(ended.saturating_sub(fault.began_us)),
+        spans: spans(story, fault.began_us, ended, Phase::Inject),
+        ended_us: Some(ended),
+        ..rto
+    }
+}
+
+impl Rto {
+    fn not(self, why: &str, follows_from: &str) -> Self {
+        Self {
+            unknown: why.into(),
+            follows_from: follows_from.into(),
+            ..self
+        }
+    }
+}
+
+/// The phases between two instants, cut at both: every instant belongs to exactly one, so
+/// they add up. Neighbours of the same phase are one span. `first` is the phase until the
+/// history's first mark.
+pub fn spans(story: &Story<'_>, from_us: u64, to_us: u64, first: Phase) -> Vec<Span> {
+    let mut marks: Vec<(u64, Phase)> = vec![(0, first)];
+    for event in story.events {
+        if let EventKind::PhaseBegan { phase } = event.kind {
+            marks.push((event.at_us.max(from_us), phase));
+        }
+    }
+    let ends = marks.iter().skip(1).map(|(at, _)| *at).chain([to_us]);
+    let mut spans: Vec<Span> = Vec::new();
+    for ((began, phase), ended) in marks.iter().zip(ends) {
+        let from = (*began).max(from_us);
+        let until = ended.clamp(from_us, to_us);
+        if until <= from {
+            continue;
+        }
+        push(&mut spans, *phase, from, until - from);
+    }
+    spans
+}
+
+fn push(spans: &mut Vec<Span>, phase: Phase, from_us: u64, us: u64) {
+    if let Some(last) = spans.last_mut().filter(|last| last.phase == phase) {
+        last.us += us;
+        return;
+    }
+    spans.push(Span { phase, from_us, us });
+}
+
+/// A phase as people are shown it.
+pub fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Steady => "steady state",
+        Phase::Inject => "inject",
+        Phase::Detect => "detect",
+        Phase::Decide => "decide",
+        Phase::Freeze => "freeze",
+        Phase::Provision => "provision",
+        Phase::Fetch => "fetch",
+        Phase::Combine => "combine",
+        Phase::ReplayToConsistency => "replay to consistency",
+        Phase::ReplayToTarget => "replay to target",
+        Phase::Promote => "promote",
+        Phase::Salvage => "salvage",
+        Phase::Reindex => "reindex",
+        Phase::Start => "start",
+        Phase::Verify => "verify",
+        Phase::CutOver => "cut over",
+        Phase::Run => "run",
+        Phase::Other => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::salvage;
+    use proptest::prelude::*;
+
+    const PHASES: [Phase; 4] = [Phase::Fetch, Phase::Promote, Phase::Verify, Phase::Run];
+
+    proptest! {
+        #[test]
+        fn spans_add_up_whatever_the_marks(marks in prop::collection::vec((0u64..1_000, 0usize..4), 0..20), ends: [u64; 2]) {
+            let mut marks = marks;
+            marks.sort_unstable();
+            let event = |(seq, (at_us, phase)): (usize, &(u64, usize))| Event {
+                seq: seq as u64,
+                at_us: *at_us,
+                kind: EventKind::PhaseBegan { phase: PHASES[*phase] },
+            };
+            let events: Vec<Event> = marks.iter().enumerate().map(event).collect();
+            let tale = salvage();
+            let story = Story { plan: &tale.plan, events: &events };
+            let (from, to) = (ends[0].min(ends[1]) % 1_200, ends[0].max(ends[1]) % 1_200);
+            prop_assume!(from <= to);
+            let spans = spans(&story, from, to, Phase::Inject);
+            prop_assert_eq!(spans.iter().map(|span| span.us).sum::<u64>(), to - from);
+            prop_assert!(spans.windows(2).all(|pair| pair[0].from_us + pair[0].us == pair[1].from_us));
+            prop_assert!(spans.windows(2).all(|pair| pair[0].phase != pair[1].phase));
+        }
+    }
+}

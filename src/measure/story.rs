@@ -1,0 +1,254 @@
+//! The history of one drill, indexed by what is asked of it.
+//!
+//! Answers "when was the cut-over", "which server serves", "what did step 3 come to".
+//! What probes saw is in [`super::view`]; judging any of it does not belong here.
+
+use crate::{
+    event::{Boundary, Event, EventKind, FaultRecord, RestoreRecord, StepOutcome},
+    scenario::plan::{Action, Plan, StepIndex, Target},
+};
+
+/// The first server of every drill, where steady state is observed.
+pub const PRIMARY: &str = "primary";
+
+/// A plan and what became of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Story<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The whole history.
+    pub events: &'a [Event],
+}
+
+/// A step as it was performed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepTold<'a> {
+    /// Its position in the plan.
+    pub index: StepIndex,
+    /// When it began; none: never.
+    pub began_us: Option<u64>,
+    /// When it ended; none: never.
+    pub ended_us: Option<u64>,
+    /// How it ended; none: the history ends before.
+    pub outcome: Option<&'a StepOutcome>,
+}
+
+/// Clients moved to another server.
+#[derive(Clone, Copy, Debug)]
+pub struct CutOver<'a> {
+    /// When.
+    pub at_us: u64,
+    /// Which workloads.
+    pub workloads: &'a [String],
+    /// To which server.
+    pub to: &'a str,
+}
+
+impl<'a> Story<'a> {
+    /// The steps of the plan as performed, in order.
+    pub fn steps(&self) -> Vec<StepTold<'a>> {
+        (0..self.plan.steps.len())
+            .map(|index| self.step(index))
+            .collect()
+    }
+
+    fn step(&self, wanted: StepIndex) -> StepTold<'a> {
+        let mut told = StepTold {
+            index: wanted,
+            began_us: None,
+            ended_us: None,
+            outcome: None,
+        };
+        for event in self.events {
+            if let EventKind::StepBegan { step, .. } = &event.kind
+                && *step == wanted
+            {
+                told.began_us = Some(event.at_us);
+            }
+            if let EventKind::StepEnded { step, outcome } = &event.kind
+                && *step == wanted
+            {
+                told.ended_us = Some(event.at_us);
+                told.outcome = Some(outcome);
+            }
+        }
+        told
+    }
+
+    /// The first step that failed, with its message.
+    pub fn failed_step(&self) -> Option<(StepIndex, &'a str)> {
+        self.events.iter().find_map(|event| {
+            let EventKind::StepEnded { step, outcome } = &event.kind else {
+                return None;
+            };
+            let StepOutcome::Failed(why) = outcome else {
+                return None;
+            };
+            Some((*step, why.as_str()))
+        })
+    }
+
+    /// Every fault injected, in order.
+    pub fn faults(&self) -> impl Iterator<Item = &'a FaultRecord> + use<'a> {
+        self.events.iter().filter_map(|event| {
+            let EventKind::FaultInjected(fault) = &event.kind else {
+                return None;
+            };
+            Some(fault)
+        })
+    }
+
+    /// The fault that RPO and RTO count from: the last one that draws a boundary, or the
+    /// last one where none does.
+    pub fn fault(&self) -> Option<&'a FaultRecord> {
+        self.faults()
+            .filter(|fault| fault.boundary != Boundary::None)
+            .last()
+            .or_else(|| self.faults().last())
+    }
+
+    /// When the first fault's injection began.
+    pub fn first_fault_us(&self) -> Option<u64> {
+        self.faults().map(|fault| fault.began_us).min()
+    }
+
+    /// Every restore that ended in a running server, with the time it was told.
+    pub fn restores(&self) -> impl Iterator<Item = (u64, &'a RestoreRecord)> + use<'a> {
+        self.events.iter().filter_map(|event| {
+            let EventKind::Restored(restore) = &event.kind else {
+                return None;
+            };
+            Some((event.at_us, restore))
+        })
+    }
+
+    /// The restore that made a server; none when it was there from the beginning.
+    pub fn restore_of(&self, server: &str) -> Option<&'a RestoreRecord> {
+        self.restores()
+            .map(|(_, restore)| restore)
+            .filter(|restore| restore.server == server)
+            .last()
+    }
+
+    /// Every cut-over, in order.
+    pub fn cut_overs(&self) -> impl Iterator<Item = CutOver<'a>> + use<'a> {
+        self.events.iter().filter_map(|event| {
+            let EventKind::CutOver { workloads, to } = &event.kind else {
+                return None;
+            };
+            Some(CutOver {
+                at_us: event.at_us,
+                workloads,
+                to,
+            })
+        })
+    }
+
+    /// The last cut-over of a workload.
+    pub fn cut_over_of(&self, workload: &str) -> Option<CutOver<'a>> {
+        self.cut_overs()
+            .filter(|cut| cut.workloads.iter().any(|name| name == workload))
+            .last()
+    }
+
+    /// The server a workload's clients talk to at the end.
+    pub fn server_of(&self, workload: &str) -> &'a str {
+        self.cut_over_of(workload).map_or(PRIMARY, |cut| cut.to)
+    }
+
+    /// The server that serves at the end.
+    pub fn serving(&self) -> &'a str {
+        self.cut_overs().last().map_or(PRIMARY, |cut| cut.to)
+    }
+
+    /// Whether the server a workload ended on was recovered to before the bad statement,
+    /// so that nothing later than the statement may be there.
+    pub fn recovered_before_fault(&self, workload: &str) -> bool {
+        let server = self.server_of(workload);
+        let by_plan = self.plan.steps.iter().any(|step| {
+            let Action::Restore { into, target, .. } = &step.action else {
+                return false;
+            };
+            into == server && is_before_fault(target)
+        });
+        by_plan || self.reached_before_commit(server)
+    }
+
+    fn reached_before_commit(&self, server: &str) -> bool {
+        let commit = self.fault().and_then(|fault| fault.commit_lsn);
+        let reached = self.restore_of(server).map(|restore| restore.reached_lsn);
+        matches!((commit, reached), (Some(commit), Some(reached)) if reached != 0 && reached < commit)
+    }
+
+    /// Begin and end of each `run` step that ended before the first fault: business as usual.
+    pub fn steady_runs(&self) -> Vec<(u64, u64)> {
+        let until = self.first_fault_us().unwrap_or(u64::MAX);
+        self.runs()
+            .into_iter()
+            .filter(|(_, ended)| *ended <= until)
+            .collect()
+    }
+
+    /// Begin and end of each `run` step.
+    pub fn runs(&self) -> Vec<(u64, u64)> {
+        let is_run = |index: StepIndex| matches!(self.plan.steps[index].action, Action::Run(_));
+        self.steps()
+            .into_iter()
+            .filter(|step| is_run(step.index))
+            .filter_map(|step| Some((step.began_us?, step.ended_us?)))
+            .collect()
+    }
+
+    /// When the history ends.
+    pub fn end_us(&self) -> u64 {
+        self.events.last().map_or(0, |event| event.at_us)
+    }
+
+    /// When a workload's clients ended; the history's end when they never did.
+    pub fn workload_end_us(&self, name: &str) -> u64 {
+        let ended = self.events.iter().rev().find_map(|event| {
+            let EventKind::WorkloadEnded(summary) = &event.kind else {
+                return None;
+            };
+            (summary.workload == name).then_some(event.at_us)
+        });
+        ended.unwrap_or_else(|| self.end_us())
+    }
+}
+
+fn is_before_fault(target: &Target) -> bool {
+    match target {
+        Target::BeforeFault | Target::BeforeFaultBy(_) => true,
+        Target::Latest
+        | Target::Immediate
+        | Target::Time(_)
+        | Target::Lsn(_)
+        | Target::Xid(_)
+        | Target::Name(_) => false,
+    }
+}
+
+/// The word a scenario uses for a step, which is also the id of its finding.
+pub fn step_word(action: &Action) -> &'static str {
+    match action {
+        Action::Backup { .. } => "backup",
+        Action::Run(_) => "run",
+        Action::Checkpoint { .. } => "checkpoint",
+        Action::SwitchWal { .. } => "switch-wal",
+        Action::RestorePoint { .. } => "restore-point",
+        Action::Inject { .. } => "inject",
+        Action::Freeze { .. } => "freeze",
+        Action::Thaw { .. } => "thaw",
+        Action::Restore { .. } => "restore",
+        Action::Salvage { .. } => "salvage",
+        Action::Reindex { .. } => "reindex",
+        Action::Start { .. } => "start",
+        Action::CutOver { .. } => "cut-over",
+        Action::Verify { .. } => "verify",
+        Action::Age(_) => "age",
+        Action::Expire => "expire",
+        Action::Wait { .. } => "wait",
+        Action::Sql { .. } => "sql",
+        Action::Command { .. } => "command",
+    }
+}

@@ -1,0 +1,225 @@
+//! What all probes saw of one server at one moment.
+//!
+//! Groups `Observed` and `ProbeFailed` events; comparing two views belongs to `check/`.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    event::{EventKind, Moment},
+    measure::story::{PRIMARY, Story},
+    observation::{
+        BusinessResult, Observation, QueryTiming, SequenceState, ServerState, TableState,
+    },
+    scenario::plan::StepIndex,
+};
+
+/// One server at one moment. The last observation of a kind counts.
+#[derive(Clone, Debug)]
+pub struct View<'a> {
+    /// Before the fault, at a gate, or after the last step.
+    pub moment: Moment,
+    /// The server.
+    pub server: &'a str,
+    /// The step during which it was looked at.
+    pub step: Option<StepIndex>,
+    /// Workloads whose writes were revoked then.
+    pub frozen: Vec<&'a str>,
+    /// Probes that could not look: probe and error.
+    pub failures: Vec<(&'a str, &'a str)>,
+    seen: Vec<&'a Observation>,
+}
+
+/// The files in a WAL archive: complete segments, and what is odd.
+pub type ArchiveFiles<'a> = (&'a [String], &'a [String]);
+
+impl<'a> View<'a> {
+    fn find<T>(&self, pick: impl Fn(&'a Observation) -> Option<T>) -> Option<T> {
+        self.seen.iter().rev().find_map(|seen| pick(seen))
+    }
+
+    /// Whether any probe saw anything.
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+}
+
+macro_rules! accessor {
+    ($name:ident, $variant:ident, $type:ty, $doc:literal) => {
+        impl<'a> View<'a> {
+            #[doc = $doc]
+            pub fn $name(&self) -> Option<&'a $type> {
+                self.find(|seen| {
+                    let Observation::$variant(value) = seen else {
+                        return None;
+                    };
+                    Some(value)
+                })
+            }
+        }
+    };
+}
+accessor!(tables, Tables, BTreeMap<String, TableState>, "Rows and digests of every table.");
+accessor!(privileges, Privileges, Vec<String>, "The privilege matrix.");
+accessor!(catalog, Catalog, BTreeMap<String, String>, "Every catalog object.");
+accessor!(sequences, Sequences, Vec<SequenceState>, "Every sequence.");
+accessor!(
+    business,
+    Business,
+    Vec<BusinessResult>,
+    "Business operations."
+);
+accessor!(server_state, Server, ServerState, "The server as a whole.");
+accessor!(
+    performance,
+    Performance,
+    Vec<QueryTiming>,
+    "Timings of business queries."
+);
+
+impl<'a> View<'a> {
+    /// Exit code and messages of `pg_amcheck`.
+    pub fn amcheck(&self) -> Option<(i32, &'a [String])> {
+        self.find(|seen| {
+            let Observation::Amcheck { exit, messages } = seen else {
+                return None;
+            };
+            Some((*exit, messages.as_slice()))
+        })
+    }
+
+    /// Number and digest of the large objects.
+    pub fn large_objects(&self) -> Option<(u64, &'a str)> {
+        self.find(|seen| {
+            let Observation::LargeObjects { count, digest } = seen else {
+                return None;
+            };
+            Some((*count, digest.as_str()))
+        })
+    }
+
+    /// The file that holds the rows found.
+    pub fn readback(&self) -> Option<&'a str> {
+        self.find(|seen| {
+            let Observation::Readback { file, .. } = seen else {
+                return None;
+            };
+            Some(file.as_str())
+        })
+    }
+
+    /// The WAL archive.
+    pub fn archive(&self) -> Option<ArchiveFiles<'a>> {
+        self.find(|seen| {
+            let Observation::Archive { segments, odd } = seen else {
+                return None;
+            };
+            Some((segments.as_slice(), odd.as_slice()))
+        })
+    }
+}
+
+/// Every view of a drill, in the order in which they were first looked at.
+pub fn views<'a>(story: &Story<'a>) -> Vec<View<'a>> {
+    let mut views: Vec<View<'a>> = Vec::new();
+    let mut step = None;
+    let mut frozen: Vec<&'a str> = Vec::new();
+    for event in story.events {
+        if let EventKind::StepBegan { step: index, .. } = &event.kind {
+            step = Some(*index);
+        } else if let EventKind::StepEnded { .. } = &event.kind {
+            step = None;
+        } else if let EventKind::Frozen { workload } = &event.kind {
+            frozen.push(workload);
+        } else if let EventKind::Thawed { workload } = &event.kind {
+            frozen.retain(|name| name != workload);
+        } else {
+            look(&mut views, &event.kind, step, &frozen);
+        }
+    }
+    views
+}
+
+fn look<'a>(
+    views: &mut Vec<View<'a>>,
+    kind: &'a EventKind,
+    step: Option<StepIndex>,
+    frozen: &[&'a str],
+) {
+    if let EventKind::Observed {
+        moment,
+        server,
+        observation,
+        ..
+    } = kind
+    {
+        at(views, (*moment, server, step), frozen)
+            .seen
+            .push(observation);
+    }
+    if let EventKind::ProbeFailed {
+        moment,
+        server,
+        probe,
+        error,
+    } = kind
+    {
+        at(views, (*moment, server, step), frozen)
+            .failures
+            .push((probe, error));
+    }
+}
+
+fn at<'v, 'a>(
+    views: &'v mut Vec<View<'a>>,
+    (moment, server, step): (Moment, &'a str, Option<StepIndex>),
+    frozen: &[&'a str],
+) -> &'v mut View<'a> {
+    let same = |view: &View<'a>| {
+        view.moment == moment
+            && view.server == server
+            && (moment != Moment::Gate || view.step == step)
+    };
+    if let Some(position) = views.iter().position(same) {
+        return &mut views[position];
+    }
+    views.push(View {
+        moment,
+        server,
+        step,
+        frozen: frozen.to_vec(),
+        failures: Vec::new(),
+        seen: Vec::new(),
+    });
+    views.last_mut().expect("just pushed")
+}
+
+/// The steady state: the primary's, or the first one observed.
+pub fn steady<'v, 'a>(views: &'v [View<'a>]) -> Option<&'v View<'a>> {
+    let before = || views.iter().filter(|view| view.moment == Moment::Before);
+    before()
+        .find(|view| view.server == PRIMARY)
+        .or_else(|| before().next())
+}
+
+/// The view of a server after the last step.
+pub fn after<'v, 'a>(views: &'v [View<'a>], server: &str) -> Option<&'v View<'a>> {
+    views
+        .iter()
+        .find(|view| view.moment == Moment::After && view.server == server)
+}
+
+/// The last gate's view of each server, in order.
+pub fn last_gates<'v, 'a>(views: &'v [View<'a>]) -> Vec<&'v View<'a>> {
+    let gates: Vec<&View<'a>> = views
+        .iter()
+        .filter(|view| view.moment == Moment::Gate)
+        .collect();
+    let later = |at: usize, server: &str| gates[at + 1..].iter().any(|view| view.server == server);
+    let last = |(at, view): &(usize, &&View<'a>)| !later(*at, view.server);
+    gates
+        .iter()
+        .enumerate()
+        .filter(last)
+        .map(|(_, view)| *view)
+        .collect()
+}
