@@ -38,6 +38,8 @@ extern crate self as pgdrill;
 
 pub mod backup;
 pub mod check;
+pub mod cli;
+pub mod drill;
 pub mod event;
 pub mod fault;
 pub mod finding;
@@ -48,6 +50,7 @@ pub mod model;
 pub mod observation;
 pub mod postgres;
 pub mod probe;
+pub mod report;
 pub mod restore;
 pub mod runtime;
 pub mod scenario;

@@ -1,0 +1,32 @@
+//! `pgdrill analyze RUN`: judges an old run again and rewrites its reports. Needs no
+//! runtime, only the run's directory.
+
+use std::path::PathBuf;
+
+use super::{Failure, Outcome};
+use crate::report::{terminal, write_run};
+
+/// Judge a run again from its files and rewrite its reports.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The run's directory, e.g. `reports/latest`.
+    #[arg(default_value = "reports/latest")]
+    run: PathBuf,
+}
+
+/// Judges, writes and tells; the exit code goes by the worst outcome.
+///
+/// # Errors
+/// When there is no such run, or its reports can't be written.
+pub async fn run(args: Args) -> Outcome {
+    if !args.run.is_dir() {
+        let message = format!(
+            "{}: no such directory (hint: `reports/latest` is the newest run)",
+            args.run.display()
+        );
+        return Err(Failure::BadInput(message));
+    }
+    let summary = write_run(&args.run).map_err(|error| Failure::World(error.to_string()))?;
+    terminal::summary(&summary, &args.run);
+    Ok(summary.outcome)
+}

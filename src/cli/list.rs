@@ -1,0 +1,67 @@
+//! `pgdrill list`: the scenarios there are.
+
+use super::Outcome;
+use crate::{
+    finding::Verdict,
+    report::terminal,
+    scenario::{self, plan::Plan},
+};
+
+/// Width of the terminal that lists are made for.
+const WIDTH: usize = 80;
+
+/// Arguments of `pgdrill list`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Scenarios: files, folders, names or tags; none: all there are.
+    selectors: Vec<String>,
+}
+
+/// Prints name, tags and purpose of each selected scenario.
+///
+/// # Errors
+/// Bad input, when a selected file has a problem.
+pub async fn run(args: Args) -> Outcome {
+    let mut plans = scenario::load(&args.selectors, &[])?;
+    plans.dedup_by(|a, b| a.scenario == b.scenario);
+    let names = plans.iter().map(|p| p.scenario.chars().count());
+    let column = names.max().unwrap_or(0);
+    for plan in &plans {
+        terminal::data(&entry(plan, column));
+    }
+    Ok(Verdict::Pass)
+}
+
+fn entry(plan: &Plan, column: usize) -> String {
+    let tags = plan.tags.join(" ");
+    let head = format!("{:column$}  {tags}", plan.scenario);
+    format!(
+        "{}\n  {}",
+        cut(head.trim_end(), WIDTH),
+        cut(first_sentence(&plan.about), WIDTH - 2)
+    )
+}
+
+fn first_sentence(about: &str) -> &str {
+    let line = about.lines().next().unwrap_or_default();
+    line.find(". ").map_or(line, |end| &line[..=end])
+}
+
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_fits_the_terminal() {
+        assert_eq!(first_sentence("One. Two."), "One.");
+        assert_eq!(first_sentence("One line\nmore"), "One line");
+        assert_eq!(cut(&"x".repeat(90), WIDTH).chars().count(), WIDTH);
+    }
+}

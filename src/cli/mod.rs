@@ -1,0 +1,125 @@
+//! The command line: clap types, one file a subcommand, exit codes.
+//!
+//! What a subcommand does lives in the library's other rooms; here it is only asked for.
+
+mod analyze;
+mod check;
+mod clean;
+mod doctor;
+mod images;
+mod list;
+mod plan;
+mod run;
+mod schema;
+
+use clap::{Parser, Subcommand};
+
+use crate::{finding::Verdict, report::terminal, scenario::problem::Problems};
+
+/// Exit code of bad input: a scenario, an argument, an unknown name.
+pub const BAD_INPUT: u8 = 64;
+/// Exit code of a bug in pgdrill.
+pub const BUG: u8 = 70;
+
+/// Continuous verification and drills for PostgreSQL backup and recovery.
+#[derive(Debug, Parser)]
+#[command(name = "pgdrill", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Analyze(analyze::Args),
+    /// Check scenario files
+    Check(check::Args),
+    Clean(clean::Args),
+    Doctor(doctor::Args),
+    Images(images::Args),
+    /// List the scenarios there are
+    List(list::Args),
+    /// Show what a scenario would do, in order
+    Plan(plan::Args),
+    /// Perform drills and judge them
+    Run(run::Args),
+    /// Print the JSON Schema of scenario files
+    Schema(schema::Args),
+}
+
+/// Why a command could not do what was asked. The message is whole: place, cause, hint.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Bad input: exit code 64, nothing was created.
+    #[error("{0}")]
+    BadInput(String),
+    /// The world refused (engine, disk, tool): the verdict is `unknown`, exit code 2.
+    #[error("{0}")]
+    World(String),
+}
+
+impl From<Problems> for Failure {
+    /// The command line puts its own `error: ` before the first.
+    fn from(problems: Problems) -> Self {
+        let text = problems.to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        Self::BadInput(text.to_owned())
+    }
+}
+
+/// What a command came to.
+pub type Outcome = Result<Verdict, Failure>;
+
+/// Parses the command line, does it, and returns the exit code.
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let runtime = tokio::runtime::Runtime::new();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(perform(cli.command)),
+        Err(cause) => Err(Failure::World(format!(
+            "cannot start the async runtime: {cause}"
+        ))),
+    };
+    exit_code(outcome)
+}
+
+async fn perform(command: Command) -> Outcome {
+    match command {
+        Command::Analyze(args) => analyze::run(args).await,
+        Command::Check(args) => check::run(args).await,
+        Command::Clean(args) => clean::run(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
+        Command::Images(args) => images::run(args).await,
+        Command::List(args) => list::run(args).await,
+        Command::Plan(args) => plan::run(args).await,
+        Command::Run(args) => run::run(args).await,
+        Command::Schema(args) => schema::run(args).await,
+    }
+}
+
+fn usage(error: &clap::Error) -> u8 {
+    if error.use_stderr() {
+        terminal::say(&error.render().ansi().to_string());
+        return BAD_INPUT;
+    }
+    terminal::data(&error.render().ansi().to_string());
+    0
+}
+
+fn exit_code(outcome: Outcome) -> u8 {
+    match outcome {
+        Ok(Verdict::Pass) => 0,
+        Ok(Verdict::Fail) => 1,
+        Ok(Verdict::Unknown) => 2,
+        Err(failure) => {
+            terminal::say(&format!("error: {failure}"));
+            match failure {
+                Failure::BadInput(_) => BAD_INPUT,
+                Failure::World(_) => 2,
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `pgdrill plan`: what would be done, in order, without doing it.
+
+use super::Outcome;
+use crate::{
+    finding::Verdict,
+    report::terminal,
+    scenario::{
+        self,
+        plan::{Archive, CheckKind, Objectives, Plan, WorkloadKind, WorkloadPlan},
+    },
+};
+
+/// Arguments of `pgdrill plan`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Scenarios: files, folders, names or tags.
+    #[arg(required = true)]
+    selectors: Vec<String>,
+    /// These majors of PostgreSQL in place of the scenarios' own.
+    #[arg(long, value_name = "MAJOR")]
+    postgres: Vec<u32>,
+    /// Text for people or JSON for programs.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// How a plan is printed.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs: a list of plans.
+    Json,
+}
+
+/// Prints the plans of all selected scenarios.
+///
+/// # Errors
+/// Bad input, when a selected file has a problem.
+pub async fn run(args: Args) -> Outcome {
+    let plans = scenario::load(&args.selectors, &args.postgres)?;
+    match args.format {
+        Format::Json => terminal::data(&json(&plans)?),
+        Format::Text => {
+            let texts: Vec<String> = plans.iter().map(text).collect();
+            terminal::data(&texts.join("\n\n"));
+        }
+    }
+    Ok(Verdict::Pass)
+}
+
+fn json(plans: &[Plan]) -> Result<String, super::Failure> {
+    serde_json::to_string_pretty(plans)
+        .map_err(|cause| super::Failure::World(format!("cannot write the plans: {cause}")))
+}
+
+/// A plan for people.
+fn text(plan: &Plan) -> String {
+    let about = plan.about.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut lines = vec![plan.drill.clone()];
+    lines.extend(
+        wrap(&about, 76)
+            .into_iter()
+            .map(|line| format!("    {line}")),
+    );
+    let mut fact = |name: &str, value: String| lines.push(format!("  {name:<11} {value}"));
+    fact("file", plan.file.clone());
+    fact("postgres", plan.postgres.to_string());
+    if plan.scale > 1 {
+        fact("scale", format!("1 s stands for {} s", plan.scale));
+    }
+    fact(
+        "data",
+        format!(
+            "{}, {}, seed {}",
+            plan.data.model, plan.data.size, plan.seed
+        ),
+    );
+    for workload in plan.workloads.values() {
+        fact("workload", describe(workload));
+    }
+    fact("strategy", strategy(plan));
+    for (workload, objectives) in &plan.objectives {
+        fact("objectives", format!("{workload}: {}", demands(objectives)));
+    }
+    fact("checks", checks(plan));
+    fact("expected", expected(plan));
+    fact("deadline", plan.deadline.to_string());
+    lines.push("  steps".into());
+    let steps = plan.steps.iter().enumerate();
+    lines.extend(
+        steps.map(|(i, s)| format!("    {:>2}  {}  (at most {})", i + 1, s.title, s.deadline)),
+    );
+    lines.join("\n")
+}
+
+fn describe(workload: &WorkloadPlan) -> String {
+    let kind = match &workload.kind {
+        WorkloadKind::Oa => "oa",
+        WorkloadKind::Agent => "agent",
+        WorkloadKind::Custom(_) => "custom SQL",
+    };
+    format!(
+        "{}: {kind}, {} clients, {}",
+        workload.name, workload.clients, workload.rate
+    )
+}
+
+fn strategy(plan: &Plan) -> String {
+    let archive = match &plan.strategy.archive {
+        Archive::Safe => "WAL archived by pgdrill's own command".to_owned(),
+        Archive::None => "no WAL archive".to_owned(),
+        Archive::Command(command) => format!("WAL archived by `{command}`"),
+    };
+    format!("{}: {archive}", plan.strategy.name)
+}
+
+fn demands(objectives: &Objectives) -> String {
+    let all = [
+        ("RPO", objectives.rpo),
+        ("RTO", objectives.rto),
+        ("outage", objectives.outage),
+    ];
+    let made = all
+        .iter()
+        .filter_map(|(name, time)| Some(format!("{name} {}", (*time)?)));
+    made.collect::<Vec<_>>().join(", ")
+}
+
+fn checks(plan: &Plan) -> String {
+    if plan.checks == CheckKind::ALL {
+        return format!("all {}", plan.checks.len());
+    }
+    let names = plan
+        .checks
+        .iter()
+        .filter_map(|c| serde_json::to_value(c).ok());
+    let names = names.filter_map(|v| v.as_str().map(str::to_owned));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn expected(plan: &Plan) -> String {
+    if plan.expect.fail.is_empty() {
+        return "pass".into();
+    }
+    let fails = plan
+        .expect
+        .fail
+        .iter()
+        .map(|(id, text)| format!("{id} fails (“{text}”)"));
+    fails.collect::<Vec<_>>().join(", ")
+}
+
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}

@@ -1,0 +1,246 @@
+//! `pgdrill run`: perform drills, judge them, leave the reports.
+
+use std::path::{Path, PathBuf};
+
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, Outcome};
+use crate::{
+    drill,
+    event::Event,
+    report::{
+        self,
+        terminal::{self, Live},
+    },
+    runtime::{
+        Choice, Runtime, Wanted, choose,
+        run::{Run, RunId},
+    },
+    scenario::{self, plan::Plan},
+};
+
+/// Performs the drills of the selected scenarios.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A file, a folder, a scenario's name or a tag
+    #[arg(required = true, value_name = "SELECTOR")]
+    selectors: Vec<String>,
+    /// Where nodes run
+    #[arg(long, value_enum, default_value_t)]
+    runtime: Choice,
+    /// Only these major versions of PostgreSQL, in place of a scenario's matrix
+    #[arg(long, value_name = "MAJOR", value_delimiter = ',')]
+    postgres: Vec<u32>,
+    /// Where PostgreSQL's programs are (`local` runtime)
+    #[arg(long, value_name = "DIR")]
+    pg_bin: Option<PathBuf>,
+    /// Drills performed at the same time; they share the machine, and so their measured times
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: u16,
+    /// Where the run's directory goes
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    reports: PathBuf,
+}
+
+/// Performs them.
+///
+/// # Errors
+/// On a wrong scenario or argument, and when no runtime can serve.
+pub async fn run(args: Args) -> Outcome {
+    let mut plans = load(&args.selectors, &args.postgres)?;
+    let id = RunId::new();
+    let dir = run_dir(&args.reports, &id)?;
+    let outcome = prepare_and_drill(&args, &mut plans, id, &dir).await;
+    if outcome.is_err() && std::fs::read_dir(dir.join("drills")).is_err() {
+        // Nothing was drilled, so there is nothing to keep.
+        let _ = std::fs::remove_dir_all(&dir);
+    }
+    outcome
+}
+
+async fn prepare_and_drill(args: &Args, plans: &mut Vec<Plan>, id: RunId, dir: &Path) -> Outcome {
+    let world = |error: &dyn std::fmt::Display| Failure::World(error.to_string());
+    let own = Run::begin(id, dir).map_err(|error| world(&error))?;
+    let wanted = Wanted {
+        choice: args.runtime,
+        versions: plans.iter().map(|plan| plan.postgres).collect(),
+        any_local: args.postgres.is_empty(),
+        pg_bin: args.pg_bin.clone(),
+        local_dir: None,
+    };
+    let (runtime, why) = choose(&wanted, own, &terminal::say)
+        .await
+        .map_err(|error| world(&error))?;
+    terminal::say(&format!("runtime {why}"));
+    *plans = servable(args, std::mem::take(plans), &runtime)?;
+    let reaped = runtime.reap().await;
+    for removed in &reaped.removed {
+        terminal::say(&format!("removed what a dead run left: {removed}"));
+    }
+    for failure in &reaped.failures {
+        terminal::say(&format!("left by a dead run and not removed: {failure}"));
+    }
+    let drilled = drill_all(plans, &runtime, dir, usize::from(args.jobs)).await;
+    for left in runtime.close().await {
+        terminal::say(&format!("could not be removed: {left}"));
+    }
+    drilled?;
+    let summary = report::write_run(dir).map_err(|error| world(&error))?;
+    point_latest(&args.reports, dir);
+    terminal::summary(&summary, dir);
+    Ok(summary.outcome)
+}
+
+fn load(selectors: &[String], postgres: &[u32]) -> Result<Vec<Plan>, Failure> {
+    scenario::load(selectors, postgres).map_err(|problems| {
+        // Each problem says `error:` by itself.
+        Failure::BadInput(
+            problems
+                .to_string()
+                .trim_start_matches("error: ")
+                .to_owned(),
+        )
+    })
+}
+
+/// A new directory for this run, before anything else is created.
+fn run_dir(reports: &Path, id: &RunId) -> Result<PathBuf, Failure> {
+    let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    let dir = reports.join(format!("{stamp}-{id}"));
+    std::fs::create_dir_all(&dir).map_err(|cause| {
+        Failure::BadInput(format!(
+            "cannot create {}: {cause}\n  hint: choose another place with `--reports DIR`",
+            dir.display()
+        ))
+    })?;
+    Ok(dir)
+}
+
+/// The plans that this runtime can serve. The versions of PostgreSQL that `local` has
+/// are what they are: a scenario that leaves the choice open is drilled on the newest.
+fn servable(args: &Args, plans: Vec<Plan>, runtime: &Runtime) -> Result<Vec<Plan>, Failure> {
+    let majors = runtime.majors();
+    if majors.is_empty() || plans.iter().all(|plan| majors.contains(&plan.postgres)) {
+        return Ok(plans);
+    }
+    let newest = majors.iter().max().copied().unwrap_or_default();
+    if !args.postgres.is_empty() {
+        return Err(Failure::BadInput(format!(
+            "the `{}` runtime has PostgreSQL {majors:?}, not {:?}",
+            runtime.name(),
+            args.postgres
+        )));
+    }
+    terminal::say(&format!(
+        "PostgreSQL {newest} is what this machine has: drilled in place of the scenarios' own versions"
+    ));
+    load(&args.selectors, &[newest])
+}
+
+async fn drill_all(
+    plans: &[Plan],
+    runtime: &Runtime,
+    dir: &Path,
+    jobs: usize,
+) -> Result<(), Failure> {
+    let cancel = CancellationToken::new();
+    let signals = tokio::spawn(heed_signals(cancel.clone()));
+    let (sender, receiver) = mpsc::unbounded_channel::<(String, Event)>();
+    let telling = tokio::spawn(tell(Live::new(plans), receiver));
+    let outcomes = futures_util::stream::iter(plans)
+        .map(|plan| {
+            let listener = forward(plan.drill.clone(), sender.clone());
+            let place = dir.join("drills").join(&plan.drill);
+            perform(plan, runtime, place, listener, &cancel)
+        })
+        .buffer_unordered(jobs)
+        .collect::<Vec<_>>();
+    let outcomes = outcomes.await;
+    drop(sender);
+    let _ = telling.await;
+    signals.abort();
+    outcomes.into_iter().collect()
+}
+
+/// One drill; after a signal it only records that it was cancelled. When its history can't be begun the others are ended properly, too.
+async fn perform(
+    plan: &Plan,
+    runtime: &Runtime,
+    place: PathBuf,
+    listener: mpsc::UnboundedSender<Event>,
+    cancel: &CancellationToken,
+) -> Result<(), Failure> {
+    let performed = drill::perform(plan, runtime, &place, Some(listener), cancel).await;
+    performed.map_err(|error| {
+        cancel.cancel();
+        Failure::World(error.to_string())
+    })
+}
+
+async fn tell(live: Live, mut events: mpsc::UnboundedReceiver<(String, Event)>) {
+    while let Some((drill, event)) = events.recv().await {
+        live.event(&drill, &event);
+    }
+}
+
+/// A sender that adds the drill's name.
+fn forward(
+    drill: String,
+    to: mpsc::UnboundedSender<(String, Event)>,
+) -> mpsc::UnboundedSender<Event> {
+    let (sender, mut receiver) = mpsc::unbounded_channel::<Event>();
+    tokio::spawn(async move {
+        while let Some(event) = receiver.recv().await {
+            if to.send((drill.clone(), event)).is_err() {
+                break;
+            }
+        }
+    });
+    sender
+}
+
+/// First signal: end the drill and remove everything. Second: at once; what is left is
+/// removed by the next run or by `pgdrill clean`.
+async fn heed_signals(cancel: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return;
+    };
+    let mut next = async || {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    next().await;
+    terminal::say("cancelled: removing what was created (again to stop at once)");
+    cancel.cancel();
+    next().await;
+    terminal::say("stopped at once; `pgdrill clean` removes what is left");
+    leave();
+}
+
+#[expect(clippy::exit, reason = "a second signal means now")]
+fn leave() -> ! {
+    std::process::exit(130)
+}
+
+/// Points `reports/latest` at this run; a link that can't be made is no failure.
+fn point_latest(reports: &Path, dir: &Path) {
+    let Some(name) = dir.file_name() else { return };
+    let (fresh, latest) = (reports.join(".latest"), reports.join("latest"));
+    let _ = std::fs::remove_file(&fresh);
+    let made =
+        std::os::unix::fs::symlink(name, &fresh).and_then(|()| std::fs::rename(&fresh, &latest));
+    if let Err(cause) = made {
+        terminal::say(&format!(
+            "cannot point {} at this run: {cause}",
+            latest.display()
+        ));
+    }
+}

@@ -1,0 +1,34 @@
+//! `pgdrill schema`: the JSON Schema of scenario files, for editors.
+
+use super::Outcome;
+use crate::{finding::Verdict, report::terminal, scenario::schema};
+
+/// Arguments of `pgdrill schema`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Which files' schema.
+    #[arg(value_enum, default_value = "scenario")]
+    of: Of,
+}
+
+/// What a schema is of.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Of {
+    /// Scenario files.
+    Scenario,
+    /// Strategy files.
+    Strategy,
+}
+
+/// Prints the schema.
+///
+/// # Errors
+/// None.
+pub async fn run(args: Args) -> Outcome {
+    let schema = match args.of {
+        Of::Scenario => schema::scenario(),
+        Of::Strategy => schema::strategy(),
+    };
+    terminal::data(&format!("{schema:#}"));
+    Ok(Verdict::Pass)
+}

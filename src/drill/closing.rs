@@ -1,0 +1,211 @@
+//! Looking at a server, keeping its log, and removing everything.
+
+use std::collections::BTreeSet;
+
+use super::state::{Drill, PRIMARY, StepError};
+use crate::{
+    event::{EventKind, FaultRecord, Moment},
+    history::files,
+    model::{BusinessCheck, Expectation},
+    observation::Observation,
+    postgres::Server,
+    probe::{
+        self,
+        business::Operation,
+        server_log::{Excuse, scan, unexplained},
+    },
+    scenario::plan::CheckKind,
+    workload::readback,
+};
+
+impl Drill<'_> {
+    /// Has the probes that these checks need look at a server.
+    pub async fn look(&self, moment: Moment, name: &str, kinds: &[CheckKind]) {
+        let Some(server) = self.servers.get(name) else {
+            return;
+        };
+        let looked = async {
+            let target = probe::ProbeTarget {
+                server: name,
+                access: server.access().await?,
+                passwords: &self.passwords,
+                node: &server.node,
+                business: &self.operations()?,
+                fault_xid: self.fault.as_ref().and_then(|fault| fault.xid),
+            };
+            probe::observe(moment, &target, kinds, &self.recorder).await;
+            Ok::<(), StepError>(())
+        };
+        if let Err(error) = looked.await {
+            self.could_not_look(moment, name, "all", &error);
+        }
+        if moment == Moment::After && kinds.contains(&CheckKind::Ledger) {
+            self.read_back(server).await;
+        }
+    }
+
+    fn could_not_look(
+        &self,
+        moment: Moment,
+        server: &str,
+        probe: &str,
+        error: &dyn std::fmt::Display,
+    ) {
+        let (server, probe) = (server.to_owned(), probe.to_owned());
+        self.recorder.record(EventKind::ProbeFailed {
+            moment,
+            server,
+            probe,
+            error: error.to_string(),
+        });
+    }
+
+    /// The data model's business checks as operations to try.
+    fn operations(&self) -> Result<Vec<Operation>, StepError> {
+        let model = self.model()?;
+        let operation = |(business, check): (&str, &BusinessCheck)| Operation {
+            name: check.name.clone(),
+            role: check.role.clone(),
+            tenant_setting: model
+                .manifest
+                .businesses
+                .get(business)
+                .filter(|_| check.tenant)
+                .and_then(|business| business.tenant_setting.clone()),
+            sql: check.sql.clone(),
+            refused: match &check.expect {
+                Expectation::Rows => None,
+                Expectation::Error(sqlstate) => Some(sqlstate.clone()),
+            },
+        };
+        Ok(model.business().map(operation).collect())
+    }
+
+    /// Reads every row that the clients wrote, for the ledger to be held against.
+    async fn read_back(&self, server: &Server) {
+        let began_us = self.recorder.now_us();
+        let file = self.dir.join(files::READBACK);
+        let read = async {
+            let client = server.connect().await?;
+            Ok::<u64, StepError>(readback::read(&client, self.plan, self.nonce, &file).await?)
+        };
+        match read.await {
+            Ok(rows) => self.recorder.record(EventKind::Observed {
+                moment: Moment::After,
+                server: server.name.clone(),
+                took_us: self.recorder.now_us() - began_us,
+                observation: Observation::Readback {
+                    file: files::READBACK.into(),
+                    rows,
+                },
+            }),
+            Err(error) => self.could_not_look(Moment::After, &server.name, "readback", &error),
+        }
+    }
+
+    /// Ends the clients and records what became of them.
+    pub async fn stop_workloads(&mut self) {
+        self.watch = None;
+        let Some(workloads) = self.workloads.take() else {
+            return;
+        };
+        if let Err(error) = workloads.stop().await {
+            let text = format!("the ledger is no evidence: {error}");
+            self.recorder.record(EventKind::Note { text });
+        }
+    }
+
+    /// Looks at every server that serves at the end.
+    pub async fn look_after(&self) {
+        let mut serving: BTreeSet<&str> = self.serving.values().map(String::as_str).collect();
+        if serving.is_empty() {
+            serving.insert(PRIMARY);
+        }
+        for name in serving {
+            self.look(Moment::After, name, &self.plan.checks).await;
+        }
+    }
+
+    /// Copies a server's log into the drill's directory and records what it did not
+    /// expect to find in it.
+    pub async fn keep_log(&mut self, server: &Server) {
+        if !self.logs_kept.insert(server.name.clone()) {
+            return;
+        }
+        let Ok(log) = server.node.get(&server.log()).await else {
+            return;
+        };
+        let file = self
+            .dir
+            .join(files::LOGS)
+            .join(format!("{}.log", server.name));
+        if let Err(cause) = std::fs::write(&file, &log) {
+            self.recorder.record(EventKind::Note {
+                text: format!("cannot write {}: {cause}", file.display()),
+            });
+        }
+        self.judge_log(&server.name, &String::from_utf8_lossy(&log));
+    }
+
+    /// What business checks provoke on purpose, a frozen business (42501), and the fault.
+    fn excuses(&self) -> Vec<Excuse> {
+        let refusals = self
+            .operations()
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|operation| operation.refused);
+        let faults = self
+            .fault
+            .iter()
+            .flat_map(excused_by)
+            .map(|sqlstate| (*sqlstate).to_owned());
+        refusals
+            .chain(["42501".to_owned()])
+            .chain(faults)
+            .map(Excuse::Sqlstate)
+            .collect()
+    }
+
+    /// Records the lines that neither the fault nor a step explains.
+    fn judge_log(&self, server: &str, log: &str) {
+        for line in unexplained(scan(log), &self.excuses()) {
+            self.recorder.record(EventKind::ServerLog {
+                server: server.to_owned(),
+                severity: line.severity,
+                sqlstate: line.sqlstate,
+                message: line.message,
+            });
+        }
+        self.recorder.record(EventKind::ServerLogRead {
+            server: server.to_owned(),
+            lines: log.lines().count() as u64,
+        });
+    }
+
+    /// Ends the drill: clients, logs, and everything that was created.
+    pub async fn close(mut self, reason: String) {
+        self.stop_workloads().await;
+        for server in self.servers.clone().values() {
+            self.keep_log(server).await;
+        }
+        let leaked = self.runtime.close_drill(&self.plan.drill).await;
+        self.recorder.record(EventKind::DrillEnded {
+            completed: reason.is_empty(),
+            reason,
+            leaked,
+        });
+    }
+}
+
+/// What a fault makes clients run into. 40P01: a statement that locks many tables under
+/// live traffic may deadlock with a client, which then gives way.
+fn excused_by(fault: &FaultRecord) -> &'static [&'static str] {
+    match fault.fault.as_str() {
+        // XX000: "cache lookup failed" in a session whose object has just gone.
+        "drop-table" | "drop-schema" => &["42P01", "3F000", "42883", "42704", "XX000", "40P01"],
+        "drop-database" => &["3D000"],
+        "delete-rows" | "truncate" | "update-rows" => &["23503", "40P01"],
+        "damage-index" | "damage-table" => &["XX001", "XX002", "40P01"],
+        _ => &[],
+    }
+}

@@ -1,0 +1,124 @@
+//! The loop that performs a plan: set up, do each step, look once more, remove everything.
+//!
+//! A drill tells what happens by appending events and judges nothing. Whatever goes
+//! wrong ends up in its history; only a history that can't be begun is an error.
+
+mod business;
+mod closing;
+mod set_up;
+mod state;
+mod step;
+mod watch;
+
+use std::path::Path;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    event::{Event, EventKind, StepOutcome},
+    history::{HistoryError, Recorder, files},
+    runtime::Runtime,
+    scenario::plan::{Phase, Plan},
+};
+use state::{Drill, StepError};
+
+/// Performs a plan and leaves its history in `dir`.
+///
+/// # Errors
+/// When the history can't be begun; nothing was created then.
+pub async fn perform(
+    plan: &Plan,
+    runtime: &Runtime,
+    dir: &Path,
+    listener: Option<mpsc::UnboundedSender<Event>>,
+    cancel: &CancellationToken,
+) -> Result<(), HistoryError> {
+    let recorder = begin(plan, dir, listener)?;
+    let mut drill = Drill::new(plan, runtime, dir, recorder.clone());
+    let whole = tokio::time::timeout(plan.deadline.0, doing(&mut drill));
+    let reason = tokio::select! {
+        biased;
+        () = cancel.cancelled() => "cancelled".to_owned(),
+        outcome = whole => match outcome {
+            Ok(Ok(())) => String::new(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("the drill's deadline of {} passed", plan.deadline),
+        },
+    };
+    drill.close(reason).await;
+    Ok(())
+}
+
+fn begin(
+    plan: &Plan,
+    dir: &Path,
+    listener: Option<mpsc::UnboundedSender<Event>>,
+) -> Result<Recorder, HistoryError> {
+    let error = |cause: std::io::Error| HistoryError {
+        path: dir.to_owned(),
+        cause: cause.to_string(),
+    };
+    std::fs::create_dir_all(dir.join(files::LOGS)).map_err(error)?;
+    let text = serde_json::to_string_pretty(plan).map_err(|cause| error(cause.into()))?;
+    std::fs::write(dir.join(files::PLAN), text).map_err(error)?;
+    let recorder = Recorder::create(&dir.join(files::HISTORY), listener)?;
+    recorder.record(EventKind::DrillStarted {
+        scenario: plan.scenario.clone(),
+        drill: plan.drill.clone(),
+        wall: jiff::Timestamp::now().to_string(),
+        pgdrill: env!("CARGO_PKG_VERSION").into(),
+    });
+    recorder.record(EventKind::PhaseBegan {
+        phase: Phase::Steady,
+    });
+    Ok(recorder)
+}
+
+/// Everything between the first event and the clean-up.
+async fn doing(drill: &mut Drill<'_>) -> Result<(), StepError> {
+    drill.set_up().await?;
+    let failed = steps(drill).await;
+    drill.stop_workloads().await;
+    match failed {
+        None => {
+            drill.look_after().await;
+            Ok(())
+        }
+        Some(step) => Err(StepError::NotReached(step + 1)),
+    }
+}
+
+/// Performs the steps in order; after a failure the others are skipped. Returns the
+/// index of the one that failed.
+async fn steps(drill: &mut Drill<'_>) -> Option<usize> {
+    let mut failed = None;
+    let steps = &drill.plan.steps;
+    for (index, step) in steps.iter().enumerate() {
+        drill.recorder.record(EventKind::StepBegan {
+            step: index,
+            title: step.title.clone(),
+        });
+        let outcome = if failed.is_some() {
+            StepOutcome::Skipped
+        } else {
+            let performed = tokio::time::timeout(step.deadline.0, drill.perform(step));
+            match performed.await {
+                Ok(Ok(())) => StepOutcome::Done,
+                Ok(Err(error)) => StepOutcome::Failed(error.to_string()),
+                Err(_) => StepOutcome::Failed(format!(
+                    "did not end within its deadline of {}",
+                    step.deadline
+                )),
+            }
+        };
+        if matches!(outcome, StepOutcome::Failed(_)) {
+            failed = Some(index);
+        }
+        drill.recorder.record(EventKind::StepEnded {
+            step: index,
+            outcome,
+        });
+    }
+    failed
+}

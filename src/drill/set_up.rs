@@ -1,0 +1,122 @@
+//! From nothing to business as usual: servers, data, backup settings, steady state, clients.
+
+use std::collections::BTreeMap;
+
+use super::{
+    state::{Drill, PRIMARY, StepError},
+    watch::Watch,
+};
+use crate::{
+    event::{EventKind, Moment},
+    history::files,
+    postgres::{Server, query::run_sql},
+    runtime::Exec,
+    scenario::plan::Apply,
+    workload::Workloads,
+};
+
+impl Drill<'_> {
+    /// Sets everything up; afterwards the clients run.
+    ///
+    /// # Errors
+    /// When anything of it fails: the set-up was bad, not the backup.
+    pub async fn set_up(&mut self) -> Result<(), StepError> {
+        let roles = self.model()?.login_roles().to_vec();
+        self.make_passwords(&roles);
+        for (name, limits) in &self.plan.servers {
+            let server = self.new_server(name, false, limits).await?;
+            server.create(&self.first_settings(name)).await?;
+            server.announce(&self.recorder).await?;
+        }
+        let primary = self.server(PRIMARY)?;
+        self.describe(&primary).await?;
+        self.load(&primary).await?;
+        if self.plan.strategy.apply == Apply::Reload {
+            self.apply_by_reload(&primary).await?;
+        }
+        self.look(Moment::Before, PRIMARY, &self.plan.checks).await;
+        self.start_clients(&primary).await
+    }
+
+    /// Settings at the first start: without the strategy's, when it wants them reloaded later.
+    fn first_settings(&self, name: &str) -> BTreeMap<String, String> {
+        let limits = &self.plan.servers[name];
+        match self.plan.strategy.apply {
+            Apply::Restart => self.settings(limits, false),
+            Apply::Reload => limits.settings.clone(),
+        }
+    }
+
+    async fn apply_by_reload(&self, server: &Server) -> Result<(), StepError> {
+        let client = server.connect().await?;
+        for (name, value) in self.settings(&self.plan.servers[PRIMARY], false) {
+            let value = server.fill_in(&value).replace('\'', "''");
+            run_sql(&client, &format!("alter system set {name} = '{value}'")).await?;
+        }
+        run_sql(&client, "select pg_reload_conf()").await?;
+        Ok(())
+    }
+
+    async fn describe(&self, server: &Server) -> Result<(), StepError> {
+        let mut versions = BTreeMap::new();
+        versions.insert(
+            "postgres".to_owned(),
+            server.value("select version()").await?,
+        );
+        self.recorder.record(EventKind::Environment {
+            runtime: self.runtime.name().into(),
+            postgres: self.plan.postgres,
+            image: self.runtime.image(self.plan.postgres).await?,
+            versions,
+        });
+        Ok(())
+    }
+
+    async fn load(&self, server: &Server) -> Result<(), StepError> {
+        let model = self.model()?;
+        let access = server.access().await?;
+        let spaces = &server.node.layout().tablespaces;
+        for name in &model.manifest.tablespaces {
+            server
+                .node
+                .exec(Exec::new([
+                    "mkdir".to_owned(),
+                    "-p".into(),
+                    spaces.join(name).display().to_string(),
+                ]))
+                .await?;
+        }
+        model
+            .create(&access, &spaces.display().to_string(), &self.passwords)
+            .await?;
+        server.sql("create extension if not exists amcheck").await?;
+        model
+            .load(&access, self.plan.data.size, self.plan.seed, &self.recorder)
+            .await?;
+        server.sql("checkpoint").await?;
+        Ok(())
+    }
+
+    async fn start_clients(&mut self, server: &Server) -> Result<(), StepError> {
+        let access = server.access().await?;
+        let ledger = self.dir.join(files::LEDGER);
+        let workloads = Workloads::start(
+            self.plan,
+            &access,
+            &self.passwords,
+            &self.recorder,
+            &ledger,
+            self.nonce,
+        )?;
+        self.workloads = Some(workloads);
+        self.serving = self
+            .plan
+            .workloads
+            .keys()
+            .map(|name| (name.clone(), PRIMARY.to_owned()))
+            .collect();
+        self.watch = Some(Watch::start(&self.recorder));
+        self.watch_server(server).await;
+        Ok(())
+    }
+}

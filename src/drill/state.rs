@@ -1,0 +1,244 @@
+//! What a drill holds while it runs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+
+use super::watch::Watch;
+use crate::{
+    backup::BackupError,
+    event::FaultRecord,
+    fault::FaultError,
+    history::Recorder,
+    model::{Model, ModelError},
+    postgres::{Passwords, PgError, Server, ServerError, server::SUPERUSER},
+    restore::{salvage::SalvageError, target::Taken},
+    runtime::{NodeSpec, Runtime, RuntimeError},
+    scenario::plan::{Archive, Plan, ServerPlan},
+    secret::Secret,
+    workload::{WorkloadError, Workloads, readback::ReadbackError},
+};
+
+/// The name of the server every scenario begins with.
+pub const PRIMARY: &str = "primary";
+
+/// Why a step, or the set-up, failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// A server or its node.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// A backup.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// An injection.
+    #[error(transparent)]
+    Fault(#[from] FaultError),
+    /// Rows could not be brought home.
+    #[error(transparent)]
+    Salvage(#[from] SalvageError),
+    /// The data model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The clients.
+    #[error(transparent)]
+    Workload(#[from] WorkloadError),
+    /// Rows could not be read back.
+    #[error(transparent)]
+    Readback(#[from] ReadbackError),
+    /// Something a step refers to is not there.
+    #[error("{0}")]
+    Missing(String),
+    /// A step failed, so what comes after it was not reached.
+    #[error("step {0} failed")]
+    NotReached(usize),
+}
+
+impl From<RuntimeError> for StepError {
+    fn from(error: RuntimeError) -> Self {
+        Self::Server(error.into())
+    }
+}
+
+impl From<PgError> for StepError {
+    fn from(error: PgError) -> Self {
+        Self::Server(error.into())
+    }
+}
+
+/// A drill that is being performed.
+pub struct Drill<'a> {
+    /// What to do.
+    pub plan: &'a Plan,
+    /// Where nodes run.
+    pub runtime: &'a Runtime,
+    /// Where its files go.
+    pub dir: PathBuf,
+    /// Its history.
+    pub recorder: Recorder,
+    /// Wall time at which the clock read zero.
+    pub wall: Timestamp,
+    /// Tells this drill's rows from another's.
+    pub nonce: u64,
+    /// Passwords of every role that logs in.
+    pub passwords: Passwords,
+    /// Servers that exist.
+    pub servers: BTreeMap<String, Server>,
+    /// The clients, once started.
+    pub workloads: Option<Workloads>,
+    /// Which server each workload talks to.
+    pub serving: BTreeMap<String, String>,
+    /// Workloads whose writes are revoked.
+    pub frozen: BTreeSet<String>,
+    /// Backups taken.
+    pub backups: Vec<Taken>,
+    /// Restore points made.
+    pub points: Vec<(String, u64)>,
+    /// The newest fault.
+    pub fault: Option<FaultRecord>,
+    /// Whether the fault is not yet answered by any step.
+    pub unnoticed: bool,
+    /// Samples WAL positions and node statistics.
+    pub watch: Option<Watch>,
+    /// Log lines already judged, per server: logs are copied once.
+    pub logs_kept: BTreeSet<String>,
+}
+
+impl<'a> Drill<'a> {
+    /// A drill that has not begun.
+    pub fn new(plan: &'a Plan, runtime: &'a Runtime, dir: &Path, recorder: Recorder) -> Self {
+        let nonce = plan.seed ^ Timestamp::now().as_nanosecond() as u64 | 1;
+        Self {
+            plan,
+            runtime,
+            dir: dir.to_owned(),
+            recorder,
+            wall: Timestamp::now(),
+            nonce,
+            passwords: Arc::default(),
+            servers: BTreeMap::new(),
+            workloads: None,
+            serving: BTreeMap::new(),
+            frozen: BTreeSet::new(),
+            backups: Vec::new(),
+            points: Vec::new(),
+            fault: None,
+            unnoticed: false,
+            watch: None,
+            logs_kept: BTreeSet::new(),
+        }
+    }
+
+    /// The data model.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn model(&self) -> Result<Model, StepError> {
+        Ok(Model::named(&self.plan.data.model)?)
+    }
+
+    /// The server of this name.
+    ///
+    /// # Errors
+    /// When it does not exist (yet).
+    pub fn server(&self, name: &str) -> Result<Server, StepError> {
+        self.servers
+            .get(name)
+            .cloned()
+            .ok_or_else(|| StepError::Missing(format!("there is no server `{name}` yet")))
+    }
+
+    /// Makes up a password for each role and keeps it out of the history.
+    pub fn make_passwords(&mut self, roles: &[String]) {
+        let roles = roles.iter().map(String::as_str).chain([SUPERUSER]);
+        let passwords: BTreeMap<String, Secret> = roles
+            .map(|role| (role.to_owned(), Secret::random()))
+            .collect();
+        passwords
+            .values()
+            .for_each(|password| self.recorder.redact(password.reveal()));
+        self.passwords = Arc::new(passwords);
+    }
+
+    /// Creates a node and the handle of the server that will run on it.
+    ///
+    /// # Errors
+    /// When the runtime refuses.
+    pub async fn new_server(
+        &mut self,
+        name: &str,
+        scratch: bool,
+        limits: &ServerPlan,
+    ) -> Result<Server, StepError> {
+        let spec = NodeSpec {
+            drill: self.plan.drill.clone(),
+            name: name.to_owned(),
+            postgres: self.plan.postgres,
+            memory: limits.memory,
+            cpus: limits.cpus,
+        };
+        let node = self.runtime.create(&spec, &self.recorder).await?;
+        let server = Server {
+            name: name.to_owned(),
+            node,
+            passwords: self.passwords.clone(),
+            scratch,
+        };
+        self.servers.insert(name.to_owned(), server.clone());
+        Ok(server)
+    }
+
+    /// Settings of a server: its own, the strategy's and the archive's, scaled.
+    pub fn settings(&self, own: &ServerPlan, scratch: bool) -> BTreeMap<String, String> {
+        let mut settings = self.plan.strategy.settings.clone();
+        match &self.plan.strategy.archive {
+            Archive::Safe => {
+                let command = "sh {run}/archive-wal \"%p\" \"{archive}/%f\"";
+                settings.insert("archive_command".into(), command.into());
+            }
+            Archive::Command(command) => {
+                settings.insert("archive_command".into(), command.clone());
+            }
+            Archive::None => {
+                settings.insert("archive_mode".into(), "off".into());
+            }
+        }
+        settings.extend(own.settings.clone());
+        if let Some(timeout) = settings.get_mut("archive_timeout") {
+            *timeout = scaled(timeout, self.plan.scale);
+        }
+        if scratch {
+            settings.insert("archive_mode".into(), "off".into());
+        }
+        settings
+    }
+}
+
+/// A setting in seconds divided by the scale; validation saw to it that it stays whole.
+fn scaled(value: &str, scale: u32) -> String {
+    let time: Option<crate::units::Time> = value
+        .parse()
+        .ok()
+        .or_else(|| format!("{value}s").parse().ok());
+    match time {
+        Some(time) if scale > 1 => format!("{}s", time.0.as_secs() / u64::from(scale)),
+        _ => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_archive_timeout_is_scaled() {
+        assert_eq!(scaled("300s", 60), "5s");
+        assert_eq!(scaled("5m", 60), "5s");
+        assert_eq!(scaled("300", 60), "5s");
+        assert_eq!(scaled("60s", 1), "60s");
+    }
+}

@@ -1,0 +1,329 @@
+//! One step: the exhaustive match from action to the room that does it.
+
+use std::time::Duration;
+
+use super::state::{Drill, StepError};
+use crate::{
+    backup::{base, retention, tables, wal},
+    event::{EventKind, Moment},
+    fault,
+    postgres::lsn,
+    restore::{
+        base::{Restore, restore},
+        salvage::{SalvageRequest, Side, salvage},
+        target::{Known, Taken, choose, resolve},
+    },
+    runtime::Exec,
+    scenario::plan::{
+        Action, BackupKind, CheckKind, Fault, Phase, RunFor, SalvageBy, ServerPlan, Step, Target,
+    },
+};
+
+impl Drill<'_> {
+    /// Performs one step.
+    ///
+    /// # Errors
+    /// What went wrong, in full.
+    pub async fn perform(&mut self, step: &Step) -> Result<(), StepError> {
+        self.mark(&step.action);
+        match &step.action {
+            Action::Backup { server, kind } => self.backup(server, *kind, step.deadline.0).await,
+            Action::Run(how_long) => self.run(how_long, step.deadline.0).await,
+            Action::Checkpoint { server } => Ok(self.server(server)?.sql("checkpoint").await?),
+            Action::SwitchWal { server } => {
+                Ok(wal::switch(&self.server(server)?, step.deadline.0).await?)
+            }
+            Action::RestorePoint { server, name } => self.restore_point(server, name).await,
+            Action::Inject { server, fault } => self.inject(server, fault).await,
+            Action::Freeze { workload, server } => self.freeze(workload, server).await,
+            Action::Thaw { workload, server } => self.thaw(workload, server).await,
+            Action::Restore {
+                into,
+                scratch,
+                target,
+            } => self.restore(into, *scratch, target, step.deadline.0).await,
+            Action::Salvage {
+                from,
+                into,
+                tables,
+                schemas,
+                by,
+            } => self.salvage(from, into, tables, schemas, *by).await,
+            Action::Reindex { server, object } => self.reindex(server, object).await,
+            Action::Start { server } => self.start(server).await,
+            Action::CutOver { workloads, to } => self.cut_over(workloads, to).await,
+            Action::Verify { server } => self.verify(server).await,
+            Action::Age(by) => Ok(retention::age(&self.any_server()?, *by).await?),
+            Action::Expire => Ok(retention::apply(
+                &self.any_server()?,
+                &self.plan.strategy.retention,
+                &self.recorder,
+            )
+            .await?),
+            Action::Wait { server, until } => Ok(self
+                .server(server)?
+                .wait_until(until, until, step.deadline.0)
+                .await?),
+            Action::Sql { server, sql } => Ok(self.server(server)?.sql(sql).await?),
+            Action::Command { server, command } => {
+                self.command(server, command, step.deadline.0).await
+            }
+        }
+    }
+
+    /// Marks the span of the recovery time that begins with this step.
+    fn mark(&mut self, action: &Action) {
+        let phase = match action {
+            Action::Inject { .. } => Phase::Inject,
+            Action::Run(_) if self.unnoticed => Phase::Detect,
+            Action::Run(_) if self.fault.is_some() => Phase::Run,
+            Action::Freeze { .. } => Phase::Freeze,
+            Action::Restore { .. } => Phase::Provision,
+            Action::Salvage { .. } => Phase::Salvage,
+            Action::Reindex { .. } => Phase::Reindex,
+            Action::Start { .. } => Phase::Start,
+            Action::Verify { .. } => Phase::Verify,
+            Action::Thaw { .. } | Action::CutOver { .. } => Phase::CutOver,
+            _ if self.fault.is_none() => return,
+            Action::Backup { .. }
+            | Action::Run(_)
+            | Action::Checkpoint { .. }
+            | Action::SwitchWal { .. }
+            | Action::RestorePoint { .. }
+            | Action::Age(_)
+            | Action::Expire
+            | Action::Wait { .. }
+            | Action::Sql { .. }
+            | Action::Command { .. } => Phase::Other,
+        };
+        self.unnoticed &= matches!(phase, Phase::Inject | Phase::Detect);
+        self.recorder.record(EventKind::PhaseBegan { phase });
+    }
+
+    async fn backup(
+        &mut self,
+        server: &str,
+        kind: BackupKind,
+        deadline: Duration,
+    ) -> Result<(), StepError> {
+        let server = self.server(server)?;
+        let number = self.backups.len() + 1;
+        let strategy = &self.plan.strategy;
+        let record = match kind {
+            BackupKind::Full => {
+                base::take(
+                    &server,
+                    &strategy.full,
+                    &format!("full-{number}"),
+                    deadline,
+                    &self.recorder,
+                )
+                .await?
+            }
+            BackupKind::Tables => {
+                tables::take(
+                    &server,
+                    &strategy.tables,
+                    &format!("tables-{number}"),
+                    deadline,
+                    &self.recorder,
+                )
+                .await?
+            }
+        };
+        self.backups.push(Taken {
+            record,
+            ended_us: self.recorder.now_us(),
+        });
+        Ok(())
+    }
+
+    async fn run(&self, how_long: &RunFor, deadline: Duration) -> Result<(), StepError> {
+        match how_long {
+            RunFor::Time(time) => tokio::time::sleep(time.0).await,
+            RunFor::Transactions(count) => self.run_transactions(*count, deadline).await?,
+        }
+        Ok(())
+    }
+
+    async fn run_transactions(&self, count: u64, deadline: Duration) -> Result<(), StepError> {
+        let Some(workloads) = &self.workloads else {
+            return Ok(());
+        };
+        let goal = workloads.acknowledged() + count;
+        let began = std::time::Instant::now();
+        while workloads.acknowledged() < goal {
+            if began.elapsed() >= deadline {
+                let missing = goal - workloads.acknowledged();
+                return Err(StepError::Missing(format!(
+                    "{missing} of {count} transactions were not acknowledged in time"
+                )));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    async fn restore_point(&mut self, server: &str, name: &str) -> Result<(), StepError> {
+        let literal = name.replace('\'', "''");
+        let position = self
+            .server(server)?
+            .value(&format!("select pg_create_restore_point('{literal}')"))
+            .await?;
+        self.points
+            .push((name.to_owned(), lsn::parse(&position).unwrap_or_default()));
+        Ok(())
+    }
+
+    async fn inject(&mut self, server: &str, fault: &Fault) -> Result<(), StepError> {
+        let name = server;
+        let server = self.server(name)?;
+        if matches!(fault, Fault::LoseServer | Fault::CrashServer) {
+            self.unwatch(name);
+        }
+        if matches!(fault, Fault::LoseServer) {
+            self.keep_log(&server).await;
+        }
+        let record = fault::inject(&server, fault, &self.recorder).await?;
+        self.recorder
+            .record(EventKind::FaultInjected(record.clone()));
+        if matches!(fault, Fault::LoseServer) {
+            self.servers.remove(name);
+        }
+        if matches!(fault, Fault::DamageIndex(_) | Fault::DamageTable(_)) {
+            self.tell_clients(name).await?;
+        }
+        self.fault = Some(record);
+        self.unnoticed = true;
+        Ok(())
+    }
+
+    async fn restore(
+        &mut self,
+        into: &str,
+        scratch: bool,
+        target: &Target,
+        deadline: Duration,
+    ) -> Result<(), StepError> {
+        let limits = self
+            .plan
+            .servers
+            .values()
+            .next()
+            .cloned()
+            .unwrap_or_default();
+        let server = self.new_server(into, scratch, &limits).await?;
+        let known = Known {
+            fault: self.fault.as_ref(),
+            points: &self.points,
+            wall: self.wall,
+            scale: self.plan.scale,
+        };
+        let resolved = resolve(target, known).map_err(StepError::Missing)?;
+        let stored = retention::stored_backups(&server).await?;
+        let backup =
+            choose(target, &resolved, &self.backups, &stored).map_err(StepError::Missing)?;
+        let settings = self.settings(
+            &ServerPlan {
+                settings: limits.settings.clone(),
+                ..limits
+            },
+            scratch,
+        );
+        let request = Restore {
+            server: &server,
+            backup,
+            target: &resolved,
+            recovery: &self.plan.strategy.recovery,
+            settings: &settings,
+            deadline,
+        };
+        restore(&request, &self.recorder).await?;
+        Ok(())
+    }
+
+    async fn salvage(
+        &mut self,
+        from: &str,
+        into: &str,
+        tables: &[String],
+        schemas: &[String],
+        by: SalvageBy,
+    ) -> Result<(), StepError> {
+        let (scratch, production) = (self.server(from)?, self.server(into)?);
+        let from_side = Side {
+            access: scratch.access().await?,
+            node: &scratch.node,
+        };
+        let into_side = Side {
+            access: production.access().await?,
+            node: &production.node,
+        };
+        let request = SalvageRequest {
+            tables: tables.to_vec(),
+            schemas: schemas.to_vec(),
+            by,
+            fault_xid: self.fault.as_ref().and_then(|fault| fault.xid),
+            frozen: self.frozen_groups()?,
+        };
+        let tables = salvage(&from_side, &into_side, &request, &self.recorder).await?;
+        self.recorder.record(EventKind::Salvaged {
+            from: from.into(),
+            into: into.into(),
+            tables,
+        });
+        Ok(())
+    }
+
+    async fn reindex(&self, server: &str, object: &str) -> Result<(), StepError> {
+        let literal = object.replace('\'', "''");
+        let server = self.server(server)?;
+        let kind = server.value(&format!("select case when relkind in ('i', 'I') then 'index' else 'table' end from pg_class where oid = '{literal}'::regclass")).await?;
+        server.sql(&format!("reindex {kind} {object}")).await?;
+        Ok(())
+    }
+
+    async fn start(&self, name: &str) -> Result<(), StepError> {
+        let server = self.server(name)?;
+        server.start().await?;
+        server.announce(&self.recorder).await?;
+        self.tell_clients(name).await?;
+        self.watch_server(&server).await;
+        Ok(())
+    }
+
+    /// The gate: everything that can be told while clients run. While a business is
+    /// frozen its privileges differ on purpose, so they are looked at after the last step.
+    async fn verify(&self, server: &str) -> Result<(), StepError> {
+        let held_back =
+            |kind: &CheckKind| matches!(kind, CheckKind::Permissions | CheckKind::Business);
+        let kinds: Vec<CheckKind> = self
+            .plan
+            .checks
+            .iter()
+            .filter(|kind| kind.is_gate() && (self.frozen.is_empty() || !held_back(kind)))
+            .copied()
+            .collect();
+        self.look(Moment::Gate, server, &kinds).await;
+        Ok(())
+    }
+
+    async fn command(
+        &self,
+        server: &str,
+        command: &str,
+        deadline: Duration,
+    ) -> Result<(), StepError> {
+        let server = self.server(server)?;
+        let exec = Exec::shell(server.fill_in(command)).envs(server.environment());
+        server.node.exec(exec.within(deadline)).await?;
+        Ok(())
+    }
+
+    /// Any server that is there: the store is the same for all.
+    fn any_server(&self) -> Result<crate::postgres::Server, StepError> {
+        self.servers.values().next().cloned().ok_or_else(|| {
+            StepError::Missing("there is no server left that reaches the store".into())
+        })
+    }
+}

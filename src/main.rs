@@ -1,0 +1,7 @@
+//! The `pgdrill` program; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(pgdrill::cli::main())
+}

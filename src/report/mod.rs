@@ -1,0 +1,12 @@
+//! Telling: what a drill did and what was found, to people and to machines.
+//!
+//! Reports are folds over events and findings. Nothing here acts or judges.
+
+pub mod html;
+pub mod junit;
+pub mod run;
+pub mod terminal;
+pub mod write;
+
+pub use run::{DrillReport, RunSummary};
+pub use write::write_run;

@@ -1,0 +1,200 @@
+//! Telling while it happens: a line a drill with its current step, and a bar while
+//! something long is loaded, backed up or restored. Where standard error is no terminal:
+//! a plain line a step.
+
+use std::{collections::HashMap, io::IsTerminal, sync::Mutex, time::Duration};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::say;
+use crate::{
+    event::{Event, EventKind, StepOutcome},
+    measure::rpo::time,
+    report::RunSummary,
+    scenario::plan::Plan,
+    units::Bytes,
+};
+
+/// The live telling of one run. May be shared by drills that run at the same time.
+#[derive(Debug)]
+pub struct Live {
+    lines: Mutex<HashMap<String, Line>>,
+    screen: Option<MultiProgress>,
+}
+
+#[derive(Debug)]
+struct Line {
+    steps: usize,
+    /// The current step, as shown.
+    step: String,
+    bar: Option<ProgressBar>,
+}
+
+impl Live {
+    /// Begins with the drills of a run, in order.
+    pub fn new(drills: &[Plan]) -> Self {
+        let screen = std::io::stderr().is_terminal().then(MultiProgress::new);
+        let width = drills
+            .iter()
+            .map(|plan| plan.drill.chars().count())
+            .max()
+            .unwrap_or(0);
+        let line = |plan: &Plan| Line {
+            steps: plan.steps.len(),
+            step: "waiting".into(),
+            bar: screen
+                .as_ref()
+                .map(|screen| bar(screen, &plan.drill, width)),
+        };
+        let lines = drills
+            .iter()
+            .map(|plan| (plan.drill.clone(), line(plan)))
+            .collect();
+        Self {
+            lines: Mutex::new(lines),
+            screen,
+        }
+    }
+
+    /// Says something without disturbing the bars.
+    pub fn say(&self, text: &str) {
+        match &self.screen {
+            // A terminal that has gone away must not stop a drill.
+            Some(screen) => screen.suspend(|| say(text)),
+            None => say(text),
+        }
+    }
+
+    /// Tells one event of a drill.
+    pub fn event(&self, drill: &str, event: &Event) {
+        let mut lines = self
+            .lines
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some(line) = lines.get_mut(drill) else {
+            return;
+        };
+        if let EventKind::Progress { work, done, total } = &event.kind {
+            line.progress(work, *done, *total);
+            return;
+        }
+        if let Some(text) = line.news(event) {
+            line.step.clone_from(&text);
+            match &line.bar {
+                Some(bar) => show_text(bar, text),
+                None => say(&format!("{drill}: {:>7} {text}", time(event.at_us))),
+            }
+        }
+        if let (EventKind::Observed { server, .. }, Some(bar)) = (&event.kind, &line.bar) {
+            show_text(bar, format!("{} · looking at {server}", line.step));
+        }
+        if let (EventKind::DrillEnded { .. }, Some(bar)) = (&event.kind, &line.bar) {
+            bar.disable_steady_tick();
+        }
+    }
+
+    /// Takes the bars away; what the run came to is printed by [`super::summary`].
+    pub fn finish(&self, _run: &RunSummary) {
+        if let Some(screen) = &self.screen {
+            // Nothing depends on the screen having been cleared.
+            let _ = screen.clear();
+        }
+    }
+}
+
+impl Line {
+    /// What a person wants to hear of an event; none: nothing.
+    fn news(&self, event: &Event) -> Option<String> {
+        match &event.kind {
+            EventKind::DrillStarted { .. } => Some("set-up".into()),
+            EventKind::Environment {
+                runtime, postgres, ..
+            } => Some(format!("PostgreSQL {postgres} on {runtime}")),
+            EventKind::StepBegan { step, title } => {
+                Some(format!("{}/{} {title}", step + 1, self.steps))
+            }
+            EventKind::StepEnded { step, outcome } => match outcome {
+                StepOutcome::Failed(why) => {
+                    let first = why.lines().next().unwrap_or_default();
+                    Some(format!("{}/{} failed: {first}", step + 1, self.steps))
+                }
+                StepOutcome::Done | StepOutcome::Skipped => None,
+            },
+            EventKind::DataLoaded {
+                bytes,
+                rows,
+                took_us,
+                ..
+            } => Some(format!(
+                "loaded {rows} rows, {} in {}",
+                Bytes(*bytes),
+                time(*took_us)
+            )),
+            EventKind::FaultInjected(fault) => Some(format!(
+                "{} on {}: {}",
+                fault.fault, fault.target, fault.evidence
+            )),
+            EventKind::DrillEnded {
+                completed: true, ..
+            } => Some("ended, judging".into()),
+            EventKind::DrillEnded { reason, .. } => Some(format!("ended early: {reason}")),
+            EventKind::Note { text } => Some(text.clone()),
+            EventKind::PhaseBegan { .. }
+            | EventKind::Progress { .. }
+            | EventKind::Command(_)
+            | EventKind::ServerReady { .. }
+            | EventKind::WorkloadBegan { .. }
+            | EventKind::Throughput(_)
+            | EventKind::WorkloadEnded(_)
+            | EventKind::WalPosition { .. }
+            | EventKind::BackupTaken(_)
+            | EventKind::RetentionApplied { .. }
+            | EventKind::VerifierSaid { .. }
+            | EventKind::Frozen { .. }
+            | EventKind::Thawed { .. }
+            | EventKind::Restored(_)
+            | EventKind::Salvaged { .. }
+            | EventKind::CutOver { .. }
+            | EventKind::Observed { .. }
+            | EventKind::ProbeFailed { .. }
+            | EventKind::NodeStats { .. }
+            | EventKind::ServerLogRead { .. }
+            | EventKind::ServerLog { .. } => None,
+        }
+    }
+
+    /// Long work: a bar where the end is known, bytes where it is not; nothing in a log.
+    fn progress(&self, work: &str, done: u64, total: u64) {
+        let Some(bar) = &self.bar else {
+            return;
+        };
+        if total == 0 {
+            show_text(bar, format!("{} · {work} {}", self.step, Bytes(done)));
+            return;
+        }
+        bar.set_style(style("{prefix} {spinner} {elapsed:>4} [{bar:20}] {msg}"));
+        bar.set_length(total);
+        bar.set_position(done.min(total));
+        bar.set_message(format!("{work} {} of {}", Bytes(done), Bytes(total)));
+    }
+}
+
+fn bar(screen: &MultiProgress, drill: &str, width: usize) -> ProgressBar {
+    let bar = screen.add(ProgressBar::no_length());
+    bar.set_prefix(format!("{drill:<width$}"));
+    bar.enable_steady_tick(Duration::from_millis(120));
+    show_text(&bar, "waiting".into());
+    bar
+}
+
+fn show_text(bar: &ProgressBar, text: String) {
+    bar.set_style(style("{prefix} {spinner} {elapsed:>4} {wide_msg}"));
+    bar.set_message(text);
+}
+
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template);
+    style
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+}

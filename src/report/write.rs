@@ -1,0 +1,122 @@
+//! From a run's directory to its reports: judge every drill, write `run.json`,
+//! `junit.xml` and `report.html`.
+//!
+//! Needs nothing but the files of the run, so an old run can be told again.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use super::{DrillReport, RunSummary, html, junit};
+use crate::{check::judge, model::Model, scenario::plan::Plan};
+
+/// Name of the machine-readable report.
+pub const RUN_JSON: &str = "run.json";
+/// Name of the JUnit report.
+pub const JUNIT_XML: &str = "junit.xml";
+/// Name of the report for people.
+pub const REPORT_HTML: &str = "report.html";
+/// Directory of the drills' own directories.
+pub const DRILLS: &str = "drills";
+
+/// A report that could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {cause} (hint: {hint})")]
+pub struct WriteError {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// What went wrong.
+    pub cause: String,
+    /// What to do about it.
+    pub hint: &'static str,
+}
+
+/// Judges the drills of a run and writes its three reports into its directory.
+///
+/// # Errors
+/// When there are no drills, or a report can't be written. A drill that can't be read is
+/// no error but makes the run `unknown`.
+pub fn write_run(run: &Path) -> Result<RunSummary, WriteError> {
+    let drills = drill_dirs(run)?;
+    let summary = RunSummary::new(
+        run_name(run),
+        drills.iter().map(|dir| report(dir)).collect(),
+    );
+    let json = serde_json::to_string_pretty(&summary).map_err(|cause| refused(run, cause))?;
+    write(&run.join(RUN_JSON), &(json + "\n"))?;
+    let xml = junit::render(&summary).map_err(|cause| refused(run, cause))?;
+    write(&run.join(JUNIT_XML), &xml)?;
+    write(&run.join(REPORT_HTML), &html::render(&summary))?;
+    Ok(summary)
+}
+
+fn run_name(run: &Path) -> String {
+    let whole = std::fs::canonicalize(run).unwrap_or_else(|_| run.to_owned());
+    whole
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn drill_dirs(run: &Path) -> Result<Vec<PathBuf>, WriteError> {
+    let hint = "a run's directory holds `drills/`; `reports/latest` is the newest";
+    let error = |cause: String| WriteError {
+        path: run.join(DRILLS),
+        cause,
+        hint,
+    };
+    let entries = std::fs::read_dir(run.join(DRILLS)).map_err(|cause| error(cause.to_string()))?;
+    let mut dirs: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect();
+    dirs.sort();
+    if dirs.is_empty() {
+        return Err(error("there is no drill in it".into()));
+    }
+    Ok(dirs)
+}
+
+fn report(dir: &Path) -> DrillReport {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    match judge(dir, declared_empty) {
+        Ok(judgement) => DrillReport::of(judgement),
+        Err(error) => DrillReport::unreadable(name, &error.cause),
+    }
+}
+
+/// The unlogged tables of a plan's data model; none when this program does not ship it.
+fn declared_empty(plan: &Plan) -> Vec<String> {
+    let model = Model::named(&plan.data.model);
+    model
+        .map(|model| model.manifest.unlogged)
+        .unwrap_or_default()
+}
+
+/// Writes beside and renames, so that nobody ever reads half a report.
+fn write(path: &Path, text: &str) -> Result<(), WriteError> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let written = tempfile::NamedTempFile::new_in(dir).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        set_readable(file.as_file())?;
+        file.persist(path).map_err(|error| error.error)
+    });
+    written.map(|_| ()).map_err(|cause| refused(path, cause))
+}
+
+/// A temporary file is private; a report is for everybody who may enter the directory.
+fn set_readable(file: &std::fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+fn refused(path: &Path, cause: impl std::fmt::Display) -> WriteError {
+    WriteError {
+        path: path.to_owned(),
+        cause: cause.to_string(),
+        hint: "the run's directory must be writable and not full",
+    }
+}
