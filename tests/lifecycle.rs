@@ -1,0 +1,164 @@
+//! Runs that do not end as planned leave nothing behind, and bad input creates nothing.
+
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tempfile::TempDir;
+
+fn has_postgres() -> bool {
+    std::fs::read_dir("/usr/lib/postgresql").is_ok_and(|mut dir| dir.next().is_some())
+}
+
+/// A private place for the `local` runtime that its unprivileged user can enter.
+fn place() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    dir
+}
+
+fn pgdrill(arguments: &[&str], tmp: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgdrill"));
+    command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(arguments)
+        .env("TMPDIR", tmp)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Starts a drill on `local` and waits until its first step runs.
+fn drilling(tmp: &Path, reports: &Path) -> Child {
+    let reports = reports.display().to_string();
+    let arguments = [
+        "run",
+        "oa-table-dropped",
+        "--runtime",
+        "local",
+        "--reports",
+        &reports,
+    ];
+    let mut child = pgdrill(&arguments, tmp).spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains(" 1/") {
+        line.clear();
+        assert_ne!(
+            told.read_line(&mut line).unwrap(),
+            0,
+            "the run ended before its first step"
+        );
+    }
+    std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
+    child
+}
+
+fn left_in(tmp: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(tmp).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+/// Server processes whose data directory lies in `tmp`.
+fn servers_of(tmp: &Path) -> usize {
+    let tmp = tmp.display().to_string();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let of_this = |path: std::path::PathBuf| {
+        std::fs::read(path.join("cmdline"))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&tmp))
+    };
+    processes.filter(|process| of_this(process.path())).count()
+}
+
+#[test]
+fn ctrl_c_leaves_nothing_and_is_no_pass() {
+    if !has_postgres() {
+        return;
+    }
+    let (tmp, reports) = (place(), tempfile::tempdir().unwrap());
+    let mut child = drilling(tmp.path(), reports.path());
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+    assert_eq!(left_in(tmp.path()), Vec::<String>::new());
+    assert_eq!(servers_of(tmp.path()), 0);
+    let run = std::fs::read_to_string(reports.path().join("latest/run.json")).unwrap();
+    assert!(run.contains("cancelled"), "the report says why");
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_by_clean() {
+    if !has_postgres() {
+        return;
+    }
+    let (tmp, reports) = (place(), tempfile::tempdir().unwrap());
+    let mut child = drilling(tmp.path(), reports.path());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(servers_of(tmp.path()) > 0, "a killed run can't clean up");
+    let clean = pgdrill(&["clean"], tmp.path()).output().unwrap();
+    assert_eq!(
+        clean.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&clean.stderr)
+    );
+    assert_eq!(left_in(tmp.path()), Vec::<String>::new());
+    assert_eq!(servers_of(tmp.path()), 0);
+}
+
+#[test]
+fn bad_input_is_refused_with_64_and_creates_nothing() {
+    let tmp = place();
+    let reports = tmp.path().join("reports").display().to_string();
+    let cases: [&[&str]; 4] = [
+        &["run", "no-such-scenario", "--reports", &reports],
+        &["run", "quick", "--postgres", "9", "--reports", &reports],
+        &["run", "quick", "--jobs", "0", "--reports", &reports],
+        &["run", "quick", "--reports", "/dev/null/reports"],
+    ];
+    for arguments in cases {
+        let output = pgdrill(arguments, tmp.path()).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}: {told}");
+        assert!(
+            told.starts_with("error: ") && !told.starts_with("error: error"),
+            "{told}"
+        );
+        assert_eq!(left_in(tmp.path()), Vec::<String>::new(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_runtime_that_cannot_serve_says_how_to_get_one() {
+    let (tmp, reports) = (place(), tempfile::tempdir().unwrap());
+    let reports = reports.path().display().to_string();
+    let arguments = [
+        "run",
+        "quick",
+        "--runtime",
+        "local",
+        "--pg-bin",
+        "/nowhere",
+        "--reports",
+        &reports,
+    ];
+    let output = pgdrill(&arguments, tmp.path()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("hint:"), "{told}");
+    assert_eq!(
+        std::fs::read_dir(&reports).unwrap().count(),
+        0,
+        "no empty run is kept"
+    );
+}

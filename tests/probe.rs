@@ -1,0 +1,268 @@
+//! Probes against a real server: what is the same looks the same, what differs does not.
+
+mod server;
+
+use std::collections::BTreeMap;
+
+use pgdrill::{
+    event::{EventKind, Moment},
+    history::Recorder,
+    observation::{Observation, TableState},
+    probe::{ProbeTarget, business::Operation, observe},
+    scenario::plan::CheckKind,
+};
+use server::{Bench, Server, passwords};
+
+const SCHEMA: &str = "
+CREATE ROLE owner; CREATE ROLE app LOGIN; CREATE ROLE writers; GRANT writers TO app;
+CREATE EXTENSION amcheck;
+CREATE SCHEMA shop AUTHORIZATION owner;
+SET ROLE owner;
+CREATE TYPE shop.colour AS ENUM ('red', 'green');
+CREATE TABLE shop.items (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL,
+  colours shop.colour[], payload jsonb, blob bytea, twice int GENERATED ALWAYS AS (length(name) * 2) STORED, request_id uuid);
+COMMENT ON TABLE shop.items IS 'things';
+CREATE TABLE shop.log (id bigserial, at date, what text) PARTITION BY RANGE (at);
+CREATE TABLE shop.log_2025 PARTITION OF shop.log FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE TABLE shop.log_rest PARTITION OF shop.log DEFAULT;
+CREATE UNLOGGED TABLE shop.cache (id int);
+CREATE TABLE shop.nothing ();
+CREATE MATERIALIZED VIEW shop.summary AS SELECT count(*) FROM shop.items WITH NO DATA;
+ALTER TABLE shop.items ENABLE ROW LEVEL SECURITY;
+CREATE POLICY mine ON shop.items TO app USING (name <> current_setting('shop.hidden', true));
+GRANT USAGE ON SCHEMA shop TO app;
+GRANT SELECT (id, name) ON shop.items TO app;
+GRANT INSERT ON shop.items TO writers WITH GRANT OPTION;
+ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO app;
+INSERT INTO shop.items (name, colours, payload, blob) SELECT 'item ' || n, '{red}', jsonb_build_object('n', n),
+  decode(repeat(md5(n::text), 300), 'hex') FROM generate_series(1, 500) n;
+INSERT INTO shop.items (name, request_id) SELECT 'live', gen_random_uuid() FROM generate_series(1, 7);
+INSERT INTO shop.log (at, what) SELECT date '2025-06-01' + n, 'x' FROM generate_series(1, 400) n;
+RESET ROLE;
+SELECT lo_from_bytea(4711, '\\x00112233');
+";
+
+fn operations() -> Vec<Operation> {
+    let one = |name: &str, sql: &str, refused: Option<&str>| Operation {
+        name: name.into(),
+        role: "app".into(),
+        tenant_setting: Some("shop.hidden".into()),
+        sql: sql.into(),
+        refused: refused.map(str::to_owned),
+    };
+    vec![
+        one("reads", "SELECT id FROM shop.items LIMIT 1", None),
+        one(
+            "finds nothing",
+            "SELECT 1; SELECT id FROM shop.items WHERE id = -1",
+            None,
+        ),
+        one(
+            "writes",
+            "INSERT INTO shop.items (name) VALUES ('x'); SELECT 1",
+            None,
+        ),
+        one(
+            "may not read",
+            "SELECT payload FROM shop.items",
+            Some("42501"),
+        ),
+    ]
+}
+
+/// Every observation by the probe's name in its own words.
+async fn look(server: &Server, fault_xid: Option<u64>) -> BTreeMap<&'static str, Observation> {
+    let (passwords, business) = (passwords(&["app"]), operations());
+    let target = ProbeTarget {
+        server: &server.name,
+        access: server.access.clone(),
+        passwords: &passwords,
+        node: &server.node,
+        business: &business,
+        fault_xid,
+    };
+    let recorder = Recorder::in_memory();
+    let all = [
+        CheckKind::Digests,
+        CheckKind::Permissions,
+        CheckKind::Catalog,
+        CheckKind::Sequences,
+        CheckKind::Business,
+        CheckKind::Amcheck,
+        CheckKind::Performance,
+    ];
+    observe(Moment::Before, &target, &all, &recorder).await;
+    let seen = recorder
+        .events()
+        .into_iter()
+        .filter_map(|event| match event.kind {
+            EventKind::Observed { observation, .. } => Some((name(&observation), observation)),
+            EventKind::ProbeFailed { probe, error, .. } => panic!("{probe}: {error}"),
+            _ => None,
+        });
+    seen.collect()
+}
+
+fn name(observation: &Observation) -> &'static str {
+    match observation {
+        Observation::Tables(_) => "tables",
+        Observation::Privileges(_) => "privileges",
+        Observation::Catalog(_) => "catalog",
+        Observation::Sequences(_) => "sequences",
+        Observation::Business(_) => "business",
+        Observation::Server(_) => "server",
+        Observation::Amcheck { .. } => "amcheck",
+        Observation::LargeObjects { .. } => "large objects",
+        Observation::Performance(_) => "performance",
+        Observation::Readback { .. } => "readback",
+        Observation::Archive { .. } => "archive",
+    }
+}
+
+fn tables(seen: &BTreeMap<&str, Observation>) -> BTreeMap<String, TableState> {
+    match &seen["tables"] {
+        Observation::Tables(tables) => tables.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn texts(seen: &BTreeMap<&str, Observation>) -> Vec<String> {
+    let Observation::Privileges(privileges) = &seen["privileges"] else {
+        panic!("no privileges");
+    };
+    let Observation::Catalog(catalog) = &seen["catalog"] else {
+        panic!("no catalog");
+    };
+    let catalog = catalog
+        .iter()
+        .map(|(name, definition)| format!("{name} := {definition}"));
+    privileges.iter().cloned().chain(catalog).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_see_what_is_there_and_what_changed() {
+    let Some(bench) = Bench::open().await else {
+        return;
+    };
+    let server = bench.server("one", SCHEMA).await;
+    let seen = look(&server, None).await;
+    first_sight(&seen);
+    let copy = bench.copy(&server, "two").await;
+    same_on_a_copy(&seen, &look(&copy, None).await);
+    changes_show(&copy, &seen).await;
+    the_faults_own_rows_are_apart(&server, &seen).await;
+    bench.close().await;
+}
+
+fn first_sight(seen: &BTreeMap<&str, Observation>) {
+    let tables = tables(seen);
+    let counts: Vec<_> = tables
+        .iter()
+        .map(|(name, state)| (name.as_str(), state.rows, state.live_rows))
+        .collect();
+    let expected = [
+        ("shop.cache", 0, 0),
+        ("shop.items", 500, 7),
+        ("shop.log", 400, 0),
+        ("shop.nothing", 0, 0),
+        ("shop.summary", 0, 0),
+    ];
+    assert_eq!(counts, expected);
+    assert!(tables["shop.summary"].digest.starts_with("unreadable: "));
+    assert_eq!(tables["shop.items"].digest.len(), 32);
+    let texts = texts(seen);
+    for expected in [
+        "app column shop.items.name SELECT",
+        "writers table shop.items INSERT*",
+        "app role writers MEMBER",
+        "app schema shop USAGE",
+        "app default-tables owner@shop SELECT",
+        "owner type shop.colour OWNER",
+        "enum shop.colour := owner owner 'red','green'",
+        "comment table shop.items := things",
+        "policy shop.items.mine := command * permissive t to app using (name <> current_setting('shop.hidden'::text, true))",
+    ] {
+        assert!(
+            texts.iter().any(|text| text == expected),
+            "{expected}\n{texts:#?}"
+        );
+    }
+    let Observation::Business(business) = &seen["business"] else {
+        panic!("no business");
+    };
+    let got: Vec<_> = business.iter().map(|result| result.got.as_str()).collect();
+    assert_eq!(got, ["rows", "no rows", "rows", "42501"]);
+    let Observation::Sequences(sequences) = &seen["sequences"] else {
+        panic!("no sequences");
+    };
+    let items = sequences
+        .iter()
+        .find(|s| s.column == "shop.items.id")
+        .unwrap();
+    // The business operation that writes was rolled back; its number is spent.
+    assert_eq!((items.max, items.next >= 508), (Some(507), true));
+    assert!(
+        matches!(&seen["amcheck"], Observation::Amcheck { exit: 0, messages } if messages.is_empty())
+    );
+    assert!(matches!(
+        &seen["large objects"],
+        Observation::LargeObjects { count: 1, .. }
+    ));
+    let Observation::Performance(timings) = &seen["performance"] else {
+        panic!("no timings");
+    };
+    let timed: Vec<_> = timings.iter().map(|timing| timing.name.as_str()).collect();
+    assert_eq!(timed, ["reads", "finds nothing"]);
+}
+
+fn same_on_a_copy(seen: &BTreeMap<&str, Observation>, copy: &BTreeMap<&str, Observation>) {
+    for same in [
+        "tables",
+        "privileges",
+        "catalog",
+        "large objects",
+        "amcheck",
+        "business",
+    ] {
+        assert_eq!(seen[same], copy[same]);
+    }
+}
+
+async fn changes_show(copy: &Server, seen: &BTreeMap<&str, Observation>) {
+    copy.sql(
+        "UPDATE shop.items SET payload = '{}' WHERE id = 17; REVOKE INSERT ON shop.items FROM writers CASCADE;
+         ALTER TABLE shop.items DISABLE ROW LEVEL SECURITY; ALTER TABLE shop.log ALTER what SET NOT NULL;
+         SELECT lo_put(4711, 1, '\\xff')",
+    )
+    .await;
+    let now = look(copy, None).await;
+    let (before, after) = (tables(seen), tables(&now));
+    assert_eq!(before["shop.items"].rows, after["shop.items"].rows);
+    assert_ne!(before["shop.items"].digest, after["shop.items"].digest);
+    assert_eq!(before["shop.log"], after["shop.log"]);
+    assert_ne!(seen["large objects"], now["large objects"]);
+    let (before, after) = (texts(seen), texts(&now));
+    let mut gone: Vec<_> = before.iter().filter(|text| !after.contains(text)).collect();
+    gone.retain(|text| !text.starts_with("column shop.log_"));
+    assert_eq!(gone.len(), 3, "{gone:#?}");
+    let other = gone
+        .iter()
+        .all(|text| text.contains("shop.items") || text.contains("shop.log.what"));
+    assert!(other, "{gone:#?}");
+}
+
+/// Rows that the fault's own transaction wrote (audit rows by triggers, say) do not
+/// count as rows of the load.
+async fn the_faults_own_rows_are_apart(server: &Server, seen: &BTreeMap<&str, Observation>) {
+    let client = server.connect().await;
+    let insert = "WITH audit AS (INSERT INTO shop.log (at, what) VALUES ('2025-07-01', 'fault'), ('2030-01-01', 'fault'))
+                  SELECT pg_current_xact_id()::text";
+    let xid: String = client.query_one(insert, &[]).await.unwrap().get(0);
+    let now = tables(&look(server, xid.parse().ok()).await);
+    let before = &tables(seen)["shop.log"];
+    let log = &now["shop.log"];
+    assert_eq!(
+        (&log.digest, log.rows, log.live_rows),
+        (&before.digest, 400, 2)
+    );
+}

@@ -1,0 +1,186 @@
+//! A server, its backup, a bad statement and point-in-time recovery, without a data
+//! model and without clients: the mechanics under every drill.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use pgdrill::{
+    backup::{base, retention, wal},
+    event::Boundary,
+    fault,
+    history::Recorder,
+    postgres::{Server, server::SUPERUSER},
+    restore::{
+        base::{Restore, restore},
+        target::{Known, Taken, choose, resolve},
+    },
+    runtime::{Choice, NodeSpec, Runtime, Wanted, choose as choose_runtime, run::Run},
+    scenario::plan::{Fault, FullBackup, Recovery, RecoverySignal, Target},
+    secret::Secret,
+};
+
+async fn local() -> Option<(Runtime, u32)> {
+    let wanted = Wanted {
+        choice: Choice::Local,
+        ..Wanted::default()
+    };
+    let run = Run::without_inventory().unwrap();
+    let (runtime, _) = choose_runtime(&wanted, run, &|_| ()).await.ok()?;
+    let major = runtime.majors().into_iter().max()?;
+    Some((runtime, major))
+}
+
+async fn server(
+    runtime: &Runtime,
+    drill: &str,
+    name: &str,
+    postgres: u32,
+    recorder: &Recorder,
+) -> Server {
+    let spec = NodeSpec {
+        drill: drill.into(),
+        name: name.into(),
+        postgres,
+        ..NodeSpec::default()
+    };
+    let node = runtime.create(&spec, recorder).await.unwrap();
+    let passwords = Arc::new(BTreeMap::from([(
+        SUPERUSER.to_owned(),
+        Secret::new("s3cret"),
+    )]));
+    Server {
+        name: name.into(),
+        node,
+        passwords,
+        scratch: name == "scratch",
+    }
+}
+
+fn settings(archive: &str) -> BTreeMap<String, String> {
+    let pairs = [
+        ("wal_level", "replica"),
+        ("archive_mode", archive),
+        (
+            "archive_command",
+            "sh {run}/archive-wal \"%p\" \"{archive}/%f\"",
+        ),
+    ];
+    pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_table_is_there_again_just_before_its_drop() {
+    let Some((runtime, major)) = local().await else {
+        return;
+    };
+    let recorder = Recorder::in_memory();
+    let drill = "recovery-test";
+    let minute = Duration::from_secs(60);
+    let primary = server(&runtime, drill, "primary", major, &recorder).await;
+    primary.create(&settings("on")).await.unwrap();
+    primary.announce(&recorder).await.unwrap();
+    primary
+        .sql("create table t as select generate_series(1, 1000) as id")
+        .await
+        .unwrap();
+
+    let how = FullBackup::PgBasebackup(vec![]);
+    let record = base::take(&primary, &how, "full-1", minute, &recorder)
+        .await
+        .unwrap();
+    let taken = [Taken {
+        record,
+        ended_us: recorder.now_us(),
+    }];
+    primary.sql("insert into t values (1001)").await.unwrap();
+    let fault = fault::inject(&primary, &Fault::DropTable("t".into()), &recorder)
+        .await
+        .unwrap();
+    assert!(fault.bit, "{}", fault.evidence);
+    assert_eq!(fault.boundary, Boundary::Statement);
+    assert!(fault.commit_lsn.is_some_and(|lsn| lsn > fault.lsn));
+    wal::switch(&primary, minute).await.unwrap();
+
+    let known = Known {
+        fault: Some(&fault),
+        points: &[],
+        wall: jiff::Timestamp::now(),
+        scale: 1,
+    };
+    let target = resolve(&Target::BeforeFault, known).unwrap();
+    let scratch = server(&runtime, drill, "scratch", major, &recorder).await;
+    let stored = retention::stored_backups(&scratch).await.unwrap();
+    let backup = choose(&Target::BeforeFault, &target, &taken, &stored).unwrap();
+    let recovery = Recovery {
+        signal: RecoverySignal::RecoverySignal,
+        restore_command: "cp {archive}/%f %p".into(),
+    };
+    let off = settings("off");
+    let request = Restore {
+        server: &scratch,
+        backup,
+        target: &target,
+        recovery: &recovery,
+        settings: &off,
+        deadline: minute,
+    };
+    let restored = restore(&request, &recorder).await.unwrap();
+    assert_eq!(restored.timeline, 2);
+    assert_eq!(
+        scratch.value("select count(*) from t").await.unwrap(),
+        "1001"
+    );
+
+    let conf = Recovery {
+        signal: RecoverySignal::RecoveryConf,
+        ..recovery.clone()
+    };
+    let old = server(&runtime, drill, "old-way", major, &recorder).await;
+    let refused = restore(
+        &Restore {
+            server: &old,
+            recovery: &conf,
+            ..request
+        },
+        &recorder,
+    )
+    .await
+    .unwrap_err()
+    .to_string();
+    assert!(refused.contains("recovery.conf"), "{refused}");
+
+    assert_eq!(runtime.close_drill(drill).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_and_crashes_bite() {
+    let Some((runtime, major)) = local().await else {
+        return;
+    };
+    let recorder = Recorder::in_memory();
+    let drill = "fault-test";
+    let primary = server(&runtime, drill, "primary", major, &recorder).await;
+    primary.create(&settings("on")).await.unwrap();
+    primary
+        .sql(
+            "create table t as select generate_series(1, 10000) as id; create index t_id on t (id)",
+        )
+        .await
+        .unwrap();
+    for fault in [
+        Fault::DamageIndex("t_id".into()),
+        Fault::DamageTable("t".into()),
+        Fault::StopArchiving,
+        Fault::CrashServer,
+        Fault::LoseServer,
+    ] {
+        let record = fault::inject(&primary, &fault, &recorder).await.unwrap();
+        assert!(record.bit, "{fault:?}: {}", record.evidence);
+        if fault == Fault::CrashServer {
+            primary.start().await.unwrap();
+        }
+    }
+    assert_eq!(runtime.close_drill(drill).await, Vec::<String>::new());
+}

@@ -1,0 +1,226 @@
+//! Scenario files: the corpus of bad ones beside their exact messages, the shipped
+//! ones, the checked-in schema, and the subcommands that read them.
+
+use std::{fs, path::Path};
+
+use assert_cmd::Command;
+use pgdrill::scenario::{self, problem::Source};
+
+/// Set to write what the tests compare with.
+const UPDATE: &str = "PGDRILL_UPDATE_EXPECTED";
+
+fn pgdrill(args: &[&str]) -> std::process::Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgdrill"));
+    command
+        .args(args)
+        .env("NO_COLOR", "1")
+        .output()
+        .expect("pgdrill runs")
+}
+
+/// Holds a text against a file of the repository.
+fn compare(path: &Path, text: &str) {
+    if std::env::var_os(UPDATE).is_some() {
+        fs::write(path, text).expect("the expected text can be written");
+        return;
+    }
+    let expected = fs::read_to_string(path)
+        .unwrap_or_else(|e| panic!("{}: {e}; set {UPDATE}=1 to write it", path.display()));
+    assert_eq!(text, expected, "{} differs", path.display());
+}
+
+#[test]
+fn every_bad_scenario_has_exactly_its_message() {
+    let sources = scenario::select::find(&["fixtures/bad-scenarios".into()]).unwrap();
+    assert!(sources.len() >= 40, "only {} bad scenarios", sources.len());
+    for source in sources {
+        let path = Path::new(&source.path).with_extension("txt");
+        let problems = scenario::plans_of(source.clone(), &[])
+            .err()
+            .unwrap_or_else(|| panic!("{} is not refused", source.path));
+        compare(&path, &format!("{problems}\n"));
+    }
+}
+
+#[test]
+fn no_message_is_left_without_its_scenario() {
+    for entry in fs::read_dir("fixtures/bad-scenarios").unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "txt") {
+            assert!(path.with_extension("yaml").exists(), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_schema_is_the_checked_in_one() {
+    let schema = format!("{:#}\n", scenario::schema::scenario());
+    compare(Path::new("fixtures/scenario.schema.json"), &schema);
+    let output = pgdrill(&["schema"]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), schema);
+}
+
+#[test]
+fn every_shipped_scenario_is_sound_and_says_so() {
+    let output = pgdrill(&["check", "scenarios"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+}
+
+#[test]
+fn the_quick_drills_are_exactly_three() {
+    let plans = scenario::load(&["quick".into()], &[17]).unwrap();
+    let names: Vec<&str> = plans.iter().map(|p| p.scenario.as_str()).collect();
+    assert_eq!(
+        names,
+        ["oa-rows-deleted", "oa-table-dropped", "server-lost"]
+    );
+}
+
+#[test]
+fn as_written_scenarios_expect_a_failure_and_its_reason() {
+    let plans = scenario::load(&["as-written".into()], &[]).unwrap();
+    assert!(plans.len() >= 6);
+    for plan in plans {
+        assert!(
+            !plan.expect.fail.is_empty(),
+            "{} expects a pass",
+            plan.scenario
+        );
+    }
+}
+
+#[test]
+fn bad_input_ends_in_64_and_says_where() {
+    let output = pgdrill(&["check", "fixtures/bad-scenarios/unknown-key.yaml"]);
+    assert_eq!(output.status.code(), Some(64));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("unknown-key.yaml:"), "{text}");
+    assert!(text.contains("did you mean"), "{text}");
+
+    let output = pgdrill(&["plan", "quik"]);
+    assert_eq!(output.status.code(), Some(64));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("did you mean `quick`?"), "{text}");
+}
+
+#[test]
+fn a_folder_without_scenarios_and_a_missing_file_are_named() {
+    let empty = tempfile::tempdir().unwrap();
+    let path = empty.path().to_str().unwrap();
+    assert_eq!(pgdrill(&["check", path]).status.code(), Some(64));
+    let output = pgdrill(&["plan", "nowhere/x.yaml"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere/x.yaml"));
+}
+
+#[test]
+fn without_a_folder_the_shipped_scenarios_are_found() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgdrill"));
+    let output = command
+        .args(["list", "quick"])
+        .current_dir(elsewhere.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("server-lost"));
+}
+
+#[test]
+fn a_list_fits_eighty_columns() {
+    let output = pgdrill(&["list"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("oa-table-dropped"));
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[test]
+fn plans_come_as_json_too() {
+    let output = pgdrill(&["plan", "quick", "--postgres", "15", "--format", "json"]);
+    let plans: Vec<scenario::plan::Plan> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(plans.len(), 3);
+    assert!(
+        plans
+            .iter()
+            .all(|p| p.postgres == 15 && p.drill.ends_with("-pg15"))
+    );
+}
+
+#[test]
+fn an_unsupported_major_is_refused() {
+    let output = pgdrill(&["plan", "server-lost", "--postgres", "9"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("PostgreSQL 9"));
+}
+
+#[test]
+fn a_tree_of_any_size_is_read_without_a_crash() {
+    let deep = format!("a: {}", "[".repeat(20_000));
+    let long = format!("name: {}", "x".repeat(1_000_000));
+    for text in [
+        deep,
+        long,
+        String::new(),
+        "\u{0}".into(),
+        "- ".repeat(5_000),
+    ] {
+        let source = Source {
+            path: "x.yaml".into(),
+            text,
+        };
+        assert!(scenario::plans_of(source, &[]).is_err());
+    }
+}
+
+/// Whatever a person mistypes is refused with a place or accepted: it never crashes, and
+/// what the schema lets through the types take.
+#[test]
+fn mistyped_scenarios_are_refused_with_a_place() {
+    for source in scenario::select::find(&["quick".into(), "database-dropped".into()]).unwrap() {
+        for text in mistyped(&source.text) {
+            let path = source.path.clone();
+            let Err(problems) = scenario::plans_of(
+                Source {
+                    path,
+                    text: text.clone(),
+                },
+                &[],
+            ) else {
+                continue;
+            };
+            for problem in problems.0 {
+                assert!(problem.place.line > 0, "{problem}\n{text}");
+                assert!(
+                    !problem.message.contains(scenario::GAP),
+                    "{problem}\n{text}"
+                );
+            }
+        }
+    }
+}
+
+/// Every line left out, doubled, and with other values.
+fn mistyped(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let with = |index: usize, new: &[String]| {
+        let old = lines.iter().map(|l| (*l).to_owned());
+        let mut all: Vec<String> = old.collect();
+        all.splice(index..=index, new.iter().cloned());
+        all.join("\n")
+    };
+    let values = [
+        "7", "-1.5", "x", "true", "[]", "{}", "", "[x, 1]", "{ a: 1 }", "'",
+    ];
+    let mut texts = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        texts.push(with(index, &[]));
+        texts.push(with(index, &[(*line).to_owned(), (*line).to_owned()]));
+        for (at, _) in line.match_indices(": ") {
+            texts.extend(values.map(|v| with(index, &[format!("{}: {v}", &line[..at])])));
+        }
+    }
+    texts
+}

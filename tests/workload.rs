@@ -1,0 +1,361 @@
+//! Data model and workloads against a real server of this machine.
+
+mod support;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use pgdrill::{
+    event::EventKind,
+    history::Recorder,
+    ledger::{Key, Outcome, Reader, Record},
+    model::{Expectation, Model},
+    scenario::plan::{CustomWorkload, Plan, WorkloadKind},
+    secret::Secret,
+    units::{Bytes, Rate},
+    workload::{Workloads, readback},
+};
+use support::{
+    Server,
+    plan::{plan, workload},
+};
+
+const SIZE: u64 = 20_000_000;
+const NONCE: u64 = 0x0123_4567_89ab_cdef;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_model_is_as_large_as_wanted() {
+    for size in sizes() {
+        let Some(server) = Server::start("fsync = off\nmax_wal_size = 4GB") else {
+            return;
+        };
+        let recorder = Recorder::in_memory();
+        server.load(size, &recorder).await;
+        if std::env::var_os("PGDRILL_SHOW_SIZES").is_some() {
+            show_sizes(&server, size).await;
+        }
+        let events = recorder.events();
+        let Some(EventKind::DataLoaded { bytes, .. }) = events.last().map(|e| &e.kind) else {
+            panic!("no DataLoaded: {events:?}");
+        };
+        let ratio = *bytes as f64 / size as f64;
+        assert!((0.9..=1.1).contains(&ratio), "{ratio} of {size}");
+    }
+}
+
+/// Sizes in bytes, from the environment or small ones.
+fn sizes() -> Vec<u64> {
+    let given = std::env::var("PGDRILL_TEST_SIZES").unwrap_or("10e6 60e6".into());
+    let sizes = given.split_whitespace();
+    sizes
+        .map(|size| size.parse::<f64>().unwrap() as u64)
+        .collect()
+}
+
+/// What `row_bytes` and `fixed_bytes` of the manifest ought to be.
+#[allow(
+    clippy::print_stdout,
+    reason = "asked for by hand when a model changes"
+)]
+async fn show_sizes(server: &Server, size: u64) {
+    let client = server.access().connect("sizes").await.unwrap();
+    let sql = "SELECT pg_database_size(current_database())";
+    let total: i64 = client.query_one(sql, &[]).await.unwrap().get(0);
+    println!(
+        "size {size} got {total} ratio {}",
+        total as f64 / size as f64
+    );
+    let model = Model::named("dual-tenant").unwrap();
+    for (table, rows) in model.manifest.rows(Bytes(size)) {
+        let sql = "SELECT greatest(pg_total_relation_size($1::text::regclass), \
+                   (SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree($1::text::regclass)))::int8";
+        let bytes: i64 = client.query_one(sql, &[&table]).await.unwrap().get(0);
+        println!("{table:40} rows {rows:9} bytes {bytes:12}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_business_checks_hold_and_leave_no_trace() {
+    let Some(server) = Server::start("fsync = off") else {
+        return;
+    };
+    let passwords = server.load(SIZE, &Recorder::in_memory()).await;
+    let model = Model::named("dual-tenant").unwrap();
+    for (business, check) in model.business() {
+        let access = server.access();
+        let access = access.as_role(&check.role, &passwords[&check.role]);
+        let client = access.connect("check").await.unwrap();
+        let setting = &model.manifest.businesses[business].tenant_setting;
+        let tenant = match (check.tenant, setting) {
+            (true, Some(setting)) => format!("SET LOCAL {setting} = '3';"),
+            _ => String::new(),
+        };
+        let batch = format!("BEGIN; {tenant} {}", check.sql);
+        let answer = client.simple_query(&batch).await;
+        let got = match answer {
+            Ok(messages) => {
+                let row = |m: &_| matches!(m, tokio_postgres::SimpleQueryMessage::Row(_));
+                assert!(messages.iter().any(row), "{}: no rows", check.name);
+                Expectation::Rows
+            }
+            Err(error) => Expectation::Error(error.code().unwrap().code().into()),
+        };
+        assert_eq!(got, check.expect, "{}", check.name);
+    }
+}
+
+fn notes() -> WorkloadKind {
+    WorkloadKind::Custom(CustomWorkload {
+        sql: "INSERT INTO public.notes (id, body) VALUES ($1, $2)".into(),
+        table: "public.notes".into(),
+        key: "id".into(),
+        payload: "body".into(),
+        role: "note_taker".into(),
+    })
+}
+
+/// A drill's worth of server, data, plan and passwords.
+struct Bench {
+    server: Server,
+    plan: Plan,
+    passwords: BTreeMap<String, Secret>,
+    recorder: Recorder,
+    dir: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new() -> Option<Self> {
+        let server = Server::start("")?;
+        let recorder = Recorder::in_memory();
+        let mut passwords = server.load(SIZE, &recorder).await;
+        let client = server.access().connect("test").await.unwrap();
+        let sql = "CREATE TABLE public.notes (id uuid PRIMARY KEY, body text); \
+                   CREATE ROLE note_taker LOGIN PASSWORD 'note'; \
+                   GRANT INSERT ON public.notes TO note_taker";
+        client.batch_execute(sql).await.unwrap();
+        passwords.insert("note_taker".into(), Secret::new("note"));
+        let workloads = vec![
+            workload("agent", WorkloadKind::Agent, 4, Rate::PerSecond(200.0)),
+            workload("notes", notes(), 1, Rate::PerSecond(20.0)),
+            workload("oa", WorkloadKind::Oa, 2, Rate::PerSecond(60.0)),
+        ];
+        Some(Self {
+            server,
+            plan: plan(SIZE, workloads),
+            passwords,
+            recorder,
+            dir: tempfile::tempdir().unwrap(),
+        })
+    }
+
+    fn start(&self) -> Workloads {
+        let ledger = self.dir.path().join("ledger");
+        let access = self.server.access();
+        Workloads::start(
+            &self.plan,
+            &access,
+            &self.passwords,
+            &self.recorder,
+            &ledger,
+            NONCE,
+        )
+        .unwrap()
+    }
+
+    /// Reads back and holds the ledger against it.
+    async fn judge(&self) -> Judgement {
+        let file = self.dir.path().join("readback");
+        let client = self.server.access().connect("test").await.unwrap();
+        let rows = readback::read(&client, &self.plan, NONCE, &file).await;
+        let present = read(&file);
+        assert_eq!(rows.unwrap(), present.len() as u64);
+        Judgement::of(&read(&self.dir.path().join("ledger")), &present)
+    }
+}
+
+fn read(file: &Path) -> Vec<Record> {
+    let mut reader = Reader::open(file).unwrap();
+    let records = reader.by_ref().collect();
+    assert!(!reader.torn());
+    records
+}
+
+/// What the ledger says of the rows that are there.
+#[derive(Debug, Default, PartialEq)]
+struct Judgement {
+    lost: u64,
+    damaged: u64,
+    resurrected: u64,
+    unexpected: u64,
+}
+
+impl Judgement {
+    fn of(ledger: &[Record], present: &[Record]) -> Self {
+        let mut judged = Self::default();
+        let tried: HashMap<(Key, u32), &Record> =
+            ledger.iter().map(|r| ((r.key, r.version), r)).collect();
+        let found: HashMap<Key, u32> = present.iter().map(|r| (r.key, r.version)).collect();
+        for row in present {
+            match tried.get(&(row.key, row.version)) {
+                None => judged.unexpected += 1,
+                Some(r) if r.outcome == Outcome::Fail => judged.resurrected += 1,
+                Some(r) if r.digest != row.digest || r.tenant != row.tenant => judged.damaged += 1,
+                Some(_) => {}
+            }
+        }
+        let acknowledged = ledger.iter().filter(|r| r.outcome == Outcome::Ok);
+        for record in acknowledged.filter(|r| r.key != Key::NONE) {
+            let lost = found.get(&record.key).is_none_or(|v| *v < record.version);
+            judged.lost += u64::from(lost);
+        }
+        judged
+    }
+}
+
+/// Waits until so many more transactions were acknowledged.
+async fn acknowledged(workloads: &Workloads, more: u64) {
+    let wanted = workloads.acknowledged() + more;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while workloads.acknowledged() < wanted {
+        let now = workloads.acknowledged();
+        assert!(Instant::now() < deadline, "{now} of {wanted} acknowledged");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_acknowledged_write_is_read_back_as_written() {
+    let Some(bench) = Bench::new().await else {
+        return;
+    };
+    let workloads = bench.start();
+    acknowledged(&workloads, 1500).await;
+    for name in ["agent", "notes", "oa"] {
+        assert!(workloads.last_ack_us(name).is_some(), "{name}");
+    }
+    let summaries = workloads.stop().await.unwrap();
+    for summary in &summaries {
+        assert_eq!((summary.fail, summary.info), (0, 0), "{summary:?}");
+        assert!(summary.ok > 0 && summary.p50_us <= summary.p99_us);
+    }
+    assert_eq!(bench.judge().await, Judgement::default());
+    let ledger = read(&bench.dir.path().join("ledger"));
+    let updates = ledger.iter().filter(|r| r.version > 0).count();
+    assert!(updates > 20, "{updates} updates");
+    let writes = ledger.iter().filter(|r| r.key != Key::NONE);
+    assert!(writes.clone().all(|r| r.lsn > 0));
+    let windows = bench.recorder.events().into_iter();
+    let windows = windows.filter(|e| matches!(e.kind, EventKind::Throughput(_)));
+    assert!(windows.count() >= 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_live_through_a_crash_and_nothing_acknowledged_is_lost() {
+    let Some(bench) = Bench::new().await else {
+        return;
+    };
+    let workloads = bench.start();
+    acknowledged(&workloads, 300).await;
+    bench.server.down("immediate");
+    tokio::time::sleep(Duration::from_millis(6500)).await;
+    bench.server.up();
+    acknowledged(&workloads, 500).await;
+    let summaries = workloads.stop().await.unwrap();
+    let agent = &summaries[0];
+    assert!(agent.fail > 100, "patience ended for some: {agent:?}");
+    assert!(
+        agent.errors.keys().any(|e| e.starts_with("given up")),
+        "{agent:?}"
+    );
+    assert!(agent.max_us < 8_000_000, "{agent:?}");
+    assert_eq!(bench.judge().await, Judgement::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_business_fails_and_comes_back() {
+    let Some(bench) = Bench::new().await else {
+        return;
+    };
+    let client = bench.server.access().connect("test").await.unwrap();
+    let workloads = bench.start();
+    acknowledged(&workloads, 300).await;
+    let freeze = "REVOKE oa_writers FROM oa_app_user";
+    client.batch_execute(freeze).await.unwrap();
+    let frozen_us = bench.recorder.now_us();
+    acknowledged(&workloads, 400).await;
+    let last = workloads.last_ack_us("oa").unwrap();
+    assert!(last < frozen_us + 200_000, "{last} {frozen_us}");
+    let thaw = "GRANT oa_writers TO oa_app_user";
+    client.batch_execute(thaw).await.unwrap();
+    acknowledged(&workloads, 400).await;
+    assert!(workloads.last_ack_us("oa").unwrap() > last);
+    let summaries = workloads.stop().await.unwrap();
+    let oa = &summaries[2];
+    assert!(oa.errors.keys().all(|e| e.starts_with("42501")), "{oa:?}");
+    assert!(oa.fail > 0 && oa.info == 0, "{oa:?}");
+    assert_eq!((summaries[0].fail, summaries[0].info), (0, 0));
+    assert_eq!(bench.judge().await, Judgement::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_too_long_for_a_lock_is_refused_and_not_in_doubt() {
+    let Some(bench) = Bench::new().await else {
+        return;
+    };
+    let client = bench.server.access().connect("test").await.unwrap();
+    let workloads = bench.start();
+    acknowledged(&workloads, 100).await;
+    let lock = "BEGIN; LOCK TABLE public.notes";
+    client.batch_execute(lock).await.unwrap();
+    // One statement runs into its time-out, the next ones' patience ends.
+    let before = workloads.acknowledged_by("notes").unwrap();
+    tokio::time::sleep(Duration::from_millis(6000)).await;
+    assert!(workloads.acknowledged_by("notes").unwrap() <= before + 1);
+    client.batch_execute("ROLLBACK").await.unwrap();
+    acknowledged(&workloads, 300).await;
+    let summaries = workloads.stop().await.unwrap();
+    let notes = &summaries[1];
+    let said = |text: &str| notes.errors.keys().any(|e| e.starts_with(text));
+    assert!(said("57014") && said("given up"), "{notes:?}");
+    assert_eq!(notes.info, 0, "{notes:?}");
+    assert_eq!(bench.judge().await, Judgement::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_follow_the_endpoint() {
+    let (Some(bench), Some(other)) = (Bench::new().await, Bench::new().await) else {
+        return;
+    };
+    let mut workloads_plan = bench.plan.clone();
+    workloads_plan.workloads.retain(|name, _| name == "notes");
+    let plan = Plan {
+        workloads: workloads_plan.workloads,
+        ..bench.plan.clone()
+    };
+    let (recorder, ledger) = (&bench.recorder, bench.dir.path().join("ledger"));
+    let started = Workloads::start(
+        &plan,
+        &bench.server.access(),
+        &bench.passwords,
+        recorder,
+        &ledger,
+        NONCE,
+    );
+    let workloads = started.unwrap();
+    acknowledged(&workloads, 20).await;
+    let endpoint = workloads.endpoint("notes").unwrap();
+    endpoint.move_to(&other.server.access());
+    acknowledged(&workloads, 20).await;
+    let summaries = workloads.stop().await.unwrap();
+    assert!(summaries[0].info <= 1, "{summaries:?}");
+    let rows = |server: &Server| {
+        let counted = server.tool("psql", &["-qAt", "-c", "SELECT count(*) FROM notes"]);
+        let text = String::from_utf8(counted.stdout).unwrap();
+        text.trim().parse::<u64>().unwrap()
+    };
+    let (here, there) = (rows(&bench.server), rows(&other.server));
+    assert!(here >= 20 && there >= 20, "{here} {there}");
+}
