@@ -68,27 +68,49 @@ async fn next(server: &Session<'_>, name: &str) -> Result<i64, SalvageError> {
     Ok(server.one(&sql).await?.get(0))
 }
 
-/// Sets each sequence to its position, or beyond its column where that is further.
+/// Brings each sequence that is behind to its position, or beyond its column where that is
+/// further. Live clients go on drawing from those that are far enough.
 pub(super) async fn advance(home: &Session<'_>, positions: &Positions) -> Result<(), SalvageError> {
     for (name, &position) in positions {
         let there = format!("SELECT to_regclass({}) IS NOT NULL", literal(name));
-        if !home.one(&there).await?.get::<_, bool>(0) {
-            continue;
+        if home.one(&there).await?.get::<_, bool>(0) {
+            bring(home, name, position).await?;
         }
-        let mut needed = position.max(next(home, name).await?);
-        for owner in home
-            .query(&format!("{OWNERS}{}::regclass", literal(name)))
-            .await?
-        {
-            let (table, column): (String, String) = (owner.get(0), owner.get(1));
-            let max = format!("SELECT coalesce(max({column})::bigint, 0) + 1 FROM {table}");
-            needed = needed.max(home.one(&max).await?.get(0));
-        }
-        home.run(&format!(
-            "SELECT setval({}, {needed}, false)",
-            literal(name)
-        ))
-        .await?;
     }
     Ok(())
+}
+
+async fn bring(home: &Session<'_>, name: &str, position: i64) -> Result<(), SalvageError> {
+    // The sequence is read last: whatever its column shows has been drawn by then.
+    let needed = position.max(beyond_column(home, name).await?);
+    if next(home, name).await? >= needed {
+        return Ok(());
+    }
+    // Between reading a sequence and setting it a client may draw, and what it drew would be
+    // given out again. This changes nothing and holds such clients off until the commit.
+    let increment = format!(
+        "SELECT seqincrement FROM pg_sequence WHERE seqrelid = {}::regclass",
+        literal(name)
+    );
+    let increment: i64 = home.one(&increment).await?.get(0);
+    home.run(&format!("ALTER SEQUENCE {name} INCREMENT BY {increment}"))
+        .await?;
+    let needed = needed.max(next(home, name).await?);
+    home.run(&format!(
+        "SELECT setval({}, {needed}, false)",
+        literal(name)
+    ))
+    .await
+}
+
+/// One more than the greatest value in the columns that draw from it.
+async fn beyond_column(home: &Session<'_>, name: &str) -> Result<i64, SalvageError> {
+    let mut beyond = 0;
+    let owners = format!("{OWNERS}{}::regclass", literal(name));
+    for owner in home.query(&owners).await? {
+        let (table, column): (String, String) = (owner.get(0), owner.get(1));
+        let max = format!("SELECT coalesce(max({column})::bigint, 0) + 1 FROM {table}");
+        beyond = beyond.max(home.one(&max).await?.get(0));
+    }
+    Ok(beyond)
 }
