@@ -184,3 +184,44 @@ async fn damage_and_crashes_bite() {
     }
     assert_eq!(runtime.close_drill(drill).await, Vec::<String>::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_changes_no_value_did_not_bite() {
+    let Some((runtime, major)) = local().await else {
+        return;
+    };
+    let recorder = Recorder::in_memory();
+    let drill = "update-test";
+    let primary = server(&runtime, drill, "primary", major, &recorder).await;
+    primary.create(&settings("off")).await.unwrap();
+    primary
+        .sql("create table t as select id, 'kept' as body from generate_series(1, 10) as id")
+        .await
+        .unwrap();
+    let update = |set: &str, predicate: &str| Fault::UpdateRows {
+        table: "public.t".into(),
+        set: set.into(),
+        r#where: predicate.into(),
+    };
+    for (fault, bit, evidence) in [
+        (update("body = 'kept'", "true"), false, "rows hit: 10; none"),
+        (
+            update("body = 'lost'", "id > 10"),
+            false,
+            "rows hit: 0; none",
+        ),
+        (
+            update("body = 'lost'", "id > 7 or id < 2"),
+            true,
+            "rows hit: 4; digest",
+        ),
+    ] {
+        let record = fault::inject(&primary, &fault, &recorder).await.unwrap();
+        assert_eq!(record.bit, bit, "{fault:?}: {}", record.evidence);
+        assert!(record.evidence.starts_with(evidence), "{}", record.evidence);
+        assert!(record.commit_lsn.is_some() || !bit);
+    }
+    let lost = primary.value("select count(*) from t where body = 'lost'");
+    assert_eq!(lost.await.unwrap(), "4");
+    assert_eq!(runtime.close_drill(drill).await, Vec::<String>::new());
+}

@@ -3,26 +3,36 @@
 //! The commit's own LSN is read back with `pg_waldump`, so that recovery can stop
 //! exactly before it.
 
+use tokio_postgres::Client;
+
 use super::{Before, FaultError, before};
 use crate::{
     event::{Boundary, FaultRecord},
     history::Recorder,
     postgres::{
-        DATABASE_TEMPLATE, Server, ServerError, lsn,
+        DATABASE_TEMPLATE, PgError, Server, ServerError, lsn,
         query::{one_value, run_sql},
     },
     runtime::Exec,
     scenario::plan::Fault,
 };
 
-/// A bad statement and the query that shows its bite.
+/// A bad statement and what shows its bite.
 struct Statement {
     fault: &'static str,
     target: String,
     sql: String,
-    /// Counts what the statement is to hit, before and, in its own transaction, after it.
-    count: String,
+    shown_by: ShownBy,
     boundary: Boundary,
+}
+
+/// What shows that a statement bit.
+enum ShownBy {
+    /// What this query counts, before and, in the statement's own transaction, after it.
+    Count(String),
+    /// What the statement itself returns: how many rows it hit, their digest as they were,
+    /// and as it left them.
+    Digests,
 }
 
 fn statement(fault: &Fault) -> Option<Statement> {
@@ -31,7 +41,7 @@ fn statement(fault: &Fault) -> Option<Statement> {
             fault,
             target: target.to_owned(),
             sql,
-            count,
+            shown_by: ShownBy::Count(count),
             boundary,
         })
     };
@@ -64,13 +74,13 @@ fn statement(fault: &Fault) -> Option<Statement> {
             table,
             set,
             r#where,
-        } => one(
-            "update-rows",
-            table,
-            format!("update {table} set {set} where {where}"),
-            format!("select count(*) from {table} where {where}"),
-            Boundary::Statement,
-        ),
+        } => Some(Statement {
+            fault: "update-rows",
+            target: table.clone(),
+            sql: updating(table, set, r#where),
+            shown_by: ShownBy::Digests,
+            boundary: Boundary::Statement,
+        }),
         Fault::Truncate(table) => one(
             "truncate",
             table,
@@ -107,6 +117,22 @@ fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+/// An UPDATE that tells what it did to the values. The rows are locked before they are
+/// digested, so these are the very versions that it then changes, whatever clients do.
+fn updating(table: &str, set: &str, predicate: &str) -> String {
+    format!(
+        "with hit as ( \
+           select count(*) as rows, coalesce(sum(hashtextextended(content, 0)), 0) as digest \
+           from (select ({table}.*)::text as content from {table} where ({predicate}) for update) locked \
+         ), changed as ( \
+           update {table} set {set} where ({predicate}) and (select rows from hit) > 0 \
+           returning ({table}.*)::text as content \
+         ) \
+         select rows || ' ' || digest || ' ' || \
+           (select coalesce(sum(hashtextextended(content, 0)), 0) from changed) from hit"
+    )
+}
+
 /// Takes everything from a role in a schema, and from the groups it gets it through.
 fn revoking(role: &str, schema: &str) -> String {
     format!(
@@ -133,22 +159,58 @@ pub(super) async fn inject(
     recorder: &Recorder,
 ) -> Result<FaultRecord, FaultError> {
     let statement = statement(fault).expect("the caller passes statement faults only");
-    let hit = maintenance_value(server, &statement.count).await?;
+    let hit = match &statement.shown_by {
+        ShownBy::Count(query) => maintenance_value(server, query).await?,
+        ShownBy::Digests => String::new(),
+    };
     let before = before(server, recorder).await?;
-    let (mut record, left) = if matches!(fault, Fault::DropDatabase(_)) {
+    let (mut record, shown) = if matches!(fault, Fault::DropDatabase(_)) {
         outside_transaction(server, &statement, before, recorder).await?
     } else {
         in_transaction(server, &statement, before, recorder).await?
     };
     record.boundary = statement.boundary;
-    let number = |text: &str| text.parse::<i64>().unwrap_or_default();
-    record.bit = number(&hit) > 0
-        && (number(&left) < number(&hit) || matches!(fault, Fault::UpdateRows { .. }));
-    record.evidence = format!(
-        "`{}` returned {hit} before and {left} after",
-        statement.count
-    );
+    (record.bit, record.evidence) = match &statement.shown_by {
+        ShownBy::Count(query) => fell(query, &hit, &shown),
+        ShownBy::Digests => differs(&shown),
+    };
     Ok(record)
+}
+
+/// Whether a count fell, and the evidence.
+fn fell(query: &str, before: &str, after: &str) -> (bool, String) {
+    let number = |text: &str| text.parse::<i64>().unwrap_or_default();
+    let evidence = format!("`{query}` returned {before} before and {after} after");
+    (number(after) < number(before), evidence)
+}
+
+/// Whether any value differs (number of rows, digest before, digest after), and the evidence.
+fn differs(shown: &str) -> (bool, String) {
+    let mut words = shown.split(' ');
+    let mut word = || words.next().unwrap_or_default();
+    let (rows, before, after) = (word(), word(), word());
+    if before == after {
+        return (
+            false,
+            format!("rows hit: {rows}; none of their values changed"),
+        );
+    }
+    let evidence =
+        format!("rows hit: {rows}; digest of their values {before} before and {after} after");
+    (true, evidence)
+}
+
+impl Statement {
+    /// Performs it; returns what shows its bite.
+    async fn perform(&self, client: &Client) -> Result<String, PgError> {
+        match &self.shown_by {
+            ShownBy::Count(query) => {
+                run_sql(client, &self.sql).await?;
+                one_value(client, query).await
+            }
+            ShownBy::Digests => one_value(client, &self.sql).await,
+        }
+    }
 }
 
 /// A value asked through the maintenance database, when the other may be gone.
@@ -162,13 +224,13 @@ async fn maintenance_value(server: &Server, query: &str) -> Result<String, Serve
     }
 }
 
-async fn maintenance(server: &Server) -> Result<tokio_postgres::Client, ServerError> {
+async fn maintenance(server: &Server) -> Result<Client, ServerError> {
     let mut access = server.access().await?;
     access.database = DATABASE_TEMPLATE.into();
     Ok(access.connect("pgdrill").await?)
 }
 
-/// Performs it; returns the record and what is left to hit, as its own transaction saw it.
+/// Performs it; returns the record and what shows its bite, as its own transaction saw it.
 async fn in_transaction(
     server: &Server,
     statement: &Statement,
@@ -178,14 +240,13 @@ async fn in_transaction(
     let client = server.connect().await?;
     // Where it deadlocks with a client, the client is the one that gives way.
     run_sql(&client, "begin; set local deadlock_timeout = '10min'").await?;
-    run_sql(&client, &statement.sql).await?;
-    let left = one_value(&client, &statement.count).await?;
+    let shown = statement.perform(&client).await?;
     let xid = one_value(&client, "select pg_current_xact_id()").await?;
     run_sql(&client, "commit").await?;
     let mut record = before.record(statement.fault, &statement.target, server, recorder);
     record.xid = xid.parse().ok();
     record.commit_lsn = commit_lsn(server, record.lsn, &xid).await?;
-    Ok((record, left))
+    Ok((record, shown))
 }
 
 /// The same for what PostgreSQL refuses to do in a transaction.
@@ -196,10 +257,9 @@ async fn outside_transaction(
     recorder: &Recorder,
 ) -> Result<(FaultRecord, String), FaultError> {
     let client = maintenance(server).await?;
-    run_sql(&client, &statement.sql).await?;
+    let shown = statement.perform(&client).await?;
     let record = before.record(statement.fault, &statement.target, server, recorder);
-    let left = one_value(&client, &statement.count).await?;
-    Ok((record, left))
+    Ok((record, shown))
 }
 
 /// Where the transaction's commit record begins, found as a DBA finds it.
@@ -241,6 +301,22 @@ mod tests {
         let dump = "rmgr: Transaction len (rec/tot): 46/46, tx: 740, lsn: 0/0154D9A8, prev 0/0154D968, desc: COMMIT 2026-01-01 00:00:00 UTC";
         assert_eq!(commit_in(dump), Some(0x0154_D9A8));
         assert_eq!(commit_in("rmgr: Heap"), None);
+    }
+
+    #[test]
+    fn a_count_bites_when_it_falls() {
+        assert!(fell("select …", "3", "0").0);
+        assert!(!fell("select …", "3", "3").0);
+        assert!(!fell("select …", "0", "0").0);
+    }
+
+    #[test]
+    fn an_update_bites_when_a_value_differs() {
+        assert!(differs("2 17 18").0);
+        let (bit, evidence) = differs("2 17 17");
+        assert!(!bit);
+        assert_eq!(evidence, "rows hit: 2; none of their values changed");
+        assert!(!differs("0 0 0").0);
     }
 
     #[test]
