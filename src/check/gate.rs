@@ -9,7 +9,7 @@ use crate::{
     event::{Moment, StepOutcome},
     measure::{
         rto::Gates,
-        story::{StepTold, step_word},
+        story::StepTold,
         view::{self, View},
     },
     scenario::plan::Action,
@@ -36,7 +36,7 @@ pub fn gates(context: &Context<'_>) -> Gates {
         (Some(StepOutcome::Done), Some(at)) => opened(context, last, at),
         (Some(StepOutcome::Failed(_)), _) => Gates::Closed(
             "the last `verify` step failed".into(),
-            step_word(&context.story.plan.steps[last.index].action).into(),
+            context.story.plan.steps[last.index].action.word().into(),
         ),
         (Some(StepOutcome::Done | StepOutcome::Skipped) | None, _) => {
             Gates::Closed("the last `verify` step did not end".into(), String::new())

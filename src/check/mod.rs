@@ -40,7 +40,7 @@ pub use drill::{Judgement, judge};
 use crate::{
     finding::Finding,
     measure::{
-        story::{Story, step_word},
+        story::Story,
         view::{self, View},
     },
     scenario::plan::CheckKind,
@@ -84,7 +84,7 @@ impl<'a> Context<'a> {
     /// Id of the finding of the step that failed; none when none failed.
     pub fn failed_step(&self) -> Option<&'static str> {
         let (index, _) = self.story.failed_step()?;
-        Some(step_word(&self.story.plan.steps.get(index)?.action))
+        Some(self.story.plan.steps.get(index)?.action.word())
     }
 
     /// A finding that can't be told, because of the step that failed if one did.

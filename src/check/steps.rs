@@ -3,10 +3,7 @@
 
 use super::{Context, count};
 use crate::{
-    event::StepOutcome,
-    finding::Finding,
-    measure::story::{StepTold, step_word},
-    scenario::plan::Action,
+    event::StepOutcome, finding::Finding, measure::story::StepTold, scenario::plan::Action,
 };
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
@@ -40,7 +37,7 @@ fn failure(context: &Context<'_>, step: &StepTold<'_>) -> Option<Finding> {
     let mut lines = why.lines();
     let first = lines.next().unwrap_or("it failed without a message");
     let message = format!("step {} ({}): {first}", step.index + 1, plan.title);
-    let id = step_word(&plan.action);
+    let id = plan.action.word();
     let finding = match plan.action {
         Action::Inject { .. } => Finding::unknown(id, message),
         Action::Backup { .. }

@@ -9,7 +9,6 @@ use super::Context;
 use crate::{
     event::EventKind,
     finding::{Finding, Verdict},
-    measure::story::step_word,
 };
 
 /// One row of the table.
@@ -70,7 +69,7 @@ fn truth(context: &Context<'_>, findings: &[Finding], label: &str) -> (Verdict, 
         .any(|(_, restore)| restore.backup == label);
     let restore_failed = context.story.failed_step().is_some_and(|(index, _)| {
         let step = context.story.plan.steps.get(index);
-        step.is_some_and(|step| step_word(&step.action) == "restore")
+        step.is_some_and(|step| step.action.word() == "restore")
     });
     let backups = context.story.events.iter().filter(
         |event| matches!(&event.kind, EventKind::BackupTaken(backup) if backup.kind == "full"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::state::{Drill, PRIMARY, StepError};
+use super::state::{Drill, StepError};
 use crate::{
     event::{EventKind, FaultRecord, Moment},
     history::files,
@@ -14,7 +14,7 @@ use crate::{
         business::Operation,
         server_log::{Excuse, scan, unexplained},
     },
-    scenario::plan::CheckKind,
+    scenario::plan::{CheckKind, PRIMARY},
     workload::readback,
 };
 

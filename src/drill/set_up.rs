@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    state::{Drill, PRIMARY, StepError},
+    state::{Drill, StepError},
     watch::Watch,
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     history::files,
     postgres::{Server, query::run_sql},
     runtime::Exec,
-    scenario::plan::Apply,
+    scenario::plan::{Apply, PRIMARY},
     workload::Workloads,
 };
 

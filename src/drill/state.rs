@@ -23,9 +23,6 @@ use crate::{
     workload::{WorkloadError, Workloads, readback::ReadbackError},
 };
 
-/// The name of the server every scenario begins with.
-pub const PRIMARY: &str = "primary";
-
 /// Why a step, or the set-up, failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {

@@ -113,7 +113,7 @@ fn smaller(fill_us: Option<u64>, forced: Option<Time>, rate: f64) -> (Option<u64
 
 /// `archive_timeout` as the plan states it for the primary; none when 0 or absent.
 fn archive_timeout(plan: &Plan) -> Option<Time> {
-    let own = plan.servers.get(super::story::PRIMARY);
+    let own = plan.servers.get(crate::scenario::plan::PRIMARY);
     let text = own
         .and_then(|server| server.settings.get("archive_timeout"))
         .or_else(|| plan.strategy.settings.get("archive_timeout"))?;

@@ -5,11 +5,8 @@
 
 use crate::{
     event::{Boundary, Event, EventKind, FaultRecord, RestoreRecord, StepOutcome},
-    scenario::plan::{Action, Plan, StepIndex, Target},
+    scenario::plan::{Action, PRIMARY, Plan, StepIndex, Target},
 };
-
-/// The first server of every drill, where steady state is observed.
-pub const PRIMARY: &str = "primary";
 
 /// A plan and what became of it.
 #[derive(Clone, Copy, Debug)]
@@ -225,30 +222,5 @@ fn is_before_fault(target: &Target) -> bool {
         | Target::Lsn(_)
         | Target::Xid(_)
         | Target::Name(_) => false,
-    }
-}
-
-/// The word a scenario uses for a step, which is also the id of its finding.
-pub fn step_word(action: &Action) -> &'static str {
-    match action {
-        Action::Backup { .. } => "backup",
-        Action::Run(_) => "run",
-        Action::Checkpoint { .. } => "checkpoint",
-        Action::SwitchWal { .. } => "switch-wal",
-        Action::RestorePoint { .. } => "restore-point",
-        Action::Inject { .. } => "inject",
-        Action::Freeze { .. } => "freeze",
-        Action::Thaw { .. } => "thaw",
-        Action::Restore { .. } => "restore",
-        Action::Salvage { .. } => "salvage",
-        Action::Reindex { .. } => "reindex",
-        Action::Start { .. } => "start",
-        Action::CutOver { .. } => "cut-over",
-        Action::Verify { .. } => "verify",
-        Action::Age(_) => "age",
-        Action::Expire => "expire",
-        Action::Wait { .. } => "wait",
-        Action::Sql { .. } => "sql",
-        Action::Command { .. } => "command",
     }
 }

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use crate::{
     event::{EventKind, Moment},
-    measure::story::{PRIMARY, Story},
+    measure::story::Story,
     observation::{
         BusinessResult, Observation, QueryTiming, SequenceState, ServerState, TableState,
     },
-    scenario::plan::StepIndex,
+    scenario::plan::{PRIMARY, StepIndex},
 };
 
 /// One server at one moment. The last observation of a kind counts.

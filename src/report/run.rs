@@ -17,7 +17,7 @@ use crate::{
     measure::{
         WorkloadMeasures,
         rto::{Span, spans},
-        story::{Story, step_word},
+        story::Story,
     },
     scenario::plan::{CheckKind, Objectives, Phase},
 };
@@ -349,7 +349,7 @@ fn step_report(story: &Story<'_>, told: &crate::measure::story::StepTold<'_>) ->
     };
     StepReport {
         number: told.index + 1,
-        word: step_word(&step.action).into(),
+        word: step.action.word().into(),
         title: step.title.clone(),
         from_us: told.began_us,
         us: told

@@ -21,6 +21,8 @@ pub struct Catalog {
     pub indexes: Vec<String>,
     /// Roles.
     pub roles: Vec<String>,
+    /// Those of them that log in.
+    pub login_roles: Vec<String>,
 }
 
 /// Names of the shipped models, sorted.
@@ -39,8 +41,12 @@ pub fn named(model: &str) -> Option<Catalog> {
         .contents_utf8()?;
     let manifest = yaml::parse(manifest).ok()?;
     let database = manifest.get("database")?.json();
+    let logins = manifest.get("login_roles")?.items().iter();
     let mut catalog = Catalog {
         database: database.as_str()?.to_owned(),
+        login_roles: logins
+            .filter_map(|role| role.json().as_str().map(str::to_owned))
+            .collect(),
         ..Catalog::default()
     };
     for file in dir
@@ -131,6 +137,8 @@ mod tests {
             assert!(catalog.indexes.iter().any(|i| i == index), "{index}");
         }
         assert!(catalog.roles.iter().any(|r| r == "oa_app_user"));
+        assert!(catalog.login_roles.iter().any(|r| r == "auditor"));
+        assert!(!catalog.login_roles.iter().any(|r| r == "oa_writers"));
         assert!(named("nothing").is_none());
         assert_eq!(names(), ["dual-tenant"]);
     }

@@ -1,13 +1,13 @@
 //! From a sound scenario file to its plans: every default filled in, one plan a variant.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Document,
     file::{Business, CustomFile, ObjectivesFile, ScenarioFile, WorkloadFile},
     plan::{
-        Action, CheckKind, CustomWorkload, DataPlan, Expect, HumanSpans, Objectives, Plan, RunFor,
-        ServerPlan, Step, StrategyPlan, Target, WorkloadKind, WorkloadPlan,
+        Action, CheckKind, CustomWorkload, DataPlan, Expect, HumanSpans, Objectives, PRIMARY, Plan,
+        RunFor, ServerPlan, Step, StrategyPlan, Target, WorkloadKind, WorkloadPlan,
     },
     problem::Problem,
     select,
@@ -16,8 +16,6 @@ use super::{
 };
 use crate::units::{Bytes, Time};
 
-/// The server that every scenario begins with.
-pub const PRIMARY: &str = "primary";
 /// The model when a scenario names none.
 pub const DEFAULT_MODEL: &str = "dual-tenant";
 /// The major when a scenario names none.
@@ -70,8 +68,7 @@ pub fn read_sql(custom: &CustomFile, scenario: &str) -> Result<String, Problem> 
     if !custom.sql.ends_with(".sql") {
         return Ok(custom.sql.clone());
     }
-    let folder = Path::new(scenario).parent().unwrap_or(Path::new(""));
-    select::read_file(&folder.join(&custom.sql)).map(|source| source.text)
+    select::read_beside(scenario, &custom.sql).map(|source| source.text)
 }
 
 /// Which business a workload runs; none when the file does not say.

@@ -157,9 +157,7 @@ fn resolve_strategy(document: &Document<ScenarioFile>) -> Result<StrategyPlan, P
 
 fn strategy_source(name: &str, scenario: &str) -> Result<Source, Problem> {
     if name.ends_with(".yaml") {
-        let folder = std::path::Path::new(scenario).parent();
-        let path = folder.unwrap_or(std::path::Path::new("")).join(name);
-        return select::read_file(&path);
+        return select::read_beside(scenario, name);
     }
     let text = strategy::shipped(name).ok_or_else(|| {
         let message = format!("unknown strategy `{name}`");

@@ -56,6 +56,28 @@ pub fn read_file(path: &Path) -> Result<Source, Problem> {
     }
 }
 
+/// Reads a file that a scenario names, relative to the scenario.
+///
+/// # Errors
+/// It cannot be read, or is not UTF-8.
+pub fn read_beside(scenario: &str, name: &str) -> Result<Source, Problem> {
+    let folder = Path::new(scenario).parent().unwrap_or(Path::new(""));
+    let path = folder.join(name);
+    match shipped_text(&path) {
+        Some(text) if !Path::new(LIBRARY).is_dir() => Ok(Source {
+            path: path.display().to_string(),
+            text: text.to_owned(),
+        }),
+        _ => read_file(&path),
+    }
+}
+
+/// A shipped file of the library.
+fn shipped_text(path: &Path) -> Option<&'static str> {
+    let inner = path.strip_prefix(LIBRARY).ok()?;
+    SHIPPED.get_file(inner)?.contents_utf8()
+}
+
 fn one(selector: &str) -> Result<Vec<Source>, Problems> {
     let path = Path::new(selector);
     if path.is_dir() {

@@ -207,56 +207,6 @@ const WITH_WORKLOAD: [&str; 2] = ["freeze", "thaw"];
 /// Steps that may be written as a bare word.
 const BARE: [&str; 3] = ["checkpoint", "switch-wal", "expire"];
 
-/// Every step's own key.
-pub const WORDS: [&str; 19] = [
-    "backup",
-    "run",
-    "checkpoint",
-    "switch-wal",
-    "restore-point",
-    "inject",
-    "freeze",
-    "thaw",
-    "restore",
-    "salvage",
-    "reindex",
-    "start",
-    "cut-over",
-    "verify",
-    "age",
-    "expire",
-    "wait",
-    "sql",
-    "command",
-];
-
-impl ActionFile {
-    /// The step's own key.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Backup(_) => "backup",
-            Self::Run(_) => "run",
-            Self::Checkpoint {} => "checkpoint",
-            Self::SwitchWal {} => "switch-wal",
-            Self::RestorePoint(_) => "restore-point",
-            Self::Inject(_) => "inject",
-            Self::Freeze(_) => "freeze",
-            Self::Thaw(_) => "thaw",
-            Self::Restore(_) => "restore",
-            Self::Salvage(_) => "salvage",
-            Self::Reindex(_) => "reindex",
-            Self::Start(_) => "start",
-            Self::CutOver(_) => "cut-over",
-            Self::Verify(_) => "verify",
-            Self::Age(_) => "age",
-            Self::Expire {} => "expire",
-            Self::Wait(_) => "wait",
-            Self::Sql(_) => "sql",
-            Self::Command(_) => "command",
-        }
-    }
-}
-
 impl<'de> Deserialize<'de> for StepFile {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut step = match Json::deserialize(deserializer)? {
@@ -317,5 +267,19 @@ fn add_siblings(branch: &mut Json, time: &Json) {
     if WITH_SERVER.contains(&word.as_str()) || WITH_WORKLOAD.contains(&word.as_str()) {
         let text = "The server it acts on. Default: `primary`";
         branch["properties"]["server"] = json!({"type": "string", "description": text});
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::plan::Action;
+
+    #[test]
+    fn steps_are_called_in_the_file_as_in_the_plan() {
+        let schema = ActionFile::json_schema(&mut SchemaGenerator::default()).to_value();
+        let branches = schema["oneOf"].as_array().unwrap().iter();
+        let words = branches.map(|branch| branch["required"][0].as_str().unwrap());
+        assert_eq!(words.collect::<Vec<_>>(), Action::WORDS);
     }
 }

@@ -3,6 +3,54 @@
 use super::plan::{Action, BackupKind, Fault, RunFor, SalvageBy, Target};
 
 impl Action {
+    /// Every step's word, in the order of the variants.
+    pub const WORDS: [&str; 19] = [
+        "backup",
+        "run",
+        "checkpoint",
+        "switch-wal",
+        "restore-point",
+        "inject",
+        "freeze",
+        "thaw",
+        "restore",
+        "salvage",
+        "reindex",
+        "start",
+        "cut-over",
+        "verify",
+        "age",
+        "expire",
+        "wait",
+        "sql",
+        "command",
+    ];
+
+    /// The word a scenario uses for it, which is also the id of its finding.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Backup { .. } => "backup",
+            Self::Run(_) => "run",
+            Self::Checkpoint { .. } => "checkpoint",
+            Self::SwitchWal { .. } => "switch-wal",
+            Self::RestorePoint { .. } => "restore-point",
+            Self::Inject { .. } => "inject",
+            Self::Freeze { .. } => "freeze",
+            Self::Thaw { .. } => "thaw",
+            Self::Restore { .. } => "restore",
+            Self::Salvage { .. } => "salvage",
+            Self::Reindex { .. } => "reindex",
+            Self::Start { .. } => "start",
+            Self::CutOver { .. } => "cut-over",
+            Self::Verify { .. } => "verify",
+            Self::Age(_) => "age",
+            Self::Expire => "expire",
+            Self::Wait { .. } => "wait",
+            Self::Sql { .. } => "sql",
+            Self::Command { .. } => "command",
+        }
+    }
+
     /// What it does, in one line.
     pub fn title(&self) -> String {
         match self {

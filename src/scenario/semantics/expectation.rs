@@ -1,7 +1,11 @@
 //! Whether the findings that a scenario expects to fail can exist.
 
 use super::Check;
-use crate::scenario::{file::ObjectivesFile, plan::CheckKind, problem::Problem, step_file};
+use crate::scenario::{
+    file::ObjectivesFile,
+    plan::{Action, CheckKind},
+    problem::Problem,
+};
 
 /// Findings of a workload that need an objective, and which.
 const MEASURES: [(&str, &str); 4] = [
@@ -32,50 +36,50 @@ impl Check<'_> {
     /// Why a finding of this id cannot exist; none when it can.
     fn finding(&self, id: &str) -> Option<Problem> {
         let (kind, workload) = id.split_once('.').map_or((id, None), |(k, w)| (k, Some(w)));
-        let unknown = || Problem::nowhere(format!("unknown finding `{id}`"));
         if let Some((_, objective)) = MEASURES.iter().find(|(m, _)| *m == kind) {
-            let Some(workload) = workload else {
-                let help = format!("name the workload: `{kind}.{}`", self.first_workload());
-                return Some(unknown().help(help));
-            };
-            return self
-                .of_workload(id, workload)
-                .or_else(|| self.demanded(id, workload, objective));
+            return self.of_measure(id, kind, workload, objective);
         }
-        let checks: Vec<String> = CheckKind::ALL.into_iter().map(check_name).collect();
-        if let Some(index) = checks.iter().position(|c| c == kind) {
-            let made = self
-                .file
-                .checks
-                .as_ref()
-                .is_none_or(|c| c.contains(&CheckKind::ALL[index]));
-            let not_made =
-                || Problem::nowhere(format!("`{id}` cannot fail: the check is not made"));
-            return match workload {
-                _ if !made => Some(not_made().help(format!("add `{kind}` to `checks`"))),
-                Some(workload) => self.of_workload(id, workload),
-                None => None,
-            };
+        if let Some(check) = CheckKind::ALL.into_iter().find(|c| c.name() == kind) {
+            return self.of_check(id, check, workload);
         }
-        let steps = step_file::WORDS;
-        if workload.is_none() && (ALWAYS.contains(&kind) || steps.contains(&kind)) {
+        let others = ALWAYS.into_iter().chain(Action::WORDS);
+        if workload.is_none() && others.clone().any(|other| other == kind) {
             return None;
         }
+        let checks = CheckKind::ALL.into_iter().map(CheckKind::name);
         let measures = MEASURES.iter().map(|(m, _)| *m);
-        let known = checks
-            .iter()
-            .map(String::as_str)
-            .chain(measures)
-            .chain(ALWAYS)
-            .chain(steps);
-        Some(unknown().known(kind, known))
+        Some(unknown(id).known(kind, checks.chain(measures).chain(others)))
+    }
+
+    fn of_measure(
+        &self,
+        id: &str,
+        kind: &str,
+        workload: Option<&str>,
+        objective: &str,
+    ) -> Option<Problem> {
+        let Some(workload) = workload else {
+            let help = format!("name the workload: `{kind}.{}`", self.first_workload());
+            return Some(unknown(id).help(help));
+        };
+        self.of_workload(id, workload)
+            .or_else(|| self.demanded(id, workload, objective))
+    }
+
+    fn of_check(&self, id: &str, check: CheckKind, workload: Option<&str>) -> Option<Problem> {
+        let made = self.file.checks.as_ref();
+        if made.is_some_and(|made| !made.contains(&check)) {
+            let problem = Problem::nowhere(format!("`{id}` cannot fail: the check is not made"));
+            return Some(problem.help(format!("add `{}` to `checks`", check.name())));
+        }
+        self.of_workload(id, workload?)
     }
 
     fn of_workload(&self, id: &str, workload: &str) -> Option<Problem> {
         let workloads = self.file.workloads.keys().map(String::as_str);
-        let unknown = || Problem::nowhere(format!("`{id}` is of an unknown workload"));
+        let problem = || Problem::nowhere(format!("`{id}` is of an unknown workload"));
         let exists = self.file.workloads.contains_key(workload);
-        (!exists).then(|| unknown().known(workload, workloads))
+        (!exists).then(|| problem().known(workload, workloads))
     }
 
     fn demanded(&self, id: &str, workload: &str, objective: &str) -> Option<Problem> {
@@ -106,8 +110,6 @@ fn has(objectives: &ObjectivesFile, objective: &str) -> bool {
     }
 }
 
-/// A check's name in a scenario.
-fn check_name(kind: CheckKind) -> String {
-    let json = serde_json::to_value(kind).unwrap_or_default();
-    json.as_str().unwrap_or_default().to_owned()
+fn unknown(id: &str) -> Problem {
+    Problem::nowhere(format!("unknown finding `{id}`"))
 }

@@ -6,6 +6,7 @@ use crate::scenario::{
     file::{ObjectivesFile, WorkloadFile},
     format,
     problem::Problem,
+    step_file::ActionFile,
 };
 use crate::units::Bytes;
 
@@ -143,79 +144,72 @@ impl Check<'_> {
 
     /// RPO and RTO are measured from a fault; RTO ends after a gate, in traffic.
     fn can_be_measured(&mut self, name: &str, objectives: &ObjectivesFile) {
-        let steps = &self.file.steps;
-        let last = |word: &str| steps.iter().rposition(|s| s.action.word() == word);
-        let place = |check: &Self, what| check.key_place(&["objectives", name, what]);
-        let Some(fault) = last("inject") else {
+        let last =
+            |is: fn(&ActionFile) -> bool| self.file.steps.iter().rposition(|s| is(&s.action));
+        let fault = last(|action| matches!(action, ActionFile::Inject(_)));
+        let gate = last(|action| matches!(action, ActionFile::Verify(_)));
+        let traffic = last(|action| matches!(action, ActionFile::Run(_)));
+        if fault.is_none() {
             for (what, demanded) in [("rpo", objectives.rpo), ("rto", objectives.rto)] {
                 if demanded.is_some() {
-                    let message =
-                        format!("`{what}` of `{name}` cannot be measured: nothing is injected");
-                    self.problem(
-                        Problem::at(place(self, what), message).help("add an `inject` step"),
-                    );
+                    let help = "add an `inject` step";
+                    self.not_measured(what, name, "nothing is injected", help);
                 }
             }
-            return;
-        };
-        if objectives.rto.is_none() {
-            return;
+        } else if objectives.rto.is_some() {
+            let help =
+                "RTO ends with the first transaction after the checks of `verify: SERVER` passed";
+            if gate < fault {
+                self.not_measured("rto", name, "no `verify` step follows the fault", help);
+            } else if traffic < gate {
+                self.not_measured("rto", name, "no `run` step follows the last `verify`", help);
+            }
         }
-        let message = match (last("verify"), last("run")) {
-            (verify, _) if verify < Some(fault) => "no `verify` step follows the fault",
-            (verify, run) if run < verify => "no `run` step follows the last `verify`",
-            (_, _) => return,
-        };
-        let text = format!("`rto` of `{name}` cannot be measured: {message}");
-        let help =
-            "RTO ends with the first transaction after the checks of `verify: SERVER` passed";
-        self.problem(Problem::at(place(self, "rto"), text).help(help));
+    }
+
+    fn not_measured(&mut self, objective: &str, of: &str, why: &str, help: &str) {
+        let place = self.key_place(&["objectives", of, objective]);
+        let message = format!("`{objective}` of `{of}` cannot be measured: {why}");
+        self.problem(Problem::at(place, message).help(help));
     }
 
     /// A setting that cannot be divided so far.
     pub(super) fn scale(&mut self) {
-        let scale = self.file.scale.unwrap_or(1);
         let Some(strategy) = self.strategy else {
             return;
         };
-        let own = self.file.servers.iter().filter_map(|(name, server)| {
-            Some((
-                name.as_str(),
-                server.settings.get("archive_timeout")?.0.as_str(),
-            ))
-        });
-        let all = strategy
-            .settings
-            .get("archive_timeout")
-            .map(|v| ("", v.as_str()));
-        let written: Vec<(&str, &str)> = own.chain(all).collect();
-        for (server, text) in written {
-            let path: &[&str] = match server {
-                "" => &["strategy"],
-                server => &["servers", server, "settings", "archive_timeout"],
-            };
-            match seconds(text) {
-                None => {
-                    let message = format!(
-                        "`{text}` is not a value of `archive_timeout`, like `60s` or `5min`"
-                    );
-                    self.problem(Problem::at(self.place(path), message));
-                }
-                Some(timeout) if timeout > 0 && timeout < u64::from(scale) => {
-                    let message =
-                        format!("scale {scale} divides `archive_timeout = {text}` below 1 s");
-                    let help = format!("the largest scale for it is {timeout}");
-                    self.problem(Problem::at(self.place(&["scale"]), message).help(help));
-                }
-                Some(timeout) if timeout % u64::from(scale) != 0 => {
-                    let message =
-                        format!("scale {scale} does not divide `archive_timeout = {text}` evenly");
-                    let help = "the server counts whole seconds";
-                    self.problem(Problem::at(self.place(&["scale"]), message).help(help));
-                }
-                Some(_) => {}
+        if let Some(text) = strategy.settings.get("archive_timeout") {
+            self.divided(text, &["strategy"]);
+        }
+        for (name, server) in &self.file.servers {
+            if let Some(text) = server.settings.get("archive_timeout") {
+                self.divided(&text.0, &["servers", name, "settings", "archive_timeout"]);
             }
         }
+    }
+
+    /// `path`: where the `archive_timeout` is written.
+    fn divided(&mut self, text: &str, path: &[&str]) {
+        let scale = u64::from(self.file.scale.unwrap_or(1));
+        let Some(timeout) = seconds(text) else {
+            let message =
+                format!("`{text}` is not a value of `archive_timeout`, like `60s` or `5min`");
+            return self.problem(Problem::at(self.place(path), message));
+        };
+        let (message, help) = if timeout > 0 && timeout < scale {
+            (
+                format!("scale {scale} divides `archive_timeout = {text}` below 1 s"),
+                format!("the largest scale for it is {timeout}"),
+            )
+        } else if !timeout.is_multiple_of(scale) {
+            (
+                format!("scale {scale} does not divide `archive_timeout = {text}` evenly"),
+                "the server counts whole seconds".to_owned(),
+            )
+        } else {
+            return;
+        };
+        self.problem(Problem::at(self.place(&["scale"]), message).help(help));
     }
 }
 

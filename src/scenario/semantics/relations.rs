@@ -22,15 +22,15 @@ impl Check<'_> {
         }
     }
 
-    /// The role of a custom workload must exist; its table may be the scenario's own.
+    /// The role of a custom workload must be able to log in; its table may be the scenario's own.
     pub(super) fn custom_tables(&mut self) {
         for (name, workload) in &self.file.workloads {
             let (Some(custom), Some(catalog)) = (&workload.custom, &self.catalog) else {
                 continue;
             };
-            if !catalog.roles.contains(&custom.role) {
-                let known = catalog.roles.iter().map(String::as_str);
-                let message = format!("unknown role `{}`", custom.role);
+            if !catalog.login_roles.contains(&custom.role) {
+                let known = catalog.login_roles.iter().map(String::as_str);
+                let message = format!("no role `{}` logs in", custom.role);
                 let problem = Problem::nowhere(message).known(&custom.role, known);
                 let place = self.place(&["workloads", name, "custom", "role"]);
                 self.problem(Problem { place, ..problem });

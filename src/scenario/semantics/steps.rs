@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Check;
 use crate::scenario::{
-    expand::{self, PRIMARY},
+    expand,
+    plan::PRIMARY,
     plan::{Archive, BackupKind, Fault},
     problem::Problem,
     step_file::{

@@ -1,0 +1,92 @@
+//! The checks there are: what `check/` can judge.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A check. Its name is the first word of its findings' ids.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckKind {
+    /// Row counts.
+    Rows,
+    /// Table and large-object digests.
+    Digests,
+    /// The privilege matrix.
+    Permissions,
+    /// Tables, columns, constraints, indexes, functions, triggers, policies, extensions, settings.
+    Catalog,
+    /// Sequences ahead of their columns.
+    Sequences,
+    /// Logins, refusals and business operations as the app roles.
+    Business,
+    /// Lost, damaged, resurrected, unexpected, holes.
+    Ledger,
+    /// Timeline and read-write state.
+    Timeline,
+    /// `pg_amcheck`.
+    Amcheck,
+    /// Page checksums.
+    Checksums,
+    /// Business queries as fast as before.
+    Performance,
+    /// No unexpected ERROR, FATAL or PANIC in server logs.
+    ServerLog,
+    /// Nothing archived by a clone, no gap in the archive.
+    Archive,
+}
+
+impl CheckKind {
+    /// Every check there is.
+    pub const ALL: [Self; 13] = [
+        Self::Rows,
+        Self::Digests,
+        Self::Permissions,
+        Self::Catalog,
+        Self::Sequences,
+        Self::Business,
+        Self::Ledger,
+        Self::Timeline,
+        Self::Amcheck,
+        Self::Checksums,
+        Self::Performance,
+        Self::ServerLog,
+        Self::Archive,
+    ];
+
+    /// Its name: the first word of its findings' ids.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rows => "rows",
+            Self::Digests => "digests",
+            Self::Permissions => "permissions",
+            Self::Catalog => "catalog",
+            Self::Sequences => "sequences",
+            Self::Business => "business",
+            Self::Ledger => "ledger",
+            Self::Timeline => "timeline",
+            Self::Amcheck => "amcheck",
+            Self::Checksums => "checksums",
+            Self::Performance => "performance",
+            Self::ServerLog => "server-log",
+            Self::Archive => "archive",
+        }
+    }
+
+    /// Whether it must hold at a `verify` step before clients may come back.
+    pub fn is_gate(self) -> bool {
+        match self {
+            Self::Rows
+            | Self::Digests
+            | Self::Permissions
+            | Self::Catalog
+            | Self::Sequences
+            | Self::Business
+            | Self::Timeline
+            | Self::Amcheck
+            | Self::Checksums => true,
+            Self::Ledger | Self::Performance | Self::ServerLog | Self::Archive => false,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The plan: a validated scenario, one variant of its matrix, with every default
+//! filled in and every name resolved. A drill performs it; checks judge against it.
+//!
+//! Nothing here reads files, knows YAML or places in one: that is `scenario::parse`
+//! and `scenario::validate`.
+
+mod check;
+mod fault;
+mod phase;
+mod step;
+mod strategy;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use check::CheckKind;
+pub use fault::Fault;
+pub use phase::Phase;
+pub use step::{Action, BackupKind, RunFor, SalvageBy, Step, Target};
+pub use strategy::{
+    Apply, Archive, FullBackup, Recovery, RecoverySignal, Retention, RetentionRule, StrategyPlan,
+};
+
+use crate::units::{Bytes, Rate, Time};
+
+/// The server that every scenario begins with; its steady state is what counts.
+pub const PRIMARY: &str = "primary";
+
+/// Position of a step in the plan, from 0. People are shown `index + 1`.
+pub type StepIndex = usize;
+
+/// Everything a drill needs to know. No `Option` for what a scenario may leave out:
+/// the defaults are filled in here and nowhere else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The drill's identity within a run: scenario and variant, e.g. `oa-table-dropped-pg17`.
+    pub drill: String,
+    /// What the scenario is about.
+    pub about: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Path of the scenario file as given.
+    pub file: String,
+    /// PostgreSQL's major version.
+    pub postgres: u32,
+    /// One second of the drill stands for this many (1: not scaled).
+    pub scale: u32,
+    /// The seed of everything random: data, arrivals, choices.
+    pub seed: u64,
+    /// Server name → what it is to be; [`PRIMARY`] is one of them.
+    pub servers: BTreeMap<String, ServerPlan>,
+    /// The data.
+    pub data: DataPlan,
+    /// The workloads, by name.
+    pub workloads: BTreeMap<String, WorkloadPlan>,
+    /// How the system backs up.
+    pub strategy: StrategyPlan,
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+    /// Objectives by workload.
+    pub objectives: BTreeMap<String, Objectives>,
+    /// Constants for the human spans of the RTO.
+    pub human: HumanSpans,
+    /// The checks to make.
+    pub checks: Vec<CheckKind>,
+    /// Verdict expected.
+    pub expect: Expect,
+    /// Deadline of the whole drill.
+    pub deadline: Time,
+}
+
+/// A server that exists from the beginning.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerPlan {
+    /// Settings beside the strategy's, name → value.
+    pub settings: BTreeMap<String, String>,
+    /// Memory limit of its node in bytes; 0: none.
+    pub memory: Bytes,
+    /// CPU limit of its node in CPUs; 0: none.
+    pub cpus: f64,
+}
+
+/// The data model and how much of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataPlan {
+    /// Name of a shipped model, e.g. `dual-tenant`.
+    pub model: String,
+    /// `pg_database_size` wanted, within 10 %.
+    pub size: Bytes,
+}
+
+/// One workload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkloadPlan {
+    /// Its name; objectives refer to it.
+    pub name: String,
+    /// Which business it runs.
+    pub kind: WorkloadKind,
+    /// Number of clients (connections).
+    pub clients: u32,
+    /// Arrivals over all clients.
+    pub rate: Rate,
+}
+
+/// Which business a workload runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkloadKind {
+    /// The internal OA.
+    Oa,
+    /// The external agent product.
+    Agent,
+    /// The user's own SQL.
+    Custom(CustomWorkload),
+}
+
+/// A workload of the user's own SQL, one transaction a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CustomWorkload {
+    /// The statement; `$1` is the ledger key (uuid), `$2` the payload (text).
+    pub sql: String,
+    /// The table it writes, schema-qualified.
+    pub table: String,
+    /// The column that holds the key (uuid).
+    pub key: String,
+    /// The column that holds the payload (text).
+    pub payload: String,
+    /// The role it logs in as.
+    pub role: String,
+}
+
+/// What is demanded of a workload. `None`: not demanded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Objectives {
+    /// Recovery point objective.
+    pub rpo: Option<Time>,
+    /// Recovery time objective.
+    pub rto: Option<Time>,
+    /// Longest gap between acknowledged transactions that is still acceptable.
+    pub outage: Option<Time>,
+}
+
+/// Declared constants for what people do (nightly drills); never scaled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HumanSpans {
+    /// Until somebody noticed.
+    pub detect: Time,
+    /// Until somebody decided.
+    pub decide: Time,
+}
+
+/// What the verdict must be for the scenario to pass.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Expect {
+    /// Finding → text its message must contain; empty: everything must pass.
+    pub fail: BTreeMap<String, String>,
+}

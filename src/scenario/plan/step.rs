@@ -1,0 +1,198 @@
+//! What a drill does, one step after the other.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Fault;
+use crate::units::Time;
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Line of the scenario file, from 1.
+    pub line: usize,
+    /// What it does, in one line.
+    pub title: String,
+    /// It must have ended by then.
+    pub deadline: Time,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Take a backup of a server.
+    Backup {
+        /// The server.
+        server: String,
+        /// Full, or the strategy's tables.
+        kind: BackupKind,
+    },
+    /// Let the workloads run.
+    Run(RunFor),
+    /// `CHECKPOINT`.
+    Checkpoint {
+        /// The server.
+        server: String,
+    },
+    /// `pg_switch_wal()`, then wait until the segment is archived.
+    SwitchWal {
+        /// The server.
+        server: String,
+    },
+    /// `pg_create_restore_point()`.
+    RestorePoint {
+        /// The server.
+        server: String,
+        /// The point's name.
+        name: String,
+    },
+    /// Inject a fault.
+    Inject {
+        /// The server.
+        server: String,
+        /// The fault.
+        fault: Fault,
+    },
+    /// Revoke a business's writes.
+    Freeze {
+        /// The workload.
+        workload: String,
+        /// The server.
+        server: String,
+    },
+    /// Grant a business's writes back.
+    Thaw {
+        /// The workload.
+        workload: String,
+        /// The server.
+        server: String,
+    },
+    /// Restore into a new server.
+    Restore {
+        /// Name of the server it becomes.
+        into: String,
+        /// Never to serve clients, archives nothing, removed at the end.
+        scratch: bool,
+        /// Up to where.
+        target: Target,
+    },
+    /// Bring lost or damaged rows home.
+    Salvage {
+        /// The scratch server.
+        from: String,
+        /// The server with the loss.
+        into: String,
+        /// Tables, schema-qualified; those of `schemas` are added when it runs.
+        tables: Vec<String>,
+        /// Whole schemas.
+        schemas: Vec<String>,
+        /// How.
+        by: SalvageBy,
+    },
+    /// `REINDEX`.
+    Reindex {
+        /// The server.
+        server: String,
+        /// An index or a table, schema-qualified.
+        object: String,
+    },
+    /// Start a server that is down, in place (crash recovery).
+    Start {
+        /// The server.
+        server: String,
+    },
+    /// Move workloads to another server.
+    CutOver {
+        /// The workloads.
+        workloads: Vec<String>,
+        /// The server.
+        to: String,
+    },
+    /// Make the gate checks: RTO ends no earlier than this.
+    Verify {
+        /// The server.
+        server: String,
+    },
+    /// Make every backup and WAL file in the store look this much older.
+    Age(Time),
+    /// Apply the strategy's retention.
+    Expire,
+    /// Wait for a condition.
+    Wait {
+        /// The server.
+        server: String,
+        /// A query that returns one boolean; waited for until true.
+        until: String,
+    },
+    /// Run SQL as the superuser.
+    Sql {
+        /// The server.
+        server: String,
+        /// The statements.
+        sql: String,
+    },
+    /// Run a shell command in a server's node as its unprivileged user.
+    Command {
+        /// The server.
+        server: String,
+        /// The command, placeholders to be filled in.
+        command: String,
+    },
+}
+
+/// What a backup holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackupKind {
+    /// The whole cluster.
+    Full,
+    /// The strategy's tables.
+    Tables,
+}
+
+/// How long the workloads run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunFor {
+    /// This long.
+    Time(Time),
+    /// Until so many more transactions were acknowledged, over all workloads.
+    Transactions(u64),
+}
+
+/// How salvage brings rows home.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SalvageBy {
+    /// Insert missing rows, replace damaged ones; tables that are gone are created.
+    #[default]
+    Rows,
+    /// Build the whole table beside the damaged one and swap by rename.
+    Swap,
+}
+
+/// A recovery target in PostgreSQL's words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// All WAL there is.
+    Latest,
+    /// As soon as the backup is consistent.
+    Immediate,
+    /// A point in time, with zone.
+    Time(String),
+    /// A WAL position.
+    Lsn(String),
+    /// Just before this transaction's commit.
+    Xid(u64),
+    /// A named restore point.
+    Name(String),
+    /// Just before the fault: the bad statement's own commit LSN, exclusive; for other
+    /// faults the server's WAL position just before.
+    BeforeFault,
+    /// This much time before the fault (divided by the scale).
+    BeforeFaultBy(Time),
+}
