@@ -23,7 +23,7 @@ pub mod files {
     pub const PLAN: &str = "plan.json";
     /// Every transaction the workloads tried.
     pub const LEDGER: &str = "ledger";
-    /// Rows found after the last step.
+    /// Rows found after the last step; the server's name follows (`workload::readback`).
     pub const READBACK: &str = "readback";
     /// Server and tool logs.
     pub const LOGS: &str = "logs";

@@ -39,8 +39,8 @@ pub enum Observation {
     },
     /// How long the business's queries took.
     Performance(Vec<QueryTiming>),
-    /// Every row that a workload wrote and that is present now was written to `readback`
-    /// in the drill's directory (see `workload::readback`).
+    /// Every row that a workload wrote and that is present now was written to a file in the
+    /// drill's directory (see `workload::readback`).
     Readback {
         /// File name within the drill's directory.
         file: String,

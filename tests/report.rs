@@ -1,6 +1,7 @@
 //! Reports of whole runs: written, read again, valid, and the same when judged again.
 
 #[path = "../src/check/testing.rs"]
+#[allow(unused_imports, reason = "the tales that its own tests need are more")]
 mod testing;
 
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Judging one drill from its directory: the one place where checks read files.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -230,24 +230,19 @@ fn trouble_with(path: &Path) -> String {
 /// and what is wrong with them.
 fn read_back(context: &Context<'_>, drill: &Path, names: &[&str]) -> (Readback, String) {
     let mut all = Readback::default();
-    let mut trouble = String::new();
-    let mut servers: Vec<&str> = names
+    let mut troubles = Vec::new();
+    let servers: BTreeSet<&str> = names
         .iter()
         .map(|name| context.story.server_of(name))
         .collect();
-    servers.sort_unstable();
-    servers.dedup();
     for server in servers {
         let after = view::after(&context.views, server);
         let Some(file) = after.and_then(view::View::readback) else {
-            trouble = not_read_back(context, server);
+            troubles.push(not_read_back(context, server));
             continue;
         };
         let path = drill.join(file);
-        let found = trouble_with(&path);
-        if !found.is_empty() {
-            trouble = found;
-        }
+        troubles.push(trouble_with(&path));
         let lives_here = |index: u8| {
             names
                 .get(usize::from(index))
@@ -255,7 +250,8 @@ fn read_back(context: &Context<'_>, drill: &Path, names: &[&str]) -> (Readback, 
         };
         all.extend(Readback::collect(records(&path)).only(lives_here));
     }
-    (all, trouble)
+    troubles.retain(|trouble| !trouble.is_empty());
+    (all, troubles.join("; "))
 }
 
 fn not_read_back(context: &Context<'_>, server: &str) -> String {
@@ -321,7 +317,7 @@ fn archiving(context: &Context<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{lost_server, salvage};
+    use crate::check::testing::{lost_server, oa_alone_moved, salvage};
 
     #[track_caller]
     fn all_pass(judgement: &Judgement) {
@@ -346,6 +342,26 @@ mod tests {
         );
         assert_eq!(judgement.measures[0].outage.measured_us, Some(0));
         assert_eq!(oa.outage.measured_us, Some(10_100_000));
+    }
+
+    #[test]
+    fn each_server_that_serves_has_a_readback_of_its_own() {
+        let tale = oa_alone_moved();
+        let judgement = tale.judge();
+        let lost = judgement.measures.iter().map(|one| one.ledger.lost);
+        assert_eq!(lost.collect::<Vec<_>>(), [3, 4]);
+        let dir = tempfile::tempdir().unwrap();
+        tale.write(dir.path());
+        std::fs::remove_file(dir.path().join("readback-primary")).unwrap();
+        let blind = judge(dir.path(), |_plan| vec![]).unwrap();
+        let evidence = blind.findings.iter().find(|one| one.id == "evidence");
+        let evidence = evidence.unwrap();
+        assert_eq!(evidence.verdict, Verdict::Unknown);
+        assert!(
+            evidence
+                .message
+                .contains("`readback-primary` can't be read")
+        );
     }
 
     #[test]

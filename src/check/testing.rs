@@ -5,21 +5,26 @@
 //! one thing in them and look at what turns red.
 #![allow(dead_code, missing_docs, reason = "each test target uses another part")]
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use pgdrill::{
     event::*,
     history::files,
     ledger::{Key, Outcome, Record, Writer},
+    measure::story::Story,
     observation::*,
     scenario::plan::*,
     units::{Bytes, Rate, Time},
+    workload::readback,
 };
 
 #[path = "testing/tales.rs"]
 mod tales;
 
-pub use tales::{lost_server, salvage};
+pub use tales::{lost_server, oa_alone_moved, salvage};
 
 pub const SECOND: u64 = 1_000_000;
 /// Where the WAL stands at the fault.
@@ -124,7 +129,33 @@ impl Tale {
             .map(|event| serde_json::to_string(event).unwrap() + "\n");
         std::fs::write(dir.join(files::HISTORY), lines.collect::<String>()).unwrap();
         write_records(&dir.join(files::LEDGER), &self.ledger);
-        write_records(&dir.join(files::READBACK), &self.readback);
+        for server in self.read_back() {
+            let here = |one: &&Record| self.server_of(one.workload) == server;
+            let rows: Vec<Record> = self.readback.iter().filter(here).copied().collect();
+            write_records(&dir.join(readback::file_name(server)), &rows);
+        }
+    }
+
+    /// Servers whose rows were read back.
+    fn read_back(&self) -> BTreeSet<&str> {
+        let servers = self.events.iter().filter_map(|event| match &event.kind {
+            EventKind::Observed {
+                server,
+                observation: Observation::Readback { .. },
+                ..
+            } => Some(server.as_str()),
+            _other => None,
+        });
+        servers.collect()
+    }
+
+    fn server_of(&self, workload: u8) -> &str {
+        let story = Story {
+            plan: &self.plan,
+            events: &self.events,
+        };
+        let name = self.plan.workloads.keys().nth(usize::from(workload));
+        story.server_of(name.unwrap())
     }
 
     /// Judges it by way of its files.
@@ -316,7 +347,7 @@ impl Tale {
         let mut all = observations(timeline);
         if moment == Moment::After {
             all.push(Observation::Readback {
-                file: files::READBACK.into(),
+                file: readback::file_name(server),
                 rows: 0,
             });
             all.push(archive(timeline));

@@ -84,20 +84,18 @@ impl Drill<'_> {
     /// Reads every row that the clients wrote, for the ledger to be held against.
     async fn read_back(&self, server: &Server) {
         let began_us = self.recorder.now_us();
-        let file = self.dir.join(files::READBACK);
+        let file = readback::file_name(&server.name);
+        let path = self.dir.join(&file);
         let read = async {
             let client = server.connect().await?;
-            Ok::<u64, StepError>(readback::read(&client, self.plan, self.nonce, &file).await?)
+            Ok::<u64, StepError>(readback::read(&client, self.plan, self.nonce, &path).await?)
         };
         match read.await {
             Ok(rows) => self.recorder.record(EventKind::Observed {
                 moment: Moment::After,
                 server: server.name.clone(),
                 took_us: self.recorder.now_us() - began_us,
-                observation: Observation::Readback {
-                    file: files::READBACK.into(),
-                    rows,
-                },
+                observation: Observation::Readback { file, rows },
             }),
             Err(error) => self.could_not_look(Moment::After, &server.name, "readback", &error),
         }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{agent, oa, payload};
 use crate::{
+    history::files,
     ledger::{Key, Outcome, Record, Writer},
     postgres::PgError,
     scenario::plan::{CustomWorkload, Plan, WorkloadKind},
@@ -157,9 +158,16 @@ impl LiveTable {
         )
     }
 
-    /// The record of a row of [`LiveTable::sql`]; none when another drill wrote it.
+    /// A row's key if this workload wrote it: two may share a table.
+    fn own(&self, uuid: Uuid, workload: u8, nonce: u64) -> Option<Key> {
+        let key = Key::from_uuid(uuid, nonce)?;
+        (key.workload() == workload && key.table() == self.index).then_some(key)
+    }
+
+    /// The record of a row of [`LiveTable::sql`]; none when another drill or another
+    /// workload wrote it.
     fn record(&self, row: &Row, workload: u8, nonce: u64) -> Option<Record> {
-        let key = Key::from_uuid(row.get::<_, Uuid>(0), nonce)?;
+        let key = self.own(row.get(0), workload, nonce)?;
         let payload = (3..row.len()).map(|at| row.get::<_, Option<&str>>(at));
         Some(Record {
             key,
@@ -174,6 +182,11 @@ impl LiveTable {
             lsn: 0,
         })
     }
+}
+
+/// The file of the rows read back from a server, in the drill's directory.
+pub fn file_name(server: &str) -> String {
+    format!("{}-{server}", files::READBACK)
 }
 
 /// Reads every row that the plan's workloads wrote in this drill into `file`, a ledger,
@@ -242,5 +255,18 @@ mod tests {
              conversation_id::text, role::text, body::text, tokens::text \
              FROM external_agent.messages WHERE request_id IS NOT NULL"
         );
+    }
+
+    #[test]
+    fn rows_of_another_workload_or_drill_are_not_its_own() {
+        let documents = &tables(&WorkloadKind::Oa)[1];
+        let own = |workload, table, nonce| {
+            let uuid = Key::new(workload, table, 3, 7).to_uuid(nonce);
+            documents.own(uuid, 2, 99).is_some()
+        };
+        assert!(own(2, oa::DOCUMENTS, 99));
+        assert!(!own(1, oa::DOCUMENTS, 99));
+        assert!(!own(2, oa::USERS, 99));
+        assert!(!own(2, oa::DOCUMENTS, 98));
     }
 }

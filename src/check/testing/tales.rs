@@ -209,6 +209,18 @@ pub fn lost_server() -> Tale {
     tale.in_order()
 }
 
+/// The same, but only the OA moved: both servers serve at the end.
+pub fn oa_alone_moved() -> Tale {
+    let mut tale = lost_server();
+    for event in &mut tale.events {
+        if let EventKind::CutOver { workloads, .. } = &mut event.kind {
+            *workloads = vec!["oa".into()];
+        }
+    }
+    tale.observe(266 * SECOND / 10, Moment::After, PRIMARY, 1);
+    tale.in_order()
+}
+
 fn lost_server_steps() -> Vec<(&'static str, Action)> {
     let primary = || "primary".to_owned();
     let replacement = || "replacement".to_owned();
