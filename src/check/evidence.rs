@@ -67,7 +67,8 @@ fn history(context: &Context<'_>) -> Vec<String> {
     troubles
 }
 
-fn ended<'a>(context: &Context<'a>) -> Option<(bool, &'a str)> {
+/// Whether the drill was completed, and why not; none when the history does not say.
+pub(super) fn ended<'a>(context: &Context<'a>) -> Option<(bool, &'a str)> {
     let EventKind::DrillEnded {
         completed, reason, ..
     } = &context.story.events.last()?.kind

@@ -87,9 +87,19 @@ impl<'a> Context<'a> {
         Some(self.story.plan.steps.get(index)?.action.word())
     }
 
-    /// A finding that can't be told, because of the step that failed if one did.
+    /// Id of the finding that says why the drill ended early: the step that failed, or
+    /// `evidence` when it was cancelled, killed or could not be set up.
+    fn cut_short_by(&self) -> Option<&'static str> {
+        let completed = evidence::ended(self).is_some_and(|(completed, _)| completed);
+        self.failed_step()
+            .or_else(|| (!completed).then_some("evidence"))
+    }
+
+    /// A finding that can't be told, because of what ended the drill early if anything did.
     pub fn unknown(&self, id: impl Into<String>, message: impl Into<String>) -> Finding {
-        Finding::unknown(id, message).follows_from(self.failed_step().unwrap_or_default())
+        let finding = Finding::unknown(id, message);
+        let cause = self.cut_short_by().filter(|cause| *cause != finding.id);
+        finding.follows_from(cause.unwrap_or_default())
     }
 }
 

@@ -539,6 +539,10 @@ fn broken_records_are_no_evidence() {
         }
     }
     expect(&cancelled, "evidence", Verdict::Unknown, "interrupted");
+    let blind = unseen(cancelled, Moment::Before, |_all| true).judge();
+    for (id, cause) in [("evidence", ""), ("rows", "evidence")] {
+        assert_eq!(finding(&blind, id).follows_from, cause, "{id}");
+    }
 }
 
 #[test]
