@@ -1,0 +1,39 @@
+//! What the documentation shows must work: every scenario in it is validated.
+
+use std::{path::Path, process::Command};
+
+/// The fenced blocks of a page in this language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    let after = page.split(fence.as_str()).skip(1);
+    after
+        .filter_map(|rest| rest.split_once("```"))
+        .map(|(block, _)| block.to_owned())
+        .collect()
+}
+
+fn every_scenario_of(page: &str, at_least: usize) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join(page)).unwrap();
+    let scenarios = blocks(&text, "yaml");
+    assert!(scenarios.len() >= at_least, "{page} shows scenarios");
+    let dir = tempfile::tempdir().unwrap();
+    for (index, scenario) in scenarios.iter().enumerate() {
+        let file = dir.path().join(format!("{index}.yaml"));
+        std::fs::write(&file, scenario).unwrap();
+        let mut check = Command::new(env!("CARGO_BIN_EXE_pgdrill"));
+        let output = check.arg("check").arg(&file).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{page}, scenario {index}: {told}");
+    }
+}
+
+#[test]
+fn every_scenario_of_the_readme_is_valid() {
+    every_scenario_of("README.md", 1);
+}
+
+#[test]
+fn every_scenario_of_the_reference_is_valid() {
+    every_scenario_of("docs/scenarios.md", 4);
+}
