@@ -300,23 +300,16 @@ impl Server {
             return error.into();
         };
         let log = self.log_tail(20).await;
-        let log = log
-            .lines()
-            .map(|line| format!("  | {line}"))
-            .collect::<Vec<_>>()
-            .join("\n");
+        let said = last_words(&log).or(failed.tail.lines().last());
         let cause = match failed.timed_out {
             Some(deadline) => format!("not ready within {}", Time(deadline)),
-            None => format!(
-                "exit code {}: {}",
-                failed.exit,
-                failed.tail.lines().last().unwrap_or_default()
-            ),
+            None => format!("exit code {}: {}", failed.exit, said.unwrap_or_default()),
         };
+        let log: Vec<String> = log.lines().map(|line| format!("  | {line}")).collect();
         ServerError::Start {
             server: self.name.clone(),
             cause,
-            log,
+            log: log.join("\n"),
         }
     }
 
@@ -339,5 +332,28 @@ impl Server {
             self.node.layout().data.display(),
             self.log().display()
         )
+    }
+}
+
+/// Why a server gave up: the last line of its log that is FATAL or PANIC, from the severity on.
+fn last_words(log: &str) -> Option<&str> {
+    log.lines().rev().find_map(|line| {
+        let at = line.find("FATAL:").or_else(|| line.find("PANIC:"))?;
+        Some(&line[at..])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_words;
+
+    #[test]
+    fn the_last_words_of_a_server_are_its_last_fatal_line() {
+        let log = "… LOG:  redo starts at 0/3\n… [9] FATAL:  recovery ended before it was to\n… LOG:  shutting down";
+        assert_eq!(
+            last_words(log),
+            Some("FATAL:  recovery ended before it was to")
+        );
+        assert_eq!(last_words("LOG:  all is well"), None);
     }
 }
