@@ -140,6 +140,17 @@ impl Readback {
         readback
     }
 
+    /// Rows that no acknowledgement explains, by key: the same readback names the same
+    /// examples each time it is judged.
+    fn amiss(&self) -> Vec<(Key, Present)> {
+        let rows = self.rows.iter().map(|(key, row)| (*key, *row));
+        let mut amiss: Vec<_> = rows
+            .filter(|(_, row)| row.explained != Explained::ByOk)
+            .collect();
+        amiss.sort_unstable_by_key(|(key, _)| *key);
+        amiss
+    }
+
     /// Adds the rows of another server, for the workloads that live there.
     pub fn extend(&mut self, other: Self) {
         self.rows.extend(other.rows);
@@ -278,9 +289,9 @@ fn settle(
     readback: &Readback,
     last_survivor_sent: u64,
 ) {
-    for (key, row) in &readback.rows {
+    for (key, row) in readback.amiss() {
         if let Some(account) = accounts.get_mut(usize::from(key.workload())) {
-            account.settle_row(*key, *row);
+            account.settle_row(key, row);
         }
     }
     for row in &readback.twice {

@@ -216,6 +216,15 @@ proptest! {
         prop_assert_eq!((account.tally.damaged, account.tally.unexpected), (1, 1));
     }
 
+    /// Judged again, a run names the same rows.
+    #[test]
+    fn examples_come_by_key(world in world()) {
+        let (ledger, mut rows) = world.perform();
+        rows.values_mut().for_each(|row| row.1 ^= 1 << 40);
+        let first: Vec<RowVersion> = rows.iter().map(|(key, row)| (*key, row.0)).take(EXAMPLES).collect();
+        prop_assert_eq!(world.account(&ledger, &rows, false).damaged, first);
+    }
+
     #[test]
     fn a_refused_row_that_is_there_is_resurrected(world in world(), pick: prop::sample::Index) {
         let (ledger, mut rows) = world.perform();
@@ -245,7 +254,7 @@ proptest! {
         prop_assume!(!rows.is_empty());
         let key = *rows.keys().nth(pick.index(rows.len())).unwrap();
         rows.remove(&key);
-let mut bounds = world.bounds(false);
+        let mut bounds = world.bounds(false);
         bounds.cut_over_us = None;
         let question = Question { bounds, ready_us: None };
         let readback = Readback::collect(rows.iter().map(|row| found(row, &ledger)));
