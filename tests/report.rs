@@ -1,7 +1,6 @@
 //! Reports of whole runs: written, read again, valid, and the same when judged again.
 
-#[path = "../src/check/testing.rs"]
-#[allow(unused_imports, reason = "the tales that its own tests need are more")]
+#[path = "../src/check/testing/mod.rs"]
 mod testing;
 
 use std::path::{Path, PathBuf};

@@ -22,3 +22,27 @@ pub(super) fn check(now: &View<'_>) -> Said {
         _ => Said::Unknown(format!("`pg_amcheck` ended with exit code {exit}: {first}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{expect, salvage},
+        event::Moment,
+        finding::Verdict,
+        observation::Observation,
+    };
+
+    #[test]
+    fn what_amcheck_finds_is_red_and_its_own_failure_open() {
+        let exit = |code: i32| {
+            salvage().bend(Moment::After, move |seen| {
+                if let Observation::Amcheck { exit, messages } = seen {
+                    *exit = code;
+                    *messages = vec!["heap table app.users, block 3: line pointer".into()];
+                }
+            })
+        };
+        expect(&exit(2), "amcheck", Verdict::Fail, "block 3");
+        expect(&exit(1), "amcheck", Verdict::Unknown, "exit code 1");
+    }
+}

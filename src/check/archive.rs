@@ -106,3 +106,80 @@ fn stopped(context: &Context<'_>) -> Option<String> {
         format!("archiving stopped: {failures} failures, {behind} segments behind the WAL")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{SECOND, expect, finding, salvage},
+        event::{EventKind, Moment},
+        finding::Verdict,
+        observation::Observation,
+        scenario::plan::Archive,
+    };
+
+    #[test]
+    fn gaps_odd_files_and_segments_of_a_clone_are_red() {
+        let bent = |bend: fn(&mut Vec<String>, &mut Vec<String>)| {
+            salvage().bend(Moment::After, move |seen| {
+                if let Observation::Archive { segments, odd } = seen {
+                    bend(segments, odd);
+                }
+            })
+        };
+        let gap = |segments: &mut Vec<String>, _odd: &mut Vec<String>| drop(segments.remove(1));
+        expect(
+            &bent(gap),
+            "archive",
+            Verdict::Fail,
+            "gap: 000000010000000000000001",
+        );
+        let short = |_: &mut Vec<String>, odd: &mut Vec<String>| odd.push("x.tmp".into());
+        expect(&bent(short), "archive", Verdict::Fail, "odd file: x.tmp");
+        let clone = |segments: &mut Vec<String>, _odd: &mut Vec<String>| {
+            segments.push("000000020000000000000003".into());
+        };
+        expect(
+            &bent(clone),
+            "archive",
+            Verdict::Fail,
+            "the clone `scratch` archived",
+        );
+        let empty = |segments: &mut Vec<String>, _odd: &mut Vec<String>| segments.clear();
+        expect(&bent(empty), "archive", Verdict::Fail, "empty");
+        let blind = salvage().unseen(Moment::After, |seen| {
+            matches!(seen, Observation::Archive { .. })
+        });
+        expect(&blind, "archive", Verdict::Unknown, "not listed");
+    }
+
+    #[test]
+    fn archiving_that_stopped_is_red() {
+        let stands = |lsn: u64, archive_failures: u64| EventKind::WalPosition {
+            server: "primary".into(),
+            lsn,
+            last_archived: "000000010000000000000003".into(),
+            archive_failures,
+        };
+        let tale = salvage()
+            .with(5 * SECOND, stands(0x400_0000, 0))
+            .with(26 * SECOND, stands(0x600_0000, 9));
+        expect(
+            &tale,
+            "archive",
+            Verdict::Fail,
+            "archiving stopped: 9 failures, 3 segments behind",
+        );
+    }
+
+    #[test]
+    fn a_strategy_without_archive_skips_the_check_and_is_exposed() {
+        let mut tale = salvage();
+        tale.plan.strategy.archive = Archive::None;
+        let judgement = tale.judge();
+        assert!(judgement.not_applicable.contains_key("archive"));
+        assert_eq!(
+            finding(&judgement, "projected-rpo.oa").verdict,
+            Verdict::Fail
+        );
+    }
+}

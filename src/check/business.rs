@@ -38,3 +38,37 @@ pub(super) fn check(now: &View<'_>) -> Said {
     );
     Said::Fail(message, details)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{expect, salvage},
+        event::Moment,
+        finding::Verdict,
+        observation::Observation,
+    };
+
+    #[test]
+    fn an_operation_that_is_refused_is_red() {
+        let refused = salvage().bend(Moment::After, |seen| {
+            if let Observation::Business(results) = seen {
+                results[0].got = "42501".into();
+            }
+        });
+        expect(
+            &refused,
+            "business",
+            Verdict::Fail,
+            "login as app_user: expected rows, got 42501",
+        );
+        let blind = salvage().unseen(Moment::After, |seen| {
+            matches!(seen, Observation::Business(_))
+        });
+        expect(
+            &blind,
+            "business",
+            Verdict::Unknown,
+            "no business operation",
+        );
+    }
+}

@@ -58,3 +58,38 @@ fn differences(was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) ->
     gone.chain(new.map(|name| format!("added: {name}")))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{expect, salvage},
+        event::Moment,
+        finding::Verdict,
+        observation::Observation,
+    };
+
+    #[test]
+    fn changed_objects_and_settings_are_red() {
+        let bent = salvage().bend(Moment::After, |seen| {
+            if let Observation::Catalog(objects) = seen {
+                objects.insert("table app.users".into(), "owner postgres".into());
+            }
+        });
+        expect(&bent, "catalog", Verdict::Fail, "changed: table app.users");
+        let setting = salvage().bend(Moment::After, |seen| {
+            if let Observation::Server(state) = seen {
+                state.settings.clear();
+            }
+        });
+        expect(
+            &setting,
+            "catalog",
+            Verdict::Fail,
+            "setting missing: wal_level",
+        );
+        let blind = salvage().unseen(Moment::After, |seen| {
+            matches!(seen, Observation::Catalog(_))
+        });
+        expect(&blind, "catalog", Verdict::Unknown, "not read");
+    }
+}

@@ -69,3 +69,28 @@ fn damaged<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a str> {
         Some(what.as_str())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{expect, salvage},
+        event::Moment,
+        finding::Verdict,
+        observation::Observation,
+    };
+
+    #[test]
+    fn failures_are_red_and_checksums_that_are_off_open() {
+        let failures = |count: Option<u64>| {
+            salvage().bend(Moment::After, move |seen| {
+                if let Observation::Server(state) = seen {
+                    state.checksum_failures = count;
+                }
+            })
+        };
+        expect(&failures(Some(2)), "checksums", Verdict::Fail, "2");
+        expect(&failures(None), "checksums", Verdict::Unknown, "off");
+        let blind = salvage().unseen(Moment::After, |seen| matches!(seen, Observation::Server(_)));
+        expect(&blind, "checksums", Verdict::Unknown, "not read");
+    }
+}

@@ -70,3 +70,27 @@ fn large_objects(before: &View<'_>, now: &View<'_>) -> Result<u64, LargeObjects>
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{expect, salvage, users},
+        event::Moment,
+        finding::Verdict,
+        observation::Observation,
+    };
+
+    #[test]
+    fn other_content_is_red_and_unread_content_open() {
+        let other = users(salvage(), |table| table.digest = "ff".into());
+        expect(&other, "digests", Verdict::Fail, "app.users");
+        let blobs = salvage().bend(Moment::After, |seen| {
+            if let Observation::LargeObjects { count, .. } = seen {
+                *count = 7;
+            }
+        });
+        expect(&blobs, "digests", Verdict::Fail, "large objects");
+        let blind = salvage().unseen(Moment::After, |seen| matches!(seen, Observation::Tables(_)));
+        expect(&blind, "digests", Verdict::Unknown, "not read");
+    }
+}

@@ -107,3 +107,82 @@ pub(super) fn leak(context: &Context<'_>) -> Option<Finding> {
     let message = format!("{} not removed: {first}", count(leaked.len(), "object"));
     Some(Finding::fail("leak", message).details(leaked.clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::judge,
+        check::testing::{expect, finding, salvage},
+        event::{EventKind, Moment},
+        finding::Verdict,
+        history::files,
+        observation::Observation,
+        scenario::plan::CheckKind,
+    };
+
+    #[test]
+    fn broken_records_are_no_evidence() {
+        let open = salvage().without(|kind| matches!(kind, EventKind::DrillEnded { .. }));
+        expect(&open, "evidence", Verdict::Unknown, "does not end");
+        let mut hole = salvage();
+        hole.events.remove(5);
+        expect(&hole, "evidence", Verdict::Unknown, "hole");
+        let mut short = salvage();
+        short.ledger.pop();
+        short.readback.pop();
+        expect(&short, "evidence", Verdict::Unknown, "its clients counted");
+        let mut cancelled = salvage();
+        for event in &mut cancelled.events {
+            if let EventKind::DrillEnded {
+                completed, reason, ..
+            } = &mut event.kind
+            {
+                *completed = false;
+                *reason = "interrupted".into();
+            }
+        }
+        expect(&cancelled, "evidence", Verdict::Unknown, "interrupted");
+        let blind = cancelled.unseen(Moment::Before, |_all| true).judge();
+        for (id, cause) in [("evidence", ""), ("rows", "evidence")] {
+            assert_eq!(finding(&blind, id).follows_from, cause, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_torn_ledger_is_no_evidence() {
+        let dir = tempfile::tempdir().unwrap();
+        salvage().write(dir.path());
+        let ledger = dir.path().join(files::LEDGER);
+        let bytes = std::fs::read(&ledger).unwrap();
+        std::fs::write(&ledger, &bytes[..bytes.len() - 7]).unwrap();
+        let judgement = judge(dir.path(), |_plan| vec![]).unwrap();
+        assert!(finding(&judgement, "evidence").message.contains("torn"));
+        assert_eq!(finding(&judgement, "rpo.oa").verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn leaks_are_red() {
+        let mut tale = salvage();
+        for event in &mut tale.events {
+            if let EventKind::DrillEnded { leaked, .. } = &mut event.kind {
+                leaked.push("container pgdrill-x".into());
+            }
+        }
+        expect(&tale, "leak", Verdict::Fail, "container pgdrill-x");
+    }
+
+    #[test]
+    fn without_the_ledger_check_nothing_need_be_read_back() {
+        let blind = salvage().unseen(Moment::After, |seen| {
+            matches!(seen, Observation::Readback { .. })
+        });
+        expect(&blind, "evidence", Verdict::Unknown, "not read back");
+        let mut unselected = blind;
+        unselected
+            .plan
+            .checks
+            .retain(|kind| *kind != CheckKind::Ledger);
+        expect(&unselected, "evidence", Verdict::Pass, "whole");
+        expect(&unselected, "rpo.oa", Verdict::Unknown, "not selected");
+    }
+}

@@ -129,3 +129,37 @@ fn follows(findings: &[Finding], finding: &Finding, expected: &BTreeMap<String, 
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{check::testing::salvage, finding::Verdict};
+
+    #[test]
+    fn a_failed_step_can_be_expected() {
+        let mut tale = salvage().failing_at(4, "recovery.conf is not supported");
+        tale.plan
+            .expect
+            .fail
+            .insert("restore".into(), "recovery.conf".into());
+        let judgement = tale.judge();
+        assert_eq!(judgement.outcome.reasons, Vec::<String>::new());
+        assert_eq!(
+            (judgement.verdict, judgement.outcome.verdict),
+            (Verdict::Fail, Verdict::Pass)
+        );
+        tale.plan
+            .expect
+            .fail
+            .insert("restore".into(), "disk full".into());
+        assert_eq!(tale.judge().outcome.verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn an_expected_failure_that_passes_is_red() {
+        let mut tale = salvage();
+        tale.plan.expect.fail.insert("rpo.oa".into(), String::new());
+        let judgement = tale.judge();
+        assert_eq!(judgement.outcome.verdict, Verdict::Fail);
+        assert!(judgement.outcome.reasons[0].contains("was to fail, but passed"));
+    }
+}

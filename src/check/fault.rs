@@ -36,3 +36,23 @@ fn line(fault: &FaultRecord) -> String {
         fault.fault, fault.target, fault.server, fault.evidence
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{expect, salvage},
+        event::EventKind,
+        finding::Verdict,
+    };
+
+    #[test]
+    fn a_fault_that_did_not_bite_proves_nothing() {
+        let mut tale = salvage();
+        for event in &mut tale.events {
+            if let EventKind::FaultInjected(fault) = &mut event.kind {
+                fault.bit = false;
+            }
+        }
+        expect(&tale, "fault", Verdict::Unknown, "had no effect");
+    }
+}

@@ -4,7 +4,10 @@
 //! checksums are gates. Performance, server log, archive and ledger are judged at the
 //! end only.
 
-use super::{Context, Said, is_of, judge_view};
+use super::{
+    Context, Said,
+    comparison::{is_of, judge_view},
+};
 use crate::{
     event::{Moment, StepOutcome},
     measure::{
@@ -79,4 +82,64 @@ fn closes(
             Said::Pass(_) | Said::Unknown(_) | Said::NotApplicable(_) => None,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{expect, finding, salvage},
+        event::{EventKind, Moment},
+        finding::Verdict,
+        observation::Observation,
+    };
+
+    /// The OA is frozen at the gate: its write privileges are missing there, and thawed later.
+    #[test]
+    fn a_freeze_does_not_close_the_gate() {
+        let frozen = salvage().bend(Moment::Gate, |seen| match seen {
+            Observation::Privileges(lines) => lines.retain(|line| !line.ends_with("INSERT")),
+            Observation::Business(results) => results[0].got = "42501 permission denied".into(),
+            _other => {}
+        });
+        expect(&frozen, "rto.oa", Verdict::Pass, "10s");
+        let more = frozen.bend(Moment::Gate, |seen| {
+            if let Observation::Privileges(lines) = seen {
+                lines.clear();
+            }
+        });
+        expect(
+            &more,
+            "rto.oa",
+            Verdict::Unknown,
+            "the gate `permissions` did not pass",
+        );
+    }
+
+    #[test]
+    fn the_gate_of_a_server_that_does_not_serve_counts_too() {
+        let mut tale = salvage();
+        for event in &mut tale.events {
+            if let EventKind::Observed {
+                moment: Moment::Gate,
+                server,
+                observation,
+                ..
+            } = &mut event.kind
+            {
+                *server = "scratch".into();
+                match observation {
+                    Observation::Server(state) => state.timeline = 2,
+                    Observation::Tables(tables) => tables.get_mut("app.users").unwrap().rows = 1,
+                    _other => {}
+                }
+            }
+        }
+        let judgement = tale.judge();
+        assert!(
+            finding(&judgement, "rows")
+                .message
+                .ends_with("(on `scratch`)")
+        );
+        assert_eq!(finding(&judgement, "rto.oa").follows_from, "rows");
+    }
 }

@@ -1,21 +1,25 @@
 //! Judging: (plan, history, ledger, readback) → findings → verdict.
 //!
 //! One file a check, each a pure function over what probes saw before the fault and
-//! see now. Figures come from `measure/`; nothing here runs, prints or renders.
+//! see now; `comparison` decides which servers are compared, `books` opens the ledger,
+//! `drill` puts it all together. Figures come from `measure/`; nothing here runs, prints or
+//! renders.
 
 mod amcheck;
 mod archive;
+mod books;
 mod business;
 mod catalog;
 mod checksums;
+mod comparison;
 mod digests;
-pub mod drill;
-pub mod evidence;
+mod drill;
+mod evidence;
 pub mod expect;
 mod fault;
-pub mod gate;
+mod gate;
 mod ledger;
-pub mod objectives;
+mod objectives;
 mod performance;
 mod permissions;
 mod rows;
@@ -25,17 +29,10 @@ mod steady_state;
 mod steps;
 #[cfg(test)]
 pub(crate) mod testing;
-#[cfg(test)]
-mod tests;
 mod timeline;
 pub mod verifiers;
 
-use std::{
-    collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
-
-pub use drill::{Judgement, judge};
+pub use drill::{JudgeError, Judgement, judge};
 
 use crate::{
     finding::Finding,
@@ -43,7 +40,6 @@ use crate::{
         story::Story,
         view::{self, View},
     },
-    scenario::plan::CheckKind,
 };
 
 /// What a check says.
@@ -103,159 +99,6 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Compares a server now with the steady state. `Ledger` is judged by workload, elsewhere.
-fn compare(kind: CheckKind, context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
-    match kind {
-        CheckKind::Rows => rows::check(context, before, now),
-        CheckKind::Digests => digests::check(context, before, now),
-        CheckKind::Permissions => permissions::check(before, now),
-        CheckKind::Catalog => catalog::check(context, before, now),
-        CheckKind::Sequences => sequences::check(before, now),
-        CheckKind::Business => business::check(now),
-        CheckKind::Ledger => Said::NotApplicable("judged by workload".into()),
-        CheckKind::Timeline => timeline::check(context, before, now),
-        CheckKind::Amcheck => amcheck::check(now),
-        CheckKind::Checksums => checksums::check(context, before, now),
-        CheckKind::Performance => performance::check(context, before, now),
-        CheckKind::ServerLog => server_log::check(context, now),
-        CheckKind::Archive => archive::check(context, now),
-    }
-}
-
-/// The probes (by the names `ProbeFailed` may use) that a check depends on.
-fn probes(kind: CheckKind) -> &'static [&'static str] {
-    match kind {
-        CheckKind::Rows => &["tables"],
-        CheckKind::Digests => &["tables", "large-objects", "large_objects"],
-        CheckKind::Permissions => &["privileges"],
-        CheckKind::Catalog => &["catalog", "server"],
-        CheckKind::Sequences => &["sequences"],
-        CheckKind::Business => &["business"],
-        CheckKind::Ledger => &["readback"],
-        CheckKind::Timeline | CheckKind::Checksums => &["server"],
-        CheckKind::Amcheck => &["amcheck"],
-        CheckKind::Performance => &["performance"],
-        CheckKind::ServerLog => &["server-log", "server_log"],
-        CheckKind::Archive => &["archive"],
-    }
-}
-
-/// Whether a failed probe leaves a check without an answer; `all`: the server could not be
-/// reached.
-fn is_of(kind: CheckKind, probe: &str) -> bool {
-    probe == "all" || probes(kind).contains(&probe)
-}
-
-/// Judges one check on one view: a crash or a missing observation can't be told.
-fn judge_view(kind: CheckKind, context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
-    let said = guarded(|| compare(kind, context, before, now));
-    match said {
-        Said::Unknown(why) => Said::Unknown(with_probe_error(kind, &why, before, now)),
-        Said::Pass(_) | Said::Fail(..) | Said::NotApplicable(_) => said,
-    }
-}
-
-/// Runs a check; a crash is no verdict.
-fn guarded(check: impl FnOnce() -> Said) -> Said {
-    catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|panic| {
-        Said::Unknown(format!("the check crashed: {}", panic_text(panic.as_ref())))
-    })
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
-}
-
-fn with_probe_error(kind: CheckKind, why: &str, before: &View<'_>, now: &View<'_>) -> String {
-    let failures = [before, now].into_iter().flat_map(|view| {
-        view.failures
-            .iter()
-            .filter(|(probe, _)| is_of(kind, probe))
-            .map(|(probe, error)| format!("{probe} on {}: {error}", view.server))
-    });
-    let errors: Vec<String> = failures.collect();
-    if errors.is_empty() {
-        return why.to_owned();
-    }
-    format!("{why} ({})", errors.join("; "))
-}
-
-/// The findings of the selected checks on the servers that count: the one that serves at
-/// the end, and the last gate of every other one. And what was not applicable, with why.
-pub fn findings(context: &Context<'_>) -> (Vec<Finding>, BTreeMap<&'static str, String>) {
-    let mut findings = Vec::new();
-    let mut not_applicable = BTreeMap::new();
-    let selected = CheckKind::ALL
-        .into_iter()
-        .filter(|kind| context.story.plan.checks.contains(kind));
-    for kind in selected.filter(|kind| *kind != CheckKind::Ledger) {
-        match finding(kind, context) {
-            Ok(finding) => findings.push(finding),
-            Err(why) => {
-                not_applicable.insert(kind.name(), why);
-            }
-        }
-    }
-    (findings, not_applicable)
-}
-
-/// One check's finding; an error says why it is not applicable.
-fn finding(kind: CheckKind, context: &Context<'_>) -> Result<Finding, String> {
-    let Some(before) = view::steady(&context.views) else {
-        let why = "the steady state before the fault was not observed";
-        return Ok(context.unknown(kind.name(), why));
-    };
-    let serving = context.story.serving();
-    let Some(after) = view::after(&context.views, serving) else {
-        let why = format!("`{serving}` was not observed after the last step");
-        return Ok(context.unknown(kind.name(), why));
-    };
-    let said = judge_view(kind, context, before, after);
-    let mut all = vec![(serving, said)];
-    if kind.is_gate() {
-        let others = view::last_gates(&context.views);
-        for view in others.into_iter().filter(|view| view.server != serving) {
-            all.push((view.server, judge_view(kind, context, before, view)));
-        }
-    }
-    merge(kind, context, all)
-}
-
-fn merge(
-    kind: CheckKind,
-    context: &Context<'_>,
-    all: Vec<(&str, Said)>,
-) -> Result<Finding, String> {
-    let worst = all.into_iter().rev().max_by_key(|(_, said)| rank(said));
-    let Some((server, said)) = worst else {
-        return Ok(context.unknown(kind.name(), "nothing was looked at"));
-    };
-    let on = |message: String| match server == context.story.serving() {
-        true => message,
-        false => format!("{message} (on `{server}`)"),
-    };
-    match said {
-        Said::Pass(message) => Ok(Finding::pass(kind.name(), on(message))),
-        Said::Unknown(message) => Ok(context.unknown(kind.name(), on(message))),
-        Said::Fail(message, details) => {
-            Ok(Finding::fail(kind.name(), on(message)).details(details))
-        }
-        Said::NotApplicable(why) => Err(why),
-    }
-}
-
-/// How bad it is; of equals the first counts, which is the serving server.
-fn rank(said: &Said) -> u8 {
-    match said {
-        Said::NotApplicable(_) => 0,
-        Said::Pass(_) => 1,
-        Said::Unknown(_) => 2,
-        Said::Fail(..) => 3,
-    }
-}
-
 /// Plural or not: `1 table`, `2 tables`.
 pub(crate) fn count(n: usize, one: &str) -> String {
     let plural = match one.strip_suffix('y') {
@@ -267,5 +110,56 @@ pub(crate) fn count(n: usize, one: &str) -> String {
         format!("1 {one}")
     } else {
         format!("{n} {plural}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{SECOND, expect, finding, lost_server, salvage},
+        event::{EventKind, Moment},
+        finding::Verdict,
+        scenario::plan::CheckKind,
+    };
+
+    #[test]
+    fn every_finding_of_a_good_drill_passes() {
+        for tale in [salvage(), lost_server()] {
+            let judgement = tale.judge();
+            for kind in CheckKind::ALL
+                .into_iter()
+                .filter(|kind| *kind != CheckKind::Ledger)
+            {
+                assert_eq!(finding(&judgement, kind.name()).verdict, Verdict::Pass);
+            }
+            for id in [
+                "steps",
+                "fault",
+                "steady-state",
+                "evidence",
+                "leak",
+                "ledger.oa",
+                "ledger.agent",
+            ] {
+                assert_eq!(finding(&judgement, id).verdict, Verdict::Pass, "{id}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_that_cannot_be_reached_leaves_every_check_open() {
+        let gone = EventKind::ProbeFailed {
+            moment: Moment::After,
+            server: "primary".into(),
+            probe: "all".into(),
+            error: "connection refused".into(),
+        };
+        let silent = salvage()
+            .unseen(Moment::After, |_all| true)
+            .with(27 * SECOND, gone);
+        for id in ["rows", "business", "archive"] {
+            expect(&silent, id, Verdict::Unknown, "connection refused");
+        }
+        expect(&silent, "ledger.oa", Verdict::Unknown, "connection refused");
     }
 }

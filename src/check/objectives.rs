@@ -174,3 +174,42 @@ fn outage(context: &Context<'_>, name: &str, outage: &Outage, objective: Time) -
     }
     Finding::fail(id, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{expect, finding, lost_server, salvage},
+        finding::Verdict,
+    };
+
+    #[test]
+    fn measures_are_held_against_their_objectives() {
+        let mut late = salvage();
+        late.plan.objectives.get_mut("oa").unwrap().rto = Some("10s".parse().unwrap());
+        expect(&late, "rto.oa", Verdict::Fail, "objective 10s");
+        late.plan.objectives.get_mut("oa").unwrap().rto = Some("11s".parse().unwrap());
+        expect(&late, "rto.oa", Verdict::Pass, "objective 11s");
+        late.plan.human.decide = "5s".parse().unwrap();
+        expect(&late, "rto.oa", Verdict::Fail, "+ 5s for people");
+        let mut strict = lost_server();
+        strict
+            .plan
+            .strategy
+            .settings
+            .insert("archive_timeout".into(), "5s".into());
+        strict.plan.objectives.get_mut("oa").unwrap().rpo = Some("30s".parse().unwrap());
+        expect(&strict, "rpo.oa", Verdict::Unknown, "too far to tell");
+        strict.plan.objectives.get_mut("oa").unwrap().rpo = Some("6s".parse().unwrap());
+        let judgement = strict.judge();
+        assert!(
+            finding(&judgement, "rpo.oa")
+                .message
+                .contains("objective 6s = 100ms in the drill")
+        );
+        let mut isolated = salvage();
+        isolated.plan.objectives.get_mut("agent").unwrap().outage = Some("0s".parse().unwrap());
+        expect(&isolated, "outage.agent", Verdict::Pass, "none");
+        isolated.plan.objectives.get_mut("oa").unwrap().outage = Some("0s".parse().unwrap());
+        expect(&isolated, "outage.oa", Verdict::Fail, "10.1s without");
+    }
+}

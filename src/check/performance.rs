@@ -93,3 +93,48 @@ fn resources(context: &Context<'_>, server: &str) -> Option<String> {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{expect, salvage},
+        event::Moment,
+        finding::Verdict,
+        observation::Observation,
+    };
+
+    #[test]
+    fn queries_that_became_slow_are_red() {
+        let timed = |p50: u64, p95: u64| {
+            salvage().bend(Moment::After, move |seen| {
+                if let Observation::Performance(queries) = seen {
+                    queries[0].p50_us = p50;
+                    queries[0].p95_us = p95;
+                }
+            })
+        };
+        expect(
+            &timed(7_701, 11_000),
+            "performance",
+            Verdict::Pass,
+            "1 query",
+        );
+        expect(
+            &timed(7_701, 11_001),
+            "performance",
+            Verdict::Fail,
+            "query `inbox`",
+        );
+        // A hiccup shifts the 95th percentile alone.
+        expect(
+            &timed(900, 900_000),
+            "performance",
+            Verdict::Pass,
+            "1 query",
+        );
+        let blind = salvage().unseen(Moment::After, |seen| {
+            matches!(seen, Observation::Performance(_))
+        });
+        expect(&blind, "performance", Verdict::Unknown, "not timed");
+    }
+}

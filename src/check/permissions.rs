@@ -49,3 +49,44 @@ fn is_write(line: &str) -> bool {
         .trim_end_matches('*');
     WRITES.contains(&privilege)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{expect, salvage},
+        event::Moment,
+        finding::Verdict,
+        observation::Observation,
+    };
+
+    #[test]
+    fn missing_and_added_privileges_are_red() {
+        let bent = |add: bool| {
+            salvage().bend(Moment::After, move |seen| {
+                if let Observation::Privileges(lines) = seen {
+                    if add {
+                        lines.push("auditor table app.users DELETE".into());
+                    } else {
+                        lines.pop();
+                    }
+                }
+            })
+        };
+        expect(
+            &bent(false),
+            "permissions",
+            Verdict::Fail,
+            "1 missing, 0 added",
+        );
+        expect(
+            &bent(true),
+            "permissions",
+            Verdict::Fail,
+            "0 missing, 1 added",
+        );
+        let blind = salvage().unseen(Moment::Before, |seen| {
+            matches!(seen, Observation::Privileges(_))
+        });
+        expect(&blind, "permissions", Verdict::Unknown, "not read");
+    }
+}

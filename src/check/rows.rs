@@ -83,3 +83,50 @@ pub(super) fn names(changed: &[Change<'_>]) -> String {
     let more = if changed.len() > 3 { ", …" } else { "" };
     format!("{}{more}", first.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{Tale, expect, finding, lost_server, salvage, users},
+        event::Moment,
+        finding::Verdict,
+        observation::{Observation, TableState},
+    };
+
+    #[test]
+    fn fewer_rows_are_red_and_unread_ones_open() {
+        let fewer = users(salvage(), |table| table.rows -= 1).judge();
+        let rows = finding(&fewer, "rows");
+        assert_eq!(rows.verdict, Verdict::Fail);
+        assert_eq!(rows.details, ["app.users: 200 rows before, 199 now"]);
+        assert_eq!(finding(&fewer, "digests").verdict, Verdict::Fail);
+        let blind = salvage().unseen(Moment::After, |seen| matches!(seen, Observation::Tables(_)));
+        expect(&blind, "rows", Verdict::Unknown, "not read");
+    }
+
+    #[test]
+    fn a_missing_table_is_red() {
+        let gone = salvage().bend(Moment::After, |seen| {
+            if let Observation::Tables(tables) = seen {
+                tables.remove("app.users");
+            }
+        });
+        let judgement = gone.judge();
+        assert!(finding(&judgement, "rows").details[0].contains("missing"));
+    }
+
+    #[test]
+    fn an_unlogged_table_may_be_empty_after_a_restore_only() {
+        let emptied = |tale: Tale| {
+            let bend = |seen: &mut Observation| {
+                if let Observation::Tables(tables) = seen {
+                    *tables.get_mut("app.cache").unwrap() = TableState::default();
+                }
+            };
+            tale.bend(Moment::After, bend).bend(Moment::Gate, bend)
+        };
+        expect(&emptied(lost_server()), "rows", Verdict::Pass, "as before");
+        let judgement = emptied(salvage()).judge();
+        assert_eq!(finding(&judgement, "rows").verdict, Verdict::Fail);
+    }
+}

@@ -44,3 +44,38 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
 fn is_behind(sequence: &SequenceState) -> bool {
     sequence.max.is_some_and(|max| sequence.next <= max)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{expect, salvage},
+        event::Moment,
+        finding::Verdict,
+        observation::Observation,
+    };
+
+    #[test]
+    fn sequences_behind_or_gone_are_red() {
+        let behind = salvage().bend(Moment::After, |seen| {
+            if let Observation::Sequences(sequences) = seen {
+                sequences[0].next = 1000;
+            }
+        });
+        expect(&behind, "sequences", Verdict::Fail, "app.orders_id_seq");
+        let gone = salvage().bend(Moment::After, |seen| {
+            if let Observation::Sequences(sequences) = seen {
+                sequences.clear();
+            }
+        });
+        expect(
+            &gone,
+            "sequences",
+            Verdict::Fail,
+            "1 sequence missing: app.orders_id_seq",
+        );
+        let blind = salvage().unseen(Moment::After, |seen| {
+            matches!(seen, Observation::Sequences(_))
+        });
+        expect(&blind, "sequences", Verdict::Unknown, "not read");
+    }
+}

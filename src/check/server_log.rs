@@ -38,3 +38,30 @@ fn line(event: &crate::event::Event) -> Option<String> {
     };
     Some(format!("{server}: {severity} {sqlstate} {message}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{SECOND, expect, salvage},
+        event::EventKind,
+        finding::Verdict,
+    };
+
+    #[test]
+    fn unexpected_errors_are_red() {
+        let line = EventKind::ServerLog {
+            server: "primary".into(),
+            severity: "PANIC".into(),
+            sqlstate: "XX000".into(),
+            message: "could not locate a valid checkpoint record".into(),
+        };
+        expect(
+            &salvage().with(27 * SECOND, line),
+            "server-log",
+            Verdict::Fail,
+            "PANIC",
+        );
+        let unread = salvage().without(|kind| matches!(kind, EventKind::ServerLogRead { .. }));
+        expect(&unread, "server-log", Verdict::Unknown, "not read");
+    }
+}

@@ -51,3 +51,31 @@ fn wrong(said: Said) -> Option<String> {
         Said::Pass(_) | Said::NotApplicable(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{expect, salvage},
+        event::Moment,
+        finding::Verdict,
+        observation::Observation,
+    };
+
+    #[test]
+    fn a_bad_steady_state_is_unknown() {
+        let sick = salvage().bend(Moment::Before, |seen| {
+            if let Observation::Business(results) = seen {
+                results[0].got = "no rows".into();
+            }
+        });
+        expect(&sick, "steady-state", Verdict::Unknown, "login");
+        let blind = salvage().unseen(Moment::Before, |_all| true);
+        expect(
+            &blind,
+            "steady-state",
+            Verdict::Unknown,
+            "nothing was observed",
+        );
+        expect(&blind, "rows", Verdict::Unknown, "steady state");
+    }
+}

@@ -61,3 +61,32 @@ fn failure(context: &Context<'_>, step: &StepTold<'_>) -> Option<Finding> {
     };
     Some(finding.details(lines.map(str::to_owned)))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{finding, salvage},
+        finding::Verdict,
+    };
+
+    #[test]
+    fn what_follows_from_a_failed_step_says_so() {
+        let judgement = salvage().failing_at(4, "pg_ctl failed\nlast line").judge();
+        let restore = finding(&judgement, "restore");
+        assert_eq!(restore.verdict, Verdict::Fail);
+        assert!(
+            restore.message.ends_with("pg_ctl failed"),
+            "{}",
+            restore.message
+        );
+        assert_eq!(restore.details, ["last line"]);
+        for id in ["rows", "rto.oa", "rpo.oa", "ledger.oa", "steps"] {
+            let open = finding(&judgement, id);
+            assert_eq!(
+                (open.verdict, open.follows_from.as_str()),
+                (Verdict::Unknown, "restore"),
+                "{id}"
+            );
+        }
+    }
+}

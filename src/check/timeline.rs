@@ -59,3 +59,62 @@ fn wrong_timeline(
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::{Tale, expect, lost_server, salvage},
+        event::Moment,
+        finding::Verdict,
+        observation::{Observation, ServerState},
+    };
+
+    #[test]
+    fn a_server_that_is_not_writable_or_on_the_wrong_timeline_is_red() {
+        let server = |tale: Tale, bend: fn(&mut ServerState)| {
+            tale.bend(Moment::After, move |seen| {
+                if let Observation::Server(state) = seen {
+                    bend(state);
+                }
+            })
+        };
+        expect(
+            &server(salvage(), |s| s.read_only = true),
+            "timeline",
+            Verdict::Fail,
+            "read-only",
+        );
+        expect(
+            &server(salvage(), |s| s.in_recovery = true),
+            "timeline",
+            Verdict::Fail,
+            "in recovery",
+        );
+        expect(
+            &server(salvage(), |s| s.timeline = 2),
+            "timeline",
+            Verdict::Fail,
+            "nothing was restored",
+        );
+        expect(
+            &server(lost_server(), |s| s.timeline = 1),
+            "timeline",
+            Verdict::Fail,
+            "promotion",
+        );
+        expect(
+            &server(lost_server(), |s| s.timeline = 3),
+            "timeline",
+            Verdict::Fail,
+            "not 2",
+        );
+        expect(
+            &server(lost_server(), |s| s.system_identifier = 8),
+            "timeline",
+            Verdict::Fail,
+            "another cluster",
+        );
+        let blind = salvage().unseen(Moment::After, |seen| matches!(seen, Observation::Server(_)));
+        expect(&blind, "timeline", Verdict::Unknown, "not read");
+    }
+}

@@ -93,3 +93,16 @@ fn truth(context: &Context<'_>, findings: &[Finding], label: &str) -> (Verdict, 
         Some(_) | None => (Verdict::Unknown, "restored, content not compared".into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::check::testing::{lost_server, users};
+
+    #[test]
+    fn verifiers_are_held_against_the_truth() {
+        let right = lost_server().judge();
+        assert_eq!(right.trials[0].right(), Some(true));
+        let wrong = users(lost_server(), |table| table.digest = "ff".into()).judge();
+        assert_eq!(wrong.trials[0].right(), Some(false));
+    }
+}

@@ -1,0 +1,166 @@
+//! The ledger and what was read back: the one place where checks read files.
+
+use std::{collections::BTreeSet, path::Path};
+
+use super::{Context, comparison::is_of, evidence};
+use crate::{
+    history::files,
+    ledger::{Reader, Record},
+    measure::{
+        account::{self, Account, Question, Readback},
+        boundary::{self, Bounds},
+        projected,
+        rto::{self, Gates},
+        view,
+    },
+    scenario::plan::CheckKind,
+};
+
+/// The ledger balanced against the readback; each list is in the plan's order.
+pub(super) struct Books {
+    /// What counts as lost, of each workload.
+    pub bounds: Vec<Bounds>,
+    /// When each workload could go on.
+    pub ready_us: Vec<Option<u64>>,
+    /// What became of each workload's transactions.
+    pub accounts: Vec<Account>,
+    /// WAL in bytes a second; none when the ledger does not tell.
+    pub wal_rate: Option<f64>,
+    /// What is wrong with the files.
+    pub files: evidence::Files,
+}
+
+impl Books {
+    /// Reads a drill's ledger and readback.
+    pub fn open(context: &Context<'_>, drill: &Path, gates: &Gates) -> Self {
+        let story = &context.story;
+        let path = drill.join(files::LEDGER);
+        let statement_us = boundary::statement_instant(story.fault(), records(&path));
+        let names: Vec<&str> = story.plan.workloads.keys().map(String::as_str).collect();
+        let questions: Vec<Question> = names
+            .iter()
+            .map(|name| Question {
+                bounds: Bounds::of(story, name, statement_us),
+                ready_us: rto::ready_us(story, name, gates),
+            })
+            .collect();
+        let (readback, readback_trouble) = read_back(context, drill, &names);
+        let accounts = account::balance(&questions, records(&path), readback);
+        Self {
+            bounds: questions.iter().map(|one| one.bounds.clone()).collect(),
+            ready_us: questions.iter().map(|one| one.ready_us).collect(),
+            accounts,
+            wal_rate: projected::wal_rate(story, records(&path)),
+            files: evidence::Files {
+                ledger: trouble_with(&path),
+                readback: readback_trouble,
+            },
+        }
+    }
+
+    /// Why nothing can be said of what was lost; empty when it can.
+    pub fn trouble(&self) -> &str {
+        if self.files.ledger.is_empty() {
+            &self.files.readback
+        } else {
+            &self.files.ledger
+        }
+    }
+}
+
+/// The records of a file; none when it can't be opened, which [`trouble_with`] tells.
+fn records(path: &Path) -> impl Iterator<Item = Record> {
+    Reader::open(path).into_iter().flatten()
+}
+
+fn trouble_with(path: &Path) -> String {
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    match Reader::open(path) {
+        Err(cause) => format!("`{name}` can't be read: {cause}"),
+        Ok(mut reader) => {
+            let whole = reader.by_ref().count();
+            if reader.torn() {
+                return format!("`{name}` is torn after {whole} records");
+            }
+            String::new()
+        }
+    }
+}
+
+/// The rows read back after the last step, of each workload from the server it ended on;
+/// and what is wrong with them.
+fn read_back(context: &Context<'_>, drill: &Path, names: &[&str]) -> (Readback, String) {
+    let mut all = Readback::default();
+    let mut troubles = Vec::new();
+    let servers: BTreeSet<&str> = names
+        .iter()
+        .map(|name| context.story.server_of(name))
+        .collect();
+    for server in servers {
+        let after = view::after(&context.views, server);
+        let Some(file) = after.and_then(view::View::readback) else {
+            troubles.push(not_read_back(context, server));
+            continue;
+        };
+        let path = drill.join(file);
+        troubles.push(trouble_with(&path));
+        let lives_here = |index: u8| {
+            names
+                .get(usize::from(index))
+                .is_none_or(|name| context.story.server_of(name) == server)
+        };
+        all.extend(Readback::collect(records(&path)).only(lives_here));
+    }
+    troubles.retain(|trouble| !trouble.is_empty());
+    (all, troubles.join("; "))
+}
+
+fn not_read_back(context: &Context<'_>, server: &str) -> String {
+    let selected = context.story.plan.checks.contains(&CheckKind::Ledger);
+    let failures = view::after(&context.views, server).map(|view| view.failures.as_slice());
+    let error = failures
+        .unwrap_or_default()
+        .iter()
+        .find(|(probe, _)| is_of(CheckKind::Ledger, probe));
+    match error {
+        Some((_, error)) => {
+            format!("the workloads' rows on `{server}` were not read back: {error}")
+        }
+        None if !selected => "the check `ledger` is not selected, so no row was read back".into(),
+        None => format!("the workloads' rows on `{server}` were not read back"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::{
+            judge,
+            testing::{finding, oa_alone_moved},
+        },
+        finding::Verdict,
+    };
+
+    #[test]
+    fn each_server_that_serves_has_a_readback_of_its_own() {
+        let tale = oa_alone_moved();
+        let judgement = tale.judge();
+        let lost = judgement.measures.iter().map(|one| one.ledger.lost);
+        assert_eq!(lost.collect::<Vec<_>>(), [3, 4]);
+        let dir = tempfile::tempdir().unwrap();
+        tale.write(dir.path());
+        std::fs::remove_file(dir.path().join("readback-primary")).unwrap();
+        let blind = judge(dir.path(), |_plan| vec![]).unwrap();
+        let evidence = finding(&blind, "evidence");
+        assert_eq!(evidence.verdict, Verdict::Unknown);
+        assert!(
+            evidence
+                .message
+                .contains("`readback-primary` can't be read")
+        );
+    }
+}

@@ -1,0 +1,84 @@
+//! A server lost with its storage, restored elsewhere, cut over.
+
+use pgdrill::{event::*, scenario::plan::*};
+
+use super::{
+    Tale,
+    plan::{full_backup, inject, plan, run_for},
+    telling::{fault, restored, tenths},
+};
+
+const REPLACEMENT: &str = "replacement";
+
+/// The whole server lost at 12 s, restored into `replacement`, cut over at 21 s. The last
+/// 400 ms before the loss had not been archived.
+pub fn lost_server() -> Tale {
+    moved(&["agent", "oa"])
+}
+
+/// The same, but only the OA moved: both servers serve at the end.
+pub fn oa_alone_moved() -> Tale {
+    let mut tale = moved(&["oa"]);
+    tale.observe(tenths(266), Moment::After, PRIMARY, 1);
+    tale.in_order()
+}
+
+fn moved(workloads: &[&str]) -> Tale {
+    let workloads: Vec<String> = workloads.iter().map(|&name| name.to_owned()).collect();
+    let mut tale = Tale::of(plan("server-lost-pg17", steps(&workloads)));
+    tale.perform(&[40, 119, 121, 190, 205, 211, 260].map(tenths));
+    tale.backed_up();
+    tale.phases(&spans());
+    let lost = fault("lose-server", PRIMARY, Boundary::Instant, tenths(120));
+    tale.tell(tenths(121), EventKind::FaultInjected(lost));
+    tale.tell(tenths(190), restored(REPLACEMENT, false, "latest"));
+    tale.observe(tenths(200), Moment::Gate, REPLACEMENT, 2);
+    let to = REPLACEMENT.to_owned();
+    tale.tell(tenths(210), EventKind::CutOver { workloads, to });
+    tale.write_ledger(tenths(260), |_, at_us| {
+        !(tenths(120)..tenths(211)).contains(&at_us)
+    });
+    tale.readback
+        .retain(|one| one.acked_us <= tenths(116) || one.acked_us > tenths(121));
+    tale.tell_traffic(tenths(261));
+    tale.observe(tenths(265), Moment::After, REPLACEMENT, 2);
+    tale.log_read(tenths(266), REPLACEMENT, 230);
+    tale.frame(tenths(270));
+    tale.in_order()
+}
+
+fn spans() -> [(u64, Phase); 9] {
+    [
+        (119, Phase::Inject),
+        (121, Phase::Provision),
+        (130, Phase::Fetch),
+        (150, Phase::ReplayToConsistency),
+        (160, Phase::ReplayToTarget),
+        (185, Phase::Promote),
+        (190, Phase::Verify),
+        (205, Phase::CutOver),
+        (211, Phase::Run),
+    ]
+    .map(|(at, phase)| (tenths(at), phase))
+}
+
+fn steps(workloads: &[String]) -> Vec<Action> {
+    vec![
+        full_backup(),
+        run_for("8s"),
+        inject(Fault::LoseServer),
+        Action::Restore {
+            into: REPLACEMENT.into(),
+            scratch: false,
+            target: Target::Latest,
+        },
+        Action::Verify {
+            server: REPLACEMENT.into(),
+        },
+        Action::CutOver {
+            workloads: workloads.to_vec(),
+            to: REPLACEMENT.into(),
+        },
+        run_for("5s"),
+    ]
+}

@@ -1,0 +1,143 @@
+//! Hand-written histories for tests: a plan, its events, a ledger and a readback.
+//!
+//! Two tales are told whole: `salvage` (a table dropped, brought home through a scratch
+//! server) and `lost_server` (everything lost, restored elsewhere, cut over). Tests bend
+//! one thing in them and look at what turns red.
+#![allow(
+    dead_code,
+    missing_docs,
+    unused_imports,
+    reason = "each test target uses another part"
+)]
+
+use pgdrill::{
+    event::{Event, EventKind, Moment, StepOutcome},
+    ledger::Record,
+    observation::Observation,
+    scenario::plan::Plan,
+    units::Time,
+};
+
+mod asserting;
+mod lost_server;
+mod observed;
+mod plan;
+mod salvage;
+mod telling;
+mod traffic;
+mod writing;
+
+pub use asserting::{expect, finding, users};
+pub use lost_server::{lost_server, oa_alone_moved};
+pub use salvage::salvage;
+pub use traffic::{AGENT, OA, insert};
+
+pub const SECOND: u64 = 1_000_000;
+/// Where the WAL stands at the fault.
+pub const FAULT_LSN: u64 = 0x300_0000;
+
+/// A drill that never happened.
+#[derive(Clone, Debug)]
+pub struct Tale {
+    pub plan: Plan,
+    pub events: Vec<Event>,
+    pub ledger: Vec<Record>,
+    pub readback: Vec<Record>,
+}
+
+pub fn seconds(text: &str) -> Time {
+    text.parse().unwrap()
+}
+
+impl Tale {
+    /// Nothing has been told yet.
+    fn of(plan: Plan) -> Self {
+        Self {
+            plan,
+            events: vec![],
+            ledger: vec![],
+            readback: vec![],
+        }
+    }
+
+    /// Adds an event.
+    pub fn tell(&mut self, at_us: u64, kind: EventKind) {
+        self.events.push(Event {
+            seq: 0,
+            at_us,
+            kind,
+        });
+    }
+
+    /// Puts the events in order of time and numbers them.
+    pub fn in_order(mut self) -> Self {
+        self.events.sort_by_key(|event| event.at_us);
+        for (seq, event) in self.events.iter_mut().enumerate() {
+            event.seq = seq as u64;
+        }
+        self
+    }
+
+    /// Bends every observation of a moment.
+    pub fn bend(mut self, moment: Moment, bend: impl Fn(&mut Observation)) -> Self {
+        for event in &mut self.events {
+            if let EventKind::Observed {
+                moment: at,
+                observation,
+                ..
+            } = &mut event.kind
+                && *at == moment
+            {
+                bend(observation);
+            }
+        }
+        self
+    }
+
+    /// Leaves out events.
+    pub fn without(mut self, gone: impl Fn(&EventKind) -> bool) -> Self {
+        self.events.retain(|event| !gone(&event.kind));
+        self.in_order()
+    }
+
+    /// Nothing of this kind was seen at that moment.
+    pub fn unseen(self, when: Moment, gone: impl Fn(&Observation) -> bool) -> Self {
+        self.without(|kind| {
+            matches!(kind, EventKind::Observed { moment, observation, .. } if *moment == when && gone(observation))
+        })
+    }
+
+    /// Adds an event and puts it in order.
+    pub fn with(mut self, at_us: u64, kind: EventKind) -> Self {
+        self.tell(at_us, kind);
+        self.in_order()
+    }
+
+    /// A step failed: everything after it is skipped and nothing is observed any more.
+    pub fn failing_at(self, word: usize, why: &str) -> Self {
+        let ended = |event: &Event| matches!(&event.kind, EventKind::StepEnded { step, .. } if *step == word);
+        let at = self
+            .events
+            .iter()
+            .find(|event| ended(event))
+            .map_or(0, |event| event.at_us);
+        let mut tale = self;
+        tale.events.retain(|event| event.at_us < at);
+        tale.tell(
+            at,
+            EventKind::StepEnded {
+                step: word,
+                outcome: StepOutcome::Failed(why.into()),
+            },
+        );
+        tale.tell(
+            at + SECOND,
+            EventKind::DrillEnded {
+                completed: false,
+                reason: "a step failed".into(),
+                leaked: vec![],
+            },
+        );
+        tale.in_order()
+    }
+}

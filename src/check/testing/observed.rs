@@ -1,0 +1,82 @@
+//! What probes see of a server where everything is in order.
+
+use std::collections::BTreeMap;
+
+use pgdrill::observation::*;
+
+/// Everything in order on a server.
+pub fn observations(timeline: u32) -> Vec<Observation> {
+    let table = |rows: u64, digest: &str| TableState {
+        rows,
+        digest: digest.into(),
+        live_rows: 7,
+    };
+    let tables = BTreeMap::from([
+        ("app.cache".into(), table(5, "0c")),
+        ("app.orders".into(), table(1000, "0a")),
+        ("app.users".into(), table(200, "0b")),
+    ]);
+    let sequence = SequenceState {
+        sequence: "app.orders_id_seq".into(),
+        next: 1001,
+        column: "app.orders.id".into(),
+        max: Some(1000),
+    };
+    let business = |name: &str, expected: &str| BusinessResult {
+        name: name.into(),
+        role: "app_user".into(),
+        expected: expected.into(),
+        got: expected.into(),
+    };
+    let server = ServerState {
+        timeline,
+        version: 170_006,
+        system_identifier: 7,
+        checksum_failures: Some(0),
+        archive_mode: "on".into(),
+        archived: 3,
+        settings: BTreeMap::from([("wal_level".into(), "replica".into())]),
+        ..ServerState::default()
+    };
+    vec![
+        Observation::Tables(tables),
+        Observation::Privileges(vec![
+            "app_user table app.users INSERT".into(),
+            "app_user table app.users SELECT".into(),
+        ]),
+        Observation::Catalog(BTreeMap::from([(
+            "table app.users".into(),
+            "owner db_admin".into(),
+        )])),
+        Observation::Sequences(vec![sequence]),
+        Observation::Business(vec![business("login", "rows"), business("peek", "42501")]),
+        Observation::Server(server),
+        Observation::Amcheck {
+            exit: 0,
+            messages: vec![],
+        },
+        Observation::LargeObjects {
+            count: 8,
+            digest: "0d".into(),
+        },
+        Observation::Performance(vec![QueryTiming {
+            name: "inbox".into(),
+            runs: 20,
+            p50_us: 900,
+            p95_us: 2_000,
+        }]),
+    ]
+}
+
+/// The archive of a server that archives.
+pub fn archive(timeline: u32) -> Observation {
+    let name = |timeline: u32, segment: u64| format!("{timeline:08X}{:08X}{segment:08X}", 0);
+    let mut segments: Vec<String> = (1..=3).map(|segment| name(1, segment)).collect();
+    if timeline > 1 {
+        segments.push(name(timeline, 4));
+    }
+    Observation::Archive {
+        segments,
+        odd: vec![],
+    }
+}

@@ -1,0 +1,99 @@
+//! The plan of a tale.
+
+use std::collections::BTreeMap;
+
+use pgdrill::{
+    scenario::plan::*,
+    units::{Bytes, Rate},
+};
+
+use super::seconds;
+
+pub fn plan(drill: &str, actions: Vec<Action>) -> Plan {
+    let workload = |name: &str, kind, rate| WorkloadPlan {
+        name: name.into(),
+        kind,
+        clients: 4,
+        rate: Rate::PerSecond(rate),
+    };
+    let objectives = |rpo, rto| Objectives {
+        rpo: Some(seconds(rpo)),
+        rto: Some(seconds(rto)),
+        outage: None,
+    };
+    let step = |(line, action): (usize, Action)| Step {
+        line: line + 10,
+        title: action.title(),
+        deadline: seconds("10m"),
+        action,
+    };
+    let scenario = drill.trim_end_matches("-pg17");
+    Plan {
+        scenario: scenario.into(),
+        drill: drill.into(),
+        about: "A hand-written tale.".into(),
+        tags: vec!["quick".into(), "s0".into()],
+        file: format!("scenarios/s0/{scenario}.yaml"),
+        postgres: 17,
+        scale: 60,
+        seed: 42,
+        servers: BTreeMap::from([(PRIMARY.into(), ServerPlan::default())]),
+        data: DataPlan {
+            model: "dual-tenant".into(),
+            size: Bytes(20_000_000),
+        },
+        workloads: BTreeMap::from([
+            ("oa".into(), workload("oa", WorkloadKind::Oa, 20.0)),
+            ("agent".into(), workload("agent", WorkloadKind::Agent, 20.0)),
+        ]),
+        strategy: strategy(),
+        steps: actions.into_iter().enumerate().map(step).collect(),
+        objectives: BTreeMap::from([
+            ("oa".into(), objectives("5m", "30m")),
+            ("agent".into(), objectives("15m", "1h")),
+        ]),
+        human: HumanSpans::default(),
+        checks: CheckKind::ALL.to_vec(),
+        expect: Expect::default(),
+        deadline: seconds("30m"),
+    }
+}
+
+fn strategy() -> StrategyPlan {
+    StrategyPlan {
+        name: "base-and-wal".into(),
+        settings: BTreeMap::from([("archive_timeout".into(), "60s".into())]),
+        apply: Apply::Restart,
+        archive: Archive::Safe,
+        full: FullBackup::PgBasebackup(vec![]),
+        tables: vec![],
+        retention: Retention {
+            full: seconds("30d"),
+            wal: seconds("45d"),
+            tables: seconds("90d"),
+            rule: RetentionRule::Computed,
+        },
+        recovery: Recovery {
+            signal: RecoverySignal::RecoverySignal,
+            restore_command: "cp {archive}/%f %p".into(),
+        },
+    }
+}
+
+pub fn full_backup() -> Action {
+    Action::Backup {
+        server: PRIMARY.into(),
+        kind: BackupKind::Full,
+    }
+}
+
+pub fn run_for(time: &str) -> Action {
+    Action::Run(RunFor::Time(seconds(time)))
+}
+
+pub fn inject(fault: Fault) -> Action {
+    Action::Inject {
+        server: PRIMARY.into(),
+        fault,
+    }
+}

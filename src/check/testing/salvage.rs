@@ -1,0 +1,106 @@
+//! A table dropped, and brought home through a scratch server.
+
+use pgdrill::{event::*, scenario::plan::*};
+
+use super::{
+    AGENT, Tale,
+    plan::{full_backup, inject, plan, run_for},
+    telling::{command, fault, restored, tenths},
+};
+
+/// A table dropped at 12 s and brought home through a scratch server; the OA is frozen
+/// from 12.5 s to 22 s, the agent never stops. Everything is as it must be.
+pub fn salvage() -> Tale {
+    let mut tale = Tale::of(plan("oa-table-dropped-pg17", steps()));
+    tale.perform(&[40, 119, 121, 125, 180, 200, 210, 220, 270].map(tenths));
+    tale.backed_up();
+    tale.phases(&spans());
+    dropped_and_restored(&mut tale);
+    brought_home(&mut tale);
+    tale.write_ledger(tenths(270), |workload, at_us| {
+        workload == AGENT || !(tenths(120)..tenths(220)).contains(&at_us)
+    });
+    tale.tell_traffic(tenths(271));
+    tale.observe(tenths(275), Moment::After, PRIMARY, 1);
+    tale.log_read(tenths(276), PRIMARY, 812);
+    tale.frame(tenths(280));
+    tale.in_order()
+}
+
+fn spans() -> [(u64, Phase); 11] {
+    [
+        (119, Phase::Inject),
+        (121, Phase::Freeze),
+        (125, Phase::Provision),
+        (132, Phase::Fetch),
+        (155, Phase::ReplayToConsistency),
+        (162, Phase::ReplayToTarget),
+        (175, Phase::Promote),
+        (180, Phase::Salvage),
+        (200, Phase::Verify),
+        (210, Phase::CutOver),
+        (220, Phase::Run),
+    ]
+    .map(|(at, phase)| (tenths(at), phase))
+}
+
+fn dropped_and_restored(tale: &mut Tale) {
+    let dropped = fault("drop-table", "app.users", Boundary::Statement, tenths(120));
+    tale.tell(tenths(121), EventKind::FaultInjected(dropped));
+    let workload = "oa".to_owned();
+    tale.tell(tenths(125), EventKind::Frozen { workload });
+    let copy = "cp -a /pgdrill/store/full-1/. /pgdrill/data";
+    tale.tell(tenths(150), command("scratch", copy, tenths(21)));
+    let target = "recovery_target_lsn = '0/3000000', exclusive";
+    tale.tell(tenths(180), restored("scratch", true, target));
+}
+
+fn brought_home(tale: &mut Tale) {
+    let users = SalvagedTable {
+        table: "app.users".into(),
+        created: true,
+        inserted: 240,
+        replaced: 0,
+    };
+    let salvaged = EventKind::Salvaged {
+        from: "scratch".into(),
+        into: PRIMARY.into(),
+        tables: vec![users],
+    };
+    tale.tell(tenths(200), salvaged);
+    tale.observe(tenths(205), Moment::Gate, PRIMARY, 1);
+    let workload = "oa".to_owned();
+    tale.tell(tenths(219), EventKind::Thawed { workload });
+}
+
+fn steps() -> Vec<Action> {
+    vec![
+        full_backup(),
+        run_for("8s"),
+        inject(Fault::DropTable("app.users".into())),
+        Action::Freeze {
+            workload: "oa".into(),
+            server: PRIMARY.into(),
+        },
+        Action::Restore {
+            into: "scratch".into(),
+            scratch: true,
+            target: Target::BeforeFault,
+        },
+        Action::Salvage {
+            from: "scratch".into(),
+            into: PRIMARY.into(),
+            tables: vec!["app.users".into()],
+            schemas: vec![],
+            by: SalvageBy::Rows,
+        },
+        Action::Verify {
+            server: PRIMARY.into(),
+        },
+        Action::Thaw {
+            workload: "oa".into(),
+            server: PRIMARY.into(),
+        },
+        run_for("5s"),
+    ]
+}

@@ -1,0 +1,178 @@
+//! What every tale tells: beginning and end, steps, a backup, what probes saw.
+
+use std::collections::BTreeMap;
+
+use pgdrill::{event::*, observation::Observation, scenario::plan::*, workload::readback};
+
+use super::{
+    FAULT_LSN, SECOND, Tale,
+    observed::{archive, observations},
+};
+
+/// So many tenths of a second in microseconds.
+pub fn tenths(count: u64) -> u64 {
+    count * SECOND / 10
+}
+
+impl Tale {
+    pub fn observe(&mut self, at_us: u64, moment: Moment, server: &str, timeline: u32) {
+        let mut all = observations(timeline);
+        if moment == Moment::After {
+            all.push(Observation::Readback {
+                file: readback::file_name(server),
+                rows: 0,
+            });
+            all.push(archive(timeline));
+        }
+        for observation in all {
+            let server = server.to_owned();
+            self.tell(
+                at_us,
+                EventKind::Observed {
+                    moment,
+                    server,
+                    took_us: 1000,
+                    observation,
+                },
+            );
+        }
+    }
+
+    /// Tells the steps: each begins where the one before ended.
+    pub fn perform(&mut self, ends: &[u64]) {
+        let mut began = 2 * SECOND;
+        for (step, ended) in ends.iter().enumerate() {
+            let title = self.plan.steps[step].title.clone();
+            self.tell(began, EventKind::StepBegan { step, title });
+            self.tell(
+                *ended,
+                EventKind::StepEnded {
+                    step,
+                    outcome: StepOutcome::Done,
+                },
+            );
+            began = *ended;
+        }
+    }
+
+    /// Tells when each span of the recovery time begins.
+    pub fn phases(&mut self, phases: &[(u64, Phase)]) {
+        for &(at_us, phase) in phases {
+            self.tell(at_us, EventKind::PhaseBegan { phase });
+        }
+    }
+
+    /// Beginning and end of the drill, around everything else.
+    pub fn frame(&mut self, end_us: u64) {
+        let started = EventKind::DrillStarted {
+            scenario: self.plan.scenario.clone(),
+            drill: self.plan.drill.clone(),
+            wall: "2026-03-01T02:00:00Z".into(),
+            pgdrill: "0.1.0".into(),
+        };
+        let ended = EventKind::DrillEnded {
+            completed: true,
+            reason: String::new(),
+            leaked: vec![],
+        };
+        self.tell(0, started);
+        self.tell(1, environment());
+        self.phases(&[(2, Phase::Steady)]);
+        self.tell(SECOND, loaded());
+        self.tell(end_us, ended);
+    }
+
+    /// A full backup that its verifier found good, and the steady state after it.
+    pub fn backed_up(&mut self) {
+        self.tell(4 * SECOND, EventKind::BackupTaken(backup()));
+        let line = "pg_basebackup -F p -X none -D /pgdrill/store/full-1";
+        self.tell(tenths(39), command(PRIMARY, line, tenths(18)));
+        let said = EventKind::VerifierSaid {
+            tool: "pg_verifybackup".into(),
+            object: "full-1".into(),
+            good: true,
+            output: "backup successfully verified".into(),
+        };
+        self.tell(3_950_000, said);
+        self.observe(9 * SECOND, Moment::Before, PRIMARY, 1);
+    }
+
+    /// A server's log was read, and nothing unexpected found.
+    pub fn log_read(&mut self, at_us: u64, server: &str, lines: u64) {
+        let server = server.to_owned();
+        self.tell(at_us, EventKind::ServerLogRead { server, lines });
+    }
+}
+
+fn environment() -> EventKind {
+    EventKind::Environment {
+        runtime: "docker".into(),
+        postgres: 17,
+        image: "pgdrill-server:17-0123456789ab".into(),
+        versions: BTreeMap::from([("postgres".into(), "17.6".into())]),
+    }
+}
+
+fn loaded() -> EventKind {
+    EventKind::DataLoaded {
+        bytes: 20_400_000,
+        wanted: 20_000_000,
+        rows: 41_000,
+        took_us: SECOND,
+    }
+}
+
+fn backup() -> BackupRecord {
+    BackupRecord {
+        label: "full-1".into(),
+        kind: "full".into(),
+        server: PRIMARY.into(),
+        start_lsn: 0x200_0028,
+        end_lsn: 0x200_0100,
+        began_us: 2 * SECOND,
+        bytes: 41_000_000,
+    }
+}
+
+pub fn fault(name: &str, target: &str, boundary: Boundary, began_us: u64) -> FaultRecord {
+    let statement = boundary == Boundary::Statement;
+    FaultRecord {
+        fault: name.into(),
+        target: target.into(),
+        server: PRIMARY.into(),
+        boundary,
+        began_us,
+        ended_us: began_us + 40_000,
+        server_time: "2026-03-01 02:00:12+00".into(),
+        lsn: FAULT_LSN,
+        xid: statement.then_some(900),
+        commit_lsn: statement.then_some(FAULT_LSN),
+        bit: true,
+        evidence: format!("{target} is gone"),
+    }
+}
+
+pub fn command(node: &str, line: &str, took_us: u64) -> EventKind {
+    EventKind::Command(CommandRecord {
+        node: node.into(),
+        user: "postgres".into(),
+        command: line.into(),
+        exit: 0,
+        took_us,
+        stdout: String::new(),
+        stderr: "waiting for checkpoint".into(),
+    })
+}
+
+pub fn restored(server: &str, scratch: bool, target: &str) -> EventKind {
+    EventKind::Restored(RestoreRecord {
+        server: server.into(),
+        backup: "full-1".into(),
+        target: target.into(),
+        scratch,
+        timeline: 2,
+        reached_lsn: FAULT_LSN - 0x100,
+        reached_time: "2026-03-01 02:00:11+00".into(),
+        bytes: 41_000_000,
+    })
+}

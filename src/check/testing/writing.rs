@@ -1,0 +1,72 @@
+//! A tale's files, and its judgement by way of them.
+
+use std::{collections::BTreeSet, path::Path};
+
+use pgdrill::{
+    check::{Judgement, judge},
+    event::EventKind,
+    history::files,
+    ledger::{Record, Writer},
+    measure::story::Story,
+    observation::Observation,
+    workload::readback,
+};
+
+use super::Tale;
+
+impl Tale {
+    /// Writes the drill's directory.
+    pub fn write(&self, dir: &Path) {
+        std::fs::create_dir_all(dir).unwrap();
+        let plan = serde_json::to_string_pretty(&self.plan).unwrap();
+        std::fs::write(dir.join(files::PLAN), plan).unwrap();
+        let lines = self
+            .events
+            .iter()
+            .map(|event| serde_json::to_string(event).unwrap() + "\n");
+        std::fs::write(dir.join(files::HISTORY), lines.collect::<String>()).unwrap();
+        write_records(&dir.join(files::LEDGER), &self.ledger);
+        for server in self.read_back() {
+            let here = |one: &&Record| self.server_of(one.workload) == server;
+            let rows: Vec<Record> = self.readback.iter().filter(here).copied().collect();
+            write_records(&dir.join(readback::file_name(server)), &rows);
+        }
+    }
+
+    /// Servers whose rows were read back.
+    fn read_back(&self) -> BTreeSet<&str> {
+        let servers = self.events.iter().filter_map(|event| match &event.kind {
+            EventKind::Observed {
+                server,
+                observation: Observation::Readback { .. },
+                ..
+            } => Some(server.as_str()),
+            _other => None,
+        });
+        servers.collect()
+    }
+
+    fn server_of(&self, workload: u8) -> &str {
+        let story = Story {
+            plan: &self.plan,
+            events: &self.events,
+        };
+        let name = self.plan.workloads.keys().nth(usize::from(workload));
+        story.server_of(name.unwrap())
+    }
+
+    /// Judges it by way of its files.
+    pub fn judge(&self) -> Judgement {
+        let dir = tempfile::tempdir().unwrap();
+        self.write(dir.path());
+        judge(dir.path(), |_| vec!["app.cache".into()]).unwrap()
+    }
+}
+
+fn write_records(path: &Path, records: &[Record]) {
+    let mut writer = Writer::create(path).unwrap();
+    for record in records {
+        writer.append(record).unwrap();
+    }
+    writer.flush().unwrap();
+}
