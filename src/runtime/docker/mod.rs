@@ -17,8 +17,8 @@ use std::{
 };
 
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, HostConfig, Mount, MountType, MountVolumeOptions,
-    NetworkCreateRequest, NetworkingConfig, PortBinding,
+    ContainerCreateBody, EndpointSettings, HostConfig, Mount, MountType, NetworkCreateRequest,
+    NetworkingConfig, PortBinding, VolumeCreateRequest,
 };
 use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions};
 use tokio::sync::Mutex;
@@ -123,6 +123,10 @@ impl Docker {
         ] {
             self.run.inventory.add(kind, name)?;
         }
+        tokio::try_join!(
+            self.create_volume(&spec.drill, &names.store),
+            self.create_volume(&spec.drill, &names.volume),
+        )?;
         let body = self.container(spec, &names, row.tag());
         let node = DockerNode::new(
             self.engine.clone(),
@@ -138,6 +142,19 @@ impl Docker {
             return Err(error);
         }
         Ok(node)
+    }
+
+    /// A volume that is there already is no failure. By itself, not by its first mount:
+    /// podman forgets the labels of a mount, and without labels nobody finds it again.
+    async fn create_volume(&self, drill: &str, name: &str) -> Result<(), RuntimeError> {
+        let request = VolumeCreateRequest {
+            name: Some(name.to_owned()),
+            labels: Some(self.labels(drill)),
+            ..VolumeCreateRequest::default()
+        };
+        let created = self.engine.api.create_volume(request).await;
+        let error = RuntimeError::engine(format!("create the volume `{name}`"));
+        created.map(|_| ()).map_err(error)
     }
 
     /// When the engine refuses there is nothing to remove: perhaps a node of that name is
@@ -232,7 +249,7 @@ impl Docker {
             hostname: Some(spec.name.clone()),
             working_dir: Some(SCRATCH.to_owned()),
             exposed_ports: Some(vec![PORT.to_owned()]),
-            host_config: Some(host_config(spec, names, &labels)),
+            host_config: Some(host_config(spec, names)),
             networking_config: Some(NetworkingConfig {
                 endpoints_config: Some(HashMap::from([endpoint])),
             }),
@@ -250,7 +267,7 @@ fn endpoint(name: &str) -> EndpointSettings {
     }
 }
 
-fn host_config(spec: &NodeSpec, names: &Names, labels: &HashMap<String, String>) -> HostConfig {
+fn host_config(spec: &NodeSpec, names: &Names) -> HostConfig {
     let binding = PortBinding {
         host_ip: Some("127.0.0.1".to_owned()),
         host_port: Some(String::new()),
@@ -258,8 +275,8 @@ fn host_config(spec: &NodeSpec, names: &Names, labels: &HashMap<String, String>)
     let memory = (spec.memory.0 > 0).then_some(spec.memory.0 as i64);
     HostConfig {
         mounts: Some(vec![
-            volume(&names.volume, NODE, labels),
-            volume(&names.store, STORE, labels),
+            volume(&names.volume, NODE),
+            volume(&names.store, STORE),
         ]),
         network_mode: Some(names.network.clone()),
         port_bindings: Some(HashMap::from([(PORT.to_owned(), Some(vec![binding]))])),
@@ -273,15 +290,11 @@ fn host_config(spec: &NodeSpec, names: &Names, labels: &HashMap<String, String>)
     }
 }
 
-fn volume(name: &str, target: &str, labels: &HashMap<String, String>) -> Mount {
+fn volume(name: &str, target: &str) -> Mount {
     Mount {
         typ: Some(MountType::VOLUME),
         source: Some(name.to_owned()),
         target: Some(target.to_owned()),
-        volume_options: Some(MountVolumeOptions {
-            labels: Some(labels.clone()),
-            ..MountVolumeOptions::default()
-        }),
         ..Mount::default()
     }
 }
