@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::{Failure, Outcome};
-use crate::report::{terminal, write_run};
+use crate::report::{DRILLS, terminal, write_run};
 
 /// Judge a run again from its files and rewrite its reports.
 #[derive(Debug, clap::Args)]
@@ -19,9 +19,10 @@ pub struct Args {
 /// # Errors
 /// When there is no such run, or its reports can't be written.
 pub async fn run(args: Args) -> Outcome {
-    if !args.run.is_dir() {
+    if !args.run.join(DRILLS).is_dir() {
         let message = format!(
-            "{}: no such directory (hint: `reports/latest` is the newest run)",
+            "{} is not the directory of a run: it has no `{DRILLS}/`\n  \
+             hint: `reports/latest` is the newest run",
             args.run.display()
         );
         return Err(Failure::BadInput(message));

@@ -9,4 +9,4 @@ pub mod terminal;
 pub mod write;
 
 pub use run::{DrillReport, RunSummary};
-pub use write::write_run;
+pub use write::{DRILLS, write_run};

@@ -19,7 +19,10 @@ pub mod structure;
 mod title;
 pub mod yaml;
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::HashSet,
+    sync::{Arc, LazyLock},
+};
 
 use file::{ScenarioFile, StrategyChoice};
 use plan::{Plan, StrategyPlan};
@@ -62,6 +65,9 @@ pub fn load(selectors: &[String], postgres: &[u32]) -> Result<Vec<Plan>, Problem
         }
     }
     problems.extend(same_names(&plans));
+    // What is wrong with an argument is wrong for every scenario, and said once.
+    let mut said = HashSet::new();
+    problems.retain(|problem| said.insert(problem.to_string()));
     if problems.is_empty() {
         Ok(plans)
     } else {

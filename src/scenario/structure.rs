@@ -311,6 +311,9 @@ fn describe(form: &Json) -> String {
     if has_type(form, "object") {
         return match main_key(form) {
             Some(key) => format!("a map with `{key}`"),
+            None if form["properties"].is_null() && form["additionalProperties"] == false => {
+                "`{}`".into()
+            }
             None => "a map".into(),
         };
     }
