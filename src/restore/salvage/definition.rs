@@ -6,10 +6,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
-use super::{
-    SalvageError, Side,
-    objects::{Id, Lost},
-};
+use super::{SalvageError, Side, lost::Lost, objects::Id};
 use crate::runtime::Exec;
 
 const DEADLINE: Duration = Duration::from_secs(600);

@@ -1,8 +1,8 @@
 //! Salvage: bring lost or damaged rows, tables and schemas home from a scratch server,
 //! in one transaction on the server that has the loss.
 //!
-//! `objects` finds what is missing and what hangs on it, `definition` has it created as
-//! `pg_dump` describes it, `rows` brings rows home, `swap` builds a damaged table anew
+//! `objects` reads what there was, `wanted` finds in it what was asked for and `lost` what
+//! is missing of that and hung on it; `definition` has it created as `pg_dump` describes it, `rows` brings rows home, `swap` builds a damaged table anew
 //! beside the old one, `grants`, `sequences` and `foreign_keys` see to the rest. What the
 //! rows should have been is judged in `check/`.
 //!
@@ -15,12 +15,14 @@
 mod definition;
 mod foreign_keys;
 mod grants;
+mod lost;
 mod objects;
 mod rows;
 mod sequences;
 mod session;
 mod swap;
 mod transactions;
+mod wanted;
 
 use std::collections::BTreeSet;
 
@@ -34,9 +36,11 @@ use crate::{
 };
 
 use definition::Dump;
-use objects::{Catalog, Wanted};
+use lost::Lost;
+use objects::Catalog;
 use session::Session;
 use transactions::Horizon;
+use wanted::Wanted;
 
 /// One of the two servers.
 #[derive(Clone, Debug)]
@@ -225,7 +229,7 @@ impl Work<'_> {
     }
 
     /// A view's query runs as its owner, whom row-level security may concern.
-    async fn refresh(&self, lost: &objects::Lost) -> Result<(), SalvageError> {
+    async fn refresh(&self, lost: &Lost) -> Result<(), SalvageError> {
         for view in &lost.populated_views {
             let refresh = format!("SET row_security = on; REFRESH MATERIALIZED VIEW {view}");
             self.home.run(&refresh).await?;
@@ -239,6 +243,12 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// Texts as an array in SQL.
+fn array(texts: &[String]) -> String {
+    let literals: Vec<String> = texts.iter().map(|text| literal(text)).collect();
+    format!("ARRAY[{}]::text[]", literals.join(", "))
 }
 
 /// A text as an SQL literal.

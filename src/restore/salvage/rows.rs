@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use futures_util::{SinkExt, TryStreamExt};
 
-use super::{SalvageError, literal, session::Session, transactions::Horizon};
+use super::{SalvageError, array, literal, session::Session, transactions::Horizon};
 use crate::event::SalvagedTable;
 
 /// Where the scratch server's rows wait beside those of an existing table.
@@ -171,17 +171,11 @@ async fn drop_damaged(
         return Ok(0);
     }
     let later = horizon.later(scratch, &xmins).await?;
-    let survive = later
-        .iter()
-        .map(|xmin| literal(xmin))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let survive = match survive.is_empty() {
-        true => String::new(),
-        false => format!(" AND t.xmin::text NOT IN ({survive})"),
-    };
-    home.count(&format!("DELETE FROM {differing}{survive}"))
-        .await
+    let survive = array(&later);
+    home.count(&format!(
+        "DELETE FROM {differing} AND t.xmin::text <> ALL ({survive})"
+    ))
+    .await
 }
 
 /// Without a key, a changed row can't be told from a new one: what the bad statement

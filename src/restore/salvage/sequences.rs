@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{SalvageError, literal, objects::Wanted, session::Session};
+use super::{SalvageError, literal, session::Session, wanted::Wanted};
 
 /// Sequences of these schemas, and those that columns of these tables own.
 const SEQUENCES: &str = "

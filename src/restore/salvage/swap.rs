@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    SalvageError, literal,
+    SalvageError, array, literal,
     rows::{self, Columns},
     session::Session,
     transactions::Horizon,
@@ -149,12 +149,7 @@ async fn keep_later(
         .await?;
     let xmins: Vec<String> = xmins.iter().map(|row| row.get(0)).collect();
     let later = horizon.later(scratch, &xmins).await?;
-    let later = later
-        .iter()
-        .map(|xmin| literal(xmin))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let later = format!("k.pgdrill_xmin = ANY (ARRAY[{later}]::text[])");
+    let later = format!("k.pgdrill_xmin = ANY ({})", array(&later));
     let same = columns.same_key("n.", "k.");
     let older = format!("DELETE FROM {beside} n USING {KEPT} k WHERE {same} AND {later}");
     let older = home.count(&older).await?;

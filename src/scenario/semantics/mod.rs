@@ -5,6 +5,7 @@
 
 mod expectation;
 mod names;
+mod recovery;
 mod relations;
 mod steps;
 mod strategy;

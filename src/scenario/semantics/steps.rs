@@ -4,20 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Check;
 use crate::scenario::{
-    expand,
-    plan::PRIMARY,
-    plan::{Archive, BackupKind, Fault},
+    plan::{BackupKind, Fault, PRIMARY},
     problem::Problem,
-    step_file::{
-        ActionFile, CutOverFile, PlainTarget, RestoreFile, RunFile, SalvageFile, StepFile,
-        TargetFile,
-    },
+    step_file::{ActionFile, RunFile, StepFile},
 };
 use crate::units::Time;
 
 /// What became of a server by the steps so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Server {
+pub(super) enum Server {
+    /// Running.
     Up,
     /// Stopped by the step of this number (from 1), its storage there.
     Down(usize),
@@ -28,16 +24,22 @@ enum Server {
 /// What the steps so far left behind.
 pub(super) struct State {
     /// Number of the step, from 1.
-    step: usize,
-    servers: BTreeMap<String, Server>,
+    pub(super) step: usize,
+    pub(super) servers: BTreeMap<String, Server>,
     /// The scratch server restored last.
-    scratch: Option<String>,
-    backed_up: bool,
-    injected: bool,
+    pub(super) scratch: Option<String>,
+    pub(super) backed_up: bool,
+    pub(super) injected: bool,
     frozen: BTreeSet<String>,
-    restore_points: BTreeSet<String>,
+    pub(super) restore_points: BTreeSet<String>,
     /// All SQL run so far: what it names may exist.
     pub(super) sql: String,
+}
+
+impl State {
+    fn becomes(&mut self, server: &str, what: Server) {
+        self.servers.insert(server.to_owned(), what);
+    }
 }
 
 impl Check<'_> {
@@ -123,7 +125,7 @@ impl Check<'_> {
     }
 
     /// The server must exist and run. `key`: where the step names it.
-    fn up(&mut self, server: &str, key: &str, state: &State) {
+    pub(super) fn up(&mut self, server: &str, key: &str, state: &State) {
         let path: Vec<&str> = key.split('.').collect();
         let problem = match state.servers.get(server) {
             Some(Server::Up) => return,
@@ -167,16 +169,8 @@ impl Check<'_> {
                 self.role(role, "inject.revoke-grants.role", state);
                 self.schema(schema, "inject.revoke-grants.schema", state);
             }
-            Fault::CrashServer => {
-                state
-                    .servers
-                    .insert(server.to_owned(), Server::Down(state.step));
-            }
-            Fault::LoseServer => {
-                state
-                    .servers
-                    .insert(server.to_owned(), Server::Lost(state.step));
-            }
+            Fault::CrashServer => state.becomes(server, Server::Down(state.step)),
+            Fault::LoseServer => state.becomes(server, Server::Lost(state.step)),
             Fault::StopArchiving => self.archives("stop-archiving", "inject", state),
         }
         state.injected = true;
@@ -204,107 +198,6 @@ impl Check<'_> {
         }
     }
 
-    fn restore(&mut self, restore: &RestoreFile, state: &mut State) {
-        if !state.backed_up {
-            let problem = Problem::nowhere("nothing to restore: no full backup comes before");
-            self.here(
-                state,
-                &["restore"],
-                problem.help("`- backup: { kind: full }` comes first"),
-            );
-        }
-        self.target(&restore.target, state);
-        if state
-            .servers
-            .insert(restore.into.clone(), Server::Up)
-            .is_some()
-        {
-            let problem = Problem::nowhere(format!("server `{}` exists already", restore.into));
-            let help = "a restore makes a new server: give it another name";
-            self.here(state, &["restore", "into"], problem.help(help));
-        }
-        if expand::is_scratch(&restore.into) {
-            state.scratch = Some(restore.into.clone());
-        }
-    }
-
-    fn target(&mut self, target: &TargetFile, state: &State) {
-        let path = ["restore", "target"];
-        let what = match target {
-            TargetFile::Before(_) if !state.injected => {
-                let problem = Problem::nowhere("no fault is injected before this step");
-                return self.here(state, &["restore", "target", "before"], problem);
-            }
-            TargetFile::Before(_) => "before the fault",
-            TargetFile::Plain(PlainTarget::Latest | PlainTarget::Immediate) => return,
-            TargetFile::Plain(PlainTarget::Time(_)) => "a point in time",
-            TargetFile::Plain(PlainTarget::Lsn(_)) => "a WAL position",
-            TargetFile::Plain(PlainTarget::Xid(_)) => "a transaction",
-            TargetFile::Plain(PlainTarget::Name(name)) => {
-                if !state.restore_points.contains(name) {
-                    let points = state.restore_points.iter().map(String::as_str);
-                    let problem =
-                        Problem::nowhere(format!("no restore point `{name}` comes before"));
-                    let problem = problem.known(name, points);
-                    self.here(state, &["restore", "target", "name"], problem);
-                }
-                "a restore point"
-            }
-        };
-        self.archives(what, &path.join("."), state);
-    }
-
-    /// What needs a WAL archive.
-    fn archives(&mut self, what: &str, path: &str, state: &State) {
-        if self.strategy.is_some_and(|s| s.archive == Archive::None) {
-            let name = self.strategy.map_or("", |s| s.name.as_str());
-            let message =
-                format!("the strategy `{name}` archives no WAL: {what} is out of its reach");
-            let help = "it reaches `latest` and `immediate`: the end of the full backup";
-            let path: Vec<&str> = path.split('.').collect();
-            self.here(state, &path, Problem::nowhere(message).help(help));
-        }
-    }
-
-    fn salvage(&mut self, salvage: &SalvageFile, state: &State) {
-        self.up(
-            salvage.into.as_deref().unwrap_or(PRIMARY),
-            "salvage.into",
-            state,
-        );
-        match (&salvage.from, &state.scratch) {
-            (None, None) => {
-                let problem = Problem::nowhere("nothing to salvage from: no scratch server");
-                let help = "`- restore: { into: scratch, target: { before: fault } }` comes first";
-                self.here(state, &["salvage"], problem.help(help));
-            }
-            (Some(from), _) if !expand::is_scratch(from) || !state.servers.contains_key(from) => {
-                let problem = Problem::nowhere(format!("`{from}` is no scratch server"));
-                let scratches = state.servers.keys().map(String::as_str);
-                let scratches = scratches.filter(|s| expand::is_scratch(s));
-                self.here(state, &["salvage", "from"], problem.known(from, scratches));
-            }
-            (_, _) => {}
-        }
-        if salvage.tables.is_empty() && salvage.schemas.is_empty() {
-            let problem = Problem::nowhere("salvage of nothing");
-            self.here(
-                state,
-                &["salvage"],
-                problem.expected("`tables`, `schemas` or both"),
-            );
-        }
-        for (index, table) in salvage.tables.iter().enumerate() {
-            self.table(table, &format!("salvage.tables.{index}"), state);
-        }
-        for (index, schema) in salvage.schemas.iter().enumerate() {
-            self.schema(schema, &format!("salvage.schemas.{index}"), state);
-        }
-        let number = (state.step - 1).to_string();
-        self.twice(&salvage.tables, &["steps", &number, "salvage", "tables"]);
-        self.twice(&salvage.schemas, &["steps", &number, "salvage", "schemas"]);
-    }
-
     fn start(&mut self, server: &str, state: &mut State) {
         let problem = match state.servers.get(server) {
             Some(Server::Down(_)) => {
@@ -322,20 +215,7 @@ impl Check<'_> {
         self.here(state, &["start"], problem);
     }
 
-    fn cut_over(&mut self, cut_over: &CutOverFile, state: &State) {
-        self.up(&cut_over.to, "cut-over.to", state);
-        if expand::is_scratch(&cut_over.to) {
-            let problem = Problem::nowhere("a scratch server never serves clients");
-            let help = "restore into a server of another name";
-            self.here(state, &["cut-over", "to"], problem.help(help));
-        }
-        let named = cut_over.workloads.iter().flatten();
-        for (index, workload) in named.enumerate() {
-            self.workload(workload, &format!("cut-over.workloads.{index}"), state);
-        }
-    }
-
-    fn workload(&mut self, workload: &str, path: &str, state: &State) {
+    pub(super) fn workload(&mut self, workload: &str, path: &str, state: &State) {
         if !self.file.workloads.contains_key(workload) {
             let known: Vec<&str> = self.file.workloads.keys().map(String::as_str).collect();
             let problem = Problem::nowhere(format!("unknown workload `{workload}`"));

@@ -3,13 +3,18 @@
 //! Every problem is collected. Only the part of JSON Schema that our types generate is
 //! known here; what names mean is checked later, in `semantics`.
 
+mod form;
+mod message;
+
 use serde_json::Value as Json;
 
 use super::{
     format,
-    problem::{Problem, one_of},
+    problem::Problem,
     yaml::{Key, Node, Place, Value},
 };
+use form::{is_form, main_key, words_of};
+use message::{beside, first_sentence, join, named, none_of, unknown_key, within, wrong_form};
 
 /// All that is wrong with a tree's structure.
 pub fn check(node: &Node, schema: &Json) -> Vec<Problem> {
@@ -139,36 +144,15 @@ impl<'a> Walk<'a> {
         forms: &[&'a Json],
         path: &str,
     ) -> Option<&'a Json> {
-        let main = |key: &Key| {
-            forms
-                .iter()
-                .copied()
-                .find(|f| main_key(f) == Some(&key.text))
-        };
-        let found: Vec<(&Key, &Json)> = entries
-            .iter()
-            .filter_map(|(k, _)| Some((k, main(k)?)))
-            .collect();
-        match found.as_slice() {
+        let with = |key: &Key| forms.iter().find(|f| main_key(f) == Some(&key.text));
+        let keys = entries.iter().map(|(key, _)| key);
+        let found: Vec<(&Key, &Json)> = keys.filter_map(|k| Some((k, *with(k)?))).collect();
+        let problem = match found.as_slice() {
             [(_, form)] => return Some(form),
-            [] => {
-                let keys: Vec<&str> = forms.iter().filter_map(|f| main_key(f)).collect();
-                let problem = match entries.first() {
-                    Some((key, _)) => {
-                        Problem::at(key.place, unknown(&key.text, path)).known(&key.text, keys)
-                    }
-                    None => Problem::at(place, format!("{} is empty", named(path)))
-                        .expected(one_of(&keys)),
-                };
-                self.problems.push(problem);
-            }
-            [(first, _), (second, _), ..] => {
-                let message = format!("`{}` stands beside `{}`", second.text, first.text);
-                let help = "only one of them can stand here; begin a new item for the other";
-                self.problems
-                    .push(Problem::at(second.place, message).help(help));
-            }
-        }
+            [] => none_of(forms, entries, place, path),
+            [(first, _), (second, _), ..] => beside(first, second),
+        };
+        self.problems.push(problem);
         None
     }
 
@@ -209,147 +193,5 @@ impl<'a> Walk<'a> {
 
     fn push(&mut self, place: Place, message: String) {
         self.problems.push(Problem::at(place, message));
-    }
-}
-
-/// Whether a value has the form that a schema asks for.
-fn is_form(node: &Node, form: &Json) -> bool {
-    let name = match &node.value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(n) if n.is_f64() => "number",
-        Value::Number(_) => return has_type(form, "integer") || has_type(form, "number"),
-        Value::Text(_) => return has_type(form, "string") || !words_of(form).is_empty(),
-        Value::List(_) => "array",
-        Value::Map(_) => "object",
-    };
-    has_type(form, name)
-}
-
-fn has_type(form: &Json, name: &str) -> bool {
-    match &form["type"] {
-        Json::String(only) => only == name,
-        Json::Array(many) => many.iter().any(|t| t == name),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => false,
-    }
-}
-
-/// The words that a form is limited to; none when it is not.
-fn words_of(form: &Json) -> Vec<&str> {
-    let listed = form["enum"].as_array().into_iter().flatten();
-    listed
-        .chain(form.get("const"))
-        .filter_map(Json::as_str)
-        .collect()
-}
-
-/// The key that tells one map from the other possible ones.
-fn main_key(form: &Json) -> Option<&str> {
-    form["required"][0].as_str()
-}
-
-fn unknown(key: &str, path: &str) -> String {
-    format!("unknown key `{key}`{}", within(path))
-}
-
-fn unknown_key(
-    key: &Key,
-    properties: Option<&serde_json::Map<String, Json>>,
-    path: &str,
-) -> Problem {
-    let known = properties
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| name.as_str());
-    let problem = Problem::at(key.place, unknown(&key.text, path));
-    let in_step = path.starts_with("steps[") && path.contains('.');
-    if in_step && ["server", "deadline"].contains(&key.text.as_str()) {
-        let known: Vec<&str> = known.collect();
-        let help = format!(
-            "`{}` stands beside the step's own key, not inside it",
-            key.text
-        );
-        return problem.expected(one_of(&known)).help(help);
-    }
-    problem.known(&key.text, known)
-}
-
-fn wrong_form(node: &Node, forms: &[&Json], path: &str) -> Problem {
-    let mut wanted: Vec<String> = Vec::new();
-    for form in forms {
-        let text = describe(form);
-        if !wanted.contains(&text) {
-            wanted.push(text);
-        }
-    }
-    let message = format!("{} cannot be {}", named(path), node.value);
-    let problem = Problem::at(node.place, message).expected(wanted.join(", or "));
-    let text_wanted = forms
-        .iter()
-        .any(|f| has_type(f, "string") && f["format"].is_null());
-    match node.value {
-        Value::Number(_) | Value::Bool(_) if text_wanted => problem.help("put it in quotes"),
-        _ => problem,
-    }
-}
-
-/// What a form asks for, in words.
-fn describe(form: &Json) -> String {
-    let words = words_of(form);
-    if !words.is_empty() {
-        return one_of(&words);
-    }
-    if let Some(text) = form["format"].as_str().and_then(format::describe) {
-        return text.to_owned();
-    }
-    if has_type(form, "string") {
-        return "text".into();
-    }
-    if has_type(form, "array") {
-        return "a list".into();
-    }
-    if has_type(form, "object") {
-        return match main_key(form) {
-            Some(key) => format!("a map with `{key}`"),
-            None if form["properties"].is_null() && form["additionalProperties"] == false => {
-                "`{}`".into()
-            }
-            None => "a map".into(),
-        };
-    }
-    if has_type(form, "integer") {
-        return "a whole number".into();
-    }
-    "a number".into()
-}
-
-/// The first sentence, on one line.
-fn first_sentence(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let end = line.find(". ").unwrap_or(line.len());
-    line[..end].trim_end_matches('.').to_owned()
-}
-
-fn join(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
-}
-
-fn within(path: &str) -> String {
-    if path.is_empty() {
-        String::new()
-    } else {
-        format!(" in `{path}`")
-    }
-}
-
-fn named(path: &str) -> String {
-    if path.is_empty() {
-        "the file".into()
-    } else {
-        format!("`{path}`")
     }
 }
