@@ -8,19 +8,24 @@ use crate::{
     history::Recorder,
     postgres::Server,
     runtime::Exec,
+    scenario::plan::Fault,
 };
 
-pub(super) async fn stop(server: &Server, recorder: &Recorder) -> Result<FaultRecord, FaultError> {
+pub(super) async fn stop(
+    server: &Server,
+    fault: &Fault,
+    recorder: &Recorder,
+) -> Result<FaultRecord, FaultError> {
     let archive = server.fill_in("{archive}");
     let failures = server
         .value("select failed_count from pg_stat_archiver")
         .await?;
-    let before = before(server, recorder).await?;
+    let before = before(server, fault, recorder).await?;
     server
         .node
         .exec(Exec::new(["chmod", "0500", &archive]))
         .await?;
-    let record = before.record("stop-archiving", &archive, server, recorder);
+    let record = before.record(server, recorder);
     server.sql("select pg_switch_wal()").await?;
     let query = format!("select failed_count > {failures} from pg_stat_archiver");
     let shown = server
@@ -31,6 +36,7 @@ pub(super) async fn stop(server: &Server, recorder: &Recorder) -> Result<FaultRe
         Err(error) => error.to_string(),
     };
     Ok(FaultRecord {
+        target: archive,
         boundary: Boundary::None,
         bit: shown.is_ok(),
         evidence,

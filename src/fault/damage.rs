@@ -7,13 +7,14 @@ use crate::{
     history::Recorder,
     postgres::Server,
     runtime::Exec,
+    scenario::plan::Fault,
 };
 
 const PAGE: u64 = 8192;
 
 pub(super) async fn inject(
     server: &Server,
-    fault: &str,
+    fault: &Fault,
     object: &str,
     recorder: &Recorder,
 ) -> Result<FaultRecord, FaultError> {
@@ -24,11 +25,11 @@ pub(super) async fn inject(
             "select current_setting('data_directory') || '/' || pg_relation_filepath('{literal}')"
         ))
         .await?;
-    let before = before(server, recorder).await?;
+    let before = before(server, fault, recorder).await?;
     server.stop().await?;
     let pages = overwrite(server, &path).await?;
     server.start().await?;
-    let mut record = before.record(fault, object, server, recorder);
+    let mut record = before.record(server, recorder);
     record.boundary = Boundary::None;
     (record.bit, record.evidence) = bite(server, &literal, pages).await?;
     Ok(record)

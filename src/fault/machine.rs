@@ -5,13 +5,18 @@ use crate::{
     event::{Boundary, FaultRecord},
     history::Recorder,
     postgres::Server,
+    scenario::plan::Fault,
 };
 
 /// kill -9 of every process; the storage stays.
-pub(super) async fn crash(server: &Server, recorder: &Recorder) -> Result<FaultRecord, FaultError> {
-    let before = before(server, recorder).await?;
+pub(super) async fn crash(
+    server: &Server,
+    fault: &Fault,
+    recorder: &Recorder,
+) -> Result<FaultRecord, FaultError> {
+    let before = before(server, fault, recorder).await?;
     server.node.kill().await?;
-    let mut record = before.record("crash-server", &server.name, server, recorder);
+    let mut record = before.record(server, recorder);
     record.boundary = Boundary::Instant;
     (record.bit, record.evidence) = unreachable(server).await;
     server.node.start().await?;
@@ -19,11 +24,15 @@ pub(super) async fn crash(server: &Server, recorder: &Recorder) -> Result<FaultR
 }
 
 /// kill -9, and the storage gone with it.
-pub(super) async fn lose(server: &Server, recorder: &Recorder) -> Result<FaultRecord, FaultError> {
+pub(super) async fn lose(
+    server: &Server,
+    fault: &Fault,
+    recorder: &Recorder,
+) -> Result<FaultRecord, FaultError> {
     let access = server.access().await?;
-    let before = before(server, recorder).await?;
+    let before = before(server, fault, recorder).await?;
     server.node.remove().await?;
-    let mut record = before.record("lose-server", &server.name, server, recorder);
+    let mut record = before.record(server, recorder);
     record.boundary = Boundary::Instant;
     let answer = access.connect("pgdrill").await;
     record.bit = answer.is_err();

@@ -36,6 +36,8 @@ impl From<PgError> for FaultError {
 
 /// What every fault's record has, taken before anything is done.
 struct Before {
+    fault: &'static str,
+    target: String,
     began_us: u64,
     server_time: String,
     lsn: u64,
@@ -58,25 +60,29 @@ pub async fn inject(
         | Fault::Truncate(_)
         | Fault::DropDatabase(_)
         | Fault::RevokeGrants { .. } => statement::inject(server, fault, recorder).await,
-        Fault::DamageIndex(object) => {
-            damage::inject(server, "damage-index", object, recorder).await
+        Fault::DamageIndex(object) | Fault::DamageTable(object) => {
+            damage::inject(server, fault, object, recorder).await
         }
-        Fault::DamageTable(object) => {
-            damage::inject(server, "damage-table", object, recorder).await
-        }
-        Fault::CrashServer => machine::crash(server, recorder).await,
-        Fault::LoseServer => machine::lose(server, recorder).await,
-        Fault::StopArchiving => archive::stop(server, recorder).await,
+        Fault::CrashServer => machine::crash(server, fault, recorder).await,
+        Fault::LoseServer => machine::lose(server, fault, recorder).await,
+        Fault::StopArchiving => archive::stop(server, fault, recorder).await,
     }
 }
 
 /// The server's clock and WAL position just before the injection begins.
-async fn before(server: &Server, recorder: &Recorder) -> Result<Before, FaultError> {
+async fn before(server: &Server, fault: &Fault, recorder: &Recorder) -> Result<Before, FaultError> {
     let query = "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') \
                  || ' ' || pg_current_wal_insert_lsn()";
     let answer = server.value(query).await?;
     let (server_time, position) = answer.split_once(' ').unwrap_or((&answer, "0/0"));
+    let object = fault.object();
     Ok(Before {
+        fault: fault.name(),
+        target: if object.is_empty() {
+            server.name.clone()
+        } else {
+            object
+        },
         began_us: recorder.now_us(),
         server_time: server_time.to_owned(),
         lsn: crate::postgres::lsn::parse(position).unwrap_or_default(),
@@ -85,16 +91,10 @@ async fn before(server: &Server, recorder: &Recorder) -> Result<Before, FaultErr
 
 impl Before {
     /// The record of a fault that ended now.
-    fn record(
-        self,
-        fault: &str,
-        target: &str,
-        server: &Server,
-        recorder: &Recorder,
-    ) -> FaultRecord {
+    fn record(self, server: &Server, recorder: &Recorder) -> FaultRecord {
         FaultRecord {
-            fault: fault.into(),
-            target: target.into(),
+            fault: self.fault.into(),
+            target: self.target,
             server: server.name.clone(),
             boundary: crate::event::Boundary::None,
             began_us: self.began_us,

@@ -19,11 +19,8 @@ use crate::{
 
 /// A bad statement and what shows its bite.
 struct Statement {
-    fault: &'static str,
-    target: String,
     sql: String,
     shown_by: ShownBy,
-    boundary: Boundary,
 }
 
 /// What shows that a statement bit.
@@ -36,81 +33,59 @@ enum ShownBy {
 }
 
 fn statement(fault: &Fault) -> Option<Statement> {
-    let one = |fault, target: &str, sql, count, boundary| {
-        Some(Statement {
-            fault,
-            target: target.to_owned(),
-            sql,
-            shown_by: ShownBy::Count(count),
-            boundary,
-        })
-    };
-    match fault {
-        Fault::DropTable(table) => one(
-            "drop-table",
-            table,
+    let (sql, count) = match fault {
+        Fault::DropTable(table) => (
             format!("drop table {table} cascade"),
             format!("select (to_regclass({}) is not null)::int", literal(table)),
-            Boundary::Statement,
         ),
-        Fault::DropSchema(schema) => one(
-            "drop-schema",
-            schema,
+        Fault::DropSchema(schema) => (
             format!("drop schema {schema} cascade"),
-            format!(
-                "select count(*) from pg_namespace where nspname = {}",
-                literal(schema)
-            ),
-            Boundary::Statement,
+            named("pg_namespace where nspname", schema),
         ),
-        Fault::DeleteRows { table, r#where } => one(
-            "delete-rows",
-            table,
+        Fault::DeleteRows { table, r#where } => (
             format!("delete from {table} where {where}"),
             format!("select count(*) from {table} where {where}"),
-            Boundary::Statement,
         ),
         Fault::UpdateRows {
             table,
             set,
             r#where,
-        } => Some(Statement {
-            fault: "update-rows",
-            target: table.clone(),
-            sql: updating(table, set, r#where),
-            shown_by: ShownBy::Digests,
-            boundary: Boundary::Statement,
-        }),
-        Fault::Truncate(table) => one(
-            "truncate",
-            table,
+        } => {
+            return Some(Statement {
+                sql: updating(table, set, r#where),
+                shown_by: ShownBy::Digests,
+            });
+        }
+        Fault::Truncate(table) => (
             format!("truncate {table} cascade"),
             format!("select count(*) from (select from {table} limit 1) rows"),
-            Boundary::Statement,
         ),
-        Fault::DropDatabase(database) => one(
-            "drop-database",
-            database,
+        Fault::DropDatabase(database) => (
             format!("drop database {database} with (force)"),
-            format!(
-                "select count(*) from pg_database where datname = {}",
-                literal(database)
-            ),
-            Boundary::Statement,
+            named("pg_database where datname", database),
         ),
-        Fault::RevokeGrants { role, schema } => one(
-            "revoke-grants",
-            &format!("{role} in {schema}"),
-            revoking(role, schema),
-            privileges(role, schema),
-            Boundary::None,
-        ),
+        Fault::RevokeGrants { role, schema } => (revoking(role, schema), privileges(role, schema)),
         Fault::DamageIndex(_)
         | Fault::DamageTable(_)
         | Fault::CrashServer
         | Fault::LoseServer
-        | Fault::StopArchiving => None,
+        | Fault::StopArchiving => return None,
+    };
+    let shown_by = ShownBy::Count(count);
+    Some(Statement { sql, shown_by })
+}
+
+/// Lost grants lose no transaction; every other bad statement draws the boundary itself.
+fn boundary(fault: &Fault) -> Boundary {
+    match fault {
+        Fault::RevokeGrants { .. } => Boundary::None,
+        _ => Boundary::Statement,
     }
+}
+
+/// Counts the objects of this name; `what`: catalog and column.
+fn named(what: &str, name: &str) -> String {
+    format!("select count(*) from {what} = {}", literal(name))
 }
 
 fn literal(text: &str) -> String {
@@ -163,13 +138,13 @@ pub(super) async fn inject(
         ShownBy::Count(query) => maintenance_value(server, query).await?,
         ShownBy::Digests => String::new(),
     };
-    let before = before(server, recorder).await?;
+    let before = before(server, fault, recorder).await?;
     let (mut record, shown) = if matches!(fault, Fault::DropDatabase(_)) {
         outside_transaction(server, &statement, before, recorder).await?
     } else {
         in_transaction(server, &statement, before, recorder).await?
     };
-    record.boundary = statement.boundary;
+    record.boundary = boundary(fault);
     (record.bit, record.evidence) = match &statement.shown_by {
         ShownBy::Count(query) => fell(query, &hit, &shown),
         ShownBy::Digests => differs(&shown),
@@ -243,7 +218,7 @@ async fn in_transaction(
     let shown = statement.perform(&client).await?;
     let xid = one_value(&client, "select pg_current_xact_id()").await?;
     run_sql(&client, "commit").await?;
-    let mut record = before.record(statement.fault, &statement.target, server, recorder);
+    let mut record = before.record(server, recorder);
     record.xid = xid.parse().ok();
     record.commit_lsn = commit_lsn(server, record.lsn, &xid).await?;
     Ok((record, shown))
@@ -258,7 +233,7 @@ async fn outside_transaction(
 ) -> Result<(FaultRecord, String), FaultError> {
     let client = maintenance(server).await?;
     let shown = statement.perform(&client).await?;
-    let record = before.record(statement.fault, &statement.target, server, recorder);
+    let record = before.record(server, recorder);
     Ok((record, shown))
 }
 

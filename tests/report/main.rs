@@ -1,0 +1,200 @@
+//! Reports of whole runs: written, read again, valid, and the same when judged again.
+
+mod junit;
+mod tales;
+#[path = "../../src/check/testing/mod.rs"]
+mod testing;
+
+use std::path::{Path, PathBuf};
+
+use pgdrill::{
+    finding::Verdict,
+    report::{RunSummary, write_run},
+};
+use tales::{careless, no_archive_timeout, restore_failed};
+use testing::{Tale, lost_server, salvage};
+
+fn write(run: &Path, tales: &[Tale]) {
+    for tale in tales {
+        tale.write(&run.join("drills").join(&tale.plan.drill));
+    }
+}
+
+/// A directory that is there again and again, to be looked at.
+fn place(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&dir);
+    dir
+}
+
+#[test]
+fn a_run_is_as_bad_as_its_worst_drill() {
+    let run = place("mixed-run");
+    write(
+        &run,
+        &[
+            salvage(),
+            lost_server(),
+            no_archive_timeout(),
+            careless(),
+            restore_failed(),
+        ],
+    );
+    let summary = write_run(&run).unwrap();
+    let outcome = |name: &str| {
+        summary
+            .drills
+            .iter()
+            .find(|one| one.drill == name)
+            .map(|one| one.judged.outcome)
+    };
+    assert_eq!(outcome("oa-table-dropped-pg17"), Some(Verdict::Pass));
+    assert_eq!(outcome("server-lost-pg17"), Some(Verdict::Pass));
+    assert_eq!(outcome("agent-rows-deleted-pg17"), Some(Verdict::Fail));
+    assert_eq!(
+        outcome("as-written-recovery-conf-pg17"),
+        Some(Verdict::Fail)
+    );
+    let as_written = summary
+        .drills
+        .iter()
+        .find(|one| one.drill.contains("no-archive"))
+        .unwrap();
+    assert_eq!(as_written.judged.reasons, Vec::<String>::new());
+    assert_eq!(
+        (as_written.judged.verdict, as_written.judged.outcome),
+        (Verdict::Fail, Verdict::Pass)
+    );
+    assert_eq!(summary.outcome, Verdict::Fail);
+}
+
+#[test]
+fn a_run_judged_again_gives_the_same_reports() {
+    let run = place("again");
+    write(&run, &[salvage(), lost_server()]);
+    let first = write_run(&run).unwrap();
+    let read = |name: &str| std::fs::read_to_string(run.join(name)).unwrap();
+    let before = ["run.json", "junit.xml", "report.html"].map(read);
+    assert_eq!(write_run(&run).unwrap(), first);
+    assert_eq!(["run.json", "junit.xml", "report.html"].map(read), before);
+    let parsed: RunSummary = serde_json::from_str(&before[0]).unwrap();
+    assert_eq!(parsed, first);
+}
+
+#[test]
+fn a_drill_that_cannot_be_read_makes_the_run_unknown() {
+    let run = place("unreadable");
+    write(&run, &[salvage()]);
+    std::fs::create_dir_all(run.join("drills/broken")).unwrap();
+    let summary = write_run(&run).unwrap();
+    assert_eq!(summary.outcome, Verdict::Unknown);
+}
+
+#[test]
+fn a_run_without_drills_is_an_error_with_a_hint() {
+    let error = write_run(&place("nothing")).unwrap_err().to_string();
+    assert!(
+        error.contains("drills") && error.contains("hint"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_page_needs_no_network_and_no_script() {
+    let run = place("page");
+    write(&run, &[salvage(), careless()]);
+    write_run(&run).unwrap();
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    for forbidden in [
+        "<script", "http://", "https://", "src=", "@import", "url(http",
+    ] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+    for wanted in [
+        "<title>",
+        "<desc",
+        "prefers-color-scheme",
+        "@media print",
+        "<summary>",
+    ] {
+        assert!(page.contains(wanted), "{wanted}");
+    }
+}
+
+#[test]
+fn analyze_goes_by_the_outcome() {
+    let analyze = |run: &Path| {
+        let mut command = assert_cmd::Command::cargo_bin("pgdrill").unwrap();
+        command
+            .arg("analyze")
+            .arg(run)
+            .env("NO_COLOR", "1")
+            .assert()
+    };
+    let good = place("analyze-good");
+    write(&good, &[salvage(), no_archive_timeout()]);
+    let output = analyze(&good).code(0).get_output().clone();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("2 drills: 2 pass") && !text.contains('\u{1b}'),
+        "{text}"
+    );
+    assert!(
+        text.lines()
+            .filter(|line| !line.starts_with("report:"))
+            .all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+    let bad = place("analyze-bad");
+    write(&bad, &[salvage(), careless()]);
+    analyze(&bad).code(1);
+    let open = place("analyze-open");
+    write(
+        &open,
+        &[salvage().without(|kind| matches!(kind, pgdrill::event::EventKind::DrillEnded { .. }))],
+    );
+    analyze(&open).code(2);
+    analyze(Path::new("no/such/run")).code(64);
+}
+
+/// What is committed of old runs must be judged as it was: the format of histories and
+/// ledgers is kept.
+#[test]
+fn old_histories_are_judged_as_they_were() {
+    let histories = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/histories");
+    let mut judged = 0;
+    for entry in std::fs::read_dir(histories).unwrap() {
+        let dir = entry.unwrap().path();
+        let expected = std::fs::read_to_string(dir.join("judgement.txt")).unwrap();
+        assert_eq!(judgement(&dir), expected, "{}", dir.display());
+        judged += 1;
+    }
+    assert!(judged >= 4);
+}
+
+/// A line a finding, and the outcome.
+fn judgement(dir: &Path) -> String {
+    let judgement = pgdrill::check::judge(dir, |_plan| vec![]).unwrap();
+    let line = |one: &pgdrill::finding::Finding| {
+        format!("{} {}: {}\n", one.verdict.word(), one.id, one.message)
+    };
+    let findings: String = judgement.findings.iter().map(line).collect();
+    format!("{findings}outcome: {}\n", judgement.outcome.verdict.word())
+}
+
+#[test]
+#[ignore = "writes fixtures/histories anew, when the format has changed on purpose"]
+fn write_histories() {
+    let histories = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/histories");
+    for tale in [
+        salvage(),
+        lost_server(),
+        no_archive_timeout(),
+        restore_failed(),
+    ] {
+        let dir = histories.join(tale.plan.drill.trim_end_matches("-pg17"));
+        let _ = std::fs::remove_dir_all(&dir);
+        tale.write(&dir);
+        std::fs::write(dir.join("judgement.txt"), judgement(&dir)).unwrap();
+    }
+}
