@@ -25,12 +25,7 @@ pub(super) fn check(now: &View<'_>) -> Said {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{expect, salvage},
-        event::Moment,
-        finding::Verdict,
-        observation::Observation,
-    };
+    use crate::check::testing::*;
 
     #[test]
     fn what_amcheck_finds_is_red_and_its_own_failure_open() {

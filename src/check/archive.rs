@@ -109,13 +109,7 @@ fn stopped(context: &Context<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{SECOND, expect, finding, salvage},
-        event::{EventKind, Moment},
-        finding::Verdict,
-        observation::Observation,
-        scenario::plan::Archive,
-    };
+    use crate::{check::testing::*, scenario::plan::Archive};
 
     #[test]
     fn gaps_odd_files_and_segments_of_a_clone_are_red() {

@@ -137,13 +137,7 @@ fn not_read_back(context: &Context<'_>, server: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::{
-            judge,
-            testing::{finding, oa_alone_moved},
-        },
-        finding::Verdict,
-    };
+    use crate::{check::judge, check::testing::*};
 
     #[test]
     fn each_server_that_serves_has_a_readback_of_its_own() {

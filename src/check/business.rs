@@ -41,12 +41,7 @@ pub(super) fn check(now: &View<'_>) -> Said {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{expect, salvage},
-        event::Moment,
-        finding::Verdict,
-        observation::Observation,
-    };
+    use crate::check::testing::*;
 
     #[test]
     fn an_operation_that_is_refused_is_red() {

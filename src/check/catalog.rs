@@ -61,12 +61,7 @@ fn differences(was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) ->
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{expect, salvage},
-        event::Moment,
-        finding::Verdict,
-        observation::Observation,
-    };
+    use crate::check::testing::*;
 
     #[test]
     fn changed_objects_and_settings_are_red() {

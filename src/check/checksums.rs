@@ -72,12 +72,7 @@ fn damaged<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a str> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{expect, salvage},
-        event::Moment,
-        finding::Verdict,
-        observation::Observation,
-    };
+    use crate::check::testing::*;
 
     #[test]
     fn failures_are_red_and_checksums_that_are_off_open() {

@@ -73,12 +73,7 @@ fn large_objects(before: &View<'_>, now: &View<'_>) -> Result<u64, LargeObjects>
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{expect, salvage, users},
-        event::Moment,
-        finding::Verdict,
-        observation::Observation,
-    };
+    use crate::check::testing::*;
 
     #[test]
     fn other_content_is_red_and_unread_content_open() {

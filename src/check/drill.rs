@@ -200,7 +200,7 @@ fn archiving(context: &Context<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{lost_server, salvage};
+    use crate::check::testing::*;
 
     #[track_caller]
     fn all_pass(judgement: &Judgement) {

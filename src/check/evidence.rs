@@ -110,15 +110,7 @@ pub(super) fn leak(context: &Context<'_>) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::judge,
-        check::testing::{expect, finding, salvage},
-        event::{EventKind, Moment},
-        finding::Verdict,
-        history::files,
-        observation::Observation,
-        scenario::plan::CheckKind,
-    };
+    use crate::{check::judge, check::testing::*, history::files, scenario::plan::CheckKind};
 
     #[test]
     fn broken_records_are_no_evidence() {

@@ -132,7 +132,7 @@ fn follows(findings: &[Finding], finding: &Finding, expected: &BTreeMap<String, 
 
 #[cfg(test)]
 mod tests {
-    use crate::{check::testing::salvage, finding::Verdict};
+    use crate::check::testing::*;
 
     #[test]
     fn a_failed_step_can_be_expected() {

@@ -39,11 +39,7 @@ fn line(fault: &FaultRecord) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{expect, salvage},
-        event::EventKind,
-        finding::Verdict,
-    };
+    use crate::check::testing::*;
 
     #[test]
     fn a_fault_that_did_not_bite_proves_nothing() {

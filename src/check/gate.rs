@@ -86,12 +86,7 @@ fn closes(
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{expect, finding, salvage},
-        event::{EventKind, Moment},
-        finding::Verdict,
-        observation::Observation,
-    };
+    use crate::check::testing::*;
 
     /// The OA is frozen at the gate: its write privileges are missing there, and thawed later.
     #[test]

@@ -115,12 +115,7 @@ pub(crate) fn count(n: usize, one: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{SECOND, expect, finding, lost_server, salvage},
-        event::{EventKind, Moment},
-        finding::Verdict,
-        scenario::plan::CheckKind,
-    };
+    use crate::{check::testing::*, scenario::plan::CheckKind};
 
     #[test]
     fn every_finding_of_a_good_drill_passes() {

@@ -177,10 +177,7 @@ fn outage(context: &Context<'_>, name: &str, outage: &Outage, objective: Time) -
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{expect, finding, lost_server, salvage},
-        finding::Verdict,
-    };
+    use crate::check::testing::*;
 
     #[test]
     fn measures_are_held_against_their_objectives() {

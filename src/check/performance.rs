@@ -96,12 +96,7 @@ fn resources(context: &Context<'_>, server: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{expect, salvage},
-        event::Moment,
-        finding::Verdict,
-        observation::Observation,
-    };
+    use crate::check::testing::*;
 
     #[test]
     fn queries_that_became_slow_are_red() {

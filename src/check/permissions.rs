@@ -52,12 +52,7 @@ fn is_write(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{expect, salvage},
-        event::Moment,
-        finding::Verdict,
-        observation::Observation,
-    };
+    use crate::check::testing::*;
 
     #[test]
     fn missing_and_added_privileges_are_red() {

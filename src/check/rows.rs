@@ -86,12 +86,7 @@ pub(super) fn names(changed: &[Change<'_>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{Tale, expect, finding, lost_server, salvage, users},
-        event::Moment,
-        finding::Verdict,
-        observation::{Observation, TableState},
-    };
+    use crate::{check::testing::*, observation::TableState};
 
     #[test]
     fn fewer_rows_are_red_and_unread_ones_open() {

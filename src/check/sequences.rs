@@ -47,12 +47,7 @@ fn is_behind(sequence: &SequenceState) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{expect, salvage},
-        event::Moment,
-        finding::Verdict,
-        observation::Observation,
-    };
+    use crate::check::testing::*;
 
     #[test]
     fn sequences_behind_or_gone_are_red() {

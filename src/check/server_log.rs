@@ -41,11 +41,7 @@ fn line(event: &crate::event::Event) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{SECOND, expect, salvage},
-        event::EventKind,
-        finding::Verdict,
-    };
+    use crate::check::testing::*;
 
     #[test]
     fn unexpected_errors_are_red() {

@@ -54,12 +54,7 @@ fn wrong(said: Said) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{expect, salvage},
-        event::Moment,
-        finding::Verdict,
-        observation::Observation,
-    };
+    use crate::check::testing::*;
 
     #[test]
     fn a_bad_steady_state_is_unknown() {

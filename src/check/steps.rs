@@ -64,10 +64,7 @@ fn failure(context: &Context<'_>, step: &StepTold<'_>) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{finding, salvage},
-        finding::Verdict,
-    };
+    use crate::check::testing::*;
 
     #[test]
     fn what_follows_from_a_failed_step_says_so() {

@@ -62,12 +62,7 @@ fn wrong_timeline(
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        check::testing::{Tale, expect, lost_server, salvage},
-        event::Moment,
-        finding::Verdict,
-        observation::{Observation, ServerState},
-    };
+    use crate::{check::testing::*, observation::ServerState};
 
     #[test]
     fn a_server_that_is_not_writable_or_on_the_wrong_timeline_is_red() {

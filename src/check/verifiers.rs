@@ -96,7 +96,7 @@ fn truth(context: &Context<'_>, findings: &[Finding], label: &str) -> (Verdict, 
 
 #[cfg(test)]
 mod tests {
-    use crate::check::testing::{lost_server, users};
+    use crate::check::testing::*;
 
     #[test]
     fn verifiers_are_held_against_the_truth() {

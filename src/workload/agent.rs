@@ -25,35 +25,26 @@ const READ: usize = 5;
 
 /// The statements of the agent product's clients, by index.
 pub fn statements() -> Vec<Statement> {
-    let statement = |writes_one, sql: &str| Statement {
-        sql: sql.into(),
-        writes_one,
-    };
     vec![
-        statement(false, "SELECT set_config('app.tenant_id', $1, true)"),
-        statement(
-            true,
+        Statement::of("SELECT set_config('app.tenant_id', $1, true)"),
+        Statement::writing_one(
             "INSERT INTO external_agent.conversations (request_id, tenant_id, agent_id, title, \
                metadata) VALUES ($1, $2, $3, $4, $5)",
         ),
-        statement(
-            true,
+        Statement::writing_one(
             "INSERT INTO external_agent.messages (request_id, tenant_id, conversation_id, role, \
                body, tokens) VALUES ($1, $2, $3, $4, $5, $6)",
         ),
-        statement(
-            true,
+        Statement::writing_one(
             "INSERT INTO external_agent.agent_data (request_id, tenant_id, agent_id, \
                external_id, payload, content, labels, scores, cost, note) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         ),
-        statement(
-            true,
+        Statement::writing_one(
             "UPDATE external_agent.agent_data SET payload = $3, row_version = row_version + 1 \
                WHERE request_id = $1 AND row_version = $2",
         ),
-        statement(
-            false,
+        Statement::of(
             "SELECT id, role, body FROM external_agent.messages WHERE tenant_id = $1 \
                AND conversation_id = $2 ORDER BY created_at DESC LIMIT 20",
         ),

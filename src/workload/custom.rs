@@ -8,10 +8,7 @@ use crate::scenario::plan::CustomWorkload;
 
 /// The one statement.
 pub fn statements(custom: &CustomWorkload) -> Vec<Statement> {
-    vec![Statement {
-        sql: custom.sql.clone(),
-        writes_one: false,
-    }]
+    vec![Statement::of(&custom.sql)]
 }
 
 /// The next transaction: always a new row.

@@ -28,43 +28,36 @@ const READ: usize = 6;
 
 /// The statements of the OA's clients, by index.
 pub fn statements() -> Vec<Statement> {
-    let write = |sql: &str| Statement {
-        sql: sql.into(),
-        writes_one: true,
-    };
-    let read = Statement {
-        sql: "SELECT d.title, u.display_name, u.department FROM internal_oa.documents d \
-              JOIN internal_oa.user_directory u ON u.id = d.owner_id WHERE d.id = $1"
-            .into(),
-        writes_one: false,
-    };
     vec![
-        write(
+        Statement::writing_one(
             "INSERT INTO internal_oa.users (request_id, department_id, email, display_name, \
                phone, password_hash) VALUES ($1, $2, $3, $4, $5, $6)",
         ),
-        write(
+        Statement::writing_one(
             "UPDATE internal_oa.users SET display_name = $3, phone = $4, \
                row_version = row_version + 1 WHERE request_id = $1 AND row_version = $2",
         ),
-        write(
+        Statement::writing_one(
             "INSERT INTO internal_oa.documents (request_id, owner_id, title, body) \
                VALUES ($1, $2, $3, $4)",
         ),
-        write(
+        Statement::writing_one(
             "INSERT INTO internal_oa.approvals (request_id, document_id, requested_by, amount, \
                reason) VALUES ($1, $2, $3, $4, $5)",
         ),
-        write(
+        Statement::writing_one(
             "UPDATE internal_oa.approvals SET status = $3, decided_by = $4, \
                decided_at = clock_timestamp(), row_version = row_version + 1 \
                WHERE request_id = $1 AND row_version = $2",
         ),
-        write(
+        Statement::writing_one(
             "INSERT INTO internal_oa.login_sessions (request_id, user_id, token_hash) \
                VALUES ($1, $2, $3)",
         ),
-        read,
+        Statement::of(
+            "SELECT d.title, u.display_name, u.department FROM internal_oa.documents d \
+               JOIN internal_oa.user_directory u ON u.id = d.owner_id WHERE d.id = $1",
+        ),
     ]
 }
 

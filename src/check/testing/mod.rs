@@ -11,11 +11,16 @@
 )]
 
 use pgdrill::{
-    event::{Event, EventKind, Moment, StepOutcome},
+    event::{Event, StepOutcome},
     ledger::Record,
-    observation::Observation,
     scenario::plan::Plan,
     units::Time,
+};
+/// What almost every test of a check speaks of.
+pub use pgdrill::{
+    event::{EventKind, Moment},
+    finding::Verdict,
+    observation::Observation,
 };
 
 mod asserting;

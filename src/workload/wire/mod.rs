@@ -29,6 +29,7 @@ use crate::postgres::lsn;
 
 /// A transaction that is not answered within this time is given up.
 pub const DEADLINE: Duration = Duration::from_secs(5);
+
 /// A statement that clients prepare.
 #[derive(Clone, Debug)]
 pub struct Statement {
@@ -36,6 +37,24 @@ pub struct Statement {
     pub sql: String,
     /// Whether it must write exactly one row.
     pub writes_one: bool,
+}
+
+impl Statement {
+    /// One that must write exactly one row.
+    pub fn writing_one(sql: &str) -> Self {
+        Self {
+            sql: sql.into(),
+            writes_one: true,
+        }
+    }
+
+    /// One that may write nothing, or many rows.
+    pub fn of(sql: &str) -> Self {
+        Self {
+            sql: sql.into(),
+            writes_one: false,
+        }
+    }
 }
 
 /// A statement by its index, with its parameters.
