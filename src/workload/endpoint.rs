@@ -34,11 +34,6 @@ impl Endpoint {
         self.place.send_replace(Place::of(access));
     }
 
-    /// Where it is now.
-    pub fn place(&self) -> Place {
-        self.place.borrow().clone()
-    }
-
     /// For a client that follows.
     pub fn follow(&self) -> watch::Receiver<Place> {
         self.place.subscribe()
