@@ -17,6 +17,7 @@
 //! - [`scenario`]: file format, places, validation, matrix; the [`scenario::plan::Plan`].
 //! - [`event`], [`observation`]: what is recorded, the one interface between doing and telling.
 //! - [`history`], [`ledger`]: the files a drill leaves; append and replay.
+//! - [`meter`]: how much of a drill's time passes outside the harness.
 //! - [`measure`]: RPO, RTO, outage, projected RPO, from what was recorded.
 //! - [`check`]: one file a check; [`finding`]: what they say, and verdicts.
 //! - [`report`]: terminal (the only place that prints), JSON, JUnit, HTML.
@@ -46,6 +47,7 @@ pub mod finding;
 pub mod history;
 pub mod ledger;
 pub mod measure;
+pub mod meter;
 pub mod model;
 pub mod observation;
 pub mod postgres;

@@ -187,6 +187,7 @@ impl Drill<'_> {
             self.keep_log(server).await;
         }
         let leaked = self.runtime.close_drill(&self.plan.drill).await;
+        self.account();
         self.recorder.record(EventKind::DrillEnded {
             completed: reason.is_empty(),
             reason,

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     event::{Event, EventKind, StepOutcome},
     history::{HistoryError, Recorder, files},
+    meter::Meter,
     runtime::Runtime,
     scenario::plan::{Phase, Plan},
 };
@@ -35,19 +36,25 @@ pub async fn perform(
     cancel: &CancellationToken,
 ) -> Result<(), HistoryError> {
     let recorder = begin(plan, dir, listener)?;
-    let mut drill = Drill::new(plan, runtime, dir, recorder.clone());
-    let whole = tokio::time::timeout(plan.deadline.0, doing(&mut drill));
+    let meter = Meter::new(recorder.began());
+    let drill = Drill::new(plan, runtime, dir, recorder, meter.clone());
+    meter.over(from_begin_to_end(drill, cancel)).await;
+    Ok(())
+}
+
+async fn from_begin_to_end(mut drill: Drill<'_>, cancel: &CancellationToken) {
+    let deadline = drill.plan.deadline;
+    let whole = tokio::time::timeout(deadline.0, doing(&mut drill));
     let reason = tokio::select! {
         biased;
         () = cancel.cancelled() => "cancelled".to_owned(),
         outcome = whole => match outcome {
             Ok(Ok(())) => String::new(),
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("the drill's deadline of {} passed", plan.deadline),
+            Err(_) => format!("the drill's deadline of {deadline} passed"),
         },
     };
     drill.close(reason).await;
-    Ok(())
 }
 
 fn begin(
@@ -78,11 +85,13 @@ fn begin(
 /// Everything between the first event and the clean-up.
 async fn doing(drill: &mut Drill<'_>) -> Result<(), StepError> {
     drill.set_up().await?;
+    drill.account();
     let failed = steps(drill).await;
     drill.stop_workloads().await;
     match failed {
         None => {
             drill.look_after().await;
+            drill.account();
             Ok(())
         }
         Some(step) => Err(StepError::NotReached(step + 1)),
@@ -115,6 +124,7 @@ async fn steps(drill: &mut Drill<'_>) -> Option<usize> {
         if matches!(outcome, StepOutcome::Failed(_)) {
             failed = Some(index);
         }
+        drill.account();
         drill.recorder.record(EventKind::StepEnded {
             step: index,
             outcome,

@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use super::watch::Watch;
 use crate::{
     backup::BackupError,
-    event::FaultRecord,
+    event::{EventKind, FaultRecord},
     fault::FaultError,
     history::Recorder,
+    meter::Meter,
     model::{Model, ModelError},
     postgres::{Passwords, PgError, Server, ServerError, server::SUPERUSER},
     restore::{salvage::SalvageError, target::Taken},
@@ -77,6 +78,8 @@ pub struct Drill<'a> {
     pub dir: PathBuf,
     /// Its history.
     pub recorder: Recorder,
+    /// What its time is spent on.
+    pub meter: Meter,
     /// Wall time at which the clock read zero.
     pub wall: Timestamp,
     /// Tells this drill's rows from another's.
@@ -107,13 +110,20 @@ pub struct Drill<'a> {
 
 impl<'a> Drill<'a> {
     /// A drill that has not begun.
-    pub fn new(plan: &'a Plan, runtime: &'a Runtime, dir: &Path, recorder: Recorder) -> Self {
+    pub fn new(
+        plan: &'a Plan,
+        runtime: &'a Runtime,
+        dir: &Path,
+        recorder: Recorder,
+        meter: Meter,
+    ) -> Self {
         let nonce = plan.seed ^ Timestamp::now().as_nanosecond() as u64 | 1;
         Self {
             plan,
             runtime,
             dir: dir.to_owned(),
             recorder,
+            meter,
             wall: Timestamp::now(),
             nonce,
             passwords: Arc::default(),
@@ -128,6 +138,11 @@ impl<'a> Drill<'a> {
             watch: None,
             logs_kept: BTreeSet::new(),
         }
+    }
+
+    /// Records what the time since the last call was spent on.
+    pub fn account(&self) {
+        self.recorder.record(EventKind::Spent(self.meter.take()));
     }
 
     /// The data model.

@@ -7,6 +7,7 @@ use crate::{
     backup::{base, retention, tables, wal},
     event::{EventKind, Moment},
     fault,
+    meter::{Place, outside},
     postgres::lsn,
     restore::{
         base::{Restore, restore},
@@ -28,7 +29,9 @@ impl Drill<'_> {
         self.mark(&step.action);
         match &step.action {
             Action::Backup { server, kind } => self.backup(server, *kind, step.deadline.0).await,
-            Action::Run(how_long) => self.run(how_long, step.deadline.0).await,
+            Action::Run(how_long) => {
+                outside(Place::Wait, self.run(how_long, step.deadline.0)).await
+            }
             Action::Checkpoint { server } => Ok(self.server(server)?.sql("checkpoint").await?),
             Action::SwitchWal { server } => {
                 Ok(wal::switch(&self.server(server)?, step.deadline.0).await?)
@@ -60,10 +63,11 @@ impl Drill<'_> {
                 &self.recorder,
             )
             .await?),
-            Action::Wait { server, until } => Ok(self
-                .server(server)?
-                .wait_until(until, until, step.deadline.0)
-                .await?),
+            Action::Wait { server, until } => {
+                let server = self.server(server)?;
+                let waiting = server.wait_until(until, until, step.deadline.0);
+                Ok(outside(Place::Wait, waiting).await?)
+            }
             Action::Sql { server, sql } => Ok(self.server(server)?.sql(sql).await?),
             Action::Command { server, command } => {
                 self.command(server, command, step.deadline.0).await

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod boundary;
 pub mod outage;
+pub mod overhead;
 pub mod projected;
 pub mod rpo;
 pub mod rto;

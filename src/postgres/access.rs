@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{Client, Config, NoTls};
+use tokio::net::TcpStream;
+use tokio_postgres::{Client, Config, Connection, NoTls, tls::NoTlsStream};
 
-use crate::secret::Secret;
+use super::metered::Metered;
+use crate::{
+    meter::{self, outside},
+    secret::Secret,
+};
 
 /// Where a server is and as whom to log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +70,23 @@ pub fn describe(error: &tokio_postgres::Error) -> String {
     text
 }
 
+/// A server that does not let the harness in within this time is not there.
+const CONNECT: Duration = Duration::from_secs(5);
+
+type Connected = (Client, Connection<Metered<TcpStream>, NoTlsStream>);
+
+/// Why there is no connection.
+enum Unreached {
+    Network(std::io::Error),
+    Server(tokio_postgres::Error),
+}
+
+impl From<std::io::Error> for Unreached {
+    fn from(cause: std::io::Error) -> Self {
+        Self::Network(cause)
+    }
+}
+
 impl Access {
     /// Logs in. The connection ends when the client is dropped.
     ///
@@ -77,27 +99,36 @@ impl Access {
                 self.host, self.port, self.database, self.user
             )
         };
-        let config = self.config(application);
-        let connecting = config.connect(NoTls);
-        let connected = tokio::time::timeout(Duration::from_secs(5), connecting).await;
-        let (client, connection) = match connected {
+        let refused = |message: String| PgError {
+            doing: doing(),
+            message,
+            sqlstate: None,
+        };
+        let connecting = tokio::time::timeout(CONNECT, self.reach(application));
+        let (client, connection) = match connecting.await {
             Ok(Ok(pair)) => pair,
-            Ok(Err(error)) => return Err(PgError::new(doing(), &error)),
-            Err(_) => {
-                return Err(PgError {
-                    doing: doing(),
-                    message: "no answer within 5 s".into(),
-                    sqlstate: None,
-                });
+            Ok(Err(Unreached::Network(cause))) => {
+                return Err(refused(format!("error connecting to server: {cause}")));
             }
+            Ok(Err(Unreached::Server(error))) => return Err(PgError::new(doing(), &error)),
+            Err(_) => return Err(refused("no answer within 5 s".into())),
         };
         // The connection's end is seen by the client's next request.
         tokio::spawn(connection);
         Ok(client)
     }
 
+    async fn reach(&self, application: &str) -> Result<Connected, Unreached> {
+        let connecting = TcpStream::connect((self.host.as_str(), self.port));
+        let stream = outside(meter::Place::Server, connecting).await?;
+        stream.set_nodelay(true)?;
+        let config = self.config(application);
+        let logged_in = config.connect_raw(Metered::new(stream), NoTls).await;
+        logged_in.map_err(Unreached::Server)
+    }
+
     /// The driver's configuration for it.
-    pub fn config(&self, application: &str) -> Config {
+    fn config(&self, application: &str) -> Config {
         let mut config = Config::new();
         config
             .host(&self.host)
@@ -105,8 +136,7 @@ impl Access {
             .dbname(&self.database)
             .user(&self.user)
             .password(self.password.reveal())
-            .application_name(application)
-            .connect_timeout(Duration::from_secs(5));
+            .application_name(application);
         config
     }
 

@@ -142,6 +142,16 @@ fn properties(drill: &DrillReport) -> Vec<(String, String)> {
         }));
     }
     all.extend(drill.measures.iter().flat_map(figures));
+    all.extend(drill.overhead.iter().flat_map(|overhead| {
+        let own = overhead.own_us as f64 / 1e6;
+        [
+            ("measured.overhead.seconds".into(), format!("{own:.6}")),
+            (
+                "measured.overhead.share".into(),
+                format!("{:.4}", overhead.share()),
+            ),
+        ]
+    }));
     let versions = variant.versions.iter();
     all.extend(versions.map(|(tool, version)| (format!("version.{tool}"), version.clone())));
     all

@@ -16,6 +16,7 @@ use crate::{
     finding::{Finding, Verdict},
     measure::{
         WorkloadMeasures,
+        overhead::{self, Overhead},
         rto::{Span, spans},
         story::Story,
     },
@@ -66,6 +67,8 @@ pub struct DrillReport {
     pub took_us: u64,
     /// Verdict, outcome, expectation.
     pub judged: Judged,
+    /// What of it was the harness's own; none when the history does not account for it.
+    pub overhead: Option<Overhead>,
     /// Everything that was judged.
     pub findings: Vec<Finding>,
     /// Checks that were not made, and why.
@@ -243,6 +246,7 @@ impl DrillReport {
         };
         let mut report = Self {
             took_us: story.end_us(),
+            overhead: overhead::measure(&story),
             phases: spans(&story, 0, story.end_us(), Phase::Steady),
             steps: story
                 .steps()
@@ -296,6 +300,7 @@ impl DrillReport {
             }
             EventKind::Note { text } => self.notes.push(text.clone()),
             EventKind::PhaseBegan { .. }
+            | EventKind::Spent(_)
             | EventKind::Progress { .. }
             | EventKind::ServerReady { .. }
             | EventKind::WorkloadBegan { .. }

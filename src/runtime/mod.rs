@@ -18,7 +18,11 @@ use std::{path::PathBuf, time::Duration};
 pub use choose::{Choice, Chosen, Wanted, choose};
 pub use exec::{Exec, Output, RunAs};
 
-use crate::{history::Recorder, units::Bytes};
+use crate::{
+    history::Recorder,
+    meter::{Place, outside},
+    units::Bytes,
+};
 
 /// Label on everything pgdrill creates in an engine: the run it belongs to.
 pub const LABEL_RUN: &str = "pgdrill.run";
@@ -175,6 +179,18 @@ macro_rules! each_node {
     };
 }
 
+/// What a container does is the engine's work; of `local` only the commands are not ours
+/// (see `local::host`).
+macro_rules! await_node {
+    ($self:expr, $node:ident => $future:expr) => {
+        match $self {
+            Node::Docker($node) => outside(Place::Tool, $future).await,
+            Node::Local($node) => $future.await,
+            Node::Fake($node) => $future.await,
+        }
+    };
+}
+
 impl Runtime {
     /// `docker` or `local`.
     pub fn name(&self) -> &'static str {
@@ -201,7 +217,10 @@ impl Runtime {
     /// When the engine or the operating system refuses; nothing is left behind then.
     pub async fn create(&self, spec: &NodeSpec, recorder: &Recorder) -> Result<Node, RuntimeError> {
         match self {
-            Self::Docker(docker) => docker.create(spec, recorder).await.map(Node::Docker),
+            Self::Docker(docker) => {
+                let created = outside(Place::Tool, docker.create(spec, recorder));
+                created.await.map(Node::Docker)
+            }
             Self::Local(local) => local.create(spec, recorder).await.map(Node::Local),
             Self::Fake(fake) => fake.create(spec, recorder).await.map(Node::Fake),
         }
@@ -213,7 +232,7 @@ impl Runtime {
     /// When there is no image for this version.
     pub async fn image(&self, postgres: u32) -> Result<String, RuntimeError> {
         match self {
-            Self::Docker(docker) => docker.image(postgres).await,
+            Self::Docker(docker) => outside(Place::Tool, docker.image(postgres)).await,
             Self::Local(_) | Self::Fake(_) => Ok(String::new()),
         }
     }
@@ -222,7 +241,7 @@ impl Runtime {
     /// Returns what could not be removed.
     pub async fn close_drill(&self, drill: &str) -> Vec<String> {
         match self {
-            Self::Docker(docker) => docker.close_drill(drill).await,
+            Self::Docker(docker) => outside(Place::Tool, docker.close_drill(drill)).await,
             Self::Local(local) => local.close_drill(drill).await,
             Self::Fake(_) => Vec::new(),
         }
@@ -256,7 +275,7 @@ impl Node {
     /// # Errors
     /// When the node is not running.
     pub async fn address(&self) -> Result<(String, u16), RuntimeError> {
-        each_node!(self, node => node.address().await)
+        await_node!(self, node => node.address())
     }
 
     /// The TCP port PostgreSQL must listen on inside the node.
@@ -270,7 +289,7 @@ impl Node {
     /// # Errors
     /// When it can't be started, exits non-zero, or exceeds its deadline.
     pub async fn exec(&self, exec: Exec) -> Result<Output, RuntimeError> {
-        each_node!(self, node => node.exec(exec).await)
+        await_node!(self, node => node.exec(exec))
     }
 
     /// Writes a file, owned by the node's unprivileged user.
@@ -283,7 +302,7 @@ impl Node {
         content: &[u8],
         mode: u32,
     ) -> Result<(), RuntimeError> {
-        each_node!(self, node => node.put(path, content, mode).await)
+        await_node!(self, node => node.put(path, content, mode))
     }
 
     /// Reads a file.
@@ -291,7 +310,7 @@ impl Node {
     /// # Errors
     /// When it can't be read.
     pub async fn get(&self, path: &std::path::Path) -> Result<Vec<u8>, RuntimeError> {
-        each_node!(self, node => node.get(path).await)
+        await_node!(self, node => node.get(path))
     }
 
     /// kill -9 of everything that runs in it. Its storage stays.
@@ -299,7 +318,7 @@ impl Node {
     /// # Errors
     /// When something survived.
     pub async fn kill(&self) -> Result<(), RuntimeError> {
-        each_node!(self, node => node.kill().await)
+        await_node!(self, node => node.kill())
     }
 
     /// Starts a killed node again (not the server in it).
@@ -307,7 +326,7 @@ impl Node {
     /// # Errors
     /// When it does not come up.
     pub async fn start(&self) -> Result<(), RuntimeError> {
-        each_node!(self, node => node.start().await)
+        await_node!(self, node => node.start())
     }
 
     /// Removes it with its storage (the drill's backup storage stays).
@@ -315,7 +334,7 @@ impl Node {
     /// # Errors
     /// When something could not be removed.
     pub async fn remove(&self) -> Result<(), RuntimeError> {
-        each_node!(self, node => node.remove().await)
+        await_node!(self, node => node.remove())
     }
 
     /// Cuts it off from its network.
@@ -323,7 +342,7 @@ impl Node {
     /// # Errors
     /// When the runtime can't, or the engine refuses.
     pub async fn cut_off(&self) -> Result<(), RuntimeError> {
-        each_node!(self, node => node.cut_off().await)
+        await_node!(self, node => node.cut_off())
     }
 
     /// Brings it back to its network.
@@ -331,7 +350,7 @@ impl Node {
     /// # Errors
     /// When the runtime can't, or the engine refuses.
     pub async fn rejoin(&self) -> Result<(), RuntimeError> {
-        each_node!(self, node => node.rejoin().await)
+        await_node!(self, node => node.rejoin())
     }
 
     /// Resources it used.
@@ -339,7 +358,7 @@ impl Node {
     /// # Errors
     /// When they can't be read.
     pub async fn stats(&self) -> Result<Stats, RuntimeError> {
-        each_node!(self, node => node.stats().await)
+        await_node!(self, node => node.stats())
     }
 
     /// Free bytes where its data directory lies.
@@ -347,6 +366,6 @@ impl Node {
     /// # Errors
     /// When it can't be read.
     pub async fn free_space(&self) -> Result<u64, RuntimeError> {
-        each_node!(self, node => node.free_space().await)
+        await_node!(self, node => node.free_space())
     }
 }

@@ -43,6 +43,10 @@ fn title(drill: &DrillReport) -> Markup {
                     @if variant.data_bytes > 0 { " · " (Bytes(variant.data_bytes)) ", " (variant.data_rows) " rows" }
                     @if variant.scale > 1 { " · one second stands for " (variant.scale) }
                     " · took " (time(drill.took_us))
+                    @if let Some(overhead) = &drill.overhead {
+                        span title="Neither inside tools and the engine, nor inside servers, nor in declared waits" {
+                            ", " (time(overhead.own_us)) " of it the harness’s own" }
+                    }
                     @if !drill.began.is_empty() { " · " (wall(&drill.began)) }
                     @for tag in &drill.tags { " " span.tag { (tag) } }
                 }

@@ -140,6 +140,7 @@ impl Line {
             EventKind::DrillEnded { reason, .. } => Some(format!("ended early: {reason}")),
             EventKind::Note { text } => Some(text.clone()),
             EventKind::PhaseBegan { .. }
+            | EventKind::Spent(_)
             | EventKind::Progress { .. }
             | EventKind::Command(_)
             | EventKind::ServerReady { .. }
@@ -168,6 +169,10 @@ impl Line {
         let Some(bar) = &self.bar else {
             return;
         };
+        if done == total {
+            show_text(bar, self.step.clone());
+            return;
+        }
         if total == 0 {
             show_text(bar, format!("{} · {work} {}", self.step, Bytes(done)));
             return;

@@ -22,6 +22,7 @@ use tokio::{
 use super::process::{MARKER, OWNER};
 use crate::{
     history::Recorder,
+    meter::{self, outside},
     runtime::{
         Exec, Output, RuntimeError,
         exec::{Ended, GRACE, Lines, Place},
@@ -89,7 +90,7 @@ impl Host {
         };
         let began = Instant::now();
         let ended = match self.spawn(&exec) {
-            Ok(child) => run_to_end(child, &exec).await,
+            Ok(child) => outside(meter::Place::Tool, run_to_end(child, &exec)).await,
             Err(cause) => Ok(Ended::not_started(self.why_not(&exec, &cause))),
         };
         let ended = ended.map_err(RuntimeError::io(format!("wait for `{}`", exec.program())))?;

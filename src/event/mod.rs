@@ -9,7 +9,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+mod record;
+
+pub use record::*;
+
 use crate::{
+    meter::Spent,
     observation::Observation,
     scenario::plan::{Phase, StepIndex},
 };
@@ -70,9 +75,11 @@ pub enum EventKind {
         /// How.
         outcome: StepOutcome,
     },
-    /// How far long work has come. Shown live, not kept in the history.
+    /// What a stretch of the drill, which ends now, was spent on.
+    Spent(Spent),
+    /// How far long work has come; at the end everything is done.
     Progress {
-        /// The work, e.g. `load`, `backup`, `fetch`.
+        /// The work: `load`, `backup`, `fetch` or `replay`.
         work: String,
         /// Bytes done.
         done: u64,
@@ -243,181 +250,4 @@ pub enum EventKind {
         /// Objects that could not be removed; empty when nothing leaked.
         leaked: Vec<String>,
     },
-}
-
-/// How a step ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepOutcome {
-    /// As planned.
-    Done,
-    /// With an error (the whole message, with command line and last lines).
-    Failed(String),
-    /// Not tried, because an earlier step failed.
-    Skipped,
-}
-
-/// A command that was executed in a node.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CommandRecord {
-    /// The node.
-    pub node: String,
-    /// The user it ran as.
-    pub user: String,
-    /// The command line, quoted for a shell.
-    pub command: String,
-    /// Exit code; 128 + signal when killed; -1 when it did not start.
-    pub exit: i32,
-    /// Wall time it took.
-    pub took_us: u64,
-    /// The last lines of its standard output.
-    pub stdout: String,
-    /// The last lines of its standard error.
-    pub stderr: String,
-}
-
-/// One second of a workload, for the timeline.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Throughput {
-    /// The workload.
-    pub workload: String,
-    /// Begin of the window.
-    pub from_us: u64,
-    /// Transactions acknowledged in it.
-    pub ok: u64,
-    /// Transactions refused in it.
-    pub fail: u64,
-    /// Transactions whose answer was lost in it.
-    pub info: u64,
-    /// 95th percentile of latency from the intended start, in microseconds.
-    pub p95_us: u64,
-}
-
-/// A workload over its whole life.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct WorkloadSummary {
-    /// The workload.
-    pub workload: String,
-    /// Transactions acknowledged.
-    pub ok: u64,
-    /// Transactions refused.
-    pub fail: u64,
-    /// Transactions whose answer was lost.
-    pub info: u64,
-    /// Latency from the intended start, in microseconds: median.
-    pub p50_us: u64,
-    /// 95th percentile.
-    pub p95_us: u64,
-    /// 99th percentile.
-    pub p99_us: u64,
-    /// Maximum.
-    pub max_us: u64,
-    /// The commonest errors, `SQLSTATE message` → count.
-    pub errors: BTreeMap<String, u64>,
-}
-
-/// A backup that a tool reported as good.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BackupRecord {
-    /// Its name in the backup storage.
-    pub label: String,
-    /// `full` or `tables`.
-    pub kind: String,
-    /// The server it was taken of.
-    pub server: String,
-    /// Start LSN; 0 for a logical backup.
-    pub start_lsn: u64,
-    /// End LSN; 0 for a logical backup.
-    pub end_lsn: u64,
-    /// Begin, in the drill's clock.
-    pub began_us: u64,
-    /// Bytes in the backup storage.
-    pub bytes: u64,
-}
-
-/// A fault, and the evidence that it bit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FaultRecord {
-    /// Its name in a scenario, e.g. `drop-table`.
-    pub fault: String,
-    /// What it hit, e.g. `internal_oa.users`.
-    pub target: String,
-    /// The server.
-    pub server: String,
-    /// Which kind of boundary it draws.
-    pub boundary: Boundary,
-    /// Begin of the injection.
-    pub began_us: u64,
-    /// End of the injection.
-    pub ended_us: u64,
-    /// The server's clock just before it, RFC 3339 with microseconds.
-    pub server_time: String,
-    /// WAL insert position just before it (the last one known for a lost server).
-    pub lsn: u64,
-    /// Transaction id of a bad statement.
-    pub xid: Option<u64>,
-    /// LSN of the statement's commit record, read with `pg_waldump`.
-    pub commit_lsn: Option<u64>,
-    /// Whether it was shown to have bitten.
-    pub bit: bool,
-    /// What shows it.
-    pub evidence: String,
-}
-
-/// Where "before" ends (see `measures.md`, Boundary).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Boundary {
-    /// Lost server or storage: the instant the injection begins.
-    Instant,
-    /// A bad statement: the commit of that statement.
-    Statement,
-    /// Nothing is lost by the fault itself (damaged index, revoked grants, stopped archiving).
-    None,
-}
-
-/// A restore that ended in a running server.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RestoreRecord {
-    /// The new server.
-    pub server: String,
-    /// Label of the backup it began from.
-    pub backup: String,
-    /// The recovery target as given to the server, e.g. `recovery_target_lsn = 0/3000148`.
-    pub target: String,
-    /// Whether it is a scratch server, never to serve clients.
-    pub scratch: bool,
-    /// Timeline after recovery.
-    pub timeline: u32,
-    /// LSN of the last record replayed, as the server's log states it; 0 when it does not.
-    pub reached_lsn: u64,
-    /// Commit time of the last transaction replayed, as the server's log states it.
-    pub reached_time: String,
-    /// Bytes fetched from the backup storage.
-    pub bytes: u64,
-}
-
-/// What salvage did to one table.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SalvagedTable {
-    /// Schema-qualified name.
-    pub table: String,
-    /// Whether the table itself had to be created again.
-    pub created: bool,
-    /// Rows inserted because they were missing.
-    pub inserted: u64,
-    /// Rows replaced because they were damaged.
-    pub replaced: u64,
-}
-
-/// When a probe looked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Moment {
-    /// Steady state, before the fault.
-    Before,
-    /// At a `verify` step: the gate before clients come back.
-    Gate,
-    /// After the last step, workloads ended.
-    After,
 }
