@@ -6,6 +6,7 @@
 //! a representative set on 15, on 18 and on `local`).
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     process::{Command, Output},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -73,8 +74,46 @@ fn drill(selectors: &[&str], runtime: &str, postgres: Option<&str>) {
     let unlike: Vec<String> = drills.iter().filter_map(|it| unlike(it, &told)).collect();
     assert!(unlike.is_empty(), "{arguments:?}\n{}", unlike.join("\n"));
     assert_eq!(output.status.code(), Some(0), "{arguments:?}\n{told}");
+    for drill in drills {
+        let name = drill["drill"].as_str().expect("a name");
+        tells_progress(&latest.join("drills").join(name).join("history.jsonl"));
+        let (own, took) = (&drill["overhead"]["own_us"], &drill["took_us"]);
+        let own = own.as_u64().expect("the drill accounts for its time");
+        assert!(own < took.as_u64().unwrap(), "{name}: {own} of {took}");
+    }
     for report in ["junit.xml", "report.html"] {
         assert!(latest.join(report).is_file(), "{report} is missing");
+    }
+}
+
+/// Asserts that long work was told to its end before what came of it.
+fn tells_progress(history: &Path) {
+    let text = std::fs::read_to_string(history).expect("a history");
+    let mut reached = BTreeMap::<String, (u64, u64)>::new();
+    for line in text.lines() {
+        let event: Value = serde_json::from_str(line).expect("an event");
+        let kind = &event["kind"];
+        let number = |field: &Value| field.as_u64().expect("bytes");
+        if let Some(told) = kind.get("progress") {
+            let work = told["work"].as_str().expect("its name").to_owned();
+            reached.insert(work, (number(&told["done"]), number(&told["total"])));
+        }
+        for (outcome, works) in [
+            ("data_loaded", &["load"][..]),
+            ("backup_taken", &["backup"]),
+            ("restored", &["fetch", "replay"]),
+        ] {
+            let Some(outcome) = kind.get(outcome) else {
+                continue;
+            };
+            for work in works {
+                let (done, total) = reached.remove(*work).expect(work);
+                assert_eq!(done, total, "{work}: {}", history.display());
+                if matches!(*work, "backup" | "fetch") {
+                    assert_eq!(done, number(&outcome["bytes"]), "{work}: {outcome}");
+                }
+            }
+        }
     }
 }
 

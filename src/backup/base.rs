@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::BackupError;
 use crate::{
     event::{BackupRecord, EventKind},
-    history::Recorder,
+    history::{Bytes, Progress, Recorder},
     postgres::{Server, lsn},
     runtime::{Exec, Output},
     scenario::plan::FullBackup,
@@ -34,12 +34,20 @@ pub async fn take(
         .join(label)
         .display()
         .to_string();
-    match how {
-        FullBackup::PgBasebackup(options) => {
-            pg_basebackup(server, options, &directory, deadline).await?
+    let progress = Progress::begin(recorder, "backup");
+    let taking = async {
+        match how {
+            FullBackup::PgBasebackup(options) => {
+                pg_basebackup(server, options, &directory, deadline).await
+            }
+            FullBackup::Command(command) => {
+                own_command(server, command, &directory, deadline).await
+            }
         }
-        FullBackup::Command(command) => own_command(server, command, &directory, deadline).await?,
-    }
+    };
+    progress
+        .during(taking, async || streamed(server).await)
+        .await?;
     let (start_lsn, end_lsn) = wal_range(server, &directory).await?;
     let record = BackupRecord {
         label: label.into(),
@@ -50,6 +58,7 @@ pub async fn take(
         began_us,
         bytes: size(server, &format!("{directory} {directory}.tblspc")).await?,
     };
+    progress.end(record.bytes);
     recorder.record(EventKind::BackupTaken(record.clone()));
     verify(server, label, &directory, deadline, recorder).await?;
     Ok(record)
@@ -98,6 +107,21 @@ async fn own_command(
     .within(deadline);
     server.node.exec(exec).await?;
     Ok(())
+}
+
+/// How far a base backup that runs now has come; none before it streams.
+async fn streamed(server: &Server) -> Option<Bytes> {
+    let query = "select backup_streamed || ' ' || coalesce(backup_total, 0) \
+                 from pg_stat_progress_basebackup where phase ~ 'streaming' limit 1";
+    streamed_of(&server.value(query).await.ok()?)
+}
+
+fn streamed_of(row: &str) -> Option<Bytes> {
+    let (done, total) = row.split_once(' ')?;
+    Some(Bytes {
+        done: done.parse().ok()?,
+        total: total.parse().ok()?,
+    })
 }
 
 /// What `pg_verifybackup` says; its word is recorded, not believed.
@@ -196,6 +220,17 @@ mod tests {
             (0x200_0028, 0x200_0138)
         );
         assert!(range_of_manifest(b"{}").is_err());
+    }
+
+    #[test]
+    fn the_server_tells_how_far_a_backup_has_come() {
+        let (done, total) = (8192, 20_000_000);
+        let bytes = Bytes { done, total };
+        assert_eq!(streamed_of("8192 20000000"), Some(bytes));
+        let unknown = Bytes { done, total: 0 };
+        assert_eq!(streamed_of("8192 0"), Some(unknown));
+        // No backup streams.
+        assert_eq!(streamed_of(""), None);
     }
 
     #[test]

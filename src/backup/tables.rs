@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{BackupError, base};
 use crate::{
     event::{BackupRecord, EventKind},
-    history::Recorder,
+    history::{Bytes, Progress, Recorder},
     postgres::Server,
     runtime::{Exec, Output},
 };
@@ -35,7 +35,13 @@ pub async fn take(
             arguments.extend(["-t".to_owned(), part]);
         }
     }
-    server.tool("pg_dump", &arguments, deadline).await?;
+    let progress = Progress::begin(recorder, "backup");
+    let written = async || {
+        let done = base::size(server, &file).await.ok()?;
+        Some(Bytes { done, total: 0 })
+    };
+    let dumping = server.tool("pg_dump", &arguments, deadline);
+    progress.during(dumping, written).await?;
     let record = BackupRecord {
         label: label.into(),
         kind: "tables".into(),
@@ -45,6 +51,7 @@ pub async fn take(
         began_us,
         bytes: base::size(server, &file).await?,
     };
+    progress.end(record.bytes);
     recorder.record(EventKind::BackupTaken(record.clone()));
     list(server, label, &file, recorder).await?;
     Ok(record)

@@ -3,6 +3,8 @@
 //! A [`Recorder`] is a cheap handle that anything that acts may hold. Secrets are
 //! redacted before an event is written. What events mean does not belong here.
 
+mod progress;
+
 use std::{
     fs::File,
     io::{BufRead, BufReader, BufWriter, Write},
@@ -12,6 +14,8 @@ use std::{
 };
 
 use tokio::sync::mpsc;
+
+pub use progress::{Bytes, Progress};
 
 use crate::event::{Event, EventKind};
 
@@ -123,10 +127,8 @@ impl Recorder {
             kind,
         };
         let event = state.redacted(event);
-        if !matches!(event.kind, EventKind::Progress { .. }) {
-            state.seq += 1;
-            state.keep(&event);
-        }
+        state.seq += 1;
+        state.keep(&event);
         if let Some(listener) = &state.listener {
             // A reporter that has gone away must not stop a drill.
             let _ = listener.send(event);
@@ -226,11 +228,6 @@ mod tests {
         let file = dir.path().join(files::HISTORY);
         let recorder = Recorder::create(&file, None).unwrap();
         recorder.record(note("one"));
-        recorder.record(EventKind::Progress {
-            work: "load".into(),
-            done: 1,
-            total: 2,
-        });
         recorder.record(note("two"));
         let events = read(&file).unwrap();
         assert_eq!(events.iter().map(|e| e.seq).collect::<Vec<_>>(), [0, 1]);

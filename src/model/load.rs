@@ -5,7 +5,7 @@ use std::{
         Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes as Buffer;
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     event::EventKind,
-    history::Recorder,
+    history::{self, Progress, Recorder},
     postgres::{Access, PgError},
     units::Bytes,
 };
@@ -58,8 +58,7 @@ struct Work<'a> {
     done: AtomicU64,
     rows: AtomicU64,
     sent: AtomicU64,
-    shown: Mutex<Instant>,
-    recorder: &'a Recorder,
+    progress: Progress<'a>,
 }
 
 impl Model {
@@ -107,6 +106,7 @@ impl Model {
         let work = Work::new(self, size, seed, recorder)?;
         let cpus = std::thread::available_parallelism().map_or(2, usize::from);
         try_join_all((0..cpus.clamp(2, 4)).map(|_| work.connection(access))).await?;
+        work.progress.end(work.size);
         Ok(Loaded {
             bytes: 0,
             rows: work.rows.into_inner(),
@@ -172,8 +172,7 @@ impl<'a> Work<'a> {
             done: AtomicU64::new(0),
             rows: AtomicU64::new(0),
             sent: AtomicU64::new(0),
-            shown: Mutex::new(Instant::now()),
-            recorder,
+            progress: Progress::begin(recorder, "load"),
         })
     }
 
@@ -229,21 +228,13 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Counts rows; shows the progress a few times a second.
+    /// Counts rows and tells how far the load has come.
     fn made(&self, rows: u64, row_bytes: f64) {
         self.rows.fetch_add(rows, Ordering::Relaxed);
         let bytes = (rows as f64 * row_bytes) as u64;
         let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let Ok(mut shown) = self.shown.try_lock() else {
-            return;
-        };
-        if shown.elapsed() < Duration::from_millis(200) {
-            return;
-        }
-        *shown = Instant::now();
-        self.recorder.record(EventKind::Progress {
-            work: "load".into(),
-            done: done.min(self.size),
+        self.progress.reached(history::Bytes {
+            done,
             total: self.size,
         });
     }

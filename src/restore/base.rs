@@ -1,13 +1,19 @@
 //! Point-in-time recovery: fetch a base backup, ask for recovery, replay, promote.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use tokio::sync::mpsc;
 
 use super::target::Resolved;
 use crate::{
+    backup,
     event::{BackupRecord, EventKind, RestoreRecord},
-    history::Recorder,
+    history::{Bytes, Progress, Recorder},
     postgres::{Server, ServerError, lsn},
     runtime::Exec,
     scenario::plan::{Phase, Recovery, RecoverySignal},
@@ -41,15 +47,17 @@ pub async fn restore(
     recorder.record(EventKind::PhaseBegan {
         phase: Phase::Fetch,
     });
-    fetch(request).await?;
+    fetch(request, recorder).await?;
     recorder.record(EventKind::PhaseBegan {
         phase: Phase::ReplayToConsistency,
     });
     ask_for_recovery(request).await?;
-    replay(request, recorder).await?;
+    let progress = Progress::begin(recorder, "replay");
+    replay(request, &progress, recorder).await?;
     let identity = request.server.announce(recorder).await?;
     let log = request.server.node.get(&request.server.log()).await?;
     let (reached_lsn, reached_time) = reached(&String::from_utf8_lossy(&log));
+    progress.end(reached_lsn.saturating_sub(request.backup.start_lsn));
     let record = RestoreRecord {
         server: request.server.name.clone(),
         backup: request.backup.label.clone(),
@@ -65,7 +73,7 @@ pub async fn restore(
 }
 
 /// Copies the backup into the data directory and its tablespaces to their new place.
-async fn fetch(request: &Restore<'_>) -> Result<(), ServerError> {
+async fn fetch(request: &Restore<'_>, recorder: &Recorder) -> Result<(), ServerError> {
     let layout = request.server.node.layout();
     let (data, spaces) = (layout.data.display(), layout.tablespaces.display());
     let backup = layout.store.join("base").join(&request.backup.label);
@@ -76,11 +84,18 @@ async fn fetch(request: &Restore<'_>) -> Result<(), ServerError> {
          from=$(readlink \"$link\"); to={spaces}/$(basename \"$from\"); \
          cp -a \"$from\" \"$to\" && ln -sfn \"$to\" \"$link\"; done"
     );
-    request
-        .server
-        .node
-        .exec(Exec::shell(command).within(request.deadline))
+    let exec = Exec::shell(command).within(request.deadline);
+    let progress = Progress::begin(recorder, "fetch");
+    let total = request.backup.bytes;
+    let paths = format!("{data} {spaces}");
+    let fetched = async || {
+        let done = backup::base::size(request.server, &paths).await.ok()?;
+        Some(Bytes { done, total })
+    };
+    progress
+        .during(request.server.node.exec(exec), fetched)
         .await?;
+    progress.end(total);
     Ok(())
 }
 
@@ -126,7 +141,11 @@ async fn ask_for_recovery(request: &Restore<'_>) -> Result<(), ServerError> {
 }
 
 /// Starts the server and waits for the end of recovery; the script tells each span's end.
-async fn replay(request: &Restore<'_>, recorder: &Recorder) -> Result<(), ServerError> {
+async fn replay(
+    request: &Restore<'_>,
+    progress: &Progress<'_>,
+    recorder: &Recorder,
+) -> Result<(), ServerError> {
     let server = request.server;
     let (lines, mut told) = mpsc::unbounded_channel::<String>();
     let mut exec = Exec::new(["sh", "-s"])
@@ -135,12 +154,16 @@ async fn replay(request: &Restore<'_>, recorder: &Recorder) -> Result<(), Server
         .unrecorded();
     exec = exec.envs(server.environment());
     exec.lines = Some(lines);
+    let consistent = AtomicBool::new(false);
     let marks = async {
         while let Some(line) = told.recv().await {
             match line.trim() {
-                "pgdrill: consistent" => recorder.record(EventKind::PhaseBegan {
-                    phase: Phase::ReplayToTarget,
-                }),
+                "pgdrill: consistent" => {
+                    consistent.store(true, Ordering::Relaxed);
+                    recorder.record(EventKind::PhaseBegan {
+                        phase: Phase::ReplayToTarget,
+                    });
+                }
                 "pgdrill: redo done" => recorder.record(EventKind::PhaseBegan {
                     phase: Phase::Promote,
                 }),
@@ -148,11 +171,45 @@ async fn replay(request: &Restore<'_>, recorder: &Recorder) -> Result<(), Server
             }
         }
     };
-    let (outcome, ()) = tokio::join!(server.node.exec(exec), marks);
+    // Before that it refuses connections, and says so in its log.
+    let replayed = async || match consistent.load(Ordering::Relaxed) {
+        true => replayed(request).await,
+        false => None,
+    };
+    let replaying = progress.during(server.node.exec(exec), replayed);
+    let (outcome, ()) = tokio::join!(replaying, marks);
     match outcome {
         Ok(_) => Ok(()),
         Err(error) => Err(server.start_failure(error).await),
     }
+}
+
+/// WAL replayed since the backup began, of that up to the target or to the archive's end.
+async fn replayed(request: &Restore<'_>) -> Option<Bytes> {
+    let archive = request.server.node.layout().store.join("wal");
+    let end = match request.target.by_lsn {
+        Some(target) => target.to_string(),
+        None => format!(
+            "(select max(('x' || substr(file, 9, 8))::bit(32)::bigint * 4294967296 \
+                + (('x' || substr(file, 17, 8))::bit(32)::bigint + 1) * setting::bigint) \
+              from pg_ls_dir('{}') file, pg_settings s \
+              where file ~ '^[0-9A-F]{{24}}' and s.name = 'wal_segment_size')",
+            archive.display()
+        ),
+    };
+    let query =
+        format!("select pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint || ' ' || {end}");
+    let answer = request.server.value(&query).await.ok()?;
+    replayed_of(&answer, request.backup.start_lsn)
+}
+
+fn replayed_of(answer: &str, start_lsn: u64) -> Option<Bytes> {
+    let (replayed, end) = answer.split_once(' ')?;
+    let since_start = |lsn: &str| Some(lsn.parse::<u64>().ok()?.saturating_sub(start_lsn));
+    Some(Bytes {
+        done: since_start(replayed)?,
+        total: since_start(end)?,
+    })
 }
 
 fn replay_script(server: &Server) -> String {
@@ -188,6 +245,17 @@ fn reached(log: &str) -> (u64, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_replayed_counts_from_the_backup() {
+        let bytes = Bytes {
+            done: 50,
+            total: 900,
+        };
+        assert_eq!(replayed_of("150 1000", 100), Some(bytes));
+        // Nothing was replayed yet, or there is no archive.
+        assert_eq!(replayed_of("", 100), None);
+    }
 
     #[test]
     fn the_log_tells_what_was_reached() {
