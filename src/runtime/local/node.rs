@@ -1,6 +1,7 @@
 //! A node of this machine: a directory, a port, and the processes started in it.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, Write},
     net::TcpListener,
@@ -12,7 +13,7 @@ use std::{
     },
 };
 
-use nix::unistd::chown;
+use nix::unistd::{Pid, chown};
 
 use super::{host::Host, process, shared_memory};
 use crate::{
@@ -129,18 +130,23 @@ impl LocalNode {
     /// # Errors
     /// When something survived.
     pub async fn kill(&self) -> Result<(), RuntimeError> {
-        let Inner {
-            name, host, dir, ..
-        } = &*self.inner;
+        let killed = self.kill_all().await?;
+        process::gone(&killed).await.map_err(|it| self.survived(it))
+    }
+
+    async fn kill_all(&self) -> Result<BTreeSet<Pid>, RuntimeError> {
+        let Inner { host, dir, .. } = &*self.inner;
         self.inner.killed.store(true, Ordering::SeqCst);
         let segments = shared_memory::of(&process::of(&host.marker, dir));
-        process::kill_all(&host.marker, dir)
-            .await
-            .map_err(|status| {
-                RuntimeError::io(format!("kill `{name}`"))(io::Error::other(status))
-            })?;
+        let killed = process::kill_all(&host.marker, dir).await;
+        let killed = killed.map_err(|status| self.survived(status))?;
         shared_memory::remove(segments).await;
-        Ok(())
+        Ok(killed)
+    }
+
+    fn survived(&self, status: String) -> RuntimeError {
+        let error = RuntimeError::io(format!("kill `{}`", self.inner.name));
+        error(io::Error::other(status))
     }
 
     /// Lets a killed node execute again.
@@ -161,7 +167,7 @@ impl LocalNode {
     /// # Errors
     /// When something survived or could not be removed.
     pub async fn remove(&self) -> Result<(), RuntimeError> {
-        self.kill().await?;
+        self.kill_all().await?;
         let dir = &self.inner.dir;
         match fs::remove_dir_all(dir) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(RuntimeError::io(

@@ -81,25 +81,47 @@ fn serves(pid: Pid, dir: &Path) -> bool {
         && link("exe").is_some_and(|exe| exe.file_name().is_some_and(|name| name == "postgres"))
 }
 
-/// kill -9 of all of them, until there is none. A killed process is there until its
-/// parent has taken note of it, and a server would not start beside one.
-pub async fn kill_all(marker: &str, dir: &Path) -> Result<(), String> {
-    let (deadline, pause) = (Duration::from_secs(10), Duration::from_millis(5));
+/// Within this time all processes that were killed are gone.
+const GONE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// kill -9 of all of them, until none lives. Returns those that were killed.
+pub async fn kill_all(marker: &str, dir: &Path) -> Result<BTreeSet<Pid>, String> {
     let mut killed = BTreeSet::new();
-    wait::until("all processes are gone", deadline, pause, || {
+    wait::until("all processes are dead", GONE, PAUSE, || {
         let found = of(marker, dir);
         for pid in &found {
             // One that is gone already is what we want.
             let _ = kill(*pid, Signal::SIGKILL);
         }
         killed.extend(found);
-        killed.retain(|pid| Path::new(&format!("/proc/{pid}")).exists());
-        ready(match killed.is_empty() {
-            true => Ok(()),
-            false => Err(format!("{killed:?} are still there")),
-        })
+        ready(none(&killed, |state| !matches!(state, 'Z' | 'X')))
     })
-    .await
+    .await?;
+    Ok(killed)
+}
+
+/// Waits until their parents have taken note of them: a dead process is there until then,
+/// which may take a slow init seconds, and a server does not start beside one.
+pub async fn gone(killed: &BTreeSet<Pid>) -> Result<(), String> {
+    let look = || ready(none(killed, |_| true));
+    wait::until("all processes are gone", GONE, PAUSE, look).await
+}
+
+fn none(pids: &BTreeSet<Pid>, counts: impl Fn(char) -> bool) -> Result<(), String> {
+    let there = |pid: &&Pid| state(**pid).is_some_and(&counts);
+    let left: Vec<&Pid> = pids.iter().filter(there).collect();
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{left:?} are still there")),
+    }
+}
+
+/// The kernel's letter for it, such as `Z`: dead, not yet noted; none: it is gone.
+fn state(pid: Pid) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.trim_start().chars().next()
 }
 
 /// Resources of processes and of their children that ended.
@@ -151,6 +173,20 @@ mod tests {
         assert!(!belongs("r/d/primary2", "r/d/primary"));
         assert!(belongs("r/d/primary", "r/d/"));
         assert!(!belongs("r/d2/primary", "r/d/"));
+    }
+
+    #[test]
+    fn a_dead_child_is_there_until_it_is_noted() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = Pid::from_raw(child.id() as i32);
+        while state(pid) != Some('Z') {
+            std::thread::yield_now();
+        }
+        let killed = BTreeSet::from([pid]);
+        assert!(none(&killed, |state| state != 'Z').is_ok());
+        assert!(none(&killed, |_| true).is_err());
+        child.wait().unwrap();
+        assert!(none(&killed, |_| true).is_ok());
     }
 
     #[test]
