@@ -1,13 +1,13 @@
 //! Connections of the harness to a server: who, where, and errors worth reading.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use tokio::net::TcpStream;
-use tokio_postgres::{Client, Config, Connection, NoTls, tls::NoTlsStream};
+use tokio_postgres::{Client, Config, NoTls};
 
 use super::metered::Metered;
 use crate::{
-    meter::{self, outside},
+    meter::{Place, outside},
     secret::Secret,
 };
 
@@ -73,17 +73,21 @@ pub fn describe(error: &tokio_postgres::Error) -> String {
 /// A server that does not let the harness in within this time is not there.
 const CONNECT: Duration = Duration::from_secs(5);
 
-type Connected = (Client, Connection<Metered<TcpStream>, NoTlsStream>);
-
 /// Why there is no connection.
 enum Unreached {
-    Network(std::io::Error),
+    Network(io::Error),
     Server(tokio_postgres::Error),
 }
 
-impl From<std::io::Error> for Unreached {
-    fn from(cause: std::io::Error) -> Self {
+impl From<io::Error> for Unreached {
+    fn from(cause: io::Error) -> Self {
         Self::Network(cause)
+    }
+}
+
+impl From<tokio_postgres::Error> for Unreached {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Server(error)
     }
 }
 
@@ -93,6 +97,42 @@ impl Access {
     /// # Errors
     /// When the server can't be reached within 5 s or refuses.
     pub async fn connect(&self, application: &str) -> Result<Client, PgError> {
+        let connecting = async {
+            let stream = self.reach().await?;
+            let config = self.config(application);
+            Ok(config.connect_raw(stream, NoTls).await?)
+        };
+        let (client, connection) = self.in_time(connecting).await?;
+        // The connection's end is seen by the client's next request.
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    /// Logs in and hands over the bare stream, over which nothing was asked yet.
+    ///
+    /// # Errors
+    /// As for [`Access::connect`].
+    pub(super) async fn log_in(&self, application: &str) -> Result<Metered<TcpStream>, PgError> {
+        let connecting = async {
+            let mut stream = self.reach().await?;
+            let config = self.config(application);
+            drop(config.connect_raw(&mut stream, NoTls).await?);
+            Ok(stream)
+        };
+        self.in_time(connecting).await
+    }
+
+    async fn reach(&self) -> io::Result<Metered<TcpStream>> {
+        let connecting = TcpStream::connect((self.host.as_str(), self.port));
+        let stream = outside(Place::Server, connecting).await?;
+        stream.set_nodelay(true)?;
+        Ok(Metered::new(stream))
+    }
+
+    async fn in_time<T>(
+        &self,
+        connecting: impl Future<Output = Result<T, Unreached>>,
+    ) -> Result<T, PgError> {
         let doing = || {
             format!(
                 "connect to {}:{}/{} as `{}`",
@@ -104,27 +144,14 @@ impl Access {
             message,
             sqlstate: None,
         };
-        let connecting = tokio::time::timeout(CONNECT, self.reach(application));
-        let (client, connection) = match connecting.await {
-            Ok(Ok(pair)) => pair,
+        match tokio::time::timeout(CONNECT, connecting).await {
+            Ok(Ok(connected)) => Ok(connected),
             Ok(Err(Unreached::Network(cause))) => {
-                return Err(refused(format!("error connecting to server: {cause}")));
+                Err(refused(format!("error connecting to server: {cause}")))
             }
-            Ok(Err(Unreached::Server(error))) => return Err(PgError::new(doing(), &error)),
-            Err(_) => return Err(refused("no answer within 5 s".into())),
-        };
-        // The connection's end is seen by the client's next request.
-        tokio::spawn(connection);
-        Ok(client)
-    }
-
-    async fn reach(&self, application: &str) -> Result<Connected, Unreached> {
-        let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = outside(meter::Place::Server, connecting).await?;
-        stream.set_nodelay(true)?;
-        let config = self.config(application);
-        let logged_in = config.connect_raw(Metered::new(stream), NoTls).await;
-        logged_in.map_err(Unreached::Server)
+            Ok(Err(Unreached::Server(error))) => Err(PgError::new(doing(), &error)),
+            Err(_) => Err(refused("no answer within 5 s".into())),
+        }
     }
 
     /// The driver's configuration for it.

@@ -1,11 +1,12 @@
 //! One PostgreSQL server on one node, and connections to it.
 //!
 //! How a server is made and started is `server`, what it is told is `configuration`; how
-//! one talks to it is `access` and `query`, how long it takes to answer `metered`; numbers in PostgreSQL's own notation are
+//! one talks to it is `access`, `query` and, for many rows, `copy`, how long it takes to answer `metered`; numbers in PostgreSQL's own notation are
 //! `lsn`. Backups, restores and workloads do not belong here.
 
 pub mod access;
 pub mod configuration;
+pub mod copy;
 pub mod lsn;
 mod metered;
 pub mod query;

@@ -44,7 +44,7 @@ pub async fn one_value(client: &Client, query: &str) -> Result<String, PgError> 
     Ok(row.unwrap_or_default())
 }
 
-fn shortened(sql: &str) -> String {
+pub(super) fn shortened(sql: &str) -> String {
     let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(120) {
         Some((cut, _)) => format!("{}…", &line[..cut]),

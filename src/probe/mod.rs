@@ -29,7 +29,7 @@ use crate::{
     event::{EventKind, Moment},
     history::Recorder,
     observation::Observation,
-    postgres::{Access, PgError},
+    postgres::{Access, PgError, copy::CopyReader},
     runtime::{Node, RuntimeError},
     scenario::plan::CheckKind,
     secret::Secret,
@@ -173,18 +173,24 @@ async fn make(probe: Probe, moment: Moment, target: &ProbeTarget<'_>, recorder: 
     recorder.record(kind);
 }
 
+const APPLICATION: &str = "pgdrill probe";
+const SESSION: &str = "SET search_path = ''; SET row_security = off; SET statement_timeout = 0; \
+     SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; \
+     SET extra_float_digits = 1; SET bytea_output = 'hex'; SET lock_timeout = '30s'";
+
 /// A session in which names are shown in full and values always in the same words.
 async fn session(access: &Access) -> Result<Client, ProbeError> {
-    let client = access.connect("pgdrill probe").await?;
-    client
-        .batch_execute(
-            "SET search_path = ''; SET row_security = off; SET statement_timeout = 0; \
-             SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; \
-             SET extra_float_digits = 1; SET bytea_output = 'hex'; SET lock_timeout = '30s'",
-        )
-        .await
-        .map_err(pg("prepare a session"))?;
+    let client = access.connect(APPLICATION).await?;
+    let prepared = client.batch_execute(SESSION).await;
+    prepared.map_err(pg("prepare a session"))?;
     Ok(client)
+}
+
+/// The same for reading many rows.
+async fn reading_session(access: &Access) -> Result<CopyReader, ProbeError> {
+    let mut reader = CopyReader::connect(access, APPLICATION).await?;
+    reader.read(SESSION, |_data| ()).await?;
+    Ok(reader)
 }
 
 /// Says what was tried when the driver fails.

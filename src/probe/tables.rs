@@ -12,15 +12,17 @@ use std::{
     sync::Mutex,
 };
 
-use futures_util::TryStreamExt;
 use tokio_postgres::Client;
 
 use super::{
     ProbeError, ProbeTarget,
     digest::{CopyDigest, Rows},
-    pg, session,
+    pg, reading_session, session,
 };
-use crate::observation::{Observation, TableState};
+use crate::{
+    observation::{Observation, TableState},
+    postgres::copy::CopyReader,
+};
 
 /// Connections that read at the same time.
 const READERS: usize = 2;
@@ -91,20 +93,26 @@ async fn read_some(
         queue.pop_front()
     };
     let client = session(&target.access).await?;
+    let mut reader = reading_session(&target.access).await?;
     let mut states = BTreeMap::new();
     while let Some(table) = next() {
-        let state = state(&client, &table, target.fault_xid).await;
+        let state = state(&client, &mut reader, &table, target.fault_xid).await;
         states.insert(table.name, state);
     }
     Ok(states)
 }
 
 /// A table that can't be read (damaged, locked away, not populated) is an observation.
-async fn state(client: &Client, table: &Table, fault_xid: Option<u64>) -> TableState {
+async fn state(
+    client: &Client,
+    reader: &mut CopyReader,
+    table: &Table,
+    fault_xid: Option<u64>,
+) -> TableState {
     let (loaded, live) = conditions(table, fault_xid);
     let read = async {
         let sql = format!("SELECT {} FROM {} {loaded}", table.columns, table.name);
-        let rows = digest(client, &sql).await?;
+        let rows = digest(reader, &sql).await?;
         let live_rows = match live {
             Some(live) => count(client, &table.name, &live).await?,
             None => 0,
@@ -153,22 +161,16 @@ async fn count(client: &Client, table: &str, condition: &str) -> Result<u64, Pro
 ///
 /// # Errors
 /// When the query fails or its stream is torn.
-pub async fn digest(client: &Client, query: &str) -> Result<Rows, ProbeError> {
+pub async fn digest(reader: &mut CopyReader, query: &str) -> Result<Rows, ProbeError> {
     let copy = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
-    let stream = client.copy_out(copy.as_str()).await;
-    let stream = stream.map_err(pg(format!("read `{query}`")))?;
-    let mut stream = std::pin::pin!(stream);
     let mut digest = CopyDigest::default();
-    while let Some(chunk) = stream
-        .try_next()
-        .await
-        .map_err(pg(format!("read `{query}`")))?
-    {
-        digest
-            .update(&chunk)
-            .map_err(|cause| ProbeError::Other(format!("read `{query}`: {cause}")))?;
-    }
-    digest
-        .finish()
-        .map_err(|cause| ProbeError::Other(format!("read `{query}`: {cause}")))
+    let mut taken = Ok(());
+    let read = reader.read(&copy, |data| {
+        if taken.is_ok() {
+            taken = digest.update(data);
+        }
+    });
+    read.await?;
+    let rows = taken.and_then(|()| digest.finish());
+    rows.map_err(|cause| ProbeError::Other(format!("read `{query}`: {cause}")))
 }
