@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 /// Where time passes that is not the harness's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// A command in a node, or the engine that makes and removes nodes.
+    /// A command in a node, or what makes and removes nodes: the engine, or on `local`
+    /// the file system.
     Tool,
     /// A server that owes an answer.
     Server,

@@ -5,6 +5,7 @@
 
 mod business;
 mod closing;
+mod recovery;
 mod set_up;
 mod state;
 mod step;

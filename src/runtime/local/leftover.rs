@@ -107,7 +107,7 @@ pub(super) async fn remove(marker: &str, dir: &Path) -> Vec<String> {
         failures.push(format!("processes of `{marker}`: {status}"));
     }
     shared_memory::remove(segments).await;
-    match fs::remove_dir_all(place) {
+    match process::remove_storage(place).await {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
             failures.push(format!("directory `{}`: {cause}", dir.display()));
         }

@@ -169,7 +169,7 @@ impl LocalNode {
     pub async fn remove(&self) -> Result<(), RuntimeError> {
         self.kill_all().await?;
         let dir = &self.inner.dir;
-        match fs::remove_dir_all(dir) {
+        match process::remove_storage(dir).await {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(RuntimeError::io(
                 format!("remove `{}`", dir.display()),
             )(cause)),

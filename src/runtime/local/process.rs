@@ -7,6 +7,7 @@ use std::{
     collections::BTreeSet,
     fs,
     future::ready,
+    io,
     path::Path,
     time::{Duration, SystemTime},
 };
@@ -16,7 +17,10 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::runtime::{Stats, wait};
+use crate::{
+    meter::{Place, outside},
+    runtime::{Stats, wait},
+};
 
 /// Environment variable that every process of a node carries: `<run>/<drill>/<node>`.
 pub const MARKER: &str = "PGDRILL_NODE";
@@ -106,6 +110,12 @@ pub async fn kill_all(marker: &str, dir: &Path) -> Result<BTreeSet<Pid>, String>
 pub async fn gone(killed: &BTreeSet<Pid>) -> Result<(), String> {
     let look = || ready(none(killed, |_| true));
     wait::until("all processes are gone", GONE, PAUSE, look).await
+}
+
+/// Removes what the dead stored. The file system's time, as the engine's is that of a
+/// container's volume: thousands of files may take it seconds.
+pub async fn remove_storage(dir: &Path) -> io::Result<()> {
+    outside(Place::Tool, async { fs::remove_dir_all(dir) }).await
 }
 
 fn none(pids: &BTreeSet<Pid>, counts: impl Fn(char) -> bool) -> Result<(), String> {

@@ -1,0 +1,164 @@
+//! Steps that take backups and bring data back: their rooms are `backup/` and `restore/`.
+
+use std::time::Duration;
+
+use super::state::{Drill, StepError};
+use crate::{
+    backup::{base, retention, tables},
+    event::EventKind,
+    postgres::lsn,
+    restore::{
+        base::{Restore, restore},
+        salvage::{SalvageRequest, Side, salvage},
+        target::{Known, Taken, choose, resolve},
+    },
+    scenario::plan::{BackupKind, SalvageBy, ServerPlan, Target},
+};
+
+impl Drill<'_> {
+    /// Takes a backup of a server and remembers it.
+    ///
+    /// # Errors
+    /// What went wrong, in full.
+    pub(super) async fn backup(
+        &mut self,
+        server: &str,
+        kind: BackupKind,
+        deadline: Duration,
+    ) -> Result<(), StepError> {
+        let server = self.server(server)?;
+        let number = self.backups.len() + 1;
+        let strategy = &self.plan.strategy;
+        let record = match kind {
+            BackupKind::Full => {
+                base::take(
+                    &server,
+                    &strategy.full,
+                    &format!("full-{number}"),
+                    deadline,
+                    &self.recorder,
+                )
+                .await?
+            }
+            BackupKind::Tables => {
+                tables::take(
+                    &server,
+                    &strategy.tables,
+                    &format!("tables-{number}"),
+                    deadline,
+                    &self.recorder,
+                )
+                .await?
+            }
+        };
+        self.backups.push(Taken {
+            record,
+            ended_us: self.recorder.now_us(),
+        });
+        Ok(())
+    }
+
+    /// Makes a named restore point and remembers where it is.
+    ///
+    /// # Errors
+    /// What went wrong, in full.
+    pub(super) async fn restore_point(
+        &mut self,
+        server: &str,
+        name: &str,
+    ) -> Result<(), StepError> {
+        let literal = name.replace('\'', "''");
+        let position = self
+            .server(server)?
+            .value(&format!("select pg_create_restore_point('{literal}')"))
+            .await?;
+        self.points
+            .push((name.to_owned(), lsn::parse(&position).unwrap_or_default()));
+        Ok(())
+    }
+
+    /// Restores into a new server, up to a target.
+    ///
+    /// # Errors
+    /// What went wrong, in full.
+    pub(super) async fn restore(
+        &mut self,
+        into: &str,
+        scratch: bool,
+        target: &Target,
+        deadline: Duration,
+    ) -> Result<(), StepError> {
+        let limits = self
+            .plan
+            .servers
+            .values()
+            .next()
+            .cloned()
+            .unwrap_or_default();
+        let server = self.new_server(into, scratch, &limits).await?;
+        let known = Known {
+            fault: self.fault.as_ref(),
+            points: &self.points,
+            wall: self.wall,
+            scale: self.plan.scale,
+        };
+        let resolved = resolve(target, known).map_err(StepError::Missing)?;
+        let stored = retention::stored_backups(&server).await?;
+        let backup =
+            choose(target, &resolved, &self.backups, &stored).map_err(StepError::Missing)?;
+        let settings = self.settings(
+            &ServerPlan {
+                settings: limits.settings.clone(),
+                ..limits
+            },
+            scratch,
+        );
+        let request = Restore {
+            server: &server,
+            backup,
+            target: &resolved,
+            recovery: &self.plan.strategy.recovery,
+            settings: &settings,
+            deadline,
+        };
+        restore(&request, &self.recorder).await?;
+        Ok(())
+    }
+
+    /// Brings lost rows home from a scratch server.
+    ///
+    /// # Errors
+    /// What went wrong, in full.
+    pub(super) async fn salvage(
+        &mut self,
+        from: &str,
+        into: &str,
+        tables: &[String],
+        schemas: &[String],
+        by: SalvageBy,
+    ) -> Result<(), StepError> {
+        let (scratch, production) = (self.server(from)?, self.server(into)?);
+        let from_side = Side {
+            access: scratch.access().await?,
+            node: &scratch.node,
+        };
+        let into_side = Side {
+            access: production.access().await?,
+            node: &production.node,
+        };
+        let request = SalvageRequest {
+            tables: tables.to_vec(),
+            schemas: schemas.to_vec(),
+            by,
+            fault_xid: self.fault.as_ref().and_then(|fault| fault.xid),
+            frozen: self.frozen_groups()?,
+        };
+        let tables = salvage(&from_side, &into_side, &request, &self.recorder).await?;
+        self.recorder.record(EventKind::Salvaged {
+            from: from.into(),
+            into: into.into(),
+            tables,
+        });
+        Ok(())
+    }
+}
