@@ -3,6 +3,9 @@
 use super::{Check, steps::State};
 use crate::scenario::problem::Problem;
 
+/// The column of the data models that holds the ledger key of a live row.
+const REQUEST_ID: &str = "request_id";
+
 impl Check<'_> {
     pub(super) fn strategy_tables(&mut self) {
         let (Some(strategy), Some(catalog)) = (self.strategy, &self.catalog) else {
@@ -22,17 +25,31 @@ impl Check<'_> {
         }
     }
 
-    /// The role of a custom workload must be able to log in; its table may be the scenario's own.
+    /// A custom workload writes a table of the data model as a role that can log in. The key
+    /// tells its rows from loaded ones, which have none.
     pub(super) fn custom_tables(&mut self) {
         for (name, workload) in &self.file.workloads {
             let (Some(custom), Some(catalog)) = (&workload.custom, &self.catalog) else {
                 continue;
             };
+            let mut problems = Vec::new();
             if !catalog.login_roles.contains(&custom.role) {
                 let known = catalog.login_roles.iter().map(String::as_str);
                 let message = format!("no role `{}` logs in", custom.role);
                 let problem = Problem::nowhere(message).known(&custom.role, known);
-                let place = self.place(&["workloads", name, "custom", "role"]);
+                problems.push(("role", problem));
+            }
+            if !catalog.has_table(&custom.table) {
+                problems.push(("table", unknown("table", &custom.table, &catalog.tables)));
+            }
+            if custom.key != REQUEST_ID {
+                let message = format!("`{}` cannot be the key", custom.key);
+                let help =
+                    format!("the column `{REQUEST_ID}` tells a workload's rows from loaded ones");
+                problems.push(("key", Problem::nowhere(message).help(help)));
+            }
+            for (key, problem) in problems {
+                let place = self.place(&["workloads", name, "custom", key]);
                 self.problem(Problem { place, ..problem });
             }
         }
