@@ -48,7 +48,12 @@ pub async fn take(
     progress
         .during(taking, async || streamed(server).await)
         .await?;
-    let (start_lsn, end_lsn) = wal_range(server, &directory).await?;
+    let path = Path::new(&directory);
+    let manifest = server.node.get(&path.join("backup_manifest")).await.ok();
+    let (start_lsn, end_lsn) = match &manifest {
+        Some(manifest) => range_of_manifest(manifest)?,
+        None => range_of_label(server, path).await?,
+    };
     let record = BackupRecord {
         label: label.into(),
         kind: "full".into(),
@@ -60,7 +65,10 @@ pub async fn take(
     };
     progress.end(record.bytes);
     recorder.record(EventKind::BackupTaken(record.clone()));
-    verify(server, label, &directory, deadline, recorder).await?;
+    // Without a manifest it has nothing to hold the files against.
+    if manifest.is_some() {
+        verify(server, label, &directory, deadline, recorder).await?;
+    }
     Ok(record)
 }
 
@@ -163,17 +171,20 @@ struct WalRange {
     end: String,
 }
 
-/// First and last LSN of the WAL that the backup needs, from its manifest; for a
-/// directory without one, the start from `backup_label`.
-async fn wal_range(server: &Server, directory: &str) -> Result<(u64, u64), BackupError> {
-    let path = Path::new(directory);
-    let Ok(manifest) = server.node.get(&path.join("backup_manifest")).await else {
-        let label = server.node.get(&path.join("backup_label")).await?;
-        return start_of_label(&String::from_utf8_lossy(&label)).map(|start| (start, start));
-    };
-    range_of_manifest(&manifest)
+/// The WAL that a backup without a manifest needs: from the start in its `backup_label` to
+/// where the server is now, for the backup ended before.
+async fn range_of_label(server: &Server, directory: &Path) -> Result<(u64, u64), BackupError> {
+    let label = server.node.get(&directory.join("backup_label")).await?;
+    let start = start_of_label(&String::from_utf8_lossy(&label))?;
+    let now = server.value("select pg_current_wal_lsn()").await?;
+    let end = lsn::parse(&now).ok_or_else(|| BackupError::Unreadable {
+        what: "pg_current_wal_lsn()".into(),
+        cause: format!("`{now}` is no LSN"),
+    })?;
+    Ok((start, end))
 }
 
+/// First and last LSN of the WAL that the backup needs, from its manifest.
 fn range_of_manifest(manifest: &[u8]) -> Result<(u64, u64), BackupError> {
     let bad = |cause: String| BackupError::Unreadable {
         what: "backup_manifest".into(),
