@@ -19,7 +19,7 @@ use pgdrill::{
     secret::Secret,
 };
 
-const PAIRS: usize = 9;
+const PAIRS: usize = 15;
 const MAJOR: u32 = 17;
 
 #[tokio::main]

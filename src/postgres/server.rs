@@ -4,7 +4,7 @@
 //! of the harness and of the strategy. Where a server's data comes from otherwise
 //! (a restore) belongs to `restore/`.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use tokio_postgres::Client;
 
@@ -84,8 +84,9 @@ impl Server {
     pub async fn create(&self, settings: &BTreeMap<String, String>) -> Result<(), ServerError> {
         let layout = self.node.layout();
         let prepare = format!(
-            "set -eu\nmkdir -p {data} {run}\nchmod 700 {data} {run}\ntar -C {data} -xf {template}\nmkdir -p {store}/wal {store}/base {store}/tables {tablespaces}\n",
+            "set -eu\nmkdir -p {data} {run}\nchmod 700 {run}\n{fresh}tar -C {data} -xf {template}\nmkdir -p {store}/wal {store}/base {store}/tables {tablespaces}\n",
             data = layout.data.display(),
+            fresh = fresh(&layout.data),
             run = layout.run.display(),
             template = layout.template.display(),
             store = layout.store.display(),
@@ -333,6 +334,19 @@ impl Server {
             self.log().display()
         )
     }
+}
+
+/// The shell lines that put a new directory in an empty one's place, apart from what
+/// was deleted before: in the place of a thousand files deleted within minutes, as an
+/// earlier drill's are, ext4 makes new ones ten times slower. It looks elsewhere for a
+/// directory with a new name in one marked as top of a hierarchy (`chattr +T`); other
+/// file systems don't need that.
+fn fresh(dir: &Path) -> String {
+    let (dir, parent) = (dir.display(), dir.parent().unwrap_or(dir).display());
+    format!(
+        "chattr +T {parent} 2> /dev/null || :\n\
+         fresh=$(mktemp -d {dir}.XXXXXX)\nrmdir {dir}\nmv -T \"$fresh\" {dir}\n"
+    )
 }
 
 /// Why a server gave up: the last line of its log that is FATAL or PANIC, from the severity on.
