@@ -30,6 +30,13 @@ pub enum Rate {
 #[error("{0}")]
 pub struct UnitError(pub String);
 
+/// The wall clock, for names and for people. It may step back, so it measures nothing:
+/// durations are `history::Recorder`'s and `Instant`'s, which are monotonic.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
+pub fn wall_clock() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
 impl Time {
     /// Whole microseconds, the unit of all times in a history.
     pub fn micros(self) -> u64 {

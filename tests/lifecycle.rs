@@ -1,40 +1,14 @@
 //! Runs that do not end as planned leave nothing behind, and bad input creates nothing.
 
-use std::{
-    io::{BufRead, BufReader},
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+mod cli;
 
+use std::{path::Path, process::Child};
+
+use cli::{has_postgres, left_in, pgdrill, place, servers_of, told_until};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tempfile::TempDir;
-
-fn has_postgres() -> bool {
-    std::fs::read_dir("/usr/lib/postgresql").is_ok_and(|mut dir| dir.next().is_some())
-}
-
-/// A private place for the `local` runtime that its unprivileged user can enter.
-fn place() -> TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    dir
-}
-
-fn pgdrill(arguments: &[&str], tmp: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pgdrill"));
-    command
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(arguments)
-        .env("TMPDIR", tmp)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    command
-}
 
 /// Starts a drill on `local` and waits until its first step runs.
 fn drilling(tmp: &Path, reports: &Path) -> Child {
@@ -48,36 +22,9 @@ fn drilling(tmp: &Path, reports: &Path) -> Child {
         &reports,
     ];
     let mut child = pgdrill(&arguments, tmp).spawn().unwrap();
-    let mut told = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains(" 1/") {
-        line.clear();
-        assert_ne!(
-            told.read_line(&mut line).unwrap(),
-            0,
-            "the run ended before its first step"
-        );
-    }
+    let mut told = told_until(&mut child, " 1/");
     std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
     child
-}
-
-fn left_in(tmp: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(tmp).unwrap();
-    entries
-        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .collect()
-}
-
-/// Server processes whose data directory lies in `tmp`.
-fn servers_of(tmp: &Path) -> usize {
-    let tmp = tmp.display().to_string();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let of_this = |path: std::path::PathBuf| {
-        std::fs::read(path.join("cmdline"))
-            .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&tmp))
-    };
-    processes.filter(|process| of_this(process.path())).count()
 }
 
 #[test]

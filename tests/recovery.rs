@@ -106,7 +106,7 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
     let known = Known {
         fault: Some(&fault),
         points: &[],
-        wall: jiff::Timestamp::now(),
+        wall: pgdrill::units::wall_clock(),
         scale: 1,
     };
     let target = resolve(&Target::BeforeFault, known).unwrap();

@@ -95,9 +95,17 @@ fn short_ledger(context: &Context<'_>, accounts: &[Account]) -> Vec<String> {
 
 /// Whether everything was removed; none when the history does not say.
 pub(super) fn leak(context: &Context<'_>) -> Option<Finding> {
-    let EventKind::DrillEnded { leaked, .. } = &context.story.events.last()?.kind else {
+    let EventKind::DrillEnded {
+        leaked, unanswered, ..
+    } = &context.story.events.last()?.kind
+    else {
         return None;
     };
+    if let Some(why) = unanswered.lines().next() {
+        let message = format!("what is left can't be told: {why}");
+        let hints = unanswered.lines().skip(1).map(str::to_owned);
+        return Some(context.unknown("leak", message).details(hints));
+    }
     let Some(first) = leaked.first() else {
         return Some(Finding::pass(
             "leak",

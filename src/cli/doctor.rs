@@ -96,18 +96,18 @@ async fn docker(engine: &Engine) -> Result<bool, RuntimeError> {
 /// Whether it can serve: a version is installed.
 fn local(args: &Args) -> bool {
     let found = installation::find(args.pg_bin.as_deref());
-    for installation in &found {
+    for installation in found.iter().flatten() {
         let bin = installation.bin.display();
         line(
             "local",
             &format!("PostgreSQL {} in {bin}", installation.version),
         );
     }
-    if found.is_empty() {
-        line("local", &installation::none().to_string());
+    if let Err(error) = &found {
+        line("local", &error.to_string());
     }
     line("user", &format!("servers run as `{}`", local::user_name()));
-    !found.is_empty()
+    found.is_ok()
 }
 
 fn space(args: &Args) {

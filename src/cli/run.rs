@@ -19,6 +19,7 @@ use crate::{
         run::{Run, RunId},
     },
     scenario::{self, plan::Plan},
+    units::wall_clock,
 };
 
 /// Performs the drills of the selected scenarios.
@@ -107,7 +108,7 @@ fn load(selectors: &[String], postgres: &[u32]) -> Result<Vec<Plan>, Failure> {
 
 /// A new directory for this run, before anything else is created.
 fn run_dir(reports: &Path, id: &RunId) -> Result<PathBuf, Failure> {
-    let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    let stamp = wall_clock().strftime("%Y%m%dT%H%M%SZ");
     let dir = reports.join(format!("{stamp}-{id}"));
     std::fs::create_dir_all(&dir).map_err(|cause| {
         Failure::BadInput(format!(

@@ -186,12 +186,19 @@ impl Drill<'_> {
         for server in self.servers.clone().values() {
             self.keep_log(server).await;
         }
-        let leaked = self.runtime.close_drill(&self.plan.drill).await;
+        let (leaked, unanswered) = match self.runtime.answers().await {
+            Ok(()) => (
+                self.runtime.close_drill(&self.plan.drill).await,
+                String::new(),
+            ),
+            Err(error) => (Vec::new(), error.to_string()),
+        };
         self.account();
         self.recorder.record(EventKind::DrillEnded {
             completed: reason.is_empty(),
             reason,
             leaked,
+            unanswered,
         });
     }
 }

@@ -74,7 +74,7 @@ fn begin(
     recorder.record(EventKind::DrillStarted {
         scenario: plan.scenario.clone(),
         drill: plan.drill.clone(),
-        wall: jiff::Timestamp::now().to_string(),
+        wall: crate::units::wall_clock().to_string(),
         pgdrill: env!("CARGO_PKG_VERSION").into(),
     });
     recorder.record(EventKind::PhaseBegan {
@@ -87,7 +87,7 @@ fn begin(
 async fn doing(drill: &mut Drill<'_>) -> Result<(), StepError> {
     drill.set_up().await?;
     drill.account();
-    let failed = steps(drill).await;
+    let failed = steps(drill).await?;
     drill.stop_workloads().await;
     match failed {
         None => {
@@ -101,7 +101,10 @@ async fn doing(drill: &mut Drill<'_>) -> Result<(), StepError> {
 
 /// Performs the steps in order; after a failure the others are skipped. Returns the
 /// index of the one that failed.
-async fn steps(drill: &mut Drill<'_>) -> Option<usize> {
+///
+/// # Errors
+/// When a step failed and the runtime no longer answers: nothing is said of the step then.
+async fn steps(drill: &mut Drill<'_>) -> Result<Option<usize>, StepError> {
     let mut failed = None;
     let steps = &drill.plan.steps;
     for (index, step) in steps.iter().enumerate() {
@@ -123,6 +126,7 @@ async fn steps(drill: &mut Drill<'_>) -> Option<usize> {
             }
         };
         if matches!(outcome, StepOutcome::Failed(_)) {
+            drill.runtime.answers().await?;
             failed = Some(index);
         }
         drill.account();
@@ -131,5 +135,5 @@ async fn steps(drill: &mut Drill<'_>) -> Option<usize> {
             outcome,
         });
     }
-    failed
+    Ok(failed)
 }

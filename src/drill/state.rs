@@ -21,6 +21,7 @@ use crate::{
     runtime::{NodeSpec, Runtime, RuntimeError},
     scenario::plan::{Archive, Plan, ServerPlan},
     secret::Secret,
+    units::wall_clock,
     workload::{WorkloadError, Workloads, readback::ReadbackError},
 };
 
@@ -117,14 +118,14 @@ impl<'a> Drill<'a> {
         recorder: Recorder,
         meter: Meter,
     ) -> Self {
-        let nonce = plan.seed ^ Timestamp::now().as_nanosecond() as u64 | 1;
+        let nonce = plan.seed ^ wall_clock().as_nanosecond() as u64 | 1;
         Self {
             plan,
             runtime,
             dir: dir.to_owned(),
             recorder,
             meter,
-            wall: Timestamp::now(),
+            wall: wall_clock(),
             nonce,
             passwords: Arc::default(),
             servers: BTreeMap::new(),

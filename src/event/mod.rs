@@ -249,5 +249,8 @@ pub enum EventKind {
         reason: String,
         /// Objects that could not be removed; empty when nothing leaked.
         leaked: Vec<String>,
+        /// Why nothing could be removed: the engine does not answer. Empty: it did.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        unanswered: String,
     },
 }

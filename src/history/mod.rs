@@ -235,6 +235,21 @@ mod tests {
     }
 
     #[test]
+    fn no_event_is_earlier_than_the_one_before_it() {
+        let recorder = Recorder::in_memory();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..500).for_each(|_| recorder.record(note("tick"))));
+            }
+        });
+        let events = recorder.events();
+        assert_eq!(events.len(), 2000);
+        for pair in events.windows(2) {
+            assert!(pair[0].at_us <= pair[1].at_us && pair[0].seq < pair[1].seq);
+        }
+    }
+
+    #[test]
     fn secrets_are_redacted_before_they_are_written() {
         let recorder = Recorder::in_memory();
         recorder.redact("hunter2");

@@ -43,7 +43,7 @@ impl Server {
     fn conf(&self, settings: &BTreeMap<String, String>) -> String {
         let run = self.node.layout().run.display().to_string();
         let own = [
-            ("listen_addresses", "*".to_owned()),
+            ("listen_addresses", self.node.listen_addresses().to_owned()),
             ("port", self.node.port().to_string()),
             ("unix_socket_directories", run),
             ("log_line_prefix", LOG_LINE_PREFIX.to_owned()),

@@ -68,16 +68,13 @@ async fn docker(
 }
 
 fn local(wanted: &Wanted, run: Run) -> Result<Chosen, RuntimeError> {
-    let found = installation::find(wanted.pg_bin.as_deref());
+    let found = installation::find(wanted.pg_bin.as_deref())?;
     let serves = |major: u32| {
         wanted.any_local || wanted.versions.is_empty() || wanted.versions.contains(&major)
     };
     if !found.iter().any(|installation| serves(installation.major)) {
         let major = wanted.versions.iter().max().copied();
-        return Err(match major {
-            Some(major) => installation::missing(major, &found),
-            None => installation::none(),
-        });
+        return Err(installation::missing(major.unwrap_or_default(), &found));
     }
     let shown: Vec<String> = found
         .iter()

@@ -196,6 +196,14 @@ pub struct CommandFailed {
 }
 
 impl CommandFailed {
+    /// The line that tells most, where there is room for one only: the last that speaks of
+    /// an error, else the last.
+    fn why(&self) -> Option<&str> {
+        let error = |line: &&str| ["error:", "FATAL:"].iter().any(|word| line.contains(word));
+        let lines = self.tail.lines();
+        lines.clone().rev().find(error).or(lines.last())
+    }
+
     fn message(&self) -> String {
         let how = match self.timed_out {
             Some(deadline) => format!(
@@ -204,7 +212,11 @@ impl CommandFailed {
             ),
             None => format!("exited with {}", self.exit),
         };
-        let mut text = format!("command on `{}` {how}\n  $ {}", self.node, self.command);
+        let mut text = format!("command on `{}` {how}", self.node);
+        if let Some(why) = self.why() {
+            text.push_str(&format!(": {why}"));
+        }
+        text.push_str(&format!("\n  $ {}", self.command));
         for line in self.tail.lines() {
             text.push_str("\n  | ");
             text.push_str(line);
@@ -353,7 +365,7 @@ mod tests {
             tail: "FATAL: no".into(),
         };
         insta::assert_snapshot!(failed, @"
-        command on `primary` exited with 1
+        command on `primary` exited with 1: FATAL: no
           $ pg_ctl start
           | FATAL: no
         ");

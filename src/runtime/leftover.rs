@@ -154,10 +154,11 @@ mod tests {
         let run = reports.path().join("run");
         std::fs::create_dir(&run).unwrap();
         let inventory = Inventory::create(&run).unwrap();
-        inventory
-            .add(Kind::Directory, "/elsewhere/pgdrill-x")
-            .unwrap();
-        inventory.add(Kind::Container, "/not/a/path").unwrap();
+        let things = [
+            (Kind::Directory, "/elsewhere/pgdrill-x"),
+            (Kind::Container, "/not/a/path"),
+        ];
+        inventory.add(&things).unwrap();
         let found = parents(reports.path(), Some(Path::new("/given")));
         assert!(found.contains(&PathBuf::from("/elsewhere")));
         assert!(found.contains(&PathBuf::from("/given")));

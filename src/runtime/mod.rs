@@ -237,6 +237,18 @@ impl Runtime {
         }
     }
 
+    /// Whether it still answers: a failure of a runtime that does not says nothing
+    /// about what was drilled.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn answers(&self) -> Result<(), RuntimeError> {
+        match self {
+            Self::Docker(docker) => docker.engine().answers().await,
+            Self::Local(_) | Self::Fake(_) => Ok(()),
+        }
+    }
+
     /// Removes everything of a drill: nodes, volumes, networks, directories, processes.
     /// Returns what could not be removed.
     pub async fn close_drill(&self, drill: &str) -> Vec<String> {
@@ -281,6 +293,15 @@ impl Node {
     /// The TCP port PostgreSQL must listen on inside the node.
     pub fn port(&self) -> u16 {
         each_node!(self, node => node.port())
+    }
+
+    /// The addresses PostgreSQL must listen on inside the node: all of its own; of this
+    /// machine only the loopback interface.
+    pub fn listen_addresses(&self) -> &'static str {
+        match self {
+            Self::Docker(_) => "*",
+            Self::Local(_) | Self::Fake(_) => "127.0.0.1",
+        }
     }
 
     /// Executes a command to its end. A non-zero exit code is an error unless the

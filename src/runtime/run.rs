@@ -11,12 +11,12 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::RuntimeError;
+use crate::units::wall_clock;
 
 /// A run's short, unique name: its begin in seconds and 16 random bits, in base 36 and 16.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -122,8 +122,7 @@ impl Default for RunId {
 impl RunId {
     /// A new one.
     pub fn new() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let seconds = since.map(|since| since.as_secs()).unwrap_or_default();
+        let seconds = wall_clock().as_second().unsigned_abs();
         let random: u16 = rand::random();
         Self(format!("{}{random:04x}", base36(seconds)))
     }
@@ -255,21 +254,21 @@ impl Inventory {
     ///
     /// # Errors
     /// When it can't be written; the thing must not be created then.
-    pub fn add(&self, kind: Kind, name: impl Into<String>) -> Result<(), RuntimeError> {
+    pub fn add(&self, things: &[(Kind, &str)]) -> Result<(), RuntimeError> {
         let Some(inner) = &self.0 else { return Ok(()) };
         let (path, file) = &**inner;
-        let item = Item {
-            kind,
-            name: name.into(),
+        let write = || {
+            let mut lines = Vec::new();
+            for (kind, name) in things {
+                let (kind, name) = (*kind, (*name).to_owned());
+                serde_json::to_writer(&mut lines, &Item { kind, name })?;
+                lines.push(b'\n');
+            }
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.write_all(&lines)?;
+            file.sync_data()
         };
-        let doing = || RuntimeError::io(format!("write to `{}`", path.display()));
-        let mut line = serde_json::to_vec(&item)
-            .map_err(std::io::Error::from)
-            .map_err(doing())?;
-        line.push(b'\n');
-        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(&line).map_err(doing())?;
-        file.sync_data().map_err(doing())
+        write().map_err(RuntimeError::io(format!("write to `{}`", path.display())))
     }
 
     /// Reads an inventory file; a torn last line is left out.
@@ -332,7 +331,7 @@ mod tests {
     fn an_inventory_reads_back_without_its_torn_line() {
         let dir = tempfile::tempdir().unwrap();
         let inventory = Inventory::create(dir.path()).unwrap();
-        inventory.add(Kind::Volume, "v").unwrap();
+        inventory.add(&[(Kind::Volume, "v")]).unwrap();
         let file = dir.path().join(Inventory::FILE);
         let mut text = fs::read_to_string(&file).unwrap();
         text.push_str("{\"kind\":\"vol");

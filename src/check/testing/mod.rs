@@ -141,6 +141,7 @@ impl Tale {
                 completed: false,
                 reason: "a step failed".into(),
                 leaked: vec![],
+                unanswered: String::new(),
             },
         );
         tale.in_order()

@@ -74,6 +74,7 @@ impl Tale {
             completed: true,
             reason: String::new(),
             leaked: vec![],
+            unanswered: String::new(),
         };
         self.tell(0, started);
         self.tell(1, environment());

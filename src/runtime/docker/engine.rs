@@ -87,6 +87,22 @@ impl Engine {
         })
     }
 
+    /// Whether it still answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn answers(&self) -> Result<(), RuntimeError> {
+        let cause = match tokio::time::timeout(ANSWER, self.api.ping()).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => plain(&error),
+            Err(_) => format!("no answer within {} s", ANSWER.as_secs()),
+        };
+        Err(RuntimeError::Unavailable {
+            what: format!("the container engine stopped answering: {self}: {cause}"),
+            hint: "start it again, then `pgdrill clean` removes what is left".into(),
+        })
+    }
+
     /// What it says of itself.
     ///
     /// # Errors

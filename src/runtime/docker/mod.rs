@@ -115,15 +115,14 @@ impl Docker {
     ) -> Result<DockerNode, RuntimeError> {
         let row = images::row(spec.postgres)?;
         let names = self.names(spec);
-        self.ensure_network(&spec.drill, &names.network).await?;
-        for (kind, name) in [
+        self.run.inventory.add(&[
+            (Kind::Network, &names.network),
             (Kind::Volume, &names.store),
             (Kind::Volume, &names.volume),
             (Kind::Container, &names.container),
-        ] {
-            self.run.inventory.add(kind, name)?;
-        }
+        ])?;
         tokio::try_join!(
+            self.ensure_network(&spec.drill, &names.network),
             self.create_volume(&spec.drill, &names.store),
             self.create_volume(&spec.drill, &names.volume),
         )?;
@@ -228,7 +227,6 @@ impl Docker {
         if networks.contains(drill) {
             return Ok(());
         }
-        self.run.inventory.add(Kind::Network, name)?;
         let request = NetworkCreateRequest {
             name: name.to_owned(),
             labels: Some(self.labels(drill)),

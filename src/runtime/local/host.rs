@@ -33,6 +33,9 @@ use crate::{
 /// much longer, then let go.
 const DRAIN: Duration = Duration::from_secs(1);
 
+/// With fewer bytes left a disk is full.
+const FULL: u64 = 1 << 20;
+
 /// Who executes commands in a node.
 #[derive(Clone, Debug)]
 pub struct User {
@@ -93,7 +96,11 @@ impl Host {
             Ok(child) => outside(meter::Place::Tool, run_to_end(child, &exec)).await,
             Err(cause) => Ok(Ended::not_started(self.why_not(&exec, &cause))),
         };
-        let ended = ended.map_err(RuntimeError::io(format!("wait for `{}`", exec.program())))?;
+        let mut ended =
+            ended.map_err(RuntimeError::io(format!("wait for `{}`", exec.program())))?;
+        if ended.exit != 0 {
+            ended.stderr.extend(self.full_disk());
+        }
         place.conclude(&exec, ended, began.elapsed())
     }
 
@@ -136,6 +143,16 @@ impl Host {
             (MARKER, self.marker.clone()),
             (OWNER, self.owner.clone()),
         ]
+    }
+
+    /// A hint after a failure, since not every program says that there was no room to write.
+    fn full_disk(&self) -> Vec<u8> {
+        match super::free_space(&self.home) {
+            Ok(free) if free < FULL => {
+                format!("hint: the disk is full at `{}`\n", self.home.display()).into_bytes()
+            }
+            Ok(_) | Err(_) => Vec::new(),
+        }
     }
 
     fn why_not(&self, exec: &Exec, cause: &io::Error) -> String {

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use crate::runtime::RuntimeError;
+use crate::runtime::{RuntimeError, docker::images};
 
 /// Programs without which a directory is no installation of a server.
 const NEEDED: [&str; 6] = [
@@ -32,16 +32,23 @@ pub struct Installation {
 
 /// What is installed, one of each major version, oldest first. With `only` nothing but
 /// that directory is looked at.
-pub fn find(only: Option<&Path>) -> Vec<Installation> {
-    let candidates = match only {
-        Some(bin) => vec![bin.to_owned()],
-        None => candidates(),
-    };
+///
+/// # Errors
+/// When there is none; of the directory asked for, with what it lacks.
+pub fn find(only: Option<&Path>) -> Result<Vec<Installation>, RuntimeError> {
+    if let Some(bin) = only {
+        return look(bin)
+            .map(|found| vec![found])
+            .map_err(|lacks| unfit(bin, &lacks));
+    }
     let mut found = BTreeMap::new();
-    for installation in candidates.iter().filter_map(|bin| look(bin)) {
+    for installation in candidates().iter().filter_map(|bin| look(bin).ok()) {
         found.entry(installation.major).or_insert(installation);
     }
-    found.into_values().collect()
+    match found.is_empty() {
+        true => Err(none()),
+        false => Ok(found.into_values().collect()),
+    }
 }
 
 /// Where to look, the most deliberate first.
@@ -69,17 +76,25 @@ fn below(dir: &str, bin: impl Fn(PathBuf) -> PathBuf) -> Vec<PathBuf> {
     entries.map(|entry| bin(entry.path())).collect()
 }
 
-/// The installation in a directory, when it is one.
-pub fn look(bin: &Path) -> Option<Installation> {
-    if !NEEDED.iter().all(|program| bin.join(program).is_file()) {
-        return None;
+/// The installation in a directory; else what it lacks.
+fn look(bin: &Path) -> Result<Installation, String> {
+    let absent = NEEDED.iter().filter(|program| !bin.join(program).is_file());
+    let absent: Vec<String> = absent.map(|program| format!("`{program}`")).collect();
+    if !absent.is_empty() {
+        return Err(format!("it lacks {}", absent.join(", ")));
     }
-    let output = Command::new(bin.join("postgres"))
-        .arg("--version")
-        .output()
-        .ok()?;
-    let (major, version) = parse_version(&String::from_utf8(output.stdout).ok()?)?;
-    Some(Installation {
+    let output = Command::new(bin.join("postgres")).arg("--version").output();
+    let output = output.map_err(|cause| format!("cannot execute its `postgres`: {cause}"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let (major, version) = parse_version(&said)
+        .ok_or_else(|| format!("its `postgres --version` says `{}`", said.trim()))?;
+    let supported: Vec<u32> = images::matrix().iter().map(|row| row.postgres).collect();
+    if !supported.contains(&major) {
+        return Err(format!(
+            "its PostgreSQL {version} is none of the supported {supported:?}"
+        ));
+    }
+    Ok(Installation {
         major,
         version,
         bin: bin.to_owned(),
@@ -108,10 +123,20 @@ pub fn missing(major: u32, there: &[Installation]) -> RuntimeError {
     }
 }
 
-/// The error for a machine without any.
-pub fn none() -> RuntimeError {
+/// The error for a directory that was asked for and is none.
+fn unfit(bin: &Path, lacks: &str) -> RuntimeError {
     RuntimeError::Unavailable {
-        what: "no PostgreSQL server is installed on this machine".into(),
+        what: format!("`{}` can't be drilled with: {lacks}", bin.display()),
+        hint: "name the directory of all programs of one supported PostgreSQL server with \
+               `--pg-bin`, on Debian `/usr/lib/postgresql/<major>/bin`"
+            .into(),
+    }
+}
+
+/// The error for a machine without any.
+fn none() -> RuntimeError {
+    RuntimeError::Unavailable {
+        what: "no supported PostgreSQL server is installed on this machine".into(),
         hint: "`apt-get install postgresql`, or name its programs' directory with `--pg-bin`"
             .into(),
     }
@@ -131,8 +156,18 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_without_a_server_is_no_installation() {
+    fn a_directory_that_cannot_serve_says_what_it_lacks() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(find(Some(dir.path())), []);
+        let lacks = |program: &str| {
+            find(Some(dir.path()))
+                .unwrap_err()
+                .to_string()
+                .contains(program)
+        };
+        for program in NEEDED {
+            assert!(lacks(program), "{program}");
+            std::fs::write(dir.path().join(program), "").unwrap();
+        }
+        assert!(lacks("cannot execute"));
     }
 }

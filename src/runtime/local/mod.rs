@@ -155,7 +155,7 @@ impl Local {
             return Ok(());
         }
         let path = self.root.display().to_string();
-        self.run.inventory.add(Kind::Directory, &path)?;
+        self.run.inventory.add(&[(Kind::Directory, &path)])?;
         let error = RuntimeError::io(format!("create `{path}`"));
         self.make_dir(&self.root, Access::Passage).map_err(&error)?;
         fs::write(

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{self, Write},
-    net::TcpListener,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{
@@ -14,6 +13,7 @@ use std::{
 };
 
 use nix::unistd::{Pid, chown};
+use tokio::net::TcpSocket;
 
 use super::{host::Host, process, shared_memory};
 use crate::{
@@ -34,7 +34,7 @@ struct Inner {
     drill: PathBuf,
     dir: PathBuf,
     layout: Layout,
-    port: u16,
+    port: Port,
     killed: AtomicBool,
     recorder: Recorder,
 }
@@ -54,7 +54,7 @@ impl LocalNode {
             drill,
             dir,
             layout,
-            port: free_port()?,
+            port: Port::reserve()?,
             killed: AtomicBool::new(false),
             recorder: recorder.clone(),
         };
@@ -73,9 +73,9 @@ impl LocalNode {
         &self.inner.layout
     }
 
-    /// The TCP port that was free when the node was created.
+    /// The TCP port that is reserved for its server as long as the node is there.
     pub fn port(&self) -> u16 {
-        self.inner.port
+        self.inner.port.number
     }
 
     /// Host and port of its server.
@@ -84,7 +84,7 @@ impl LocalNode {
     /// When the node was killed.
     pub async fn address(&self) -> Result<(String, u16), RuntimeError> {
         self.up("tell the address of")?;
-        Ok(("127.0.0.1".into(), self.inner.port))
+        Ok(("127.0.0.1".into(), self.port()))
     }
 
     /// Executes a command to its end.
@@ -249,11 +249,48 @@ impl LocalNode {
     }
 }
 
-/// A port that nobody listens on at this moment; whoever starts a server tries again
-/// with a new node when somebody took it since.
-fn free_port() -> Result<u16, RuntimeError> {
-    TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(RuntimeError::io("find a free TCP port on 127.0.0.1"))
+/// A TCP port kept from all who ask for a free one: a socket is bound to it. It does not
+/// listen, so the server, which asks to share (SO_REUSEADDR), can.
+#[derive(Debug)]
+struct Port {
+    number: u16,
+    _socket: TcpSocket,
+}
+
+impl Port {
+    fn reserve() -> Result<Self, RuntimeError> {
+        let reserve = || {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_reuseaddr(true)?;
+            socket.bind(([127, 0, 0, 1], 0).into())?;
+            let number = socket.local_addr()?.port();
+            Ok(Self {
+                number,
+                _socket: socket,
+            })
+        };
+        reserve().map_err(RuntimeError::io("find a free TCP port on 127.0.0.1"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn a_reserved_port_serves_one_who_asks_for_it_and_nobody_else() {
+        let port = Port::reserve().unwrap();
+        // Without sharing, as one who takes any port: refused.
+        let stranger = TcpSocket::new_v4().unwrap();
+        let taken = stranger.bind(([127, 0, 0, 1], port.number).into());
+        assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        // As PostgreSQL does it, on all addresses, and again after a restart.
+        for _ in 0..2 {
+            let server = TcpListener::bind(("0.0.0.0", port.number)).unwrap();
+            TcpStream::connect(("127.0.0.1", port.number)).unwrap();
+            drop(server.accept().unwrap());
+        }
+    }
 }

@@ -3,15 +3,9 @@
 //! A process belongs to it when it carries the marker in its environment, or when it
 //! is a server (which overwrites its environment with its title) that works there.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    future::ready,
-    io,
-    path::Path,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeSet, fs, future::ready, io, path::Path, time::Duration};
 
+use jiff::Timestamp;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -20,6 +14,7 @@ use nix::{
 use crate::{
     meter::{Place, outside},
     runtime::{Stats, wait},
+    units::wall_clock,
 };
 
 /// Environment variable that every process of a node carries: `<run>/<drill>/<node>`.
@@ -169,7 +164,8 @@ fn number(pid: Pid, file: &str, name: &str) -> Option<u64> {
 /// How long ago a file was changed; zero when that can't be told.
 pub fn age(path: &Path) -> Duration {
     let changed = fs::symlink_metadata(path).and_then(|meta| meta.modified());
-    let age = changed.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
+    let changed = changed.ok().and_then(|at| Timestamp::try_from(at).ok());
+    let age = changed.and_then(|at| wall_clock().duration_since(at).try_into().ok());
     age.unwrap_or_default()
 }
 
