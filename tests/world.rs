@@ -217,7 +217,7 @@ fn a_full_disk_below_the_servers_is_told_and_nothing_is_left() {
     if !has_postgres() {
         return;
     }
-    // Full while the cluster is made, and while it is loaded.
+    // Full while the cluster is made, and while it is packed.
     for size in ["20m", "70m"] {
         let local = Local::new();
         let Some(_mount) = Mount::new(local.tmp.path(), &format!("size={size}")) else {
