@@ -4,10 +4,9 @@
 //! The bystander is a server that the test needs and pgdrill must not know of, so it comes
 //! from `testcontainers`, not from pgdrill's own runtimes.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Command, Stdio},
-};
+mod cli;
+
+use std::{env::temp_dir, process::Stdio};
 
 use testcontainers::{
     ContainerAsync, GenericImage, ImageExt,
@@ -15,20 +14,14 @@ use testcontainers::{
     runners::AsyncRunner,
 };
 
-const SERVE: &str = "initdb -D /tmp/data -A trust >/dev/null && exec postgres -D /tmp/data";
+use cli::{pgdrill, told, told_until};
 
-fn pgdrill(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pgdrill"));
-    command
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(arguments)
-        .stdin(Stdio::null());
-    command
-}
+const SERVE: &str = "initdb -D /tmp/data -A trust >/dev/null && exec postgres -D /tmp/data";
 
 /// The image that drills of PostgreSQL 17 use, if an engine has it: name and tag.
 fn image() -> Option<(String, String)> {
-    let listed = pgdrill(&["images", "list"]).output().unwrap();
+    let mut list = pgdrill(&["images", "list"], &temp_dir());
+    let listed = list.stdout(Stdio::piped()).output().unwrap();
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     let mut words = listed.split_whitespace();
     let (name, tag) = words
@@ -56,16 +49,10 @@ fn drill_and_die() {
         "--reports",
         &place,
     ];
-    let mut child = pgdrill(&arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
-    let begun = told.any(|line| line.unwrap().contains(" 1/"));
+    let mut child = pgdrill(&arguments, &temp_dir()).spawn().unwrap();
+    let _rest = told_until(&mut child, " 1/");
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(begun, "the run ended before its first step");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,8 +76,8 @@ async fn a_server_that_pgdrill_did_not_create_is_left_alone() {
     assert!(before.ends_with("|100|5050"), "{before}");
 
     tokio::task::spawn_blocking(drill_and_die).await.unwrap();
-    let clean = pgdrill(&["clean"]).output().unwrap();
-    let told = String::from_utf8_lossy(&clean.stderr);
+    let clean = pgdrill(&["clean"], &temp_dir()).output().unwrap();
+    let told = told(&clean);
     assert_eq!(clean.status.code(), Some(0), "{told}");
 
     assert_eq!(ask(&bystander, state).await, before, "{told}");

@@ -5,6 +5,8 @@
 //! on each runtime that is there), or `all` (every shipped scenario on PostgreSQL 17,
 //! a representative set on 15, on 18 and on `local`).
 
+mod cli;
+
 use std::{
     collections::BTreeMap,
     path::Path,
@@ -13,6 +15,8 @@ use std::{
 };
 
 use serde_json::Value;
+
+use cli::has_engine;
 
 /// One of each kind: salvage of a table, of rows, a lost server, damage in place, and a
 /// strategy that must come out red.
@@ -35,13 +39,6 @@ fn pgdrill(arguments: &[&str]) -> Output {
         .args(arguments)
         .output()
         .expect("pgdrill can be started")
-}
-
-fn has_engine() -> bool {
-    Command::new("docker")
-        .arg("info")
-        .output()
-        .is_ok_and(|output| output.status.success())
 }
 
 fn has_postgres() -> bool {
