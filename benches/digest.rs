@@ -1,10 +1,11 @@
 //! The digest of a table against the same COPY thrown away, and against
 //! `md5(string_agg(t::text …))` in the server.
 //!
-//! Thrown away by the same reader that the digest has, and by `psql`; one stream each, the
-//! same server, a warm cache. Rounds are paired and alternate; what is printed is rate, the
-//! median ratio with its range (above 1: the digest is faster), and how much memory the
-//! digests took at most.
+//! Stream against stream: one connection's digest, and the COPY thrown away by the same
+//! reader and by `psql`. As a drill does it: the probe with all its connections, against the
+//! COPY and md5. The same server, a warm cache; rounds are paired and alternate. What is
+//! printed is rate, the median ratio with its range (above 1: the digest is faster), and
+//! how much memory the digests took at most.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 #[path = "../tests/support/mod.rs"]
@@ -12,7 +13,14 @@ mod support;
 
 use std::{fs, time::Instant};
 
-use pgdrill::{history::Recorder, postgres::copy::CopyReader, probe::tables::digest};
+use pgdrill::{
+    history::Recorder,
+    postgres::copy::CopyReader,
+    probe::{
+        readers::{Readers, digest},
+        tables::{Table, states, tables},
+    },
+};
 use support::Server;
 
 const ROUNDS: usize = 9;
@@ -36,36 +44,58 @@ fn size() -> u64 {
     given.map_or(300_000_000, |size| size.parse().unwrap())
 }
 
-async fn compare(server: &Server, table: &str) {
+async fn compare(server: &Server, name: &str) {
     let client = server.access().connect("bench").await.unwrap();
     let mut reader = CopyReader::connect(&server.access(), "bench")
         .await
         .unwrap();
-    let query = format!("SELECT * FROM {table}");
+    let query = format!("SELECT * FROM {name}");
     let copy = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
-    let md5 = format!("SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM {table} t");
+    let md5 = format!("SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM {name} t");
     println!("{copy}\n{md5}");
+    let (mut readers, table) = probe(server, name).await;
     let bytes = thrown_away(&mut reader, &copy).await;
     let before = peak_memory();
-    let mut ratios: [Vec<f64>; 3] = Default::default();
+    let mut ratios: [Vec<f64>; 4] = Default::default();
     for _ in 0..ROUNDS {
-        let ours = timed(async { digest(&mut reader, &query).await.unwrap() }).await;
+        let stream = timed(async { digest(&mut reader, &query).await.unwrap() }).await;
         let discarded = timed(thrown_away(&mut reader, &copy)).await;
         let psql =
             timed(async { server.tool("psql", &["-q", "-o", "/dev/null", "-c", &copy]) }).await;
+        let probe = timed(states(&mut readers, &table, None)).await;
         let md5 = timed(client.query_one(&md5, &[])).await;
-        for (ratios, theirs) in ratios.iter_mut().zip([discarded, psql, md5]) {
-            ratios.push(theirs / ours);
+        let round = [
+            discarded / stream,
+            psql / stream,
+            discarded / probe,
+            md5 / probe,
+        ];
+        for (ratios, ratio) in ratios.iter_mut().zip(round) {
+            ratios.push(ratio);
         }
-        println!("{table}: {:.0} MB/s", bytes as f64 / 1e6 / ours);
+        let rate = |seconds| bytes as f64 / 1e6 / seconds;
+        println!(
+            "{name}: one stream {:.0} MB/s, the probe {:.0} MB/s",
+            rate(stream),
+            rate(probe)
+        );
     }
-    let [discarded, psql, md5] = ratios.map(shown);
+    let [discarded, psql, probe, md5] = ratios.map(shown);
     println!(
-        "{table}, {:.0} MB: digest / COPY thrown away {discarded}, / psql to /dev/null {psql}, \
-         / md5(string_agg) {md5}; memory +{} kB (median of {ROUNDS}, range)",
+        "{name}, {:.0} MB (median of {ROUNDS}, range)\n\
+         one stream: / COPY thrown away {discarded}, / psql to /dev/null {psql}\n\
+         the probe: / COPY thrown away {probe}, / md5(string_agg) {md5}; memory +{} kB",
         bytes as f64 / 1e6,
         peak_memory() - before
     );
+}
+
+/// The probe's connections and what they are to read.
+async fn probe(server: &Server, name: &str) -> (Readers, Vec<Table>) {
+    let readers = Readers::open(&server.access()).await.unwrap();
+    let mut table = tables(readers.keeper()).await.unwrap();
+    table.retain(|table| table.name == name);
+    (readers, table)
 }
 
 /// Median and range.

@@ -8,7 +8,14 @@ use pgdrill::{
     event::{EventKind, Moment},
     history::Recorder,
     observation::{Observation, TableState},
-    probe::{ProbeTarget, business::Operation, observe},
+    postgres::copy::CopyReader,
+    probe::{
+        ProbeTarget,
+        business::Operation,
+        observe,
+        readers::{self, Readers},
+        tables::{self as probe_tables, Table},
+    },
     scenario::plan::CheckKind,
 };
 use server::{Bench, Server, passwords};
@@ -265,4 +272,44 @@ async fn the_faults_own_rows_are_apart(server: &Server, seen: &BTreeMap<&str, Ob
         (&log.digest, log.rows, log.live_rows),
         (&before.digest, 400, 2)
     );
+}
+
+/// A table of several ranges.
+const LARGE: &str = "CREATE TABLE large WITH (fillfactor = 50) AS
+  SELECT id, repeat(md5(id::text), 40) AS body FROM generate_series(1, 30000) id";
+/// Gives rows new places, and leaves what is in them.
+const MOVE: &str =
+    "UPDATE large SET id = id WHERE id % 5 = extract(milliseconds FROM clock_timestamp())::int % 5";
+
+/// Whatever moves meanwhile, no row is read twice or not at all: the ranges of a table are
+/// read at one moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_move_are_read_once() {
+    let Some(bench) = Bench::open().await else {
+        return;
+    };
+    let server = bench.server("one", LARGE).await;
+    let mut reader = CopyReader::connect(&server.access, "test").await.unwrap();
+    let alone = readers::digest(&mut reader, "SELECT body, id FROM large");
+    let alone = alone.await.unwrap();
+    let mover = server.connect().await;
+    let moving = async {
+        loop {
+            mover.batch_execute(MOVE).await.unwrap();
+        }
+    };
+    let reading = async {
+        for _ in 0..8 {
+            let mut readers = Readers::open(&server.access).await.unwrap();
+            let tables: Vec<Table> = probe_tables::tables(readers.keeper()).await.unwrap();
+            let states = probe_tables::states(&mut readers, &tables, None).await;
+            let large = &states["public.large"];
+            assert_eq!((large.rows, &large.digest), (alone.count, &alone.hex()));
+        }
+    };
+    tokio::select! {
+        () = moving => {}
+        () = reading => {}
+    }
+    bench.close().await;
 }

@@ -2,7 +2,7 @@
 //!
 //! An object is its OID and its pages of 2 KiB; both survive every kind of restore.
 
-use super::{ProbeError, ProbeTarget, pg, reading_session, session, tables};
+use super::{ProbeError, ProbeTarget, pg, readers::digest, reading_session, session};
 use crate::observation::Observation;
 
 /// Looks at the large objects.
@@ -16,8 +16,7 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
         .await
         .map_err(pg("count the large objects"))?;
     let mut reader = reading_session(&target.access).await?;
-    let pages =
-        tables::digest(&mut reader, "SELECT loid, pageno, data FROM pg_largeobject").await?;
+    let pages = digest(&mut reader, "SELECT loid, pageno, data FROM pg_largeobject").await?;
     Ok(Observation::LargeObjects {
         count: row.get::<_, i64>(0).unsigned_abs(),
         digest: pages.hex(),

@@ -2,7 +2,7 @@
 //!
 //! One file a probe; all return an [`Observation`], none judges. What differs between
 //! two observations, and whether that matters, is `check/`. The digest of a stream of
-//! rows is `digest`, lines of a server's log are `server_log`.
+//! rows is `digest`, what reads many of them `readers`, lines of a server's log are `server_log`.
 
 pub mod amcheck;
 pub mod archive;
@@ -12,6 +12,7 @@ pub mod digest;
 pub mod large_objects;
 pub mod performance;
 pub mod privileges;
+pub mod readers;
 pub mod sequences;
 pub mod server;
 pub mod server_log;

@@ -7,25 +7,15 @@
 //! without a binary form; those are sent as text under fixed settings. A plain `oid` (of
 //! a large object, say) is content: every kind of restore keeps it.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Mutex,
-};
+use std::collections::BTreeMap;
 
 use tokio_postgres::Client;
 
-use super::{
-    ProbeError, ProbeTarget,
-    digest::{CopyDigest, Rows},
-    pg, reading_session, session,
-};
-use crate::{
-    observation::{Observation, TableState},
-    postgres::copy::CopyReader,
-};
+use super::{ProbeError, ProbeTarget, digest::Rows, pg, readers::Readers};
+use crate::observation::{Observation, TableState};
 
-/// Connections that read at the same time.
-const READERS: usize = 2;
+/// What one connection reads of a table before the next may take over, in bytes.
+const RANGE: u64 = 16 << 20;
 
 const TABLES: &str = "
 SELECT c.oid, format('%I.%I', n.nspname, c.relname),
@@ -38,19 +28,30 @@ SELECT c.oid, format('%I.%I', n.nspname, c.relname),
    LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'request_id' AND NOT a.attisdropped),
-  c.relkind::text
+  c.relkind::text, size.bytes::bigint, size.pages
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL (
+  SELECT coalesce(sum(pg_table_size(leaf)), 0) AS bytes,
+    coalesce(max(pg_relation_size(leaf)), 0) / current_setting('block_size')::int AS pages
+  FROM (SELECT c.oid::regclass WHERE c.relkind <> 'p'
+    UNION SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf) AS leaves (leaf)) AS size
 WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-ORDER BY (SELECT coalesce(sum(pg_table_size(p.relid)), pg_table_size(c.oid)) FROM pg_partition_tree(c.oid) p) DESC, 2";
+ORDER BY size.bytes DESC, 2";
 
+/// A table, and how it is read.
 #[derive(Debug)]
-struct Table {
-    name: String,
+pub struct Table {
+    /// Its name with its schema, quoted where needed.
+    pub name: String,
     columns: String,
     /// Whether rows of the workloads can be told from those of the load.
     keyed: bool,
     materialised: bool,
+    /// All its partitions' data, out-of-line values included.
+    bytes: u64,
+    /// Pages of it, or of its largest partition.
+    pages: u64,
 }
 
 /// Looks at every table.
@@ -59,15 +60,17 @@ struct Table {
 /// When the server can't be asked for its tables. A table that can't be read is no error
 /// but is reported as such in its digest.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
-    let client = session(&target.access).await?;
-    let tables: VecDeque<Table> = tables(&client).await?.into();
-    let queue = Mutex::new(tables);
-    let readers = (0..READERS).map(|_| read_some(target, &queue));
-    let parts = futures_util::future::try_join_all(readers).await?;
-    Ok(Observation::Tables(parts.into_iter().flatten().collect()))
+    let mut readers = Readers::open(&target.access).await?;
+    let tables = tables(readers.keeper()).await?;
+    let states = states(&mut readers, &tables, target.fault_xid).await;
+    Ok(Observation::Tables(states))
 }
 
-async fn tables(client: &Client) -> Result<Vec<Table>, ProbeError> {
+/// The tables there are, the largest first.
+///
+/// # Errors
+/// When the server can't be asked.
+pub async fn tables(client: &Client) -> Result<Vec<Table>, ProbeError> {
     let rows = client.query(TABLES, &[]).await;
     let rows = rows.map_err(pg("list the tables"))?;
     Ok(rows
@@ -77,100 +80,138 @@ async fn tables(client: &Client) -> Result<Vec<Table>, ProbeError> {
             columns: row.get::<_, Option<String>>(2).unwrap_or_default(),
             keyed: row.get(3),
             materialised: row.get::<_, &str>(4) == "m",
+            bytes: row.get::<_, i64>(5).unsigned_abs(),
+            pages: row.get::<_, i64>(6).unsigned_abs(),
         })
         .collect())
 }
 
-/// Reads tables from the queue until it is empty.
-async fn read_some(
-    target: &ProbeTarget<'_>,
-    queue: &Mutex<VecDeque<Table>>,
-) -> Result<BTreeMap<String, TableState>, ProbeError> {
-    let next = || {
-        let mut queue = queue
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        queue.pop_front()
-    };
-    let client = session(&target.access).await?;
-    let mut reader = reading_session(&target.access).await?;
-    let mut states = BTreeMap::new();
-    while let Some(table) = next() {
-        let state = state(&client, &mut reader, &table, target.fault_xid).await;
-        states.insert(table.name, state);
-    }
-    Ok(states)
-}
-
-/// A table that can't be read (damaged, locked away, not populated) is an observation.
-async fn state(
-    client: &Client,
-    reader: &mut CopyReader,
-    table: &Table,
+/// Reads tables. One that can't be read (damaged, locked away, not populated) is an
+/// observation.
+pub async fn states(
+    readers: &mut Readers,
+    tables: &[Table],
     fault_xid: Option<u64>,
-) -> TableState {
-    let (loaded, live) = conditions(table, fault_xid);
-    let read = async {
-        let sql = format!("SELECT {} FROM {} {loaded}", table.columns, table.name);
-        let rows = digest(reader, &sql).await?;
-        let live_rows = match live {
-            Some(live) => count(client, &table.name, &live).await?,
-            None => 0,
-        };
-        Ok::<_, ProbeError>(TableState {
-            rows: rows.count,
-            digest: rows.hex(),
-            live_rows,
-        })
-    };
-    read.await.unwrap_or_else(|error| TableState {
-        digest: format!("unreadable: {error}"),
-        ..TableState::default()
-    })
+) -> BTreeMap<String, TableState> {
+    let pieces: Vec<Vec<Piece>> = tables.iter().map(|table| table.pieces(fault_xid)).collect();
+    let queries = pieces.iter().flatten().map(|piece| piece.query.as_str());
+    let mut answers = readers.read(queries).await;
+    let mut states = BTreeMap::new();
+    for (table, pieces) in tables.iter().zip(&pieces) {
+        let answers = pieces.iter().zip(answers.drain(..pieces.len()));
+        states.insert(table.name.clone(), together(answers));
+    }
+    states
 }
 
-/// SQL that picks the rows no workload wrote, and the others. Rows that the fault's own
-/// transaction wrote, such as audit rows by triggers, are no loaded rows either.
-fn conditions(table: &Table, fault_xid: Option<u64>) -> (String, Option<String>) {
-    let mut loaded = Vec::new();
-    let mut live = Vec::new();
-    if table.keyed {
-        loaded.push("request_id IS NULL".to_owned());
-        live.push("request_id IS NOT NULL".to_owned());
-    }
-    if let Some(xid) = fault_xid.filter(|_| !table.materialised) {
-        let xid = xid & u64::from(u32::MAX);
-        loaded.push(format!("xmin <> '{xid}'::xid"));
-        live.push(format!("xmin = '{xid}'::xid"));
-    }
-    if loaded.is_empty() {
-        return (String::new(), None);
-    }
-    let loaded = format!("WHERE {}", loaded.join(" AND "));
-    (loaded, Some(format!("WHERE {}", live.join(" OR "))))
-}
-
-async fn count(client: &Client, table: &str, condition: &str) -> Result<u64, ProbeError> {
-    let sql = format!("SELECT count(*) FROM {table} {condition}");
-    let row = client.query_one(&sql, &[]).await;
-    let row = row.map_err(pg(format!("count the rows of {table}")))?;
-    Ok(row.get::<_, i64>(0).unsigned_abs())
-}
-
-/// Digest of a query's rows, read as a stream.
-///
-/// # Errors
-/// When the query fails or its stream is torn.
-pub async fn digest(reader: &mut CopyReader, query: &str) -> Result<Rows, ProbeError> {
-    let copy = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
-    let mut digest = CopyDigest::default();
-    let mut taken = Ok(());
-    let read = reader.read(&copy, |data| {
-        if taken.is_ok() {
-            taken = digest.update(data);
+/// What the pieces of a table come to; the first that can't be read is what is told of it.
+fn together<'a>(pieces: impl Iterator<Item = (&'a Piece, Result<Rows, ProbeError>)>) -> TableState {
+    let (mut loaded, mut live) = (Rows::default(), Rows::default());
+    for (piece, rows) in pieces {
+        let of = if piece.live { &mut live } else { &mut loaded };
+        match rows {
+            Ok(rows) => *of += rows,
+            Err(error) => {
+                return TableState {
+                    digest: format!("unreadable: {error}"),
+                    ..TableState::default()
+                };
+            }
         }
-    });
-    read.await?;
-    let rows = taken.and_then(|()| digest.finish());
-    rows.map_err(|cause| ProbeError::Other(format!("read `{query}`: {cause}")))
+    }
+    TableState {
+        rows: loaded.count,
+        digest: loaded.hex(),
+        live_rows: live.count,
+    }
+}
+
+/// A query for some rows of a table.
+#[derive(Debug)]
+struct Piece {
+    /// Rows of the workloads, which are counted only; else those of the load.
+    live: bool,
+    query: String,
+}
+
+impl Table {
+    fn pieces(&self, fault_xid: Option<u64>) -> Vec<Piece> {
+        let (loaded, live) = self.conditions(fault_xid);
+        let ranges = ranges(self.pages, self.bytes);
+        let loaded = ranges.iter().map(|range| self.piece(false, range, &loaded));
+        let live = live
+            .iter()
+            .flat_map(|live| ranges.iter().map(|range| self.piece(true, range, live)));
+        loaded.chain(live).collect()
+    }
+
+    fn piece(&self, live: bool, range: &str, condition: &str) -> Piece {
+        let columns = if live { "1" } else { &self.columns };
+        let name = &self.name;
+        let query = format!("SELECT {columns} FROM {name} WHERE {range} AND {condition}");
+        Piece { live, query }
+    }
+
+    /// SQL that picks the rows no workload wrote, and the others. Rows that the fault's own
+    /// transaction wrote, such as audit rows by triggers, are no loaded rows either.
+    fn conditions(&self, fault_xid: Option<u64>) -> (String, Option<String>) {
+        let mut live = Vec::new();
+        if self.keyed {
+            live.push("request_id IS NOT NULL".to_owned());
+        }
+        if let Some(xid) = fault_xid.filter(|_| !self.materialised) {
+            live.push(format!("xmin = '{}'::xid", xid & u64::from(u32::MAX)));
+        }
+        if live.is_empty() {
+            return ("true".to_owned(), None);
+        }
+        let live = format!("({})", live.join(" OR "));
+        (format!("NOT {live}"), Some(live))
+    }
+}
+
+/// Conditions that divide a table into ranges of its pages, of about [`RANGE`] bytes each.
+/// Pages that came after the table was measured are of the last range.
+fn ranges(pages: u64, bytes: u64) -> Vec<String> {
+    let count = (bytes / RANGE).clamp(1, pages.max(1));
+    let page = |range: u64| format!("'({},0)'", pages * range / count);
+    let from = |range| (range > 0).then(|| format!(" AND ctid >= {}", page(range)));
+    let to = |range| (range + 1 < count).then(|| format!(" AND ctid < {}", page(range + 1)));
+    let bounds = |range| from(range).unwrap_or_default() + &to(range).unwrap_or_default();
+    (0..count)
+        .map(|range| format!("true{}", bounds(range)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The page a bound names.
+    fn bound(range: &str, operator: &str) -> Option<u64> {
+        let after = range.split_once(&format!("ctid {operator} '("))?.1;
+        after.split_once(',')?.0.parse().ok()
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_meet_and_leave_no_page_out(pages in 0u64..100_000, bytes in 0u64..(1 << 32)) {
+            let ranges = ranges(pages, bytes);
+            let mut reached = None;
+            for range in &ranges {
+                prop_assert_eq!(bound(range, ">="), reached);
+                reached = bound(range, "<");
+                prop_assert!(reached.is_none_or(|page| page > 0 && page < pages));
+            }
+            prop_assert_eq!(reached, None);
+        }
+    }
+
+    #[test]
+    fn a_small_table_is_read_at_once() {
+        assert_eq!(ranges(12, 100_000), ["true"]);
+        assert_eq!(ranges(0, RANGE * 9), ["true"]);
+    }
 }
