@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::server::{SUPERUSER, Server};
-use crate::secret::Secret;
+use crate::{runtime::exec::quoted, secret::Secret};
 
 /// `log_line_prefix` of every drilled server; `probe::server_log` reads it.
 pub const LOG_LINE_PREFIX: &str = "%m [%p] %q%u@%d %e ";
@@ -18,10 +18,7 @@ impl Server {
         let run = self.node.layout().run.display().to_string();
         let mut script = String::new();
         let mut file = |name: &str, content: &str| {
-            let _ = write!(
-                script,
-                "cat > {name} <<'PGDRILL_EOF'\n{content}\nPGDRILL_EOF\n"
-            );
+            let _ = writeln!(script, "printf '%s\\n' {} > {name}", quoted(content));
         };
         file(&format!("{data}/pgdrill.conf"), &self.conf(settings));
         file(
@@ -62,7 +59,8 @@ impl Server {
         text
     }
 
-    /// The shell lines that give the superuser its password.
+    /// The shell lines that give the superuser its password. They don't wait for the disk: the
+    /// next commit that does takes it along.
     pub(super) fn setting_password(&self) -> String {
         let Some(password) = self.passwords.get(SUPERUSER) else {
             return String::new();
@@ -74,7 +72,7 @@ impl Server {
         let verifier = verifier(password);
         let _ = write!(
             script,
-            "{} -X -q -v ON_ERROR_STOP=1 <<'PGDRILL_EOF'\nalter role {SUPERUSER} password '{verifier}';\nPGDRILL_EOF\n",
+            "{} -X -q -v ON_ERROR_STOP=1 <<'PGDRILL_EOF'\nset synchronous_commit = off;\nalter role {SUPERUSER} password '{verifier}';\nPGDRILL_EOF\n",
             self.program("psql")
         );
         script

@@ -144,7 +144,8 @@ impl Exec {
     }
 }
 
-fn quoted(word: &str) -> String {
+/// A word as the shell takes it for one.
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

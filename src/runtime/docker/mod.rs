@@ -305,6 +305,6 @@ fn layout(major: u32) -> Layout {
         store: PathBuf::from(STORE),
         run: PathBuf::from(SCRATCH),
         bin: PathBuf::from(format!("/usr/lib/postgresql/{major}/bin")),
-        template: PathBuf::from("/usr/share/pgdrill/template.tar.zst"),
+        template: PathBuf::from("/usr/share/pgdrill/template.tar"),
     }
 }
