@@ -3,7 +3,10 @@
 //! Names and tags are looked up in `scenarios/` of the current directory, or in the
 //! shipped scenarios where there is no such folder.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Component, Path, PathBuf},
+};
 
 use include_dir::{Dir, include_dir};
 
@@ -72,9 +75,16 @@ pub fn read_beside(scenario: &str, name: &str) -> Result<Source, Problem> {
     }
 }
 
-/// A shipped file of the library.
+/// A shipped file of the library; `..` leads up within it.
 fn shipped_text(path: &Path) -> Option<&'static str> {
-    let inner = path.strip_prefix(LIBRARY).ok()?;
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => _ = plain.pop(),
+            part => plain.push(part),
+        }
+    }
+    let inner = plain.strip_prefix(LIBRARY).ok()?;
     SHIPPED.get_file(inner)?.contents_utf8()
 }
 
