@@ -11,7 +11,7 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::{fs, time::Instant};
+use std::{collections::BTreeMap, fs, time::Instant};
 
 use pgdrill::{
     history::Recorder,
@@ -93,7 +93,7 @@ async fn compare(server: &Server, name: &str) {
 /// The probe's connections and what they are to read.
 async fn probe(server: &Server, name: &str) -> (Readers, Vec<Table>) {
     let readers = Readers::open(&server.access()).await.unwrap();
-    let mut table = tables(readers.keeper()).await.unwrap();
+    let mut table = tables(readers.keeper(), &BTreeMap::new()).await.unwrap();
     table.retain(|table| table.name == name);
     (readers, table)
 }

@@ -67,6 +67,7 @@ async fn main() {
 fn bench_plan() -> Plan {
     let custom = WorkloadKind::Custom(CustomWorkload {
         sql: format!("{INSERT} ($1, $2)"),
+        create: None,
         table: "live".into(),
         key: "id".into(),
         payload: "body".into(),

@@ -33,7 +33,7 @@ pub enum Outcome {
     Info = 3,
 }
 
-/// Which row a transaction wrote: the row's `request_id`, in 64 bits.
+/// Which row a transaction wrote, in 64 bits: what the row's key column holds.
 /// 6 bits workload, 6 bits table, 12 bits client, 40 bits number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(pub u64);
@@ -89,12 +89,12 @@ impl Key {
         (self.0 >> 40 & 0xfff) as u16
     }
 
-    /// As `request_id`: the drill's nonce in the upper half, the key in the lower.
+    /// As a row holds it: the drill's nonce in the upper half, the key in the lower.
     pub fn to_uuid(self, nonce: u64) -> Uuid {
         Uuid::from_u64_pair(nonce, self.0)
     }
 
-    /// Back from `request_id`; none when it is another drill's, or not ours at all.
+    /// Back from a row; none when it is another drill's, or not ours at all.
     pub fn from_uuid(uuid: Uuid, nonce: u64) -> Option<Self> {
         let (upper, lower) = uuid.as_u64_pair();
         (upper == nonce && lower != 0).then_some(Self(lower))

@@ -57,7 +57,7 @@ pub enum Observation {
     },
 }
 
-/// Rows of one table that no workload wrote (`request_id IS NULL`, or all where there is no such column).
+/// Rows of one table that no workload wrote: those without a key, or all where no column holds one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableState {
     /// How many.

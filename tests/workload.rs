@@ -16,7 +16,7 @@ use pgdrill::{
     scenario::plan::{CustomWorkload, Plan, WorkloadKind},
     secret::Secret,
     units::{Bytes, Rate},
-    workload::{Workloads, readback},
+    workload::{Workloads, create_own_tables, readback},
 };
 use support::{
     Server,
@@ -107,14 +107,80 @@ async fn the_business_checks_hold_and_leave_no_trace() {
     }
 }
 
+const NOTES: &str = "CREATE TABLE public.notes (id text PRIMARY KEY, body text); \
+                     GRANT INSERT ON public.notes TO note_taker";
+
 fn notes() -> WorkloadKind {
     WorkloadKind::Custom(CustomWorkload {
         sql: "INSERT INTO public.notes (id, body) VALUES ($1, $2)".into(),
+        create: Some(NOTES.into()),
         table: "public.notes".into(),
         key: "id".into(),
         payload: "body".into(),
         role: "note_taker".into(),
     })
+}
+
+/// What is said of a custom workload whose table is made by this.
+async fn refusal(server: &Server, create: &str) -> String {
+    let client = server.access().connect("test").await.unwrap();
+    let drop = "DROP TABLE IF EXISTS public.notes";
+    client.batch_execute(drop).await.unwrap();
+    let WorkloadKind::Custom(mut custom) = notes() else {
+        unreachable!()
+    };
+    custom.create = Some(create.into());
+    let rate = Rate::PerSecond(1.0);
+    let notes = workload("notes", WorkloadKind::Custom(custom), 1, rate);
+    let made = create_own_tables(&plan(SIZE, vec![notes]), &server.access()).await;
+    made.err().map_or(String::new(), |error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_the_ledger_cannot_be_held_against_is_refused() {
+    let Some(server) = Server::start("fsync = off") else {
+        return;
+    };
+    let said = [
+        (
+            "CREATE TABLE public.notes (id text,\n body txt)",
+            "`create` failed at line 2, column 7: ERROR: type \"txt\" does not exist (42704)",
+        ),
+        (
+            "CREATE TABLE public.notes (id text, body text); DROP TABLE nothing",
+            "`create` failed at statement 2: ERROR: table \"nothing\" does not exist (42P01)",
+        ),
+        (
+            "BEGIN; CREATE TABLE public.notes (id text, body text)",
+            "`SELECT id, body FROM public.notes`: ERROR: relation \"public.notes\" does not exist (42P01)",
+        ),
+        (
+            "CREATE TABLE public.notes (nr text, body text)",
+            "`SELECT id, body FROM public.notes`: ERROR: column \"id\" does not exist (42703)",
+        ),
+        (
+            "CREATE TABLE public.notes (id bigint, body text)",
+            "the key `id` of public.notes is of type int8 (hint: it must be uuid or text)",
+        ),
+        (
+            "CREATE TABLE public.notes (id uuid, body jsonb)",
+            "the payload `body` of public.notes is of type jsonb (hint: it must be text)",
+        ),
+        (
+            "CREATE TABLE public.notes AS VALUES ('1', 'x'), (NULL, 'y');\n\
+             ALTER TABLE public.notes RENAME column1 TO id; ALTER TABLE public.notes RENAME column2 TO body",
+            "the key `id` is not NULL in 1 of the rows that public.notes has before any client \
+             began (hint: leave it NULL: it tells the clients' rows)",
+        ),
+        ("CREATE TABLE public.notes (id varchar, body varchar)", ""),
+    ];
+    for (create, cause) in said {
+        let whole = match cause {
+            "" => String::new(),
+            cause => format!("workload `notes`: {cause}"),
+        };
+        assert_eq!(refusal(&server, create).await, whole);
+    }
 }
 
 /// A drill's worth of server, data, plan and passwords.
@@ -132,9 +198,7 @@ impl Bench {
         let recorder = Recorder::in_memory();
         let mut passwords = server.load(SIZE, &recorder).await;
         let client = server.access().connect("test").await.unwrap();
-        let sql = "CREATE TABLE public.notes (id uuid PRIMARY KEY, body text); \
-                   CREATE ROLE note_taker LOGIN PASSWORD 'note'; \
-                   GRANT INSERT ON public.notes TO note_taker";
+        let sql = "CREATE ROLE note_taker LOGIN PASSWORD 'note'";
         client.batch_execute(sql).await.unwrap();
         passwords.insert("note_taker".into(), Secret::new("note"));
         let workloads = vec![
@@ -142,9 +206,11 @@ impl Bench {
             workload("notes", notes(), 1, Rate::PerSecond(20.0)),
             workload("oa", WorkloadKind::Oa, 2, Rate::PerSecond(60.0)),
         ];
+        let plan = plan(SIZE, workloads);
+        create_own_tables(&plan, &server.access()).await.unwrap();
         Some(Self {
             server,
-            plan: plan(SIZE, workloads),
+            plan,
             passwords,
             recorder,
             dir: tempfile::tempdir().unwrap(),

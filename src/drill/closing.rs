@@ -31,6 +31,7 @@ impl Drill<'_> {
                 passwords: &self.passwords,
                 node: &server.node,
                 business: &self.operations()?,
+                keys: &self.plan.own_keys(),
                 fault_xid: self.fault.as_ref().and_then(|fault| fault.xid),
             };
             probe::observe(moment, &target, kinds, &self.recorder).await;

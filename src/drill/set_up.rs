@@ -12,7 +12,7 @@ use crate::{
     postgres::{Server, query::run_sql},
     runtime::Exec,
     scenario::plan::{Apply, PRIMARY},
-    workload::Workloads,
+    workload::{Workloads, create_own_tables},
 };
 
 impl Drill<'_> {
@@ -93,6 +93,7 @@ impl Drill<'_> {
         model
             .load(&access, self.plan.data.size, self.plan.seed, &self.recorder)
             .await?;
+        create_own_tables(self.plan, &access).await?;
         server.sql("checkpoint").await?;
         Ok(())
     }

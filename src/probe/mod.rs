@@ -52,6 +52,8 @@ pub struct ProbeTarget<'a> {
     pub node: &'a Node,
     /// The data model's business checks.
     pub business: &'a [business::Operation],
+    /// The key's column of each table of the user's own (`Plan::own_keys`).
+    pub keys: &'a BTreeMap<&'a str, &'a str>,
     /// Transaction of a bad statement: rows it wrote (audit rows, say) are no loaded rows.
     pub fault_xid: Option<u64>,
 }

@@ -12,7 +12,10 @@ use std::collections::BTreeMap;
 use tokio_postgres::Client;
 
 use super::{ProbeError, ProbeTarget, digest::Rows, pg, readers::Readers};
-use crate::observation::{Observation, TableState};
+use crate::{
+    observation::{Observation, TableState},
+    scenario::plan::REQUEST_ID,
+};
 
 /// What one connection reads of a table before the next may take over, in bytes.
 const RANGE: u64 = 16 << 20;
@@ -27,7 +30,8 @@ SELECT c.oid, format('%I.%I', n.nspname, c.relname),
    JOIN pg_type t ON t.oid = CASE WHEN d.typtype = 'd' THEN d.typbasetype ELSE d.oid END
    LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
-  EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'request_id' AND NOT a.attisdropped),
+  coalesce((SELECT own.key FROM unnest($1::text[], $2::text[]) AS own (name, key) WHERE to_regclass(own.name) = c.oid),
+    (SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = $3 AND NOT a.attisdropped)),
   c.relkind::text, size.bytes::bigint, size.pages
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
@@ -45,8 +49,8 @@ pub struct Table {
     /// Its name with its schema, quoted where needed.
     pub name: String,
     columns: String,
-    /// Whether rows of the workloads can be told from those of the load.
-    keyed: bool,
+    /// The column that tells rows of the workloads, which have a key, from those of the load.
+    key: Option<String>,
     materialised: bool,
     /// All its partitions' data, out-of-line values included.
     bytes: u64,
@@ -61,24 +65,28 @@ pub struct Table {
 /// but is reported as such in its digest.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let mut readers = Readers::open(&target.access).await?;
-    let tables = tables(readers.keeper()).await?;
+    let tables = tables(readers.keeper(), target.keys).await?;
     let states = states(&mut readers, &tables, target.fault_xid).await;
     Ok(Observation::Tables(states))
 }
 
-/// The tables there are, the largest first.
+/// The tables there are, the largest first. `keys`: as in [`ProbeTarget`].
 ///
 /// # Errors
 /// When the server can't be asked.
-pub async fn tables(client: &Client) -> Result<Vec<Table>, ProbeError> {
-    let rows = client.query(TABLES, &[]).await;
+pub async fn tables(
+    client: &Client,
+    keys: &BTreeMap<&str, &str>,
+) -> Result<Vec<Table>, ProbeError> {
+    let (own, their): (Vec<&str>, Vec<&str>) = keys.iter().unzip();
+    let rows = client.query(TABLES, &[&own, &their, &REQUEST_ID]).await;
     let rows = rows.map_err(pg("list the tables"))?;
     Ok(rows
         .iter()
         .map(|row| Table {
             name: row.get(1),
             columns: row.get::<_, Option<String>>(2).unwrap_or_default(),
-            keyed: row.get(3),
+            key: row.get(3),
             materialised: row.get::<_, &str>(4) == "m",
             bytes: row.get::<_, i64>(5).unsigned_abs(),
             pages: row.get::<_, i64>(6).unsigned_abs(),
@@ -156,8 +164,8 @@ impl Table {
     /// transaction wrote, such as audit rows by triggers, are no loaded rows either.
     fn conditions(&self, fault_xid: Option<u64>) -> (String, Option<String>) {
         let mut live = Vec::new();
-        if self.keyed {
-            live.push("request_id IS NOT NULL".to_owned());
+        if let Some(key) = &self.key {
+            live.push(format!("{key} IS NOT NULL"));
         }
         if let Some(xid) = fault_xid.filter(|_| !self.materialised) {
             live.push(format!("xmin = '{}'::xid", xid & u64::from(u32::MAX)));

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Document,
-    file::{Business, CustomFile, ObjectivesFile, ScenarioFile, WorkloadFile},
+    file::{Business, ObjectivesFile, ScenarioFile, WorkloadFile},
     plan::{
         Action, CheckKind, CustomWorkload, DataPlan, Expect, HumanSpans, Objectives, PRIMARY, Plan,
         RunFor, ServerPlan, Step, StrategyPlan, Target, WorkloadKind, WorkloadPlan,
@@ -63,12 +63,15 @@ pub fn plans(
     Ok(majors.iter().map(plan).collect())
 }
 
-/// Where a statement is read from when it is a file's path.
-pub fn read_sql(custom: &CustomFile, scenario: &str) -> Result<String, Problem> {
-    if !custom.sql.ends_with(".sql") {
-        return Ok(custom.sql.clone());
+/// SQL as it is written, or read from the file beside the scenario that it names.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_sql(written: &str, scenario: &str) -> Result<String, Problem> {
+    if !written.ends_with(".sql") {
+        return Ok(written.to_owned());
     }
-    select::read_beside(scenario, &custom.sql).map(|source| source.text)
+    select::read_beside(scenario, written).map(|source| source.text)
 }
 
 /// Which business a workload runs; none when the file does not say.
@@ -136,8 +139,10 @@ fn kind(name: &str, file: &WorkloadFile, path: &str) -> Result<WorkloadKind, Pro
             ))),
         };
     };
+    let create = custom.create.as_ref().map(|sql| read_sql(sql, path));
     Ok(WorkloadKind::Custom(CustomWorkload {
-        sql: read_sql(custom, path)?,
+        sql: read_sql(&custom.sql, path)?,
+        create: create.transpose()?,
         table: custom.table.clone(),
         key: custom.key.clone(),
         payload: custom.payload.clone(),

@@ -136,10 +136,14 @@ pub enum Business {
 pub struct CustomFile {
     /// The statement, or a path that ends in `.sql`; `$1` is the key (uuid), `$2` the payload (text).
     pub sql: String,
+    /// SQL that makes a table of your own, or a path that ends in `.sql`: executed once, as the
+    /// superuser, before anything is observed. Default: `table` is there already.
+    pub create: Option<String>,
     /// The table it writes, with its schema.
     #[schemars(extend("format" = "qualified-name"))]
     pub table: String,
-    /// The column that holds the key (uuid).
+    /// The column that holds the key (uuid, or text); NULL in rows that no client wrote. In a table
+    /// of the data model: `request_id`.
     pub key: String,
     /// The column that holds the payload (text).
     pub payload: String,

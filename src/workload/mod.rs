@@ -24,6 +24,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use tokio::{sync::watch, task::JoinSet};
 
+pub use custom::create as create_own_tables;
 pub use endpoint::Endpoint;
 
 use crate::{
@@ -82,6 +83,14 @@ pub enum WorkloadError {
         workload: String,
         /// The role.
         role: String,
+    },
+    /// The user's own SQL, or the table it makes.
+    #[error("workload `{workload}`: {cause}")]
+    Custom {
+        /// The workload.
+        workload: String,
+        /// What is wrong.
+        cause: String,
     },
     /// More than keys can count.
     #[error("{0} (hint: at most 64 workloads and 4096 clients of each)")]

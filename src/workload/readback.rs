@@ -14,7 +14,7 @@ use crate::{
     history::files,
     ledger::{Key, Outcome, Record, Writer},
     postgres::PgError,
-    scenario::plan::{CustomWorkload, Plan, WorkloadKind},
+    scenario::plan::{CustomWorkload, Plan, REQUEST_ID, WorkloadKind},
 };
 
 /// A table that workloads of one kind write.
@@ -140,7 +140,7 @@ impl LiveTable {
             index,
             version: version.into(),
             tenant: tenant.into(),
-            key: "request_id".into(),
+            key: REQUEST_ID.into(),
             payload: payload.iter().map(|&column| column.to_owned()).collect(),
         }
     }
@@ -149,7 +149,7 @@ impl LiveTable {
     pub fn sql(&self) -> String {
         let payload: Vec<String> = self.payload.iter().map(|c| format!("{c}::text")).collect();
         format!(
-            "SELECT {key}, ({version})::int8, ({tenant})::int8, {payload} FROM {table} WHERE {key} IS NOT NULL",
+            "SELECT {key}::text, ({version})::int8, ({tenant})::int8, {payload} FROM {table} WHERE {key} IS NOT NULL",
             key = self.key,
             version = self.version,
             tenant = self.tenant,
@@ -159,8 +159,8 @@ impl LiveTable {
     }
 
     /// A row's key if this workload wrote it: two may share a table.
-    fn own(&self, uuid: Uuid, workload: u8, nonce: u64) -> Option<Key> {
-        let key = Key::from_uuid(uuid, nonce)?;
+    fn own(&self, text: &str, workload: u8, nonce: u64) -> Option<Key> {
+        let key = Key::from_uuid(Uuid::parse_str(text).ok()?, nonce)?;
         (key.workload() == workload && key.table() == self.index).then_some(key)
     }
 
@@ -251,7 +251,7 @@ mod tests {
         let messages = &tables(&WorkloadKind::Agent)[1];
         assert_eq!(
             messages.sql(),
-            "SELECT request_id, (0)::int8, (tenant_id)::int8, tenant_id::text, \
+            "SELECT request_id::text, (0)::int8, (tenant_id)::int8, tenant_id::text, \
              conversation_id::text, role::text, body::text, tokens::text \
              FROM external_agent.messages WHERE request_id IS NOT NULL"
         );
@@ -262,11 +262,12 @@ mod tests {
         let documents = &tables(&WorkloadKind::Oa)[1];
         let own = |workload, table, nonce| {
             let uuid = Key::new(workload, table, 3, 7).to_uuid(nonce);
-            documents.own(uuid, 2, 99).is_some()
+            documents.own(&uuid.to_string(), 2, 99).is_some()
         };
         assert!(own(2, oa::DOCUMENTS, 99));
         assert!(!own(1, oa::DOCUMENTS, 99));
         assert!(!own(2, oa::USERS, 99));
         assert!(!own(2, oa::DOCUMENTS, 98));
+        assert!(documents.own("A-1017", 2, 99).is_none());
     }
 }

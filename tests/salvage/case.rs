@@ -30,6 +30,7 @@ pub async fn look(server: &Server) -> Seen {
         passwords: &passwords,
         node: &server.node,
         business: &[],
+        keys: &BTreeMap::new(),
         fault_xid: None,
     };
     let recorder = Recorder::in_memory();

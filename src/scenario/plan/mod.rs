@@ -27,6 +27,9 @@ use crate::units::{Bytes, Rate, Time};
 /// The server that every scenario begins with; its steady state is what counts.
 pub const PRIMARY: &str = "primary";
 
+/// The column of the data models' tables that holds the ledger key; NULL in loaded rows.
+pub const REQUEST_ID: &str = "request_id";
+
 /// Position of a step in the plan, from 0. People are shown `index + 1`.
 pub type StepIndex = usize;
 
@@ -70,6 +73,27 @@ pub struct Plan {
     pub expect: Expect,
     /// Deadline of the whole drill.
     pub deadline: Time,
+}
+
+impl Plan {
+    /// The tables of the user's own, each with the column that holds the key; every other
+    /// table's is [`REQUEST_ID`]. Names are as SQL writes them.
+    pub fn own_keys(&self) -> BTreeMap<&str, &str> {
+        self.custom()
+            .filter(|(_, custom)| custom.create.is_some())
+            .map(|(_, custom)| (custom.table.as_str(), custom.key.as_str()))
+            .collect()
+    }
+
+    /// The workloads of the user's own SQL, by name.
+    pub fn custom(&self) -> impl Iterator<Item = (&str, &CustomWorkload)> {
+        self.workloads.iter().filter_map(|(name, workload)| {
+            let WorkloadKind::Custom(custom) = &workload.kind else {
+                return None;
+            };
+            Some((name.as_str(), custom))
+        })
+    }
 }
 
 /// A server that exists from the beginning.
@@ -122,9 +146,11 @@ pub enum WorkloadKind {
 pub struct CustomWorkload {
     /// The statement; `$1` is the ledger key (uuid), `$2` the payload (text).
     pub sql: String,
+    /// SQL that makes the table; none when it is there already.
+    pub create: Option<String>,
     /// The table it writes, schema-qualified.
     pub table: String,
-    /// The column that holds the key (uuid).
+    /// The column that holds the key (uuid, or text).
     pub key: String,
     /// The column that holds the payload (text).
     pub payload: String,

@@ -114,20 +114,40 @@ impl Check<'_> {
             let place = self.key_place(&["workloads", name, "custom"]);
             self.problem(Problem::at(place, message).help("keep one of them"));
         }
-        match expand::read_sql(custom, &self.source.path) {
-            Err(problem) => self.problem(Problem {
-                place: self.place(&path),
-                ..problem
-            }),
-            Ok(sql) => {
-                for (parameter, what) in [("$1", "the key (uuid)"), ("$2", "the payload (text)")] {
-                    if !sql.contains(parameter) {
-                        let message = format!("the statement does not use `{parameter}`, {what}");
-                        self.problem(Problem::at(self.place(&path), message));
-                    }
+        if let Some(sql) = self.sql(&custom.sql, &path) {
+            for (parameter, what) in [("$1", "the key (uuid)"), ("$2", "the payload (text)")] {
+                if !sql.contains(parameter) {
+                    let message = format!("the statement does not use `{parameter}`, {what}");
+                    self.problem(Problem::at(self.place(&path), message));
                 }
             }
         }
+        if let Some(create) = &custom.create {
+            let path = ["workloads", name, "custom", "create"];
+            self.create(create, &custom.table, &path);
+        }
+    }
+
+    fn create(&mut self, create: &str, table: &str, path: &[&str]) {
+        let Some(sql) = self.sql(create, path) else {
+            return;
+        };
+        let last = table.rsplit('.').next().unwrap_or(table);
+        let bare = last.trim_matches('"').to_lowercase();
+        if !sql.to_lowercase().contains(&bare) {
+            let message = format!("`create` does not make the table `{table}`");
+            let help = "write its `CREATE TABLE`, and the grants that the role needs";
+            self.problem(Problem::at(self.place(path), message).help(help));
+        }
+    }
+
+    /// SQL that stands at a place, or in the file named there; none, and a problem, when that
+    /// cannot be read.
+    fn sql(&mut self, written: &str, path: &[&str]) -> Option<String> {
+        let read = expand::read_sql(written, &self.source.path);
+        let place = self.place(path);
+        read.map_err(|problem| self.problem(Problem { place, ..problem }))
+            .ok()
     }
 
     pub(super) fn objectives(&mut self) {

@@ -1,10 +1,13 @@
 //! Whether the tables, indexes, schemas, roles and databases that a scenario names exist.
 
 use super::{Check, steps::State};
-use crate::scenario::problem::Problem;
-
-/// The column of the data models that holds the ledger key of a live row.
-const REQUEST_ID: &str = "request_id";
+use crate::scenario::{
+    catalog::Catalog,
+    expand,
+    file::{CustomFile, ScenarioFile},
+    plan::REQUEST_ID,
+    problem::Problem,
+};
 
 impl Check<'_> {
     pub(super) fn strategy_tables(&mut self) {
@@ -25,34 +28,30 @@ impl Check<'_> {
         }
     }
 
-    /// A custom workload writes a table of the data model as a role that can log in. The key
-    /// tells its rows from loaded ones, which have none.
+    /// A custom workload logs in as a role of the data model, and writes a table of it or one
+    /// that its own SQL makes. The key tells its rows from those of the load, which have none.
     pub(super) fn custom_tables(&mut self) {
-        for (name, workload) in &self.file.workloads {
-            let (Some(custom), Some(catalog)) = (&workload.custom, &self.catalog) else {
-                continue;
+        let Some(catalog) = self.catalog.clone() else {
+            return;
+        };
+        for (name, custom) in customs(self.file) {
+            let table = match custom.create {
+                Some(_) => Vec::from_iter(made(self.file, name, custom, &catalog)),
+                None => found(self.file, custom, &catalog),
             };
-            let mut problems = Vec::new();
-            if !catalog.login_roles.contains(&custom.role) {
-                let known = catalog.login_roles.iter().map(String::as_str);
-                let message = format!("no role `{}` logs in", custom.role);
-                let problem = Problem::nowhere(message).known(&custom.role, known);
-                problems.push(("role", problem));
-            }
-            if !catalog.has_table(&custom.table) {
-                problems.push(("table", unknown("table", &custom.table, &catalog.tables)));
-            }
-            if custom.key != REQUEST_ID {
-                let message = format!("`{}` cannot be the key", custom.key);
-                let help =
-                    format!("the column `{REQUEST_ID}` tells a workload's rows from loaded ones");
-                problems.push(("key", Problem::nowhere(message).help(help)));
-            }
-            for (key, problem) in problems {
+            for (key, problem) in login(custom, &catalog).into_iter().chain(table) {
                 let place = self.place(&["workloads", name, "custom", key]);
                 self.problem(Problem { place, ..problem });
             }
         }
+    }
+
+    /// The SQL of every `create`; what cannot be read is told where it is written.
+    pub(super) fn creating(&self) -> String {
+        customs(self.file)
+            .filter_map(|(_, custom)| custom.create.as_ref())
+            .filter_map(|create| expand::read_sql(create, &self.source.path).ok())
+            .collect()
     }
 
     pub(super) fn table(&mut self, table: &str, path: &str, state: &State) {
@@ -114,15 +113,85 @@ impl Check<'_> {
         self.here(state, &path, problem);
     }
 
-    /// Whether the scenario's own SQL or a custom workload names it: then it may exist.
+    /// Whether the scenario's own SQL names it, or a schema that it lies in and that the data
+    /// model lacks: then it may exist.
     fn made_here(&self, name: &str, state: &State) -> bool {
-        let custom = self
-            .file
-            .workloads
-            .values()
-            .filter_map(|w| w.custom.as_ref());
-        state.sql.contains(name) || custom.into_iter().any(|c| c.table == name)
+        let own_schema = |schema: &str| {
+            let known = self.catalog.iter().flat_map(|catalog| &catalog.schemas);
+            state.sql.contains(schema) && !known.into_iter().any(|known| known == schema)
+        };
+        let schema = name.split_once('.').map(|(schema, _)| schema);
+        let table = || customs(self.file).any(|(_, custom)| custom.table == name);
+        state.sql.contains(name) || schema.is_some_and(own_schema) || table()
     }
+}
+
+/// Custom workloads, by name.
+fn customs(file: &ScenarioFile) -> impl Iterator<Item = (&str, &CustomFile)> {
+    file.workloads
+        .iter()
+        .filter_map(|(name, workload)| Some((name.as_str(), workload.custom.as_ref()?)))
+}
+
+/// The first workload that makes a table, and how.
+fn maker<'f>(file: &'f ScenarioFile, table: &str) -> Option<(&'f str, &'f CustomFile)> {
+    customs(file).find(|(_, custom)| custom.create.is_some() && custom.table == table)
+}
+
+/// A problem with what stands at a key of `custom`.
+type OfKey = (&'static str, Problem);
+
+fn login(custom: &CustomFile, catalog: &Catalog) -> Option<OfKey> {
+    if catalog.login_roles.contains(&custom.role) {
+        return None;
+    }
+    let known = catalog.login_roles.iter().map(String::as_str);
+    let problem = Problem::nowhere(format!("no role `{}` logs in", custom.role));
+    Some(("role", problem.known(&custom.role, known)))
+}
+
+/// What is wrong with a table that a workload makes.
+fn made(file: &ScenarioFile, name: &str, custom: &CustomFile, catalog: &Catalog) -> Option<OfKey> {
+    let table = &custom.table;
+    if catalog.has_table(table) {
+        let problem = Problem::nowhere(format!("`{table}` is a table of the data model"));
+        let help = "leave `create` out, or name the table that it makes";
+        return Some(("table", problem.help(help)));
+    }
+    let (first, _) = maker(file, table).filter(|(first, _)| *first != name)?;
+    let problem = Problem::nowhere(format!("workload `{first}` makes `{table}` already"));
+    let help = "leave `create` out here: two workloads may write one table";
+    Some(("create", problem.help(help)))
+}
+
+/// What is wrong with a table that a workload finds there.
+fn found(file: &ScenarioFile, custom: &CustomFile, catalog: &Catalog) -> Vec<OfKey> {
+    let table = &custom.table;
+    let maker = maker(file, table);
+    let mut problems = Vec::new();
+    if maker.is_none() && !catalog.has_table(table) {
+        let problem = unknown("table", table, &catalog.tables);
+        if problem.help.is_empty() {
+            let help = "`create: FILE.sql` beside it makes a table of your own";
+            return vec![("table", problem.help(help))];
+        }
+        problems.push(("table", problem));
+    }
+    let (key, why) = match maker {
+        Some((name, made)) => (
+            made.key.as_str(),
+            format!("is the key of workload `{name}`"),
+        ),
+        None => (
+            REQUEST_ID,
+            "tells a workload's rows from loaded ones".into(),
+        ),
+    };
+    if custom.key != key {
+        let problem = Problem::nowhere(format!("`{}` cannot be the key", custom.key));
+        problems.push(("key", problem.help(format!("the column `{key}` {why}"))));
+    }
+    problems
 }
 
 fn unknown(what: &str, name: &str, known: &[String]) -> Problem {

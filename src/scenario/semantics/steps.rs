@@ -32,7 +32,7 @@ pub(super) struct State {
     pub(super) injected: bool,
     frozen: BTreeSet<String>,
     pub(super) restore_points: BTreeSet<String>,
-    /// All SQL run so far: what it names may exist.
+    /// All SQL run so far, that of `create` first: what it names may exist.
     pub(super) sql: String,
 }
 
@@ -56,7 +56,7 @@ impl Check<'_> {
             injected: false,
             frozen: BTreeSet::new(),
             restore_points: BTreeSet::new(),
-            sql: String::new(),
+            sql: self.creating(),
         };
         self.strategy_tables();
         self.custom_tables();
