@@ -1,17 +1,33 @@
 //! One business held back while the other goes on, and clients moved to another server.
 
 use super::state::{Drill, StepError};
-use crate::{event::EventKind, scenario::plan::WorkloadKind, workload::Endpoint};
+use crate::{
+    event::EventKind,
+    postgres::Server,
+    scenario::plan::{CustomWorkload, WorkloadKind},
+    workload::Endpoint,
+};
+
+/// The write privileges that a role was granted on a table or its columns, as SQL that grants
+/// them again; empty when it has none of its own.
+const OWN_WRITES: &str = "
+SELECT string_agg(format('GRANT %s%s ON %s TO {role}%s', a.privilege_type, a.columns, '{table}'::regclass,
+  CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '; ')
+FROM (SELECT '' AS columns, acl.* FROM pg_class c, aclexplode(c.relacl) acl WHERE c.oid = '{table}'::regclass
+  UNION ALL SELECT format(' (%I)', c.attname), acl.* FROM pg_attribute c, aclexplode(c.attacl) acl
+    WHERE c.attrelid = '{table}'::regclass AND NOT c.attisdropped) a
+WHERE a.grantee = '{role}'::regrole AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')";
 
 impl Drill<'_> {
     /// Revokes a business's writes on a server.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// When the server refuses, or there is nothing that could be revoked.
     pub async fn freeze(&mut self, workload: &str, server: &str) -> Result<(), StepError> {
-        let (revoke, _) = self.writes(workload)?;
-        self.server(server)?.sql(&revoke).await?;
-        self.frozen.insert(workload.to_owned());
+        let server = self.server(server)?;
+        let (revoke, grant) = self.writes(workload, &server).await?;
+        server.sql(&revoke).await?;
+        self.frozen.insert(workload.to_owned(), grant);
         self.recorder.record(EventKind::Frozen {
             workload: workload.to_owned(),
         });
@@ -21,10 +37,11 @@ impl Drill<'_> {
     /// Grants a business's writes back.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// When the server refuses, or the business is not frozen.
     pub async fn thaw(&mut self, workload: &str, server: &str) -> Result<(), StepError> {
-        let (_, grant) = self.writes(workload)?;
-        self.server(server)?.sql(&grant).await?;
+        let not_frozen = || StepError::Missing(format!("workload `{workload}` is not frozen"));
+        let grant = self.frozen.get(workload).ok_or_else(not_frozen)?;
+        self.server(server)?.sql(grant).await?;
         self.frozen.remove(workload);
         self.recorder.record(EventKind::Thawed {
             workload: workload.to_owned(),
@@ -33,7 +50,7 @@ impl Drill<'_> {
     }
 
     /// The statements that revoke and grant a business's writes.
-    fn writes(&self, workload: &str) -> Result<(String, String), StepError> {
+    async fn writes(&self, workload: &str, server: &Server) -> Result<(String, String), StepError> {
         let missing = || {
             StepError::Missing(format!(
                 "workload `{workload}` has no writes that could be revoked"
@@ -43,14 +60,7 @@ impl Drill<'_> {
         let business = match kind {
             WorkloadKind::Oa => "oa",
             WorkloadKind::Agent => "agent",
-            WorkloadKind::Custom(custom) => {
-                let (table, role) = (&custom.table, &custom.role);
-                let writes = "insert, update, delete, truncate";
-                return Ok((
-                    format!("revoke {writes} on {table} from {role}"),
-                    format!("grant {writes} on {table} to {role}"),
-                ));
-            }
+            WorkloadKind::Custom(custom) => return own_writes(custom, server).await,
         };
         let model = self.model()?;
         let business = model
@@ -94,7 +104,7 @@ impl Drill<'_> {
         let model = self.model()?;
         let kinds = self
             .frozen
-            .iter()
+            .keys()
             .filter_map(|name| self.plan.workloads.get(name))
             .map(|workload| &workload.kind);
         let business = kinds.filter_map(|kind| match kind {
@@ -126,4 +136,22 @@ impl Drill<'_> {
         }
         Ok(())
     }
+}
+
+/// The same of a custom workload: what its role was granted itself, on its table alone.
+async fn own_writes(
+    custom: &CustomWorkload,
+    server: &Server,
+) -> Result<(String, String), StepError> {
+    let (table, role) = (&custom.table, &custom.role);
+    let query = OWN_WRITES.replace("{table}", &table.replace('\'', "''"));
+    let grant = server.value(&query.replace("{role}", role)).await?;
+    if grant.is_empty() {
+        return Err(StepError::Missing(format!(
+            "`{role}` was granted no write on {table} that could be revoked \
+             (hint: grants to a group it is in, or to all, are not its own)"
+        )));
+    }
+    let writes = "insert, update, delete, truncate";
+    Ok((format!("revoke {writes} on {table} from {role}"), grant))
 }

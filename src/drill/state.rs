@@ -93,8 +93,8 @@ pub struct Drill<'a> {
     pub workloads: Option<Workloads>,
     /// Which server each workload talks to.
     pub serving: BTreeMap<String, String>,
-    /// Workloads whose writes are revoked.
-    pub frozen: BTreeSet<String>,
+    /// Workloads whose writes are revoked, each with the SQL that grants them back.
+    pub frozen: BTreeMap<String, String>,
     /// Backups taken.
     pub backups: Vec<Taken>,
     /// Restore points made.
@@ -131,7 +131,7 @@ impl<'a> Drill<'a> {
             servers: BTreeMap::new(),
             workloads: None,
             serving: BTreeMap::new(),
-            frozen: BTreeSet::new(),
+            frozen: BTreeMap::new(),
             backups: Vec::new(),
             points: Vec::new(),
             fault: None,
