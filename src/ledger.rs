@@ -38,6 +38,9 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(pub u64);
 
+/// Keys count so many clients of a workload, from 0.
+pub const CLIENTS: u16 = 4095;
+
 /// One transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -72,6 +75,16 @@ impl Key {
     pub fn new(workload: u8, table: u8, client: u16, number: u64) -> Self {
         debug_assert!(workload < 64 && table < 64 && client < 4096 && number < 1 << 40);
         Self(u64::from(workload) << 58 | u64::from(table) << 52 | u64::from(client) << 40 | number)
+    }
+
+    /// Of a row whose key this drill never gave out; `number` counts such rows from 1.
+    pub fn of_nobody(workload: u8, table: u8, number: u64) -> Self {
+        Self::new(workload, table, CLIENTS, number)
+    }
+
+    /// Whether no client wrote the row: see [`Key::of_nobody`].
+    pub fn is_of_nobody(self) -> bool {
+        self.client() == CLIENTS
     }
 
     /// The workload's index.
@@ -263,11 +276,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn keys_survive_the_way_through_a_uuid(workload in 0u8..64, table in 0u8..64, client in 0u16..4096, number in 1u64..1 << 40, nonce: u64) {
+        fn keys_survive_the_way_through_a_uuid(workload in 0u8..64, table in 0u8..64, client in 0u16..CLIENTS, number in 1u64..1 << 40, nonce: u64) {
             let key = Key::new(workload, table, client, number);
             prop_assert_eq!(Key::from_uuid(key.to_uuid(nonce), nonce), Some(key));
             prop_assert_eq!(Key::from_uuid(key.to_uuid(nonce), nonce ^ 1), None);
             prop_assert_eq!((key.workload(), key.table(), key.client()), (workload, table, client));
+            prop_assert!(!key.is_of_nobody());
         }
 
         #[test]

@@ -39,7 +39,7 @@ pub enum Observation {
     },
     /// How long the business's queries took.
     Performance(Vec<QueryTiming>),
-    /// Every row that a workload wrote and that is present now was written to a file in the
+    /// Every row with a key, of the tables that workloads write, was written to a file in the
     /// drill's directory (see `workload::readback`).
     Readback {
         /// File name within the drill's directory.

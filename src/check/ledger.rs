@@ -70,6 +70,12 @@ fn details(account: &Account) -> Vec<String> {
         ("lost", losses(&account.lost)),
     ];
     let line = |what: &str, (key, version): RowVersion| {
+        if key.is_of_nobody() {
+            return format!(
+                "{what}: a row of table {} whose key no client has",
+                key.table()
+            );
+        }
         format!(
             "{what}: client {}, table {}, row {}, version {version}",
             key.client(),

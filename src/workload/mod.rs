@@ -30,7 +30,7 @@ pub use endpoint::Endpoint;
 use crate::{
     event::{EventKind, WorkloadSummary},
     history::Recorder,
-    ledger::Key,
+    ledger::{CLIENTS, Key},
     model::ModelError,
     postgres::Access,
     scenario::plan::{Plan, WorkloadKind, WorkloadPlan},
@@ -93,7 +93,7 @@ pub enum WorkloadError {
         cause: String,
     },
     /// More than keys can count.
-    #[error("{0} (hint: at most 64 workloads and 4096 clients of each)")]
+    #[error("{0} (hint: at most 64 workloads and {CLIENTS} clients of each)")]
     TooMany(String),
     /// The ledger.
     #[error("ledger: {0}")]
@@ -256,7 +256,10 @@ fn fits(plan: &Plan) -> Result<(), WorkloadError> {
         let text = format!("the plan has {} workloads", plan.workloads.len());
         return Err(WorkloadError::TooMany(text));
     }
-    let crowd = plan.workloads.iter().find(|(_, w)| w.clients > 4096);
+    let crowd = plan
+        .workloads
+        .iter()
+        .find(|(_, w)| w.clients > u32::from(CLIENTS));
     crowd.map_or(Ok(()), |(name, w)| {
         let text = format!("workload `{name}` has {} clients", w.clients);
         Err(WorkloadError::TooMany(text))

@@ -158,29 +158,32 @@ impl LiveTable {
         )
     }
 
-    /// A row's key if this workload wrote it: two may share a table.
-    fn own(&self, text: &str, workload: u8, nonce: u64) -> Option<Key> {
-        let key = Key::from_uuid(Uuid::parse_str(text).ok()?, nonce)?;
+    /// Whose a row is by its key, which a row that nobody wrote is given too; none when
+    /// another workload wrote it: two may share a table.
+    fn own(&self, text: &str, workload: u8, nonce: u64, nobodys: &mut u64) -> Option<Key> {
+        let uuid = Uuid::parse_str(text).ok();
+        let Some(key) = uuid.and_then(|uuid| Key::from_uuid(uuid, nonce)) else {
+            *nobodys += 1;
+            return Some(Key::of_nobody(workload, self.index, *nobodys));
+        };
         (key.workload() == workload && key.table() == self.index).then_some(key)
     }
 
-    /// The record of a row of [`LiveTable::sql`]; none when another drill or another
-    /// workload wrote it.
-    fn record(&self, row: &Row, workload: u8, nonce: u64) -> Option<Record> {
-        let key = self.own(row.get(0), workload, nonce)?;
+    /// The record of a row of [`LiveTable::sql`] that is there as `key`.
+    fn record(row: &Row, key: Key) -> Record {
         let payload = (3..row.len()).map(|at| row.get::<_, Option<&str>>(at));
-        Some(Record {
+        Record {
             key,
             version: row.get::<_, i64>(1) as u32,
             outcome: Outcome::Ok,
-            workload,
+            workload: key.workload(),
             tenant: row.get::<_, i64>(2) as u32,
             digest: payload::digest(payload),
             intended_us: 0,
             sent_us: 0,
             acked_us: 0,
             lsn: 0,
-        })
+        }
     }
 }
 
@@ -189,8 +192,8 @@ pub fn file_name(server: &str) -> String {
     format!("{}-{server}", files::READBACK)
 }
 
-/// Reads every row that the plan's workloads wrote in this drill into `file`, a ledger,
-/// and returns how many there are. A table that is gone has none. `client` must be a
+/// Reads every row that has a key, of the tables that the plan's workloads write, into
+/// `file`, a ledger, and returns how many there are. A table that is gone has none. `client` must be a
 /// superuser's: row-level security would hide rows. Memory is constant.
 ///
 /// # Errors
@@ -232,10 +235,10 @@ async fn read_table(
     let none: [&(dyn ToSql + Sync); 0] = [];
     let stream = client.query_raw(&table.sql(), none).await.map_err(failed)?;
     let mut stream = pin!(stream);
-    let mut rows = 0;
+    let (mut rows, mut nobodys) = (0, 0);
     while let Some(row) = stream.try_next().await.map_err(failed)? {
-        if let Some(record) = table.record(&row, workload, nonce) {
-            writer.append(&record)?;
+        if let Some(key) = table.own(row.get(0), workload, nonce, &mut nobodys) {
+            writer.append(&LiveTable::record(&row, key))?;
             rows += 1;
         }
     }
@@ -258,16 +261,18 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_another_workload_or_drill_are_not_its_own() {
+    fn rows_of_another_workload_are_not_its_own_and_those_of_none_are_nobodys() {
         let documents = &tables(&WorkloadKind::Oa)[1];
-        let own = |workload, table, nonce| {
-            let uuid = Key::new(workload, table, 3, 7).to_uuid(nonce);
-            documents.own(&uuid.to_string(), 2, 99).is_some()
-        };
-        assert!(own(2, oa::DOCUMENTS, 99));
-        assert!(!own(1, oa::DOCUMENTS, 99));
-        assert!(!own(2, oa::USERS, 99));
-        assert!(!own(2, oa::DOCUMENTS, 98));
-        assert!(documents.own("A-1017", 2, 99).is_none());
+        let mut nobodys = 0;
+        let mut own = |text: &str| documents.own(text, 2, 99, &mut nobodys);
+        let key = |workload, table| Key::new(workload, table, 3, 7);
+        let written = |key: Key, nonce| key.to_uuid(nonce).to_string();
+        let mine = key(2, oa::DOCUMENTS);
+        assert_eq!(own(&written(mine, 99)), Some(mine));
+        assert_eq!(own(&written(key(1, oa::DOCUMENTS), 99)), None);
+        assert_eq!(own(&written(key(2, oa::USERS), 99)), None);
+        let first = own(&written(mine, 98)).unwrap();
+        let second = own("A-1017").unwrap();
+        assert!(first.is_of_nobody() && second.is_of_nobody() && first != second);
     }
 }
