@@ -1,11 +1,93 @@
 //! What a probe can see of a server: facts, not judgements.
 //!
 //! Probes (`probe/`) produce these, checks (`check/`) compare the ones from before
-//! the fault with those from after the restore.
+//! the fault with those from after the restore. Which probes a check is judged by is said
+//! here, once for both.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
+
+use crate::scenario::plan::CheckKind;
+
+/// Who looks, in the order in which they begin; each makes the observation of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Probe {
+    /// The server as a whole.
+    Server,
+    /// Every table's rows and digest.
+    Tables,
+    /// Number and digest of the large objects.
+    LargeObjects,
+    /// Every privilege.
+    Privileges,
+    /// Every catalog object.
+    Catalog,
+    /// Every sequence.
+    Sequences,
+    /// Business operations as the app roles.
+    Business,
+    /// The files in the WAL archive.
+    Archive,
+    /// `pg_amcheck`.
+    Amcheck,
+    /// Timings of business queries: last, when nothing else runs.
+    Performance,
+    /// The rows that workloads wrote.
+    Readback,
+    /// Every one of them: the server could not be reached.
+    All,
+}
+
+impl Probe {
+    /// Its name, as a failed probe is recorded and told.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Tables => "tables",
+            Self::LargeObjects => "large-objects",
+            Self::Privileges => "privileges",
+            Self::Catalog => "catalog",
+            Self::Sequences => "sequences",
+            Self::Business => "business",
+            Self::Archive => "archive",
+            Self::Amcheck => "amcheck",
+            Self::Performance => "performance",
+            Self::Readback => "readback",
+            Self::All => "all",
+        }
+    }
+
+    /// What a check is judged by; a server's log is no probe's.
+    pub fn needed_by(check: CheckKind) -> &'static [Self] {
+        match check {
+            CheckKind::Rows => &[Self::Tables],
+            CheckKind::Digests => &[Self::Tables, Self::LargeObjects],
+            CheckKind::Permissions => &[Self::Privileges],
+            CheckKind::Catalog => &[Self::Catalog, Self::Server],
+            CheckKind::Sequences => &[Self::Sequences],
+            CheckKind::Business => &[Self::Business],
+            CheckKind::Ledger => &[Self::Readback],
+            CheckKind::Timeline | CheckKind::Checksums => &[Self::Server],
+            CheckKind::Amcheck => &[Self::Amcheck],
+            CheckKind::Performance => &[Self::Performance],
+            CheckKind::ServerLog => &[],
+            CheckKind::Archive => &[Self::Archive],
+        }
+    }
+
+    /// Whether a check is left without an answer when this could not look.
+    pub fn serves(self, check: CheckKind) -> bool {
+        self == Self::All || Self::needed_by(check).contains(&self)
+    }
+}
+
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// What one probe saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -129,4 +211,20 @@ pub struct QueryTiming {
     pub p50_us: u64,
     /// 95th percentile, in microseconds.
     pub p95_us: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_is_recorded_by_its_name() {
+        for check in CheckKind::ALL {
+            for probe in Probe::needed_by(check) {
+                let recorded = serde_json::to_value(probe).unwrap();
+                assert_eq!(recorded, probe.name());
+            }
+        }
+        assert_eq!(serde_json::to_value(Probe::All).unwrap(), "all");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use super::{Context, comparison::is_of, evidence};
+use super::{Context, evidence};
 use crate::{
     history::files,
     ledger::{Reader, Record},
@@ -125,7 +125,7 @@ fn not_read_back(context: &Context<'_>, server: &str) -> String {
     let error = failures
         .unwrap_or_default()
         .iter()
-        .find(|(probe, _)| is_of(CheckKind::Ledger, probe));
+        .find(|(probe, _)| probe.serves(CheckKind::Ledger));
     match error {
         Some((_, error)) => {
             format!("the workloads' rows on `{server}` were not read back: {error}")

@@ -34,31 +34,6 @@ fn compare(kind: CheckKind, context: &Context<'_>, before: &View<'_>, now: &View
     }
 }
 
-/// The probes (by their names in `ProbeFailed`) that a check depends on; a server's log is
-/// no probe's.
-fn probes(kind: CheckKind) -> &'static [&'static str] {
-    match kind {
-        CheckKind::Rows => &["tables"],
-        CheckKind::Digests => &["tables", "large-objects"],
-        CheckKind::Permissions => &["privileges"],
-        CheckKind::Catalog => &["catalog", "server"],
-        CheckKind::Sequences => &["sequences"],
-        CheckKind::Business => &["business"],
-        CheckKind::Ledger => &["readback"],
-        CheckKind::Timeline | CheckKind::Checksums => &["server"],
-        CheckKind::Amcheck => &["amcheck"],
-        CheckKind::Performance => &["performance"],
-        CheckKind::ServerLog => &[],
-        CheckKind::Archive => &["archive"],
-    }
-}
-
-/// Whether a failed probe leaves a check without an answer; `all`: the server could not be
-/// reached.
-pub(super) fn is_of(kind: CheckKind, probe: &str) -> bool {
-    probe == "all" || probes(kind).contains(&probe)
-}
-
 /// Judges one check on one view: a crash or a missing observation can't be told.
 pub(super) fn judge_view(
     kind: CheckKind,
@@ -90,7 +65,7 @@ fn with_probe_error(kind: CheckKind, why: &str, before: &View<'_>, now: &View<'_
     let failures = [before, now].into_iter().flat_map(|view| {
         view.failures
             .iter()
-            .filter(|(probe, _)| is_of(kind, probe))
+            .filter(|(probe, _)| probe.serves(kind))
             .map(|(probe, error)| format!("{probe} on {}: {error}", view.server))
     });
     let errors: Vec<String> = failures.collect();

@@ -4,10 +4,7 @@
 //! checksums are gates. Performance, server log, archive and ledger are judged at the
 //! end only.
 
-use super::{
-    Context, Said,
-    comparison::{is_of, judge_view},
-};
+use super::{Context, Said, comparison::judge_view};
 use crate::{
     event::{Moment, StepOutcome},
     measure::{
@@ -73,7 +70,7 @@ fn closes(
 ) -> Option<(&'static str, String)> {
     let selected = context.story.plan.checks.iter().copied();
     selected.filter(|kind| kind.is_gate()).find_map(|kind| {
-        let failed = view.failures.iter().find(|(probe, _)| is_of(kind, probe));
+        let failed = view.failures.iter().find(|(probe, _)| probe.serves(kind));
         if let Some((probe, error)) = failed {
             return Some((kind.name(), format!("probe {probe} failed: {error}")));
         }

@@ -115,7 +115,7 @@ pub(crate) fn count(n: usize, one: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{check::testing::*, scenario::plan::CheckKind};
+    use crate::{check::testing::*, observation::Probe, scenario::plan::CheckKind};
 
     #[test]
     fn every_finding_of_a_good_drill_passes() {
@@ -146,7 +146,7 @@ mod tests {
         let gone = EventKind::ProbeFailed {
             moment: Moment::After,
             server: "primary".into(),
-            probe: "all".into(),
+            probe: Probe::All,
             error: "connection refused".into(),
         };
         let silent = salvage()

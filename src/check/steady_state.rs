@@ -5,6 +5,8 @@ use super::{Context, Said, amcheck, business, count};
 use crate::{
     finding::Finding,
     measure::view::{self, View},
+    observation::Probe,
+    scenario::plan::CheckKind,
 };
 
 pub(super) fn check(context: &Context<'_>) -> Finding {
@@ -25,13 +27,13 @@ pub(super) fn check(context: &Context<'_>) -> Finding {
 }
 
 fn troubles(context: &Context<'_>, before: &View<'_>) -> Vec<String> {
-    let failed = |(probe, error): &(&str, &str)| format!("probe {probe}: {error}");
+    let failed = |(probe, error): &(Probe, &str)| format!("probe {probe}: {error}");
     let mut troubles: Vec<String> = before.failures.iter().map(failed).collect();
     let selected = |kind| context.story.plan.checks.contains(&kind);
-    if selected(crate::scenario::plan::CheckKind::Business) {
+    if selected(CheckKind::Business) {
         troubles.extend(wrong(business::check(before)));
     }
-    if selected(crate::scenario::plan::CheckKind::Amcheck) {
+    if selected(CheckKind::Amcheck) {
         troubles.extend(wrong(amcheck::check(before)));
     }
     if let Some(state) = before.server_state() {

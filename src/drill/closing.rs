@@ -7,7 +7,7 @@ use crate::{
     event::{EventKind, FaultRecord, Moment},
     history::files,
     model::{BusinessCheck, Expectation},
-    observation::Observation,
+    observation::{Observation, Probe},
     postgres::Server,
     probe::{
         self,
@@ -38,7 +38,7 @@ impl Drill<'_> {
             Ok::<(), StepError>(())
         };
         if let Err(error) = looked.await {
-            self.could_not_look(moment, name, "all", &error);
+            self.could_not_look(moment, name, Probe::All, &error);
         }
         if moment == Moment::After && kinds.contains(&CheckKind::Ledger) {
             self.read_back(server).await;
@@ -49,13 +49,12 @@ impl Drill<'_> {
         &self,
         moment: Moment,
         server: &str,
-        probe: &str,
+        probe: Probe,
         error: &dyn std::fmt::Display,
     ) {
-        let (server, probe) = (server.to_owned(), probe.to_owned());
         self.recorder.record(EventKind::ProbeFailed {
             moment,
-            server,
+            server: server.to_owned(),
             probe,
             error: error.to_string(),
         });
@@ -98,7 +97,7 @@ impl Drill<'_> {
                 took_us: self.recorder.now_us() - began_us,
                 observation: Observation::Readback { file, rows },
             }),
-            Err(error) => self.could_not_look(Moment::After, &server.name, "readback", &error),
+            Err(error) => self.could_not_look(Moment::After, &server.name, Probe::Readback, &error),
         }
     }
 

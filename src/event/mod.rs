@@ -15,7 +15,7 @@ pub use record::*;
 
 use crate::{
     meter::Spent,
-    observation::Observation,
+    observation::{Observation, Probe},
     scenario::plan::{Phase, StepIndex},
 };
 
@@ -199,8 +199,8 @@ pub enum EventKind {
         moment: Moment,
         /// The server.
         server: String,
-        /// The probe's name.
-        probe: String,
+        /// Which one.
+        probe: Probe,
         /// Why.
         error: String,
     },

@@ -8,7 +8,7 @@ use crate::{
     event::{EventKind, Moment},
     measure::story::Story,
     observation::{
-        BusinessResult, Observation, QueryTiming, SequenceState, ServerState, TableState,
+        BusinessResult, Observation, Probe, QueryTiming, SequenceState, ServerState, TableState,
     },
     scenario::plan::{PRIMARY, StepIndex},
 };
@@ -25,7 +25,7 @@ pub struct View<'a> {
     /// Workloads whose writes were revoked then.
     pub frozen: Vec<&'a str>,
     /// Probes that could not look: probe and error.
-    pub failures: Vec<(&'a str, &'a str)>,
+    pub failures: Vec<(Probe, &'a str)>,
     seen: Vec<&'a Observation>,
 }
 
@@ -165,7 +165,7 @@ fn look<'a>(
     {
         at(views, (*moment, server, step), frozen)
             .failures
-            .push((probe, error));
+            .push((*probe, error));
     }
 }
 

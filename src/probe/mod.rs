@@ -29,7 +29,7 @@ use tokio_postgres::Client;
 use crate::{
     event::{EventKind, Moment},
     history::Recorder,
-    observation::Observation,
+    observation::{Observation, Probe},
     postgres::{Access, PgError, copy::CopyReader},
     runtime::{Node, RuntimeError},
     scenario::plan::CheckKind,
@@ -72,69 +72,22 @@ pub enum ProbeError {
     Other(String),
 }
 
-/// The probes, in the order in which they begin. Timing comes last, when nothing else runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Probe {
-    Server,
-    Tables,
-    LargeObjects,
-    Privileges,
-    Catalog,
-    Sequences,
-    Business,
-    Archive,
-    Amcheck,
-    Performance,
-}
-
-impl Probe {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Server => "server",
-            Self::Tables => "tables",
-            Self::LargeObjects => "large-objects",
-            Self::Privileges => "privileges",
-            Self::Catalog => "catalog",
-            Self::Sequences => "sequences",
-            Self::Business => "business",
-            Self::Archive => "archive",
-            Self::Amcheck => "amcheck",
-            Self::Performance => "performance",
-        }
-    }
-
-    /// What a check is judged by. The ledger is judged by the readback
-    /// (`workload::readback`) and server logs by their own events: not looked at here.
-    fn needed_by(check: CheckKind) -> &'static [Self] {
-        match check {
-            CheckKind::Rows => &[Self::Tables],
-            CheckKind::Digests => &[Self::Tables, Self::LargeObjects],
-            CheckKind::Permissions => &[Self::Privileges],
-            CheckKind::Catalog => &[Self::Catalog, Self::Server],
-            CheckKind::Sequences => &[Self::Sequences],
-            CheckKind::Business => &[Self::Business],
-            CheckKind::Timeline | CheckKind::Checksums => &[Self::Server],
-            CheckKind::Amcheck => &[Self::Amcheck],
-            CheckKind::Performance => &[Self::Performance],
-            CheckKind::Archive => &[Self::Archive, Self::Server],
-            CheckKind::Ledger | CheckKind::ServerLog => &[],
-        }
-    }
-
-    async fn look(self, target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
-        match self {
-            Self::Server => server::look(target).await,
-            Self::Tables => tables::look(target).await,
-            Self::LargeObjects => large_objects::look(target).await,
-            Self::Privileges => privileges::look(target).await,
-            Self::Catalog => catalog::look(target).await,
-            Self::Sequences => sequences::look(target).await,
-            Self::Business => business::look(target).await,
-            Self::Archive => archive::look(target).await,
-            Self::Amcheck => amcheck::look(target).await,
-            Self::Performance => performance::look(target).await,
-        }
-    }
+/// None: not looked at here. Workloads' rows are read with the ledger's books at hand
+/// (`workload::readback`).
+async fn look(probe: Probe, target: &ProbeTarget<'_>) -> Option<Result<Observation, ProbeError>> {
+    Some(match probe {
+        Probe::Server => server::look(target).await,
+        Probe::Tables => tables::look(target).await,
+        Probe::LargeObjects => large_objects::look(target).await,
+        Probe::Privileges => privileges::look(target).await,
+        Probe::Catalog => catalog::look(target).await,
+        Probe::Sequences => sequences::look(target).await,
+        Probe::Business => business::look(target).await,
+        Probe::Archive => archive::look(target).await,
+        Probe::Amcheck => amcheck::look(target).await,
+        Probe::Performance => performance::look(target).await,
+        Probe::Readback | Probe::All => return None,
+    })
 }
 
 /// Makes every probe that the checks need and records what each saw, or why it could not
@@ -159,7 +112,10 @@ pub async fn observe(
 async fn make(probe: Probe, moment: Moment, target: &ProbeTarget<'_>, recorder: &Recorder) {
     let began = Instant::now();
     let server = target.server.to_owned();
-    let kind = match probe.look(target).await {
+    let Some(seen) = look(probe, target).await else {
+        return;
+    };
+    let kind = match seen {
         Ok(observation) => EventKind::Observed {
             moment,
             server,
@@ -169,7 +125,7 @@ async fn make(probe: Probe, moment: Moment, target: &ProbeTarget<'_>, recorder: 
         Err(error) => EventKind::ProbeFailed {
             moment,
             server,
-            probe: probe.name().into(),
+            probe,
             error: error.to_string(),
         },
     };
