@@ -27,7 +27,7 @@ pub async fn run(args: Args) -> Outcome {
             }
             Err(problems) => {
                 bad += 1;
-                terminal::say(&format!("{problems}\n"));
+                terminal::show(&format!("{problems}\n"));
             }
         }
     }

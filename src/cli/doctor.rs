@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{Failure, Outcome};
 use crate::{
     finding::Verdict,
-    report::terminal,
+    report::terminal::{self, fold},
     runtime::{
         RuntimeError,
         docker::{engine::Engine, images},
@@ -59,10 +59,8 @@ async fn examine(args: &Args) -> Result<Verdict, RuntimeError> {
 }
 
 fn line(what: &str, text: &str) {
-    terminal::data(&format!(
-        "{what:<10} {}",
-        text.replace('\n', "\n           ")
-    ));
+    let text = text.replace('\n', "\n           ");
+    terminal::data(&fold(&format!("{what:<10} {text}"), Some(15)));
 }
 
 /// Whether it can serve: an engine answers and has at least one image.

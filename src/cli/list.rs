@@ -3,12 +3,9 @@
 use super::Outcome;
 use crate::{
     finding::Verdict,
-    report::terminal,
+    report::terminal::{self, WIDTH, cut},
     scenario::{self, plan::Plan},
 };
-
-/// Width of the terminal that lists are made for.
-const WIDTH: usize = 80;
 
 /// Arguments of `pgdrill list`.
 #[derive(Debug, clap::Args)]
@@ -47,21 +44,13 @@ fn first_sentence(about: &str) -> &str {
     line.find(". ").map_or(line, |end| &line[..=end])
 }
 
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width - 1).chain(['…']).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_line_fits_the_terminal() {
+    fn a_purpose_is_one_sentence() {
         assert_eq!(first_sentence("One. Two."), "One.");
         assert_eq!(first_sentence("One line\nmore"), "One line");
-        assert_eq!(cut(&"x".repeat(90), WIDTH).chars().count(), WIDTH);
     }
 }

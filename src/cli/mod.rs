@@ -102,7 +102,7 @@ async fn perform(command: Command) -> Outcome {
 
 fn usage(error: &clap::Error) -> u8 {
     if error.use_stderr() {
-        terminal::say(&error.render().ansi().to_string());
+        terminal::show(&error.render().ansi().to_string());
         return BAD_INPUT;
     }
     terminal::data(&error.render().ansi().to_string());
@@ -115,10 +115,16 @@ fn exit_code(outcome: Outcome) -> u8 {
         Ok(Verdict::Fail) => 1,
         Ok(Verdict::Unknown) => 2,
         Err(failure) => {
-            terminal::say(&format!("error: {failure}"));
+            let text = format!("error: {failure}");
             match failure {
-                Failure::BadInput(_) => BAD_INPUT,
-                Failure::World(_) => 2,
+                Failure::BadInput(_) => {
+                    terminal::show(&text);
+                    BAD_INPUT
+                }
+                Failure::World(_) => {
+                    terminal::say(&text);
+                    2
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::Outcome;
 use crate::{
     finding::Verdict,
-    report::terminal,
+    report::terminal::{self, fold},
     scenario::{
         self,
         plan::{Archive, CheckKind, Objectives, Plan, WorkloadKind, WorkloadPlan},
@@ -58,12 +58,10 @@ fn json(plans: &[Plan]) -> Result<String, super::Failure> {
 fn text(plan: &Plan) -> String {
     let about = plan.about.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut lines = vec![plan.drill.clone()];
-    lines.extend(
-        wrap(&about, 76)
-            .into_iter()
-            .map(|line| format!("    {line}")),
-    );
-    let mut fact = |name: &str, value: String| lines.push(format!("  {name:<11} {value}"));
+    lines.push(fold(&format!("    {about}"), Some(4)));
+    let mut fact = |name: &str, value: String| {
+        lines.push(fold(&format!("  {name:<11} {value}"), Some(14)));
+    };
     fact("file", plan.file.clone());
     fact("postgres", plan.postgres.to_string());
     if plan.scale > 1 {
@@ -88,9 +86,15 @@ fn text(plan: &Plan) -> String {
     fact("deadline", plan.deadline.to_string());
     lines.push("  steps".into());
     let steps = plan.steps.iter().enumerate();
-    lines.extend(
-        steps.map(|(i, s)| format!("    {:>2}  {}  (at most {})", i + 1, s.title, s.deadline)),
-    );
+    lines.extend(steps.map(|(i, step)| {
+        let line = format!(
+            "    {:>2}  {}  (at most {})",
+            i + 1,
+            step.title,
+            step.deadline
+        );
+        fold(&line, Some(12))
+    }));
     lines.join("\n")
 }
 
@@ -149,18 +153,4 @@ fn expected(plan: &Plan) -> String {
         .iter()
         .map(|(id, text)| format!("{id} fails (“{text}”)"));
     fails.collect::<Vec<_>>().join(", ")
-}
-
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            Some(_) | None => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }

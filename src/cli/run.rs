@@ -1,6 +1,9 @@
 //! `pgdrill run`: perform drills, judge them, leave the reports.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
@@ -135,7 +138,7 @@ fn servable(args: &Args, plans: Vec<Plan>, runtime: &Runtime) -> Result<Vec<Plan
         )));
     }
     terminal::say(&format!(
-        "PostgreSQL {newest} is what this machine has: drilled in place of the scenarios' own versions"
+        "PostgreSQL {newest} of this machine is drilled in place of the scenarios' versions"
     ));
     load(&args.selectors, &[newest])
 }
@@ -147,9 +150,10 @@ async fn drill_all(
     jobs: usize,
 ) -> Result<(), Failure> {
     let cancel = CancellationToken::new();
-    let signals = tokio::spawn(heed_signals(cancel.clone()));
+    let live = Arc::new(Live::new(plans));
+    let signals = tokio::spawn(heed_signals(cancel.clone(), live.clone()));
     let (sender, receiver) = mpsc::unbounded_channel::<(String, Event)>();
-    let telling = tokio::spawn(tell(Live::new(plans), receiver));
+    let telling = tokio::spawn(tell(live.clone(), receiver));
     let outcomes = futures_util::stream::iter(plans)
         .map(|plan| {
             let listener = forward(plan.drill.clone(), sender.clone());
@@ -180,7 +184,7 @@ async fn perform(
     })
 }
 
-async fn tell(live: Live, mut events: mpsc::UnboundedReceiver<(String, Event)>) {
+async fn tell(live: Arc<Live>, mut events: mpsc::UnboundedReceiver<(String, Event)>) {
     while let Some((drill, event)) = events.recv().await {
         live.event(&drill, &event);
     }
@@ -204,7 +208,7 @@ fn forward(
 
 /// First signal: end the drill and remove everything. Second: at once; what is left is
 /// removed by the next run or by `pgdrill clean`.
-async fn heed_signals(cancel: CancellationToken) {
+async fn heed_signals(cancel: CancellationToken, live: Arc<Live>) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),
@@ -219,10 +223,10 @@ async fn heed_signals(cancel: CancellationToken) {
         }
     };
     next().await;
-    terminal::say("cancelled: removing what was created (again to stop at once)");
+    live.say("cancelled: removing what was created (again to stop at once)");
     cancel.cancel();
     next().await;
-    terminal::say("stopped at once; `pgdrill clean` removes what is left");
+    live.say("stopped at once; `pgdrill clean` removes what is left");
     leave();
 }
 

@@ -3,11 +3,13 @@
 //! Data goes to standard output, words to standard error. Colour is never the only
 //! bearer of a meaning, and is left out where `NO_COLOR` or a pipe says so.
 
+mod fold;
 mod live;
 mod table;
 
-use std::path::Path;
+use std::{io::IsTerminal, path::Path};
 
+pub use fold::{WIDTH, cut, fold};
 pub use live::Live;
 
 use super::RunSummary;
@@ -17,8 +19,16 @@ pub fn data(text: &str) {
     anstream::println!("{text}");
 }
 
-/// Says something to a person.
+/// Says something to a person: folded on a terminal, a line as it is in a log.
 pub fn say(text: &str) {
+    match std::io::stderr().is_terminal() {
+        true => show(&fold(text, None)),
+        false => show(text),
+    }
+}
+
+/// Shows a person what is laid out already: an excerpt with its carets.
+pub fn show(text: &str) {
     anstream::eprintln!("{text}");
 }
 

@@ -27,7 +27,7 @@ pub fn check(format: &str, text: &str) -> Result<(), String> {
 /// What a format is, in words; none for free text.
 pub fn describe(format: &str) -> Option<&'static str> {
     match format {
-        "time" => Some("a length of time, like `10s`, `5m` or `30d`"),
+        "time" => Some("a length of time, like `10s` or `30d`"),
         "bytes" => Some("an amount of bytes, like `200MB`"),
         "rate" => Some("a rate, like `20/s` or `max`"),
         "lsn" => Some("a WAL position, like `0/3000148`"),
@@ -48,7 +48,7 @@ fn instant(text: &str) -> Result<(), String> {
     }
     if text.parse::<jiff::civil::DateTime>().is_ok() {
         return Err(format!(
-            "`{text}` has no zone: on a host with another one it is another instant"
+            "`{text}` has no zone: elsewhere it is another instant"
         ));
     }
     Err(not(
@@ -64,7 +64,7 @@ fn name(text: &str) -> Result<(), String> {
     }
     Err(not(
         text,
-        "a name of lower-case letters, digits and hyphens (at most 63)",
+        "a name of lower-case letters, digits and `-` (at most 63)",
     ))
 }
 

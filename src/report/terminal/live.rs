@@ -1,5 +1,5 @@
-//! Telling while it happens: a line a drill with its current step, and a bar while
-//! something long is loaded, backed up or restored. Where standard error is no terminal:
+//! Telling while it happens: a line a drill with its current step and its time so far, and
+//! a bar while something long is loaded, backed up or restored. Where standard error is no terminal:
 //! a plain line a step.
 
 use std::{collections::HashMap, io::IsTerminal, sync::Mutex, time::Duration};
@@ -77,6 +77,9 @@ impl Live {
         if let EventKind::Progress { work, done, total } = &event.kind {
             line.progress(work, *done, *total);
             return;
+        }
+        if let (EventKind::DrillStarted { .. }, Some(bar)) = (&event.kind, &line.bar) {
+            begin(bar);
         }
         if let Some(text) = line.news(event) {
             line.step.clone_from(&text);
@@ -177,7 +180,9 @@ impl Line {
             show_text(bar, format!("{} · {work} {}", self.step, Bytes(done)));
             return;
         }
-        bar.set_style(style("{prefix} {spinner} {elapsed:>4} [{bar:20}] {msg}"));
+        bar.set_style(style(
+            "{prefix} {spinner} {elapsed:>4} [{bar:20}] {wide_msg}",
+        ));
         bar.set_length(total);
         bar.set_position(done.min(total));
         bar.set_message(format!("{work} {} of {}", Bytes(done), Bytes(total)));
@@ -187,9 +192,16 @@ impl Line {
 fn bar(screen: &MultiProgress, drill: &str, width: usize) -> ProgressBar {
     let bar = screen.add(ProgressBar::no_length());
     bar.set_prefix(format!("{drill:<width$}"));
-    bar.enable_steady_tick(Duration::from_millis(120));
-    show_text(&bar, "waiting".into());
+    // Where the text of one that has begun stands.
+    bar.set_style(style("{prefix}        {wide_msg}"));
+    bar.set_message("waiting");
     bar
+}
+
+/// Its time runs from now on.
+fn begin(bar: &ProgressBar) {
+    bar.reset_elapsed();
+    bar.enable_steady_tick(Duration::from_millis(120));
 }
 
 fn show_text(bar: &ProgressBar, text: String) {

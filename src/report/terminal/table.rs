@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 
+use super::{cut, fold};
 use crate::{
     finding::{Finding, Verdict},
     measure::{
@@ -13,8 +14,6 @@ use crate::{
     report::{DrillReport, RunSummary, write::REPORT_HTML},
     units::Time,
 };
-
-const WIDTH: usize = 80;
 
 pub(super) fn render(run: &RunSummary, dir: &Path) -> String {
     let mut lines = vec![String::new(), header()];
@@ -30,32 +29,24 @@ pub(super) fn render(run: &RunSummary, dir: &Path) -> String {
 fn header() -> String {
     let bold = Style::new().bold();
     format!(
-        "{bold}{:<24}{:<21}{:<18}{:<9}verdict{bold:#}",
+        "{bold}{:<24}{:<20}{:<18}{:<9}verdict{bold:#}",
         "drill, workload", "RPO", "RTO", "outage"
     )
 }
 
 fn block(drill: &DrillReport) -> Vec<String> {
-    let name = shorten(&drill.drill, 62);
-    let dots = "·".repeat(70usize.saturating_sub(name.chars().count()));
-    let dim = Style::new().dimmed();
-    let mut lines = vec![format!(
-        "{name} {dim}{dots}{dim:#} {}",
-        mark(drill.judged.outcome)
-    )];
+    let mut lines = vec![title(&drill.drill, drill.judged.outcome)];
     lines.extend(drill.measures.iter().map(|measures| row(drill, measures)));
     if !drill.judged.met.is_empty() {
-        lines.extend(wrap(
-            "  ",
-            &format!("as expected red: {}", drill.judged.met.join(", ")),
-        ));
+        let met = drill.judged.met.join(", ");
+        lines.push(indented(&format!("as expected red: {met}")));
     }
     lines.extend(
         drill
             .findings
             .iter()
             .filter(|one| is_told(drill, one))
-            .flat_map(bad),
+            .map(bad),
     );
     lines.extend(following(drill));
     let shown = |reason: &&String| {
@@ -67,14 +58,21 @@ fn block(drill: &DrillReport) -> Vec<String> {
             && !drill.judged.expected.contains_key(id)
     };
     let others = drill.judged.reasons.iter().filter(|reason| !shown(reason));
-    lines.extend(others.flat_map(|why| wrap("  ", why)));
+    lines.extend(others.map(|why| indented(why)));
     lines
 }
 
+fn title(drill: &str, outcome: Verdict) -> String {
+    let name = cut(drill, 62);
+    let dots = "·".repeat(69usize.saturating_sub(name.chars().count()));
+    let dim = Style::new().dimmed();
+    format!("{name} {dim}{dots}{dim:#} {}", mark(outcome))
+}
+
 /// Findings that can't be told because of another one, named in one line.
-fn following(drill: &DrillReport) -> Vec<String> {
+fn following(drill: &DrillReport) -> Option<String> {
     if drill.judged.outcome == Verdict::Pass {
-        return Vec::new();
+        return None;
     }
     let open = drill
         .findings
@@ -84,10 +82,7 @@ fn following(drill: &DrillReport) -> Vec<String> {
         .filter(|one| !one.follows_from.is_empty())
         .map(|one| one.id.as_str())
         .collect();
-    if ids.is_empty() {
-        return Vec::new();
-    }
-    wrap("  ", &format!("unknown in consequence: {}", ids.join(", ")))
+    (!ids.is_empty()).then(|| indented(&format!("unknown in consequence: {}", ids.join(", "))))
 }
 
 /// What is red or open and was not to be so.
@@ -101,9 +96,15 @@ fn is_told(drill: &DrillReport, finding: &Finding) -> bool {
     }
 }
 
-fn bad(finding: &Finding) -> Vec<String> {
+fn bad(finding: &Finding) -> String {
     let word = finding.verdict.word();
-    wrap("  ", &format!("{word} {}: {}", finding.id, finding.message))
+    indented(&format!("{word} {}: {}", finding.id, finding.message))
+}
+
+/// A drill's particulars stand below its name; words only, on as many lines as it takes.
+fn indented(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    fold(&format!("  {}", words.join(" ")), None)
 }
 
 fn row(drill: &DrillReport, measures: &WorkloadMeasures) -> String {
@@ -116,8 +117,8 @@ fn row(drill: &DrillReport, measures: &WorkloadMeasures) -> String {
     let rpo_demanded = demanded.rpo.map(|one| demanded_us(one, scale));
     let rto_demanded = demanded.rto.map(Time::micros);
     format!(
-        "  {:<22}{:<21}{:<18}{:<9}",
-        shorten(&measures.workload, 21),
+        "  {:<22}{:<20}{:<18}{:<9}",
+        cut(&measures.workload, 21),
         figure(measures.rpo.measured_us, rpo_demanded),
         figure(measures.rto.with_people_us(), rto_demanded),
         figure(measures.outage.measured_us, None),
@@ -165,50 +166,18 @@ fn totals(run: &RunSummary) -> String {
     format!("{drills}: {}  →  {}", parts.join(", "), mark(run.outcome))
 }
 
-fn shorten(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width - 1).chain(['…']).collect()
-}
-
-/// Wraps at 80 columns, further lines indented by four more.
-fn wrap(indent: &str, text: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("never empty");
-        let margin = indent.len() + 4;
-        if !line.is_empty() && margin + line.chars().count() + 1 + word.chars().count() > WIDTH {
-            lines.push(word.to_owned());
-        } else {
-            let space = if line.is_empty() { "" } else { " " };
-            line.push_str(space);
-            line.push_str(word);
-        }
-    }
-    let margin = |number: usize| {
-        if number == 0 {
-            indent.to_owned()
-        } else {
-            format!("{indent}    ")
-        }
-    };
-    lines
-        .iter()
-        .enumerate()
-        .map(|(number, line)| margin(number) + line)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::WIDTH, *};
 
     #[test]
-    fn long_lines_are_wrapped_at_eighty_columns() {
-        let lines = wrap("  ", &"fail rpo.oa lost something ".repeat(9));
-        assert!(lines.len() > 2 && lines.iter().all(|line| line.chars().count() <= WIDTH));
-        assert!(lines[1].starts_with("      ") && !lines[0].starts_with("   "));
+    fn a_title_fits_and_its_verdict_stands_below_its_head() {
+        let plain = |styled: &str| anstream::adapter::strip_str(styled).to_string();
+        let title = plain(&title(&"x".repeat(63), Verdict::Unknown));
+        assert_eq!(title.chars().count(), WIDTH);
+        let column = plain(&header()).find("verdict").unwrap();
+        let below: String = title.chars().skip(column).collect();
+        assert_eq!(below, "? unknown");
     }
 
     #[test]

@@ -177,8 +177,7 @@ impl Check<'_> {
                 }
             }
         } else if objectives.rto.is_some() {
-            let help =
-                "RTO ends with the first transaction after the checks of `verify: SERVER` passed";
+            let help = "RTO ends with the first transaction after `verify: SERVER` passed";
             if gate < fault {
                 self.not_measured("rto", name, "no `verify` step follows the fault", help);
             } else if traffic < gate {

@@ -63,8 +63,7 @@ impl Check<'_> {
     pub(super) fn archives(&mut self, what: &str, path: &str, state: &State) {
         if self.strategy.is_some_and(|s| s.archive == Archive::None) {
             let name = self.strategy.map_or("", |s| s.name.as_str());
-            let message =
-                format!("the strategy `{name}` archives no WAL: {what} is out of its reach");
+            let message = format!("the strategy `{name}` archives no WAL: {what} is out of reach");
             let help = "it reaches `latest` and `immediate`: the end of the full backup";
             let path: Vec<&str> = path.split('.').collect();
             self.here(state, &path, Problem::nowhere(message).help(help));
