@@ -151,7 +151,8 @@ async fn drill_all(
 ) -> Result<(), Failure> {
     let cancel = CancellationToken::new();
     let live = Arc::new(Live::new(plans));
-    let signals = tokio::spawn(heed_signals(cancel.clone(), live.clone()));
+    // Heeded to the very end: an engine that hangs may let the removal wait, too.
+    tokio::spawn(heed_signals(cancel.clone(), live.clone()));
     let (sender, receiver) = mpsc::unbounded_channel::<(String, Event)>();
     let telling = tokio::spawn(tell(live.clone(), receiver));
     let outcomes = futures_util::stream::iter(plans)
@@ -165,7 +166,7 @@ async fn drill_all(
     let outcomes = outcomes.await;
     drop(sender);
     let _ = telling.await;
-    signals.abort();
+    live.finish();
     outcomes.into_iter().collect()
 }
 

@@ -124,6 +124,24 @@ impl Drill<'_> {
         }
     }
 
+    /// Why something failed, with what the servers said that gave up themselves: whoever
+    /// talked to one of them only saw the connection end.
+    pub async fn explained(&self, error: &StepError) -> String {
+        let mut why = error.to_string();
+        for server in self.servers.values() {
+            let Ok(log) = server.node.get(&server.log()).await else {
+                continue;
+            };
+            let lines = scan(&String::from_utf8_lossy(&log));
+            let panic = lines.iter().rfind(|line| line.severity == "PANIC");
+            if let Some(line) = panic.filter(|line| !why.contains(&line.message)) {
+                let name = &server.name;
+                why.push_str(&format!("; `{name}` gave up: PANIC: {}", line.message));
+            }
+        }
+        why
+    }
+
     /// Copies a server's log into the drill's directory and records what it did not
     /// expect to find in it.
     pub async fn keep_log(&mut self, server: &Server) {
@@ -180,17 +198,19 @@ impl Drill<'_> {
         });
     }
 
-    /// Ends the drill: clients, logs, and everything that was created.
-    pub async fn close(mut self, reason: String) {
-        self.stop_workloads().await;
+    /// Keeps the logs and removes the rest; returns what could not be removed.
+    async fn remove(&mut self) -> Vec<String> {
         for server in self.servers.clone().values() {
             self.keep_log(server).await;
         }
+        self.runtime.close_drill(&self.plan.drill).await
+    }
+
+    /// Ends the drill: clients, logs, and everything that was created.
+    pub async fn close(mut self, reason: String) {
+        self.stop_workloads().await;
         let (leaked, unanswered) = match self.runtime.answers().await {
-            Ok(()) => (
-                self.runtime.close_drill(&self.plan.drill).await,
-                String::new(),
-            ),
+            Ok(()) => (self.remove().await, String::new()),
             Err(error) => (Vec::new(), error.to_string()),
         };
         self.account();

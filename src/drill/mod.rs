@@ -20,10 +20,10 @@ use crate::{
     event::{Event, EventKind, StepOutcome},
     history::{HistoryError, Recorder, files},
     meter::Meter,
-    runtime::Runtime,
+    runtime::{Runtime, RuntimeError},
     scenario::plan::{Phase, Plan},
 };
-use state::{Drill, StepError};
+use state::Drill;
 
 /// Performs a plan and leaves its history in `dir`.
 ///
@@ -45,15 +45,17 @@ pub async fn perform(
 
 async fn from_begin_to_end(mut drill: Drill<'_>, cancel: &CancellationToken) {
     let deadline = drill.plan.deadline;
+    let runtime = drill.runtime;
     let whole = tokio::time::timeout(deadline.0, doing(&mut drill));
     let reason = tokio::select! {
         biased;
         () = cancel.cancelled() => "cancelled".to_owned(),
         outcome = whole => match outcome {
             Ok(Ok(())) => String::new(),
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(why)) => why,
             Err(_) => format!("the drill's deadline of {deadline} passed"),
         },
+        error = runtime.gone() => error.to_string(),
     };
     drill.close(reason).await;
 }
@@ -84,10 +86,17 @@ fn begin(
 }
 
 /// Everything between the first event and the clean-up.
-async fn doing(drill: &mut Drill<'_>) -> Result<(), StepError> {
-    drill.set_up().await?;
+///
+/// # Errors
+/// Why the end was not reached.
+async fn doing(drill: &mut Drill<'_>) -> Result<(), String> {
+    let answers = drill.runtime.answers().await;
+    answers.map_err(|error| error.to_string())?;
+    if let Err(error) = drill.set_up().await {
+        return Err(drill.explained(&error).await);
+    }
     drill.account();
-    let failed = steps(drill).await?;
+    let failed = steps(drill).await.map_err(|error| error.to_string())?;
     drill.stop_workloads().await;
     match failed {
         None => {
@@ -95,7 +104,7 @@ async fn doing(drill: &mut Drill<'_>) -> Result<(), StepError> {
             drill.account();
             Ok(())
         }
-        Some(step) => Err(StepError::NotReached(step + 1)),
+        Some(step) => Err(format!("step {} failed", step + 1)),
     }
 }
 
@@ -104,7 +113,7 @@ async fn doing(drill: &mut Drill<'_>) -> Result<(), StepError> {
 ///
 /// # Errors
 /// When a step failed and the runtime no longer answers: nothing is said of the step then.
-async fn steps(drill: &mut Drill<'_>) -> Result<Option<usize>, StepError> {
+async fn steps(drill: &mut Drill<'_>) -> Result<Option<usize>, RuntimeError> {
     let mut failed = None;
     let steps = &drill.plan.steps;
     for (index, step) in steps.iter().enumerate() {
@@ -118,7 +127,7 @@ async fn steps(drill: &mut Drill<'_>) -> Result<Option<usize>, StepError> {
             let performed = tokio::time::timeout(step.deadline.0, drill.perform(step));
             match performed.await {
                 Ok(Ok(())) => StepOutcome::Done,
-                Ok(Err(error)) => StepOutcome::Failed(error.to_string()),
+                Ok(Err(error)) => StepOutcome::Failed(drill.explained(&error).await),
                 Err(_) => StepOutcome::Failed(format!(
                     "did not end within its deadline of {}",
                     step.deadline

@@ -52,9 +52,6 @@ pub enum StepError {
     /// Something a step refers to is not there.
     #[error("{0}")]
     Missing(String),
-    /// A step failed, so what comes after it was not reached.
-    #[error("step {0} failed")]
-    NotReached(usize),
 }
 
 impl From<RuntimeError> for StepError {

@@ -249,6 +249,14 @@ impl Runtime {
         }
     }
 
+    /// Returns when it has stopped answering, with how; never on runtimes that can't.
+    pub async fn gone(&self) -> RuntimeError {
+        match self {
+            Self::Docker(docker) => docker.engine().gone().await,
+            Self::Local(_) | Self::Fake(_) => std::future::pending().await,
+        }
+    }
+
     /// Removes everything of a drill: nodes, volumes, networks, directories, processes.
     /// Returns what could not be removed.
     pub async fn close_drill(&self, drill: &str) -> Vec<String> {
@@ -262,6 +270,9 @@ impl Runtime {
     /// Removes everything of the run: what no drill owns, and what is left of the drills.
     /// Returns what could not be removed.
     pub async fn close(&self) -> Vec<String> {
+        if let Err(error) = self.answers().await {
+            return vec![error.to_string()];
+        }
         match self {
             Self::Docker(docker) => docker.close().await,
             Self::Local(local) => local.close().await,

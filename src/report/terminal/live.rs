@@ -2,7 +2,12 @@
 //! a bar while something long is loaded, backed up or restored. Where standard error is no terminal:
 //! a plain line a step.
 
-use std::{collections::HashMap, io::IsTerminal, sync::Mutex, time::Duration};
+use std::{
+    collections::HashMap,
+    io::IsTerminal,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -10,7 +15,6 @@ use super::say;
 use crate::{
     event::{Event, EventKind, StepOutcome},
     measure::rpo::time,
-    report::RunSummary,
     scenario::plan::Plan,
     units::Bytes,
 };
@@ -67,10 +71,7 @@ impl Live {
 
     /// Tells one event of a drill.
     pub fn event(&self, drill: &str, event: &Event) {
-        let mut lines = self
-            .lines
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut lines = self.lock();
         let Some(line) = lines.get_mut(drill) else {
             return;
         };
@@ -97,11 +98,14 @@ impl Live {
     }
 
     /// Takes the bars away; what the run came to is printed by [`super::summary`].
-    pub fn finish(&self, _run: &RunSummary) {
-        if let Some(screen) = &self.screen {
-            // Nothing depends on the screen having been cleared.
-            let _ = screen.clear();
+    pub fn finish(&self) {
+        for bar in self.lock().values().filter_map(|line| line.bar.as_ref()) {
+            bar.finish_and_clear();
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::{
     env, fmt, fs,
+    future::Future,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use bollard::{API_DEFAULT_VERSION, Docker as Api};
+use bollard::{API_DEFAULT_VERSION, Docker as Api, errors::Error};
 use nix::unistd::Uid;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -15,6 +16,8 @@ use crate::runtime::RuntimeError;
 
 /// An engine that does not answer within this does not serve.
 const ANSWER: Duration = Duration::from_secs(5);
+/// How often in a row an engine may leave a drill without an answer.
+const PATIENCE: u32 = 3;
 /// One request, but for those that stream their answer, takes no longer.
 const REQUEST_SECONDS: u64 = 120;
 
@@ -50,10 +53,10 @@ impl Engine {
     /// the sockets of Docker and Podman, the first that answers.
     ///
     /// # Errors
-    /// When none answers, with what each said.
+    /// When none answers, with what each said, or the context names none.
     pub async fn find() -> Result<Self, RuntimeError> {
         let mut answers = Vec::new();
-        for host in hosts() {
+        for host in hosts()? {
             match Self::connect(&host).await {
                 Ok(engine) => return Ok(engine),
                 Err(answer) => answers.push(format!("{host}: {answer}")),
@@ -71,12 +74,12 @@ impl Engine {
 
     async fn connect(host: &str) -> Result<Self, String> {
         let api = client(host)?;
-        let negotiated = tokio::time::timeout(ANSWER, api.negotiate_version()).await;
-        let api = match negotiated {
-            Ok(answer) => answer.map_err(|error| plain(&error))?,
-            Err(_) => return Err(format!("no answer within {} s", ANSWER.as_secs())),
-        };
-        let version = api.version().await.map_err(|error| plain(&error))?;
+        let (api, version) = within(async {
+            let api = api.negotiate_version().await?;
+            let version = api.version().await?;
+            Ok((api, version))
+        })
+        .await?;
         let podman = version.components.iter().flatten();
         let podman = podman.into_iter().any(|part| part.name.contains("Podman"));
         let kind = if podman { "Podman" } else { "Docker" };
@@ -92,15 +95,29 @@ impl Engine {
     /// # Errors
     /// When it does not.
     pub async fn answers(&self) -> Result<(), RuntimeError> {
-        let cause = match tokio::time::timeout(ANSWER, self.api.ping()).await {
-            Ok(Ok(_)) => return Ok(()),
-            Ok(Err(error)) => plain(&error),
-            Err(_) => format!("no answer within {} s", ANSWER.as_secs()),
-        };
-        Err(RuntimeError::Unavailable {
+        let answer = within(self.api.ping()).await;
+        answer.map(drop).map_err(|cause| RuntimeError::Unavailable {
             what: format!("the container engine stopped answering: {self}: {cause}"),
             hint: "start it again, then `pgdrill clean` removes what is left".into(),
         })
+    }
+
+    /// Returns when it has gone away, with how: one that refuses or hangs is asked
+    /// [`PATIENCE`] times in a row, since it may only be busy or starting again.
+    pub async fn gone(&self) -> RuntimeError {
+        let mut next = tokio::time::interval(ANSWER);
+        let mut unanswered = 0;
+        loop {
+            next.tick().await;
+            let Err(error) = self.answers().await else {
+                unanswered = 0;
+                continue;
+            };
+            unanswered += 1;
+            if unanswered == PATIENCE {
+                return error;
+            }
+        }
     }
 
     /// What it says of itself.
@@ -123,6 +140,14 @@ impl Engine {
     }
 }
 
+/// What the engine answers, in time.
+async fn within<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, String> {
+    match tokio::time::timeout(ANSWER, answer).await {
+        Ok(answer) => answer.map_err(|error| plain(&error)),
+        Err(_) => Err(format!("no answer within {} s", ANSWER.as_secs())),
+    }
+}
+
 fn client(host: &str) -> Result<Api, String> {
     let client = match host.split_once("://") {
         Some(("unix", path)) => Api::connect_with_unix(path, REQUEST_SECONDS, API_DEFAULT_VERSION),
@@ -135,8 +160,8 @@ fn client(host: &str) -> Result<Api, String> {
 }
 
 /// An engine's error with its causes, which its display leaves out.
-pub(in crate::runtime) fn plain(error: &bollard::errors::Error) -> String {
-    if let bollard::errors::Error::DockerResponseServerError { message, .. } = error {
+pub(in crate::runtime) fn plain(error: &Error) -> String {
+    if let Error::DockerResponseServerError { message, .. } = error {
         return message.clone();
     }
     let mut text = error.to_string();
@@ -151,19 +176,32 @@ pub(in crate::runtime) fn plain(error: &bollard::errors::Error) -> String {
     text
 }
 
-fn hosts() -> Vec<String> {
+fn hosts() -> Result<Vec<String>, RuntimeError> {
     let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(host) = set("DOCKER_HOST") {
-        return vec![host];
+        return Ok(vec![host]);
     }
     let home = set("HOME").map(PathBuf::from).unwrap_or_default();
     let config = set("DOCKER_CONFIG").map_or_else(|| home.join(".docker"), PathBuf::from);
     let chosen = set("DOCKER_CONTEXT").or_else(|| current_context(&config));
     match chosen.as_deref() {
-        None | Some("default") => sockets(&home, set("XDG_RUNTIME_DIR")),
-        Some(name) => {
-            vec![context_host(&config, name).unwrap_or_else(|| format!("context {name}"))]
-        }
+        None | Some("default") => Ok(sockets(&home, set("XDG_RUNTIME_DIR"))),
+        Some(name) => match context_host(&config, name) {
+            Some(host) => Ok(vec![host]),
+            None => Err(no_context(name, &config)),
+        },
+    }
+}
+
+fn no_context(name: &str, config: &Path) -> RuntimeError {
+    RuntimeError::Unavailable {
+        what: format!(
+            "docker's context `{name}` names no engine in {}",
+            config.display()
+        ),
+        hint: "`docker context ls` lists those there are; DOCKER_CONTEXT or `docker context use` \
+               chooses one"
+            .into(),
     }
 }
 
