@@ -4,9 +4,12 @@
 //! 8 bytes an acknowledged transaction, 32 bytes a lost one; nothing else grows.
 //! Whether a loss is too much belongs to [`super::rpo`] and `check/ledger`.
 
-use std::collections::HashMap;
+mod readback;
 
 use serde::{Deserialize, Serialize};
+
+pub use readback::Readback;
+use readback::{Explained, Present};
 
 use crate::{
     ledger::{Key, Outcome, Record},
@@ -97,73 +100,6 @@ pub struct Account {
     pub first_after_ready_us: Option<u64>,
     /// Every acknowledgement, sorted: time × 2, plus 1 for a write.
     pub acks: Vec<u64>,
-}
-
-/// How well the attempts explain a present row; the best one counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Explained {
-    Not,
-    Damaged,
-    Resurrected,
-    ByInfo,
-    ByOk,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Present {
-    version: u32,
-    explained: Explained,
-    digest: u64,
-}
-
-/// The rows found after the restore, and those found twice.
-#[derive(Debug, Default)]
-pub struct Readback {
-    rows: HashMap<Key, Present>,
-    twice: Vec<RowVersion>,
-}
-
-impl Readback {
-    /// Collects rows read back.
-    pub fn collect(records: impl Iterator<Item = Record>) -> Self {
-        let mut readback = Self::default();
-        for record in records {
-            let present = Present {
-                version: record.version,
-                explained: Explained::Not,
-                digest: record.digest,
-            };
-            if readback.rows.insert(record.key, present).is_some() {
-                readback.twice.push((record.key, record.version));
-            }
-        }
-        readback
-    }
-
-    /// Rows that no acknowledgement explains, by key: the same readback names the same
-    /// examples each time it is judged.
-    fn amiss(&self) -> Vec<(Key, Present)> {
-        let rows = self.rows.iter().map(|(key, row)| (*key, *row));
-        let mut amiss: Vec<_> = rows
-            .filter(|(_, row)| row.explained != Explained::ByOk)
-            .collect();
-        amiss.sort_unstable_by_key(|(key, _)| *key);
-        amiss
-    }
-
-    /// Adds the rows of another server, for the workloads that live there.
-    pub fn extend(&mut self, other: Self) {
-        self.rows.extend(other.rows);
-        self.twice.extend(other.twice);
-    }
-
-    /// Leaves out the rows of workloads that live elsewhere.
-    #[must_use]
-    pub fn only(mut self, keep: impl Fn(u8) -> bool) -> Self {
-        self.rows.retain(|key, _| keep(key.workload()));
-        self.twice.retain(|(key, _)| keep(key.workload()));
-        self
-    }
 }
 
 /// Balances the ledger against the readback; one account a question, in the plan's order.

@@ -1,9 +1,10 @@
 //! Nodes as private directories, ports and processes of this machine.
 //!
 //! Commands run as an unprivileged user. Nothing outside of the run's own directory
-//! is touched. What is found on the machine is `installation`, processes are
-//! `process`, what dead runs left is `leftover`.
+//! is touched, and where everything lies in it is `dirs`. What is found on the machine is
+//! `installation`, processes are `process`, what dead runs left is `leftover`.
 
+mod dirs;
 mod host;
 pub mod installation;
 pub mod leftover;
@@ -14,26 +15,22 @@ mod shared_memory;
 use std::{
     collections::HashMap,
     fs, io,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use nix::{sys::statvfs::statvfs, unistd::chown};
-use sha2::{Digest, Sha256};
+use nix::sys::statvfs::statvfs;
 use tokio::sync::Mutex;
 
 use self::{
+    dirs::{Access, check_socket_path, layout},
     host::{Host, User},
     installation::Installation,
 };
 pub use node::LocalNode;
 
-use super::{Exec, Layout, NodeSpec, RuntimeError, run::Kind, run::Run};
+use super::{Exec, Layout, NodeSpec, RuntimeError, run::Run};
 use crate::history::Recorder;
-
-/// Longest path of a Unix socket that every Linux accepts, in bytes.
-const SOCKET_PATH_LIMIT: usize = 107;
 
 /// Done in the template's directory.
 const PACK: &str = "tar -C cluster -cf template.tar . && rm -r cluster";
@@ -140,66 +137,6 @@ impl Local {
         }
     }
 
-    /// A long scenario name must not make socket paths too long.
-    fn drill_dir(&self, drill: &str) -> PathBuf {
-        if drill.len() <= 32 {
-            return self.root.join(drill);
-        }
-        let hash = hex::encode(Sha256::digest(drill));
-        let head: String = drill.chars().take(23).collect();
-        self.root.join(format!("{head}-{}", &hash[..8]))
-    }
-
-    fn create_root(&self) -> Result<(), RuntimeError> {
-        if self.root.is_dir() {
-            return Ok(());
-        }
-        let path = self.root.display().to_string();
-        self.run.inventory.add(&[(Kind::Directory, &path)])?;
-        let error = RuntimeError::io(format!("create `{path}`"));
-        self.make_dir(&self.root, Access::Passage).map_err(&error)?;
-        fs::write(
-            self.root.join(leftover::OWNER_FILE),
-            self.run.owner.to_string(),
-        )
-        .map_err(&error)
-    }
-
-    fn create_dirs(&self, drill: &Path, dir: &Path, layout: &Layout) -> Result<(), RuntimeError> {
-        let error = RuntimeError::io(format!("create the node's directory `{}`", dir.display()));
-        for (path, access) in [
-            (drill, Access::Passage),
-            (layout.store.as_path(), Access::User),
-            (dir, Access::User),
-            (layout.data.as_path(), Access::User),
-            (layout.tablespaces.as_path(), Access::User),
-            (layout.run.as_path(), Access::User),
-        ] {
-            self.make_dir(path, access).map_err(&error)?;
-        }
-        Ok(())
-    }
-
-    /// Makes a directory unless it is there; its mode does not depend on our umask.
-    fn make_dir(&self, path: &Path, access: Access) -> io::Result<()> {
-        if path.is_dir() {
-            return Ok(());
-        }
-        fs::create_dir(path)?;
-        let Some((uid, gid)) = self.user.ids else {
-            return fs::set_permissions(path, fs::Permissions::from_mode(0o700));
-        };
-        let mode = match access {
-            Access::Passage => 0o711,
-            Access::User => 0o700,
-        };
-        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-        match access {
-            Access::Passage => Ok(()),
-            Access::User => Ok(chown(path, Some(uid), Some(gid))?),
-        }
-    }
-
     /// An initialised cluster, made and packed once a run and version.
     async fn template(&self, installation: &Installation) -> Result<PathBuf, RuntimeError> {
         let mut templates = self.templates.lock().await;
@@ -240,26 +177,6 @@ pub fn free_space(path: &Path) -> Result<u64, RuntimeError> {
     Ok(space.blocks_available() as u64 * space.fragment_size() as u64)
 }
 
-/// Who may do what in a directory.
-#[derive(Clone, Copy)]
-enum Access {
-    /// The node's user may pass through.
-    Passage,
-    /// It is the node's user's own.
-    User,
-}
-
-fn layout(drill: &Path, dir: &Path, installation: &Installation, template: PathBuf) -> Layout {
-    Layout {
-        data: dir.join("data"),
-        tablespaces: dir.join("tablespaces"),
-        store: drill.join("store"),
-        run: dir.join("run"),
-        bin: installation.bin.clone(),
-        template,
-    }
-}
-
 fn initdb() -> Exec {
     Exec::new([
         "initdb",
@@ -274,20 +191,6 @@ fn initdb() -> Exec {
     ])
 }
 
-fn check_socket_path(run: &Path) -> Result<(), RuntimeError> {
-    let longest = run.join(".s.PGSQL.65535.lock");
-    if longest.as_os_str().len() <= SOCKET_PATH_LIMIT {
-        return Ok(());
-    }
-    Err(RuntimeError::Unavailable {
-        what: format!(
-            "`{}` is too long a path for a Unix socket, of at most {SOCKET_PATH_LIMIT} bytes",
-            longest.display()
-        ),
-        hint: "choose a shorter directory with `--local-dir` or TMPDIR".into(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,23 +198,6 @@ mod tests {
     fn local() -> Local {
         let run = Run::without_inventory().unwrap();
         Local::new(run, Path::new("/tmp"), Vec::new())
-    }
-
-    #[test]
-    fn long_drill_names_make_short_directories_that_differ() {
-        let local = local();
-        let name = |tail: &str| format!("a-drill-with-a-very-long-name-indeed-{tail}");
-        let (one, two) = (local.drill_dir(&name("1")), local.drill_dir(&name("2")));
-        assert_eq!(one.file_name().unwrap().len(), 32);
-        assert_ne!(one, two);
-        assert!(local.drill_dir("short").ends_with("short"));
-    }
-
-    #[test]
-    fn a_path_too_long_for_a_socket_is_refused_with_a_hint() {
-        assert!(check_socket_path(Path::new("/tmp/run")).is_ok());
-        let error = check_socket_path(&PathBuf::from("/x".repeat(60))).unwrap_err();
-        assert!(error.to_string().contains("--local-dir"), "{error}");
     }
 
     #[tokio::test]

@@ -1,0 +1,241 @@
+//! What came of a command: its output as it comes, how it ended, and whether that is a
+//! failure.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::Exec;
+use crate::{
+    event::{CommandRecord, EventKind},
+    history::Recorder,
+    runtime::RuntimeError,
+    units::Time,
+};
+
+/// Lines of output kept in events and errors.
+const TAIL: usize = 20;
+
+/// What came of a command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Exit code; 128 + signal when killed.
+    pub exit: i32,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Output {
+    /// Standard output as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// The last `count` lines of a stream.
+    pub fn tail(stream: &[u8], count: usize) -> String {
+        let text = String::from_utf8_lossy(stream);
+        let lines: Vec<&str> = text.trim_end().lines().collect();
+        lines[lines.len().saturating_sub(count)..].join("\n")
+    }
+}
+
+/// A command that failed, with all one needs to understand it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.message())]
+pub struct CommandFailed {
+    /// The node.
+    pub node: String,
+    /// The command line.
+    pub command: String,
+    /// Exit code; 128 + signal when killed; -1 when it did not start.
+    pub exit: i32,
+    /// The deadline, when that is what ended it.
+    pub timed_out: Option<Duration>,
+    /// The last lines of its output, error stream last.
+    pub tail: String,
+}
+
+impl CommandFailed {
+    /// The line that tells most, where there is room for one only: the last that speaks of
+    /// an error, else the last.
+    fn why(&self) -> Option<&str> {
+        let error = |line: &&str| ["error:", "FATAL:"].iter().any(|word| line.contains(word));
+        let lines = self.tail.lines();
+        lines.clone().rev().find(error).or(lines.last())
+    }
+
+    fn message(&self) -> String {
+        let how = match self.timed_out {
+            Some(deadline) => format!("was killed at its deadline of {}", Time(deadline)),
+            None => format!("exited with {}", self.exit),
+        };
+        let mut text = format!("command on `{}` {how}", self.node);
+        if let Some(why) = self.why() {
+            text.push_str(&format!(": {why}"));
+        }
+        text.push_str(&format!("\n  $ {}", self.command));
+        for line in self.tail.lines() {
+            text.push_str("\n  | ");
+            text.push_str(line);
+        }
+        text
+    }
+}
+
+/// How a command ended, before it is judged.
+#[derive(Debug)]
+pub(in crate::runtime) struct Ended {
+    pub exit: i32,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    pub timed_out: bool,
+}
+
+impl Ended {
+    /// It did not even start.
+    pub fn not_started(why: String) -> Self {
+        Self {
+            exit: -1,
+            stdout: Vec::new(),
+            stderr: why.into_bytes(),
+            timed_out: false,
+        }
+    }
+}
+
+/// Where a command ran, for the runbook and for errors.
+pub(in crate::runtime) struct Place<'a> {
+    pub node: &'a str,
+    pub user: &'a str,
+    pub recorder: &'a Recorder,
+}
+
+impl Place<'_> {
+    /// Records a command that ended, and judges it by what it allows.
+    pub fn conclude(
+        &self,
+        exec: &Exec,
+        ended: Ended,
+        took: Duration,
+    ) -> Result<Output, RuntimeError> {
+        if exec.recorded {
+            self.record(exec, &ended, took);
+        }
+        let good = ended.exit == 0 || exec.allowed.contains(&ended.exit);
+        if ended.timed_out || !good {
+            return Err(self.failed(exec, &ended).into());
+        }
+        Ok(Output {
+            exit: ended.exit,
+            stdout: ended.stdout,
+            stderr: ended.stderr,
+            took,
+        })
+    }
+
+    fn record(&self, exec: &Exec, ended: &Ended, took: Duration) {
+        self.recorder.record(EventKind::Command(CommandRecord {
+            node: self.node.to_owned(),
+            user: self.user.to_owned(),
+            command: exec.command_line(),
+            exit: ended.exit,
+            took_us: took.as_micros() as u64,
+            stdout: Output::tail(&ended.stdout, TAIL),
+            stderr: Output::tail(&ended.stderr, TAIL),
+        }));
+    }
+
+    fn failed(&self, exec: &Exec, ended: &Ended) -> CommandFailed {
+        let tails = [&ended.stdout, &ended.stderr].map(|stream| Output::tail(stream, TAIL));
+        let tails: Vec<String> = tails.into_iter().filter(|tail| !tail.is_empty()).collect();
+        CommandFailed {
+            node: self.node.to_owned(),
+            command: exec.command_line(),
+            exit: ended.exit,
+            timed_out: ended.timed_out.then_some(exec.deadline),
+            tail: tails.join("\n"),
+        }
+    }
+}
+
+/// Hands on output line by line as it comes.
+pub(in crate::runtime) struct Lines {
+    partial: Vec<u8>,
+    receiver: Option<UnboundedSender<String>>,
+}
+
+impl Lines {
+    pub fn new(receiver: Option<UnboundedSender<String>>) -> Self {
+        Self {
+            partial: Vec::new(),
+            receiver,
+        }
+    }
+
+    pub fn push(&mut self, chunk: &[u8]) {
+        if self.receiver.is_none() {
+            return;
+        }
+        // Progress meters end their lines with a carriage return.
+        for part in chunk.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+            self.partial.extend_from_slice(part);
+            if part.ends_with(b"\n") || part.ends_with(b"\r") {
+                self.send();
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        let line = String::from_utf8_lossy(&self.partial).trim_end().to_owned();
+        self.partial.clear();
+        if let (Some(receiver), false) = (&self.receiver, line.is_empty()) {
+            // A listener that has gone away must not stop a command.
+            let _ = receiver.send(line);
+        }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.send();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_command_shows_its_line_code_and_last_lines() {
+        let failed = CommandFailed {
+            node: "primary".into(),
+            command: "pg_ctl start".into(),
+            exit: 1,
+            timed_out: None,
+            tail: "FATAL: no".into(),
+        };
+        insta::assert_snapshot!(failed, @"
+        command on `primary` exited with 1: FATAL: no
+          $ pg_ctl start
+          | FATAL: no
+        ");
+    }
+
+    #[test]
+    fn lines_are_handed_on_whole_and_the_last_one_too() {
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let mut lines = Lines::new(Some(sender));
+        lines.push(b"on");
+        lines.push(b"e\r\ntwo\rthree\nfo");
+        drop(lines);
+        let mut got = Vec::new();
+        while let Ok(line) = receiver.try_recv() {
+            got.push(line);
+        }
+        assert_eq!(got, ["one", "two", "three", "fo"]);
+    }
+}
