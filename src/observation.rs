@@ -28,6 +28,8 @@ pub enum Probe {
     Sequences,
     /// Business operations as the app roles.
     Business,
+    /// The audit trail beside the changes.
+    Audit,
     /// The files in the WAL archive.
     Archive,
     /// `pg_amcheck`.
@@ -51,6 +53,7 @@ impl Probe {
             Self::Catalog => "catalog",
             Self::Sequences => "sequences",
             Self::Business => "business",
+            Self::Audit => "audit",
             Self::Archive => "archive",
             Self::Amcheck => "amcheck",
             Self::Performance => "performance",
@@ -69,6 +72,7 @@ impl Probe {
             CheckKind::Sequences => &[Self::Sequences],
             CheckKind::Business => &[Self::Business],
             CheckKind::Ledger => &[Self::Readback],
+            CheckKind::Audit => &[Self::Audit],
             CheckKind::Timeline | CheckKind::Checksums => &[Self::Server],
             CheckKind::Amcheck => &[Self::Amcheck],
             CheckKind::Performance => &[Self::Performance],
@@ -129,6 +133,8 @@ pub enum Observation {
         /// Number of rows.
         rows: u64,
     },
+    /// The audit trail beside the changes that clients made.
+    Audit(AuditState),
     /// The files in the WAL archive.
     Archive {
         /// Complete segments, by name, sorted.
@@ -149,6 +155,44 @@ pub struct TableState {
     pub digest: String,
     /// Rows that a workload wrote; judged through the ledger.
     pub live_rows: u64,
+}
+
+/// An audit trail beside the changes it tells of: versions of rows that clients wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditState {
+    /// How many have one entry, as it should be; a row deleted since, and told as deleted, too.
+    pub right: u64,
+    /// Those without an entry.
+    pub missing: Changes,
+    /// Those that an entry tells of, and that are not there.
+    pub unfounded: Changes,
+    /// Those with more than one entry.
+    pub repeated: Changes,
+    /// Those whose entry tells another row than there is.
+    pub different: Changes,
+}
+
+/// Some changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// How many.
+    pub count: u64,
+    /// The first of them, at most 10,000.
+    pub first: Vec<Change>,
+}
+
+/// A version of a row.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The table.
+    pub table: String,
+    /// What its key column holds.
+    pub request_id: String,
+    /// The version, from 0.
+    pub version: u32,
+    /// The ledger's key; none when no client of this drill has it.
+    #[serde(default)]
+    pub key: Option<u64>,
 }
 
 /// A sequence and the column it feeds.

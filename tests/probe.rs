@@ -88,6 +88,7 @@ async fn look(server: &Server, fault_xid: Option<u64>) -> BTreeMap<&'static str,
         passwords: &passwords,
         node: &server.node,
         business: &business,
+        audit: None,
         keys: &BTreeMap::from([("shop.\"Orders\"", "\"No\"")]),
         fault_xid,
     };
@@ -125,6 +126,7 @@ fn name(observation: &Observation) -> &'static str {
         Observation::LargeObjects { .. } => "large objects",
         Observation::Performance(_) => "performance",
         Observation::Readback { .. } => "readback",
+        Observation::Audit(_) => "audit",
         Observation::Archive { .. } => "archive",
     }
 }

@@ -5,13 +5,13 @@ use std::{collections::BTreeSet, path::Path};
 use super::{Context, evidence};
 use crate::{
     history::files,
-    ledger::{Reader, Record},
+    ledger::{Key, Outcome, Reader, Record},
     measure::{
-        account::{self, Account, Question, Readback},
+        account::{self, Account, Question, Readback, RowVersion},
         boundary::{self, Bounds},
         projected,
         rto::{self, Gates},
-        view,
+        view::{self, View},
     },
     scenario::plan::CheckKind,
 };
@@ -66,6 +66,24 @@ impl Books {
             &self.files.ledger
         }
     }
+}
+
+/// Of the changes that an audit trail alone tells of, those that the ledger says were tried
+/// and not refused.
+pub(super) fn made(context: &Context<'_>, drill: &Path) -> BTreeSet<RowVersion> {
+    let trails = context.views.iter().filter_map(View::audit);
+    let told = trails.flat_map(|audit| &audit.unfounded.first);
+    let told: BTreeSet<RowVersion> = told
+        .filter_map(|change| Some((Key(change.key?), change.version)))
+        .collect();
+    if told.is_empty() {
+        return told;
+    }
+    records(&drill.join(files::LEDGER))
+        .filter(|record| record.outcome != Outcome::Fail)
+        .map(|record| (record.key, record.version))
+        .filter(|change| told.contains(change))
+        .collect()
 }
 
 /// The records of a file; none when it can't be opened, which [`trouble_with`] tells.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Context, Said, amcheck, archive, business, catalog, checksums, digests, performance,
+    Context, Said, amcheck, archive, audit, business, catalog, checksums, digests, performance,
     permissions, rows, sequences, server_log, timeline,
 };
 use crate::{
@@ -25,6 +25,7 @@ fn compare(kind: CheckKind, context: &Context<'_>, before: &View<'_>, now: &View
         CheckKind::Sequences => sequences::check(before, now),
         CheckKind::Business => business::check(now),
         CheckKind::Ledger => Said::NotApplicable("judged by workload".into()),
+        CheckKind::Audit => audit::check(context, now),
         CheckKind::Timeline => timeline::check(context, before, now),
         CheckKind::Amcheck => amcheck::check(now),
         CheckKind::Checksums => checksums::check(context, before, now),

@@ -6,8 +6,10 @@ use std::{
 };
 
 use super::{
-    Context, books::Books, comparison::findings, evidence, expect, fault, gate, ledger, objectives,
-    steady_state, steps, verifiers,
+    Context,
+    books::{self, Books},
+    comparison::findings,
+    evidence, expect, fault, gate, ledger, objectives, steady_state, steps, verifiers,
 };
 use crate::{
     event::{Event, Moment},
@@ -92,7 +94,8 @@ fn judge_history(
         plan: &plan,
         events: &events,
     };
-    let context = Context::new(story, declared_empty);
+    let mut context = Context::new(story, declared_empty);
+    context.made = books::made(&context, drill);
     let gates = gate::gates(&context);
     let books = Books::open(&context, drill, &gates);
     let measures = measures(&context, &books, &gates);

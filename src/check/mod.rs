@@ -7,6 +7,7 @@
 
 mod amcheck;
 mod archive;
+mod audit;
 mod books;
 mod business;
 mod catalog;
@@ -34,9 +35,12 @@ pub mod verifiers;
 
 pub use drill::{JudgeError, Judgement, judge};
 
+use std::collections::BTreeSet;
+
 use crate::{
     finding::Finding,
     measure::{
+        account::RowVersion,
         story::Story,
         view::{self, View},
     },
@@ -64,6 +68,8 @@ pub struct Context<'a> {
     pub views: Vec<View<'a>>,
     /// Tables that may be empty after a restore: unlogged ones, as the data model declares.
     pub declared_empty: Vec<String>,
+    /// Of the changes that an audit trail alone tells of, those that a client made.
+    pub made: BTreeSet<RowVersion>,
 }
 
 impl<'a> Context<'a> {
@@ -74,6 +80,7 @@ impl<'a> Context<'a> {
             story,
             views,
             declared_empty,
+            made: BTreeSet::new(),
         }
     }
 

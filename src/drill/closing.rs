@@ -11,6 +11,7 @@ use crate::{
     postgres::Server,
     probe::{
         self,
+        audit::Trail,
         business::Operation,
         server_log::{Excuse, scan, unexplained},
     },
@@ -25,12 +26,18 @@ impl Drill<'_> {
             return;
         };
         let looked = async {
+            let model = self.model()?;
             let target = probe::ProbeTarget {
                 server: name,
                 access: server.access().await?,
                 passwords: &self.passwords,
                 node: &server.node,
                 business: &self.operations()?,
+                audit: model.manifest.audit.as_ref().map(|audit| Trail {
+                    log: &audit.log,
+                    tables: &audit.tables,
+                    nonce: self.nonce,
+                }),
                 keys: &self.plan.own_keys(),
                 fault_xid: self.fault.as_ref().and_then(|fault| fault.xid),
             };

@@ -8,7 +8,8 @@ use crate::{
     event::{EventKind, Moment},
     measure::story::Story,
     observation::{
-        BusinessResult, Observation, Probe, QueryTiming, SequenceState, ServerState, TableState,
+        AuditState, BusinessResult, Observation, Probe, QueryTiming, SequenceState, ServerState,
+        TableState,
     },
     scenario::plan::{PRIMARY, StepIndex},
 };
@@ -61,6 +62,12 @@ macro_rules! accessor {
 accessor!(tables, Tables, BTreeMap<String, TableState>, "Rows and digests of every table.");
 accessor!(privileges, Privileges, Vec<String>, "The privilege matrix.");
 accessor!(catalog, Catalog, BTreeMap<String, String>, "Every catalog object.");
+accessor!(
+    audit,
+    Audit,
+    AuditState,
+    "The audit trail beside the changes."
+);
 accessor!(sequences, Sequences, Vec<SequenceState>, "Every sequence.");
 accessor!(
     business,

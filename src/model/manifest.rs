@@ -32,6 +32,9 @@ pub struct Manifest {
     pub tenants: String,
     /// The businesses, by name.
     pub businesses: BTreeMap<String, Business>,
+    /// What is audited; none where nothing is.
+    #[serde(default)]
+    pub audit: Option<Audit>,
     /// `pg_database_size` of the model without a row.
     pub fixed_bytes: u64,
     /// The tables that are filled, in the order of their foreign keys.
@@ -63,6 +66,17 @@ pub struct Business {
     /// The setting that names the tenant; none where there are no tenants.
     #[serde(default)]
     pub tenant_setting: Option<String>,
+}
+
+/// An audit trail: the log names each change by `table_name`, `request_id` and
+/// `request_version`, and repeats the row in `new_row`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    /// The log.
+    pub log: String,
+    /// The tables whose changes it tells of.
+    pub tables: Vec<String>,
 }
 
 /// A table that is filled.

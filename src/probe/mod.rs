@@ -6,6 +6,7 @@
 
 pub mod amcheck;
 pub mod archive;
+pub mod audit;
 pub mod business;
 pub mod catalog;
 pub mod digest;
@@ -52,6 +53,8 @@ pub struct ProbeTarget<'a> {
     pub node: &'a Node,
     /// The data model's business checks.
     pub business: &'a [business::Operation],
+    /// The data model's audit trail, if it has one.
+    pub audit: Option<audit::Trail<'a>>,
     /// The key's column of each table of the user's own (`Plan::own_keys`).
     pub keys: &'a BTreeMap<&'a str, &'a str>,
     /// Transaction of a bad statement: rows it wrote (audit rows, say) are no loaded rows.
@@ -83,6 +86,7 @@ async fn look(probe: Probe, target: &ProbeTarget<'_>) -> Option<Result<Observati
         Probe::Catalog => catalog::look(target).await,
         Probe::Sequences => sequences::look(target).await,
         Probe::Business => business::look(target).await,
+        Probe::Audit => audit::look(target).await,
         Probe::Archive => archive::look(target).await,
         Probe::Amcheck => amcheck::look(target).await,
         Probe::Performance => performance::look(target).await,

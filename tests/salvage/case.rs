@@ -30,6 +30,7 @@ pub async fn look(server: &Server) -> Seen {
         passwords: &passwords,
         node: &server.node,
         business: &[],
+        audit: None,
         keys: &BTreeMap::new(),
         fault_xid: None,
     };

@@ -48,6 +48,10 @@ pub fn observations(timeline: u32) -> Vec<Observation> {
             "table app.users".into(),
             "owner db_admin".into(),
         )])),
+        Observation::Audit(AuditState {
+            right: 7,
+            ..AuditState::default()
+        }),
         Observation::Sequences(vec![sequence]),
         Observation::Business(vec![business("login", "rows"), business("peek", "42501")]),
         Observation::Server(server),

@@ -23,6 +23,8 @@ pub enum CheckKind {
     Business,
     /// Lost, damaged, resurrected, unexpected, holes.
     Ledger,
+    /// One entry in the audit trail for every change of an audited table.
+    Audit,
     /// Timeline and read-write state.
     Timeline,
     /// `pg_amcheck`.
@@ -39,7 +41,7 @@ pub enum CheckKind {
 
 impl CheckKind {
     /// Every check there is.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Rows,
         Self::Digests,
         Self::Permissions,
@@ -47,6 +49,7 @@ impl CheckKind {
         Self::Sequences,
         Self::Business,
         Self::Ledger,
+        Self::Audit,
         Self::Timeline,
         Self::Amcheck,
         Self::Checksums,
@@ -65,6 +68,7 @@ impl CheckKind {
             Self::Sequences => "sequences",
             Self::Business => "business",
             Self::Ledger => "ledger",
+            Self::Audit => "audit",
             Self::Timeline => "timeline",
             Self::Amcheck => "amcheck",
             Self::Checksums => "checksums",
@@ -86,7 +90,9 @@ impl CheckKind {
             | Self::Timeline
             | Self::Amcheck
             | Self::Checksums => true,
-            Self::Ledger | Self::Performance | Self::ServerLog | Self::Archive => false,
+            Self::Ledger | Self::Audit | Self::Performance | Self::ServerLog | Self::Archive => {
+                false
+            }
         }
     }
 }

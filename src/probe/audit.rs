@@ -1,0 +1,96 @@
+//! The audit trail beside the changes it tells of.
+//!
+//! Each version of a row that a client wrote is a change, and each has one row in the
+//! log, which repeats the row. Both sides are read in one statement, at one moment.
+//! Loaded rows are not audited; entries of a bad statement are the fault's, not the
+//! trail's.
+
+use uuid::Uuid;
+
+use super::{ProbeError, ProbeTarget, pg, session};
+use crate::{
+    ledger::Key,
+    observation::{AuditState, Change, Changes, Observation},
+};
+
+/// What is audited, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Trail<'a> {
+    /// The log.
+    pub log: &'a str,
+    /// The tables whose changes it tells of.
+    pub tables: &'a [String],
+    /// The upper half of the drill's keys.
+    pub nonce: u64,
+}
+
+const CHANGES: &str = "
+SELECT '{table}' AS name, r.request_id, version, CASE WHEN version = r.last THEN r.content END AS content
+FROM (SELECT t.request_id, to_jsonb(t) AS content, coalesce((to_jsonb(t) ->> 'row_version')::int, 0) AS last
+  FROM {table} t WHERE t.request_id IS NOT NULL) r, generate_series(0, r.last) version";
+
+const COMPARED: &str = "
+WITH change AS ({changes}),
+own AS (SELECT * FROM {log} WHERE request_id IS NOT NULL AND xmin <> '{fault}'::xid),
+entry AS (SELECT table_name AS name, request_id, request_version AS version, count(*) AS times,
+    min(new_row::text)::jsonb AS content FROM own WHERE action <> 'DELETE' GROUP BY 1, 2, 3),
+deleted AS (SELECT DISTINCT table_name AS name, request_id FROM own WHERE action = 'DELETE'),
+compared AS (SELECT name AS \"table\", request_id, version,
+    CASE WHEN entry.times IS NULL THEN 'missing'
+      WHEN change.name IS NULL AND deleted.name IS NULL THEN 'unfounded'
+      WHEN entry.times > 1 THEN 'repeated'
+      WHEN NOT change.content @> entry.content THEN 'different'
+      ELSE 'right' END AS verdict
+  FROM change FULL JOIN entry USING (name, request_id, version) LEFT JOIN deleted USING (name, request_id)),
+numbered AS (SELECT *, row_number() OVER (PARTITION BY verdict ORDER BY \"table\", request_id, version) AS place FROM compared)
+SELECT verdict, count(*), coalesce(jsonb_agg(to_jsonb(numbered) - '{verdict,place}'::text[] ORDER BY place)
+  FILTER (WHERE verdict <> 'right' AND place <= 10000), '[]')::text
+FROM numbered GROUP BY verdict";
+
+/// Compares the trail with the tables.
+///
+/// # Errors
+/// When one of them is gone or can't be read, or nothing here is audited.
+pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
+    let nothing = || ProbeError::Other("the data model has no audit trail".into());
+    let trail = target.audit.ok_or_else(nothing)?;
+    let client = session(&target.access).await?;
+    let rows = client.query(&compared(&trail, target.fault_xid), &[]).await;
+    let mut state = AuditState::default();
+    for row in rows.map_err(pg("compare the audit trail"))? {
+        let count = row.get::<_, i64>(1).unsigned_abs();
+        let first = changes(row.get(2), trail.nonce)?;
+        let changes = Changes { count, first };
+        match row.get(0) {
+            "missing" => state.missing = changes,
+            "unfounded" => state.unfounded = changes,
+            "repeated" => state.repeated = changes,
+            "different" => state.different = changes,
+            _ => state.right = count,
+        }
+    }
+    Ok(Observation::Audit(state))
+}
+
+fn changes(json: &str, nonce: u64) -> Result<Vec<Change>, ProbeError> {
+    let read: Result<Vec<Change>, _> = serde_json::from_str(json);
+    let mut changes = read.map_err(|cause| ProbeError::Other(format!("read `{json}`: {cause}")))?;
+    for change in &mut changes {
+        let uuid = Uuid::parse_str(&change.request_id).ok();
+        change.key = uuid.and_then(|uuid| Some(Key::from_uuid(uuid, nonce)?.0));
+    }
+    Ok(changes)
+}
+
+fn compared(trail: &Trail<'_>, fault_xid: Option<u64>) -> String {
+    let changes = trail.tables.iter();
+    let changes: Vec<String> = changes
+        .map(|name| CHANGES.replace("{table}", name))
+        .collect();
+    // No row has transaction 0.
+    let fault = fault_xid.unwrap_or_default() & u64::from(u32::MAX);
+    COMPARED
+        .replace("{changes}", &changes.join(" UNION ALL "))
+        .replace("{log}", trail.log)
+        .replace("{fault}", &fault.to_string())
+}
