@@ -60,12 +60,16 @@ pub struct CommandFailed {
 }
 
 impl CommandFailed {
-    /// The line that tells most, where there is room for one only: the last that speaks of
-    /// an error, else the last.
+    /// The line that tells most, where there is room for one only: one that says the disk is
+    /// full, since a tool made of several processes goes on to say what else ended of that;
+    /// else the last that speaks of an error, else the last.
     fn why(&self) -> Option<&str> {
-        let error = |line: &&str| ["error:", "FATAL:"].iter().any(|word| line.contains(word));
-        let lines = self.tail.lines();
-        lines.clone().rev().find(error).or(lines.last())
+        let lines = || self.tail.lines().rev();
+        let says = |word: &str| lines().find(|line| line.contains(word));
+        let error = || lines().find(|line| ["error:", "FATAL:"].iter().any(|e| line.contains(e)));
+        says("No space left on device")
+            .or_else(error)
+            .or_else(|| lines().next())
     }
 
     fn message(&self) -> String {
@@ -223,6 +227,21 @@ mod tests {
           $ pg_ctl start
           | FATAL: no
         ");
+    }
+
+    #[test]
+    fn a_full_disk_is_what_is_told_of_a_command_that_says_more() {
+        let failed = CommandFailed {
+            node: "primary".into(),
+            command: "pg_basebackup".into(),
+            exit: 1,
+            timed_out: None,
+            tail: "error: could not write \"1259\": No space left on device\n\
+                   error: background process terminated unexpectedly"
+                .into(),
+        };
+        let why = failed.why().unwrap();
+        assert!(why.ends_with("No space left on device"), "{why}");
     }
 
     #[test]
