@@ -310,7 +310,9 @@ async fn rows_that_move_are_read_once() {
             let tables: Vec<Table> = probe_tables::tables(readers.keeper(), &BTreeMap::new())
                 .await
                 .unwrap();
-            let states = probe_tables::states(&mut readers, &tables, None).await;
+            let states = probe_tables::states(&mut readers, &tables, None)
+                .await
+                .unwrap();
             let large = &states["public.large"];
             assert_eq!((large.rows, &large.digest), (alone.count, &alone.hex()));
         }

@@ -3,9 +3,15 @@
 //! One session exports its snapshot and keeps it; the others read within it, each in a
 //! transaction a query, so that a query that fails leaves the next one untouched.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    iter::Enumerate,
+    sync::{Arc, Mutex, PoisonError},
+    vec,
+};
 
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::try_join_all;
+use tokio::task::JoinSet;
 use tokio_postgres::Client;
 
 use super::{
@@ -53,37 +59,52 @@ impl Readers {
         &self.keeper
     }
 
-    /// Reads queries' rows, each by the next connection that is free. Answers are in the
-    /// order of the queries.
-    pub async fn read<'a>(
+    /// Reads queries' rows, each by the next connection that is free, in a task of its own:
+    /// two threads take in what two servers' processes send. Answers are in the order of the
+    /// queries.
+    ///
+    /// # Errors
+    /// When a task crashed.
+    pub async fn read(
         &mut self,
-        queries: impl Iterator<Item = &'a str>,
-    ) -> Vec<Result<Rows, ProbeError>> {
-        let queue = Mutex::new(queries.enumerate());
-        let (queue, begin) = (&queue, self.begin.as_str());
-        let connections = self.connections.iter_mut();
-        let parts = join_all(connections.map(|it| read_some(it, begin, queue))).await;
-        let mut answers: Vec<_> = parts.into_iter().flatten().collect();
-        answers.sort_by_key(|(place, _)| *place);
-        answers.into_iter().map(|(_, answer)| answer).collect()
+        queries: Vec<String>,
+    ) -> Result<Vec<Result<Rows, ProbeError>>, ProbeError> {
+        let queue = Arc::new(Mutex::new(queries.into_iter().enumerate()));
+        let mut tasks = JoinSet::new();
+        for connection in self.connections.drain(..) {
+            tasks.spawn(read_some(connection, self.begin.clone(), queue.clone()));
+        }
+        let mut answers = BTreeMap::new();
+        while let Some(task) = tasks.join_next().await {
+            let crashed = |cause| ProbeError::Other(format!("a reader crashed: {cause}"));
+            let (connection, read) = task.map_err(crashed)?;
+            self.connections.push(connection);
+            answers.extend(read);
+        }
+        Ok(answers.into_values().collect())
     }
 }
 
-/// Takes queries and their places from the queue until it is empty.
-async fn read_some<'a>(
-    connection: &mut CopyReader,
-    begin: &str,
-    queue: &Mutex<impl Iterator<Item = (usize, &'a str)>>,
-) -> Vec<(usize, Result<Rows, ProbeError>)> {
+/// Queries and their places.
+type Queue = Arc<Mutex<Enumerate<vec::IntoIter<String>>>>;
+/// Answers by the places of their queries.
+type Answers = BTreeMap<usize, Result<Rows, ProbeError>>;
+
+/// Takes queries from the queue until it is empty.
+async fn read_some(
+    mut connection: CopyReader,
+    begin: String,
+    queue: Queue,
+) -> (CopyReader, Answers) {
     let next = || {
         let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.next()
     };
-    let mut answers = Vec::new();
+    let mut answers = Answers::new();
     while let Some((place, query)) = next() {
-        answers.push((place, read_in(connection, begin, query).await));
+        answers.insert(place, read_in(&mut connection, &begin, &query).await);
     }
-    answers
+    (connection, answers)
 }
 
 /// Reads a query's rows in a transaction of its own.

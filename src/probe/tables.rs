@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What one connection reads of a table before the next may take over, in bytes.
-const RANGE: u64 = 16 << 20;
+const RANGE: u64 = 4 << 20;
 
 const TABLES: &str = "
 SELECT c.oid, format('%I.%I', n.nspname, c.relname),
@@ -66,7 +66,7 @@ pub struct Table {
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let mut readers = Readers::open(&target.access).await?;
     let tables = tables(readers.keeper(), target.keys).await?;
-    let states = states(&mut readers, &tables, target.fault_xid).await;
+    let states = states(&mut readers, &tables, target.fault_xid).await?;
     Ok(Observation::Tables(states))
 }
 
@@ -96,20 +96,23 @@ pub async fn tables(
 
 /// Reads tables. One that can't be read (damaged, locked away, not populated) is an
 /// observation.
+///
+/// # Errors
+/// When a reader crashed.
 pub async fn states(
     readers: &mut Readers,
     tables: &[Table],
     fault_xid: Option<u64>,
-) -> BTreeMap<String, TableState> {
+) -> Result<BTreeMap<String, TableState>, ProbeError> {
     let pieces: Vec<Vec<Piece>> = tables.iter().map(|table| table.pieces(fault_xid)).collect();
-    let queries = pieces.iter().flatten().map(|piece| piece.query.as_str());
-    let mut answers = readers.read(queries).await;
+    let queries = pieces.iter().flatten().map(|piece| piece.query.clone());
+    let mut answers = readers.read(queries.collect()).await?;
     let mut states = BTreeMap::new();
     for (table, pieces) in tables.iter().zip(&pieces) {
         let answers = pieces.iter().zip(answers.drain(..pieces.len()));
         states.insert(table.name.clone(), together(answers));
     }
-    states
+    Ok(states)
 }
 
 /// What the pieces of a table come to; the first that can't be read is what is told of it.
