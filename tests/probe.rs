@@ -306,13 +306,11 @@ async fn rows_that_move_are_read_once() {
     };
     let reading = async {
         for _ in 0..8 {
-            let mut readers = Readers::open(&server.access).await.unwrap();
+            let readers = Readers::open(&server.access).await.unwrap();
             let tables: Vec<Table> = probe_tables::tables(readers.keeper(), &BTreeMap::new())
                 .await
                 .unwrap();
-            let states = probe_tables::states(&mut readers, &tables, None)
-                .await
-                .unwrap();
+            let states = probe_tables::states(&readers, &tables, None).await.unwrap();
             let large = &states["public.large"];
             assert_eq!((large.rows, &large.digest), (alone.count, &alone.hex()));
         }

@@ -3,15 +3,18 @@
 //! One session exports its snapshot and keeps it; the others read within it, each in a
 //! transaction a query, so that a query that fails leaves the next one untouched.
 
-use std::{
-    collections::BTreeMap,
-    iter::Enumerate,
-    sync::{Arc, Mutex, PoisonError},
-    vec,
-};
+use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use tokio::task::JoinSet;
+use tokio::{
+    runtime::Builder,
+    sync::{
+        Mutex,
+        mpsc::{self, UnboundedReceiver, UnboundedSender},
+        oneshot,
+    },
+    task::spawn_blocking,
+};
 use tokio_postgres::Client;
 
 use super::{
@@ -19,7 +22,10 @@ use super::{
     digest::{CopyDigest, Rows},
     pg, reading_session, session,
 };
-use crate::postgres::{Access, copy::CopyReader};
+use crate::{
+    meter::Meter,
+    postgres::{Access, copy::CopyReader},
+};
 
 /// Connections that read at the same time.
 const READERS: usize = 2;
@@ -31,9 +37,19 @@ const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONL
 pub struct Readers {
     /// Its transaction is the snapshot's.
     keeper: Client,
-    begin: String,
-    connections: Vec<CopyReader>,
+    /// What the connections are to read; they end with it.
+    requests: UnboundedSender<Request>,
 }
+
+/// A query, and where its answer goes.
+#[derive(Debug)]
+struct Request {
+    query: String,
+    answer: oneshot::Sender<Result<Rows, ProbeError>>,
+}
+
+/// Requests that no connection has taken yet.
+type Queue = Arc<Mutex<UnboundedReceiver<Request>>>;
 
 impl Readers {
     /// Logs in and takes the snapshot.
@@ -46,12 +62,12 @@ impl Readers {
         begun.map_err(pg("begin to read"))?;
         let exported = keeper.query_one("SELECT pg_export_snapshot()", &[]).await;
         let snapshot: String = exported.map_err(pg("export a snapshot"))?.get(0);
-        let connections = (0..READERS).map(|_| reading_session(access));
-        Ok(Self {
-            keeper,
-            begin: format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'"),
-            connections: try_join_all(connections).await?,
-        })
+        let begin = format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'");
+        let (requests, queue) = mpsc::unbounded_channel();
+        let queue = Arc::new(Mutex::new(queue));
+        let connections = (0..READERS).map(|_| connection(access, &begin, &queue));
+        try_join_all(connections).await?;
+        Ok(Self { keeper, requests })
     }
 
     /// The session that keeps the snapshot. A query that fails in it ends the snapshot.
@@ -59,52 +75,63 @@ impl Readers {
         &self.keeper
     }
 
-    /// Reads queries' rows, each by the next connection that is free, in a task of its own:
-    /// two threads take in what two servers' processes send. Answers are in the order of the
-    /// queries.
+    /// Reads queries' rows, each by the next connection that is free. Answers are in the
+    /// order of the queries.
     ///
     /// # Errors
-    /// When a task crashed.
+    /// When a connection's thread crashed.
     pub async fn read(
-        &mut self,
+        &self,
         queries: Vec<String>,
     ) -> Result<Vec<Result<Rows, ProbeError>>, ProbeError> {
-        let queue = Arc::new(Mutex::new(queries.into_iter().enumerate()));
-        let mut tasks = JoinSet::new();
-        for connection in self.connections.drain(..) {
-            tasks.spawn(read_some(connection, self.begin.clone(), queue.clone()));
-        }
-        let mut answers = BTreeMap::new();
-        while let Some(task) = tasks.join_next().await {
-            let crashed = |cause| ProbeError::Other(format!("a reader crashed: {cause}"));
-            let (connection, read) = task.map_err(crashed)?;
-            self.connections.push(connection);
-            answers.extend(read);
-        }
-        Ok(answers.into_values().collect())
+        let answers = queries.into_iter().map(|query| {
+            let (answer, answered) = oneshot::channel();
+            // Nobody there to take it: then the answer's channel ends too.
+            let _ = self.requests.send(Request { query, answer });
+            answered
+        });
+        try_join_all(answers).await.map_err(crashed)
     }
 }
 
-/// Queries and their places.
-type Queue = Arc<Mutex<Enumerate<vec::IntoIter<String>>>>;
-/// Answers by the places of their queries.
-type Answers = BTreeMap<usize, Result<Rows, ProbeError>>;
-
-/// Takes queries from the queue until it is empty.
-async fn read_some(
-    mut connection: CopyReader,
-    begin: String,
-    queue: Queue,
-) -> (CopyReader, Answers) {
-    let next = || {
-        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.next()
+/// Logs in on a thread with an event loop of its own, which then reads until there are no more
+/// requests. Tasks of one loop would wait for each other's wake-ups.
+async fn connection(access: &Access, begin: &str, queue: &Queue) -> Result<(), ProbeError> {
+    let (access, begin, queue) = (access.clone(), begin.to_owned(), queue.clone());
+    let (login, logged_in) = oneshot::channel();
+    let serving = async move {
+        match reading_session(&access).await {
+            Ok(connection) => {
+                let _ = login.send(Ok(()));
+                serve(connection, &begin, &queue).await;
+            }
+            Err(error) => drop(login.send(Err(error))),
+        }
     };
-    let mut answers = Answers::new();
-    while let Some((place, query)) = next() {
-        answers.insert(place, read_in(&mut connection, &begin, &query).await);
+    let alone = Builder::new_current_thread().enable_all().build();
+    let alone = alone
+        .map_err(|cause| ProbeError::Other(format!("start a reader's event loop: {cause}")))?;
+    let meter = Meter::current();
+    spawn_blocking(move || match meter {
+        Some(meter) => alone.block_on(meter.over(serving)),
+        None => alone.block_on(serving),
+    });
+    logged_in.await.map_err(crashed)?
+}
+
+fn crashed(_: oneshot::error::RecvError) -> ProbeError {
+    ProbeError::Other("a reader crashed".into())
+}
+
+/// Answers requests until there are no more, or until who asked has gone meanwhile.
+async fn serve(mut connection: CopyReader, begin: &str, queue: &Queue) {
+    let next = async || queue.lock().await.recv().await;
+    while let Some(Request { query, mut answer }) = next().await {
+        tokio::select! {
+            rows = read_in(&mut connection, begin, &query) => drop(answer.send(rows)),
+            () = answer.closed() => return,
+        }
     }
-    (connection, answers)
 }
 
 /// Reads a query's rows in a transaction of its own.

@@ -21,7 +21,7 @@ use crate::{
 const RANGE: u64 = 4 << 20;
 
 const TABLES: &str = "
-SELECT c.oid, format('%I.%I', n.nspname, c.relname),
+SELECT format('%I.%I', n.nspname, c.relname),
   (SELECT string_agg(CASE WHEN
       t.typsend = 0 OR t.typsend::regproc::text LIKE 'reg%' OR t.typtype IN ('c', 'd')
       OR e.oid >= 16384 OR e.typsend::regproc::text LIKE 'reg%' OR e.typtype = 'c'
@@ -41,7 +41,7 @@ CROSS JOIN LATERAL (
     UNION SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf) AS leaves (leaf)) AS size
 WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-ORDER BY size.bytes DESC, 2";
+ORDER BY size.bytes DESC, 1";
 
 /// A table, and how it is read.
 #[derive(Debug)]
@@ -64,9 +64,9 @@ pub struct Table {
 /// When the server can't be asked for its tables. A table that can't be read is no error
 /// but is reported as such in its digest.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
-    let mut readers = Readers::open(&target.access).await?;
+    let readers = Readers::open(&target.access).await?;
     let tables = tables(readers.keeper(), target.keys).await?;
-    let states = states(&mut readers, &tables, target.fault_xid).await?;
+    let states = states(&readers, &tables, target.fault_xid).await?;
     Ok(Observation::Tables(states))
 }
 
@@ -84,12 +84,12 @@ pub async fn tables(
     Ok(rows
         .iter()
         .map(|row| Table {
-            name: row.get(1),
-            columns: row.get::<_, Option<String>>(2).unwrap_or_default(),
-            key: row.get(3),
-            materialised: row.get::<_, &str>(4) == "m",
-            bytes: row.get::<_, i64>(5).unsigned_abs(),
-            pages: row.get::<_, i64>(6).unsigned_abs(),
+            name: row.get(0),
+            columns: row.get::<_, Option<String>>(1).unwrap_or_default(),
+            key: row.get(2),
+            materialised: row.get::<_, &str>(3) == "m",
+            bytes: row.get::<_, i64>(4).unsigned_abs(),
+            pages: row.get::<_, i64>(5).unsigned_abs(),
         })
         .collect())
 }
@@ -100,7 +100,7 @@ pub async fn tables(
 /// # Errors
 /// When a reader crashed.
 pub async fn states(
-    readers: &mut Readers,
+    readers: &Readers,
     tables: &[Table],
     fault_xid: Option<u64>,
 ) -> Result<BTreeMap<String, TableState>, ProbeError> {
