@@ -1,8 +1,8 @@
 //! Gates: what must hold at a `verify` step before clients may come back.
 //!
 //! Rows, digests, permissions, catalog, sequences, business, timeline, amcheck and
-//! checksums are gates. Performance, server log, archive and ledger are judged at the
-//! end only.
+//! checksums are gates. Performance, server log, archive, audit and ledger are judged at
+//! the end only.
 
 use super::{Context, Said, comparison::judge_view};
 use crate::{

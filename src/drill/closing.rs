@@ -6,7 +6,7 @@ use super::state::{Drill, StepError};
 use crate::{
     event::{EventKind, FaultRecord, Moment},
     history::files,
-    model::{BusinessCheck, Expectation},
+    model::{BusinessCheck, Expectation, Model},
     observation::{Observation, Probe},
     postgres::Server,
     probe::{
@@ -32,7 +32,7 @@ impl Drill<'_> {
                 access: server.access().await?,
                 passwords: &self.passwords,
                 node: &server.node,
-                business: &self.operations()?,
+                business: &operations(&model),
                 audit: model.manifest.audit.as_ref().map(|audit| Trail {
                     log: &audit.log,
                     tables: &audit.tables,
@@ -65,27 +65,6 @@ impl Drill<'_> {
             probe,
             error: error.to_string(),
         });
-    }
-
-    /// The data model's business checks as operations to try.
-    fn operations(&self) -> Result<Vec<Operation>, StepError> {
-        let model = self.model()?;
-        let operation = |(business, check): (&str, &BusinessCheck)| Operation {
-            name: check.name.clone(),
-            role: check.role.clone(),
-            tenant_setting: model
-                .manifest
-                .businesses
-                .get(business)
-                .filter(|_| check.tenant)
-                .and_then(|business| business.tenant_setting.clone()),
-            sql: check.sql.clone(),
-            refused: match &check.expect {
-                Expectation::Rows => None,
-                Expectation::Error(sqlstate) => Some(sqlstate.clone()),
-            },
-        };
-        Ok(model.business().map(operation).collect())
     }
 
     /// Reads every row that the clients wrote, for the ledger to be held against.
@@ -172,8 +151,8 @@ impl Drill<'_> {
 
     /// What business checks provoke on purpose, a frozen business (42501), and the fault.
     fn excuses(&self) -> Vec<Excuse> {
-        let refusals = self
-            .operations()
+        let operations = self.model().map(|model| operations(&model));
+        let refusals = operations
             .unwrap_or_default()
             .into_iter()
             .filter_map(|operation| operation.refused);
@@ -228,6 +207,26 @@ impl Drill<'_> {
             unanswered,
         });
     }
+}
+
+/// The data model's business checks as operations to try.
+fn operations(model: &Model) -> Vec<Operation> {
+    let operation = |(business, check): (&str, &BusinessCheck)| Operation {
+        name: check.name.clone(),
+        role: check.role.clone(),
+        tenant_setting: model
+            .manifest
+            .businesses
+            .get(business)
+            .filter(|_| check.tenant)
+            .and_then(|business| business.tenant_setting.clone()),
+        sql: check.sql.clone(),
+        refused: match &check.expect {
+            Expectation::Rows => None,
+            Expectation::Error(sqlstate) => Some(sqlstate.clone()),
+        },
+    };
+    model.business().map(operation).collect()
 }
 
 /// What a fault makes clients run into. 40P01: a statement that locks many tables under

@@ -10,7 +10,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tokio::task::spawn_blocking;
+use tokio::{sync::MutexGuard, task::spawn_blocking};
 
 use crate::{
     ALONE, Local, STRATEGY, assert_told,
@@ -123,6 +123,17 @@ impl Drilling {
     }
 }
 
+/// A run behind an engine's proxy, alone in the engine; none without an engine.
+async fn drilling() -> Option<(MutexGuard<'static, ()>, Local, Engine, Drilling)> {
+    if !has_engine() {
+        return None;
+    }
+    let alone = ALONE.lock().await;
+    let (local, engine) = (Local::new(), Engine::behind_proxy());
+    let drilling = Drilling::begin(&local, &engine).await;
+    Some((alone, local, engine, drilling))
+}
+
 /// The run was unknown, what it could not remove is in the engine, and `clean` removes it.
 fn unknown_and_cleaned(local: &Local, (status, told): (ExitStatus, String)) {
     assert_eq!(status.code(), Some(2), "{told}");
@@ -151,24 +162,18 @@ fn unknown_and_cleaned(local: &Local, (status, told): (ExitStatus, String)) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_stops_ends_the_run_as_unknown_and_clean_removes_the_rest() {
-    if !has_engine() {
+    let Some((_alone, local, engine, drilling)) = drilling().await else {
         return;
-    }
-    let _alone = ALONE.lock().await;
-    let (local, engine) = (Local::new(), Engine::behind_proxy());
-    let drilling = Drilling::begin(&local, &engine).await;
+    };
     engine.stop().await;
     unknown_and_cleaned(&local, drilling.end().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_hangs_ends_the_run_as_unknown_and_clean_removes_the_rest() {
-    if !has_engine() {
+    let Some((_alone, local, engine, drilling)) = drilling().await else {
         return;
-    }
-    let _alone = ALONE.lock().await;
-    let (local, engine) = (Local::new(), Engine::behind_proxy());
-    let drilling = Drilling::begin(&local, &engine).await;
+    };
     engine.hang();
     let ended = drilling.end().await;
     assert_told(&ended.1, &["no answer within 5 s"]);
@@ -177,12 +182,9 @@ async fn an_engine_that_hangs_ends_the_run_as_unknown_and_clean_removes_the_rest
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_ends_a_run_whose_engine_hangs() {
-    if !has_engine() {
+    let Some((_alone, local, engine, drilling)) = drilling().await else {
         return;
-    }
-    let _alone = ALONE.lock().await;
-    let (local, engine) = (Local::new(), Engine::behind_proxy());
-    let drilling = Drilling::begin(&local, &engine).await;
+    };
     engine.hang();
     drilling.interrupt();
     let ended = drilling.end().await;
