@@ -286,9 +286,9 @@ mod tests {
         let stranger = TcpSocket::new_v4().unwrap();
         let taken = stranger.bind(([127, 0, 0, 1], port.number).into());
         assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse);
-        // As PostgreSQL does it, on all addresses, and again after a restart.
+        // As PostgreSQL does it, and again after a restart.
         for _ in 0..2 {
-            let server = TcpListener::bind(("0.0.0.0", port.number)).unwrap();
+            let server = TcpListener::bind(("127.0.0.1", port.number)).unwrap();
             TcpStream::connect(("127.0.0.1", port.number)).unwrap();
             drop(server.accept().unwrap());
         }
