@@ -15,7 +15,7 @@ pub struct Owner {
     pub boot: String,
     /// Its process-id namespace: process ids of another one mean nothing here.
     pub namespace: String,
-    /// Its machine.
+    /// Its machine: host name and machine id, the latter empty where there is none.
     pub machine: String,
 }
 
@@ -45,10 +45,9 @@ impl Owner {
             started: start_time(pid).unwrap_or_default(),
             boot: read("/proc/sys/kernel/random/boot_id").map_err(&error)?,
             namespace: digits(&namespace.to_string_lossy()),
-            machine: format!(
-                "{}-{}",
-                read("/proc/sys/kernel/hostname").unwrap_or_default(),
-                read("/etc/machine-id").unwrap_or_default()
+            machine: machine(
+                &read("/proc/sys/kernel/hostname").unwrap_or_default(),
+                &read("/etc/machine-id").unwrap_or_default(),
             ),
         })
     }
@@ -56,7 +55,7 @@ impl Owner {
     /// Whether the process still lives, as seen from `here`.
     pub fn life(&self, here: &Self) -> Life {
         if self.boot != here.boot {
-            let rebooted = self.machine == here.machine;
+            let rebooted = self.machine == here.machine && self.knows_its_machine();
             return if rebooted { Life::Dead } else { Life::Unknown };
         }
         if self.namespace != here.namespace {
@@ -67,6 +66,18 @@ impl Owner {
             Some(_) | None => Life::Dead,
         }
     }
+
+    /// Whether its machine has an id: without one, another machine can have the same name.
+    fn knows_its_machine(&self) -> bool {
+        !self.machine.ends_with('-')
+    }
+}
+
+/// A machine told apart from others, if it has an id; what an image that was never started
+/// holds in its place is none.
+fn machine(host: &str, id: &str) -> String {
+    let id = if id == "uninitialized" { "" } else { id };
+    format!("{host}-{id}")
 }
 
 fn digits(text: &str) -> String {
@@ -132,7 +143,10 @@ mod tests {
 
     #[test]
     fn owners_elsewhere_cannot_be_told() {
-        let here = Owner::this_process().unwrap();
+        let here = Owner {
+            machine: machine("host", "4711"),
+            ..Owner::this_process().unwrap()
+        };
         let boot = "another".to_owned();
         let rebooted = Owner {
             boot: boot.clone(),
@@ -151,5 +165,25 @@ mod tests {
             ..here.clone()
         };
         assert_eq!(container.life(&here), Life::Unknown);
+    }
+
+    #[test]
+    fn the_name_alone_does_not_make_a_machine() {
+        for (id, expected) in [
+            ("4711", Life::Dead),
+            ("", Life::Unknown),
+            ("uninitialized", Life::Unknown),
+        ] {
+            let here = Owner {
+                machine: machine("host", id),
+                ..Owner::this_process().unwrap()
+            };
+            let boot = "another".to_owned();
+            let other = Owner {
+                boot,
+                ..here.clone()
+            };
+            assert_eq!(other.life(&here), expected, "{id}");
+        }
     }
 }
