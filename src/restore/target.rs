@@ -87,7 +87,11 @@ pub fn resolve(target: &Target, known: Known<'_>) -> Result<Resolved, String> {
                 .server_time
                 .parse()
                 .map_err(|cause| format!("the fault's time `{}`: {cause}", fault.server_time))?;
-            at_time(time - signed(by.0 / known.scale.max(1)), known)
+            let earlier = time.checked_sub(signed(by.0 / known.scale.max(1)));
+            let too_early = |_| {
+                format!("{by} before the fault is before the drill began: no backup reaches it")
+            };
+            at_time(earlier.map_err(too_early)?, known)
         }
     }
 }
@@ -265,6 +269,17 @@ mod tests {
             "recovery_target_time = 2026-01-01 00:00:59.000000+00"
         );
         assert_eq!(resolved.by_us, Some(59_000_000));
+    }
+
+    #[test]
+    fn a_time_before_all_time_is_refused() {
+        let fault = fault();
+        let days = |days: u64| Target::BeforeFaultBy(Time(Duration::from_secs(days * 86_400)));
+        for before in [1, 7_000_000, 300_000_000, 100_000_000_000_000] {
+            let refused = resolve(&days(before), known(&fault)).unwrap_err();
+            let why = "is before the drill began: no backup reaches it";
+            assert!(refused.ends_with(why), "{refused}");
+        }
     }
 
     #[test]
