@@ -25,6 +25,11 @@ pub enum Rate {
     Max,
 }
 
+impl Rate {
+    /// The most that is taken, in transactions a second: more than any server commits.
+    const MOST: f64 = 1_000_000.0;
+}
+
 /// What was wrong with a quantity's text; the message says what was expected.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0}")]
@@ -96,7 +101,13 @@ impl FromStr for Rate {
         if !count.is_finite() || count <= 0.0 {
             return Err(bad());
         }
-        Ok(Self::PerSecond(count / seconds))
+        let rate = count / seconds;
+        if rate > Self::MOST {
+            return Err(UnitError(format!(
+                "`{text}` is too much: at most `1000000/s`; `max` is as fast as the clients can"
+            )));
+        }
+        Ok(Self::PerSecond(rate))
     }
 }
 
@@ -212,6 +223,17 @@ mod tests {
         assert_eq!("max".parse(), Ok(Rate::Max));
         assert!("0/s".parse::<Rate>().is_err());
         assert!("5".parse::<Rate>().is_err());
+    }
+
+    #[test]
+    fn rates_end_where_no_server_follows() {
+        for text in ["1000000/s", "60000000/m", "1e6/s"] {
+            assert_eq!(text.parse(), Ok(Rate::PerSecond(1e6)), "{text}");
+        }
+        for text in ["1000001/s", "1e15/s", "61000000/m", "1e300/h"] {
+            let refused = text.parse::<Rate>().unwrap_err().to_string();
+            assert!(refused.starts_with(&format!("`{text}` is too much")));
+        }
     }
 
     #[test]
