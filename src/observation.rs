@@ -151,10 +151,20 @@ pub struct TableState {
     /// How many.
     pub rows: u64,
     /// Order-independent digest: sum of the rows' xxh3-128 modulo 2^128, 32 hexadecimal digits;
-    /// `unreadable: ` and the server's error when the table could not be read to its end.
+    /// [`NOT_POPULATED`](Self::NOT_POPULATED) of a materialised view that holds no data yet.
     pub digest: String,
     /// Rows that a workload wrote; judged through the ledger.
     pub live_rows: u64,
+    /// The server's error when the table could not be read to its end: nothing else is then
+    /// known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl TableState {
+    /// In place of the digest of a materialised view made `WITH NO DATA`, which is none the
+    /// worse for it: a restore brings it back as it was.
+    pub const NOT_POPULATED: &str = "not populated";
 }
 
 /// An audit trail beside the changes it tells of: versions of rows that clients wrote.
@@ -260,6 +270,23 @@ pub struct QueryTiming {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_is_read_with_its_error_and_without_one() {
+        let old = r#"{"rows":5,"digest":"0c","live_rows":7}"#;
+        let read: TableState = serde_json::from_str(old).unwrap();
+        assert_eq!((read.rows, &read.error), (5, &None));
+        assert_eq!(serde_json::to_string(&read).unwrap(), old);
+        let unreadable = TableState {
+            error: Some("could not open file".into()),
+            ..TableState::default()
+        };
+        let text = serde_json::to_string(&unreadable).unwrap();
+        assert_eq!(
+            serde_json::from_str::<TableState>(&text).unwrap(),
+            unreadable
+        );
+    }
 
     #[test]
     fn a_probe_is_recorded_by_its_name() {

@@ -3,9 +3,9 @@
 
 use super::{
     Context, Said, count,
-    rows::{changes, names},
+    rows::{Change, changes, detail, names, unread},
 };
-use crate::measure::view::View;
+use crate::{measure::view::View, observation::TableState};
 
 pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
     let (Some(was), Some(is)) = (before.tables(), now.tables()) else {
@@ -17,16 +17,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     let changed = changes(context, now, was, is, |was, is| {
         was.rows == is.rows && was.digest == is.digest
     });
-    let mut details: Vec<String> = changed
-        .iter()
-        .map(|(name, was, is)| match is {
-            None => format!(
-                "{name}: digest {} before, now the table is missing",
-                was.digest
-            ),
-            Some(is) => format!("{name}: digest {} before, {} now", was.digest, is.digest),
-        })
-        .collect();
+    let mut details = told(&changed);
     let objects = large_objects(before, now);
     if let Err(LargeObjects::Unknown(why)) = &objects
         && details.is_empty()
@@ -35,6 +26,11 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     }
     if let Err(LargeObjects::Differ(detail)) = &objects {
         details.push(detail.clone());
+    }
+    if details.is_empty()
+        && let Some(why) = unread(was)
+    {
+        return Said::Unknown(why);
     }
     match (details.is_empty(), changed.is_empty()) {
         (true, _) => Said::Pass(format!(
@@ -51,6 +47,13 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
             )
         }
     }
+}
+
+fn told(changed: &[Change<'_>]) -> Vec<String> {
+    let before = |was: &TableState| format!("digest {}", was.digest);
+    let after = |is: &TableState| is.digest.clone();
+    let details = changed.iter().map(|one| detail(one, before, after));
+    details.collect()
 }
 
 enum LargeObjects {

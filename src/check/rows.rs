@@ -19,25 +19,33 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     }
     let changed = changes(context, now, was, is, |was, is| was.rows == is.rows);
     if changed.is_empty() {
+        if let Some(why) = unread(was) {
+            return Said::Unknown(why);
+        }
         let rows: u64 = was.values().map(|table| table.rows).sum();
         return Said::Pass(format!(
             "{rows} rows in {}, as before",
             count(was.len(), "table")
         ));
     }
-    let details = changed.iter().map(|(name, was, is)| match is {
-        None => format!("{name}: {} rows before, now the table is missing", was.rows),
-        Some(is) => format!("{name}: {} rows before, {} now", was.rows, is.rows),
-    });
     let message = format!(
         "rows differ in {}: {}",
         count(changed.len(), "table"),
         names(&changed)
     );
-    Said::Fail(message, details.collect())
+    Said::Fail(message, told(&changed))
 }
 
-/// The tables that are not the same, leaving out those that may be empty after a restore.
+fn told(changed: &[Change<'_>]) -> Vec<String> {
+    let before = |was: &TableState| format!("{} rows", was.rows);
+    let after = |is: &TableState| is.rows.to_string();
+    let details = changed.iter().map(|one| detail(one, before, after));
+    details.collect()
+}
+
+/// The tables that are not the same, leaving out those that may be empty after a restore. One
+/// that can't be read now is not the same; of one that could not be read before ([`unread`])
+/// nothing can be told, unless it is gone.
 pub(super) fn changes<'t>(
     context: &Context<'_>,
     now: &View<'_>,
@@ -53,8 +61,51 @@ pub(super) fn changes<'t>(
     };
     was.iter()
         .map(|(name, was)| (name.as_str(), was, is.get(name)))
-        .filter(|(name, was, is)| is.is_none_or(|is| !same(was, is) && !may_be_empty(name, is)))
+        .filter(|(name, was, is)| match is {
+            None => true,
+            Some(_) if was.error.is_some() => false,
+            Some(is) if is.error.is_some() => true,
+            Some(is) => !same(was, is) && !may_be_empty(name, is),
+        })
         .collect()
+}
+
+/// What could not be read in the steady state, so that nothing can be told of it; none when
+/// all could.
+pub(super) fn unread(was: &BTreeMap<String, TableState>) -> Option<String> {
+    let unread: Vec<String> = was
+        .iter()
+        .filter(|(_, was)| was.error.is_some())
+        .map(|(name, was)| with_error(name, Some(was)))
+        .collect();
+    let tables = count(unread.len(), "table");
+    let told = || {
+        format!(
+            "{tables} could not be read in the steady state: {}",
+            first(&unread)
+        )
+    };
+    (!unread.is_empty()).then(told)
+}
+
+/// What became of a table, in one line; `before` and `after` tell of it where it could be read.
+pub(super) fn detail(
+    (name, was, is): &Change<'_>,
+    before: impl Fn(&TableState) -> String,
+    after: impl Fn(&TableState) -> String,
+) -> String {
+    let before = match &was.error {
+        None => before(was),
+        Some(error) => format!("unreadable ({error})"),
+    };
+    let now = match is {
+        None => "now the table is missing".to_owned(),
+        Some(is) => match &is.error {
+            None => format!("{} now", after(is)),
+            Some(error) => format!("now unreadable: {error}"),
+        },
+    };
+    format!("{name}: {before} before, {now}")
 }
 
 /// A scratch server has no rows of an unlogged table to bring home.
@@ -77,16 +128,121 @@ fn crashed(context: &Context<'_>) -> bool {
         .any(|fault| fault.fault == "crash-server")
 }
 
-/// The first names, for a message of one line.
+/// The first names, for a message of one line; with the error of what can't be read now.
 pub(super) fn names(changed: &[Change<'_>]) -> String {
-    let first: Vec<&str> = changed.iter().take(3).map(|(name, ..)| *name).collect();
-    let more = if changed.len() > 3 { ", …" } else { "" };
-    format!("{}{more}", first.join(", "))
+    let names = changed.iter().map(|(name, _, is)| with_error(name, *is));
+    first(&names.collect::<Vec<_>>())
+}
+
+fn with_error(name: &str, state: Option<&TableState>) -> String {
+    match state.and_then(|state| state.error.as_deref()) {
+        None => name.to_owned(),
+        Some(error) => format!("{name} (unreadable: {error})"),
+    }
+}
+
+fn first(names: &[String]) -> String {
+    let more = if names.len() > 3 { ", …" } else { "" };
+    format!("{}{more}", names[..names.len().min(3)].join(", "))
 }
 
 #[cfg(test)]
 mod tests {
     use crate::{check::testing::*, observation::TableState};
+
+    const ERROR: &str = "could not open file \"base/5/16401\" (58P01)";
+
+    /// What was seen of one table at these moments.
+    fn seen(tale: Tale, moments: &[Moment], table: &str, state: &TableState) -> Tale {
+        moments.iter().fold(tale, |tale, moment| {
+            tale.bend(*moment, |seen| {
+                if let Observation::Tables(tables) = seen {
+                    tables.insert(table.into(), state.clone());
+                }
+            })
+        })
+    }
+
+    fn unreadable() -> TableState {
+        TableState {
+            error: Some(ERROR.into()),
+            ..TableState::default()
+        }
+    }
+
+    const BEFORE: &[Moment] = &[Moment::Before];
+    const SINCE: &[Moment] = &[Moment::Gate, Moment::After];
+    const EVER: &[Moment] = &[Moment::Before, Moment::Gate, Moment::After];
+
+    /// Not even an unlogged table, which may be empty after a restore.
+    #[test]
+    fn a_table_that_cannot_be_read_any_more_is_red() {
+        for tale in [salvage(), lost_server()] {
+            let judgement = seen(tale, SINCE, "app.cache", &unreadable()).judge();
+            for id in ["rows", "digests"] {
+                let found = finding(&judgement, id);
+                assert_eq!(found.verdict, Verdict::Fail, "{id}");
+                let told = format!("app.cache (unreadable: {ERROR})");
+                assert!(found.message.contains(&told), "{}", found.message);
+                let told = format!("before, now unreadable: {ERROR}");
+                assert!(found.details[0].ends_with(&told), "{:?}", found.details);
+            }
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_read_before_is_open() {
+        for moments in [BEFORE, EVER] {
+            let judgement = seen(salvage(), moments, "app.cache", &unreadable()).judge();
+            for id in ["rows", "digests"] {
+                let found = finding(&judgement, id);
+                assert_eq!(found.verdict, Verdict::Unknown, "{id}");
+                let told = format!(
+                    "1 table could not be read in the steady state: app.cache (unreadable: {ERROR})"
+                );
+                assert_eq!(found.message, told);
+            }
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_read_before_hides_nothing() {
+        let unread = seen(salvage(), BEFORE, "app.cache", &unreadable());
+        let fewer = users(unread.clone(), |table| table.rows -= 1).judge();
+        let gone = unread.bend(Moment::After, |seen| {
+            if let Observation::Tables(tables) = seen {
+                tables.remove("app.cache");
+            }
+        });
+        for (judgement, told) in [
+            (fewer, "app.users: 200 rows before, 199 now".to_owned()),
+            (
+                gone.judge(),
+                format!("app.cache: unreadable ({ERROR}) before, now the table is missing"),
+            ),
+        ] {
+            let rows = finding(&judgement, "rows");
+            assert_eq!((rows.verdict, &rows.details), (Verdict::Fail, &vec![told]));
+            assert_eq!(finding(&judgement, "digests").verdict, Verdict::Fail);
+        }
+    }
+
+    #[test]
+    fn a_view_without_data_stays_one() {
+        let state = TableState {
+            digest: TableState::NOT_POPULATED.into(),
+            ..TableState::default()
+        };
+        let same = seen(salvage(), EVER, "app.summary", &state);
+        expect(&same, "rows", Verdict::Pass, "as before");
+        expect(&same, "digests", Verdict::Pass, "as before");
+        let filled = TableState {
+            digest: "0e".into(),
+            ..TableState::default()
+        };
+        let other = seen(same, &[Moment::After], "app.summary", &filled);
+        expect(&other, "digests", Verdict::Fail, "app.summary");
+    }
 
     #[test]
     fn fewer_rows_are_red_and_unread_ones_open() {

@@ -32,7 +32,7 @@ SELECT format('%I.%I', n.nspname, c.relname),
    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   coalesce((SELECT own.key FROM unnest($1::text[], $2::text[]) AS own (name, key) WHERE to_regclass(own.name) = c.oid),
     (SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = $3 AND NOT a.attisdropped)),
-  c.relkind::text, size.bytes::bigint, size.pages
+  c.relkind::text, size.bytes::bigint, size.pages, c.relispopulated
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
   SELECT coalesce(sum(pg_table_size(leaf)), 0) AS bytes,
@@ -52,6 +52,8 @@ pub struct Table {
     /// The column that tells rows of the workloads, which have a key, from those of the load.
     key: Option<String>,
     materialised: bool,
+    /// A materialised view made `WITH NO DATA` is not, and can't be read; all else is.
+    populated: bool,
     /// All its partitions' data, out-of-line values included.
     bytes: u64,
     /// Pages of it, or of its largest partition.
@@ -62,7 +64,7 @@ pub struct Table {
 ///
 /// # Errors
 /// When the server can't be asked for its tables. A table that can't be read is no error
-/// but is reported as such in its digest.
+/// but is reported as such in its state.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let readers = Readers::open(&target.access).await?;
     let tables = tables(readers.keeper(), target.keys).await?;
@@ -90,12 +92,12 @@ pub async fn tables(
             materialised: row.get::<_, &str>(3) == "m",
             bytes: row.get::<_, i64>(4).unsigned_abs(),
             pages: row.get::<_, i64>(5).unsigned_abs(),
+            populated: row.get(6),
         })
         .collect())
 }
 
-/// Reads tables. One that can't be read (damaged, locked away, not populated) is an
-/// observation.
+/// Reads tables. One that can't be read (damaged, locked away) is an observation.
 ///
 /// # Errors
 /// When a reader crashed.
@@ -110,7 +112,12 @@ pub async fn states(
     let mut states = BTreeMap::new();
     for (table, pieces) in tables.iter().zip(&pieces) {
         let answers = pieces.iter().zip(answers.drain(..pieces.len()));
-        states.insert(table.name.clone(), together(answers));
+        let state = if table.populated {
+            together(answers)
+        } else {
+            not_populated()
+        };
+        states.insert(table.name.clone(), state);
     }
     Ok(states)
 }
@@ -124,7 +131,7 @@ fn together<'a>(pieces: impl Iterator<Item = (&'a Piece, Result<Rows, ProbeError
             Ok(rows) => *of += rows,
             Err(error) => {
                 return TableState {
-                    digest: format!("unreadable: {error}"),
+                    error: Some(error.to_string()),
                     ..TableState::default()
                 };
             }
@@ -134,6 +141,15 @@ fn together<'a>(pieces: impl Iterator<Item = (&'a Piece, Result<Rows, ProbeError
         rows: loaded.count,
         digest: loaded.hex(),
         live_rows: live.count,
+        error: None,
+    }
+}
+
+/// A materialised view that is still to be filled.
+fn not_populated() -> TableState {
+    TableState {
+        digest: TableState::NOT_POPULATED.into(),
+        ..TableState::default()
     }
 }
 
@@ -147,6 +163,9 @@ struct Piece {
 
 impl Table {
     fn pieces(&self, fault_xid: Option<u64>) -> Vec<Piece> {
+        if !self.populated {
+            return Vec::new();
+        }
         let (loaded, live) = self.conditions(fault_xid);
         let ranges = ranges(self.pages, self.bytes);
         let loaded = ranges.iter().map(|range| self.piece(false, range, &loaded));
@@ -224,5 +243,47 @@ mod tests {
     fn a_small_table_is_read_at_once() {
         assert_eq!(ranges(12, 100_000), ["true"]);
         assert_eq!(ranges(0, RANGE * 9), ["true"]);
+    }
+
+    fn pieces(populated: bool) -> Vec<Piece> {
+        let table = Table {
+            name: "shop.items".into(),
+            columns: "id".into(),
+            key: Some("request_id".into()),
+            materialised: false,
+            populated,
+            bytes: 100_000,
+            pages: 12,
+        };
+        table.pieces(None)
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_read_is_not_an_empty_one() {
+        let pieces = pieces(true);
+        let [loaded, live] = &pieces[..] else {
+            panic!("{pieces:?}");
+        };
+        let refused = || Err(ProbeError::Other("could not open file".into()));
+        for (one, other) in [
+            (Ok(Rows::default()), refused()),
+            (refused(), Ok(Rows::default())),
+        ] {
+            let state = together([(loaded, one), (live, other)].into_iter());
+            assert_eq!(state.error.as_deref(), Some("could not open file"));
+        }
+        let read = || Ok(Rows::default());
+        let state = together([(loaded, read()), (live, read())].into_iter());
+        assert_eq!((state.rows, state.error), (0, None));
+    }
+
+    #[test]
+    fn a_view_without_data_is_not_read() {
+        assert!(pieces(false).is_empty());
+        let state = not_populated();
+        assert_eq!(
+            (state.digest.as_str(), state.error),
+            ("not populated", None)
+        );
     }
 }
