@@ -16,6 +16,7 @@ use pgdrill::{
         readers::{self, Readers},
         tables::{self as probe_tables, Table},
     },
+    runtime::Exec,
     scenario::plan::CheckKind,
 };
 use server::{Bench, Server, passwords};
@@ -161,6 +162,7 @@ async fn probes_see_what_is_there_and_what_changed() {
     first_sight(&seen);
     let copy = bench.copy(&server, "two").await;
     same_on_a_copy(&seen, &look(&copy, None).await);
+    a_lost_file_is_not_an_empty_table(&copy).await;
     changes_show(&copy, &seen).await;
     the_faults_own_rows_are_apart(&server, &seen).await;
     bench.close().await;
@@ -181,7 +183,8 @@ fn first_sight(seen: &BTreeMap<&str, Observation>) {
         ("shop.summary", 0, 0),
     ];
     assert_eq!(counts, expected);
-    assert!(tables["shop.summary"].digest.starts_with("unreadable: "));
+    assert!(tables.values().all(|table| table.error.is_none()));
+    assert_eq!(tables["shop.summary"].digest, "not populated");
     assert_eq!(tables["shop.items"].digest.len(), 32);
     let texts = texts(seen);
     for expected in [
@@ -239,6 +242,28 @@ fn same_on_a_copy(seen: &BTreeMap<&str, Observation>, copy: &BTreeMap<&str, Obse
     ] {
         assert_eq!(seen[same], copy[same]);
     }
+}
+
+/// The file of an unlogged table is gone: it can't be read, which is not that it is empty.
+async fn a_lost_file_is_not_an_empty_table(copy: &Server) {
+    let path = copy.value("pg_relation_filepath('shop.cache')").await;
+    let file = copy.node.layout().data.join(path).display().to_string();
+    shell(copy, format!("mv {file} {file}.lost")).await;
+    let readers = Readers::open(&copy.access).await.unwrap();
+    let keeper = readers.keeper();
+    let tables = probe_tables::tables(keeper, &BTreeMap::new()).await;
+    let states = probe_tables::states(&readers, &tables.unwrap(), None).await;
+    shell(copy, format!("mv {file}.lost {file}")).await;
+    let mut unreadable = states.unwrap();
+    unreadable.retain(|_, state| state.error.is_some());
+    assert_eq!(unreadable.len(), 1, "{unreadable:#?}");
+    let error = unreadable["shop.cache"].error.as_ref().unwrap();
+    assert!(error.contains("could not open file"), "{error}");
+    assert!(error.contains("58P01"), "{error}");
+}
+
+async fn shell(server: &Server, script: String) {
+    server.node.exec(Exec::shell(script)).await.unwrap();
 }
 
 async fn changes_show(copy: &Server, seen: &BTreeMap<&str, Observation>) {
