@@ -3,7 +3,7 @@
 
 use super::{Context, count};
 use crate::{
-    event::EventKind,
+    event::{EventKind, Moment},
     finding::Finding,
     measure::{account::Account, throughput},
     scenario::plan::CheckKind,
@@ -18,28 +18,41 @@ pub struct Files {
     pub readback: String,
 }
 
-/// Whether the records are whole.
+/// Whether the records are whole. A failed step excuses only that nothing was read back.
 pub(super) fn check(context: &Context<'_>, files: &Files, accounts: &[Account]) -> Finding {
-    let mut troubles = history(context);
+    let mut troubles = broken(context, files, accounts);
+    let excused = troubles.is_empty() && nothing_looked_at(context);
     let judged = context.story.plan.checks.contains(&CheckKind::Ledger);
-    let readback = Some(&files.readback).filter(|_| judged);
-    let files_troubles = [Some(&files.ledger), readback].into_iter().flatten();
-    troubles.extend(
-        files_troubles
-            .filter(|trouble| !trouble.is_empty())
-            .cloned(),
-    );
-    if files.ledger.is_empty() {
-        troubles.extend(short_ledger(context, accounts));
-    }
-    let Some(first) = troubles.first() else {
+    let readback = Some(&files.readback).filter(|why| judged && !why.is_empty());
+    troubles.extend(readback.cloned());
+    let Some(first) = troubles.first().cloned() else {
         let events = context.story.events.len();
         return Finding::pass(
             "evidence",
             format!("history of {events} events and ledger are whole"),
         );
     };
-    context.unknown("evidence", first.clone()).details(troubles)
+    let finding = match excused {
+        true => context.unknown("evidence", first),
+        false => Finding::unknown("evidence", first),
+    };
+    finding.details(troubles)
+}
+
+/// What is wrong with the history and the ledger.
+fn broken(context: &Context<'_>, files: &Files, accounts: &[Account]) -> Vec<String> {
+    let mut troubles = history(context);
+    match files.ledger.as_str() {
+        "" => troubles.extend(short_ledger(context, accounts)),
+        why => troubles.push(why.to_owned()),
+    }
+    troubles
+}
+
+/// Whether no server was looked at after the last step, as is right when a step failed.
+fn nothing_looked_at(context: &Context<'_>) -> bool {
+    let mut views = context.views.iter();
+    views.all(|view| view.moment != Moment::After)
 }
 
 fn history(context: &Context<'_>) -> Vec<String> {
@@ -93,37 +106,45 @@ fn short_ledger(context: &Context<'_>, accounts: &[Account]) -> Vec<String> {
         .collect()
 }
 
-/// Whether everything was removed; none when the history does not say.
-pub(super) fn leak(context: &Context<'_>) -> Option<Finding> {
-    let EventKind::DrillEnded {
+/// Whether everything was removed; a history that does not end tells nothing of it.
+pub(super) fn leak(context: &Context<'_>) -> [Finding; 1] {
+    let last = context.story.events.last().map(|event| &event.kind);
+    let Some(EventKind::DrillEnded {
         leaked, unanswered, ..
-    } = &context.story.events.last()?.kind
+    }) = last
     else {
-        return None;
+        let why = "what is left can't be told: the history does not end with the drill's end";
+        return [Finding::unknown("leak", why)];
     };
+    [left(leaked, unanswered)]
+}
+
+fn left(leaked: &[String], unanswered: &str) -> Finding {
     if let Some(why) = unanswered.lines().next() {
         let message = format!("what is left can't be told: {why}");
         let hints = unanswered.lines().skip(1).map(str::to_owned);
-        return Some(context.unknown("leak", message).details(hints));
+        return Finding::unknown("leak", message).details(hints);
     }
     let Some(first) = leaked.first() else {
-        return Some(Finding::pass(
-            "leak",
-            "everything the drill made was removed",
-        ));
+        return Finding::pass("leak", "everything the drill made was removed");
     };
     let message = format!("{} not removed: {first}", count(leaked.len(), "object"));
-    Some(Finding::fail("leak", message).details(leaked.clone()))
+    Finding::fail("leak", message).details(leaked.to_vec())
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{check::judge, check::testing::*, history::files, scenario::plan::CheckKind};
+    use crate::{
+        check::{expect::Outcome, judge, testing::*},
+        history::files,
+        scenario::plan::CheckKind,
+    };
 
     #[test]
     fn broken_records_are_no_evidence() {
         let open = salvage().without(|kind| matches!(kind, EventKind::DrillEnded { .. }));
         expect(&open, "evidence", Verdict::Unknown, "does not end");
+        expect(&open, "leak", Verdict::Unknown, "does not end");
         let mut hole = salvage();
         hole.events.remove(5);
         expect(&hole, "evidence", Verdict::Unknown, "hole");
@@ -158,6 +179,66 @@ mod tests {
         let judgement = judge(dir.path(), |_plan| vec![]).unwrap();
         assert!(finding(&judgement, "evidence").message.contains("torn"));
         assert_eq!(finding(&judgement, "rpo.oa").verdict, Verdict::Unknown);
+    }
+
+    /// The outcome where the failure of `restore` is expected.
+    fn outcome(tale: &Tale, bend: impl Fn(&std::path::Path)) -> Outcome {
+        let mut tale = tale.clone();
+        let fail = &mut tale.plan.expect.fail;
+        fail.insert("restore".into(), String::new());
+        let dir = tempfile::tempdir().unwrap();
+        tale.write(dir.path());
+        bend(dir.path());
+        judge(dir.path(), |_plan| vec![]).unwrap().outcome
+    }
+
+    #[track_caller]
+    fn unexcused(outcome: &Outcome, ids: &[&str]) {
+        let told = |reason: &String| reason.split(':').next().unwrap().to_owned();
+        let told: Vec<String> = outcome.reasons.iter().map(told).collect();
+        assert_eq!((outcome.verdict, told), (Verdict::Unknown, owned(ids)));
+    }
+
+    fn owned(ids: &[&str]) -> Vec<String> {
+        ids.iter().map(|&id| id.to_owned()).collect()
+    }
+
+    #[test]
+    fn an_expected_failure_excuses_that_nothing_was_read_back() {
+        let failed = salvage().failing_at(4, "no");
+        let evidence = finding(&failed.judge(), "evidence").clone();
+        assert_eq!(evidence.verdict, Verdict::Unknown);
+        assert_eq!(evidence.follows_from, "restore");
+        assert_eq!(outcome(&failed, |_dir| ()).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn an_expected_failure_excuses_no_broken_record() {
+        let failed = salvage().failing_at(4, "no");
+        let killed = failed
+            .clone()
+            .without(|kind| matches!(kind, EventKind::DrillEnded { .. }));
+        unexcused(&outcome(&killed, |_dir| ()), &["evidence", "leak"]);
+        let mut hole = failed.clone();
+        hole.events.remove(5);
+        unexcused(&outcome(&hole, |_dir| ()), &["evidence"]);
+        let torn = outcome(&failed, |dir| {
+            let ledger = dir.join(files::LEDGER);
+            let bytes = std::fs::read(&ledger).unwrap();
+            std::fs::write(&ledger, &bytes[..bytes.len() - 7]).unwrap();
+        });
+        unexcused(&torn, &["evidence"]);
+    }
+
+    #[test]
+    fn an_expected_failure_excuses_no_silence_of_the_engine() {
+        let mut silent = salvage().failing_at(4, "no");
+        if let Some(EventKind::DrillEnded { unanswered, .. }) =
+            silent.events.last_mut().map(|event| &mut event.kind)
+        {
+            *unanswered = "the engine does not answer".into();
+        }
+        unexcused(&outcome(&silent, |_dir| ()), &["leak"]);
     }
 
     #[test]

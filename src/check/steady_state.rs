@@ -11,7 +11,7 @@ use crate::{
 
 pub(super) fn check(context: &Context<'_>) -> Finding {
     let Some(before) = view::steady(&context.views).filter(|view| !view.is_empty()) else {
-        return context.unknown("steady-state", "nothing was observed before the fault");
+        return Finding::unknown("steady-state", "nothing was observed before the fault");
     };
     let troubles = troubles(context, before);
     if troubles.is_empty() {
@@ -74,5 +74,16 @@ mod tests {
             "nothing was observed",
         );
         expect(&blind, "rows", Verdict::Unknown, "steady state");
+    }
+
+    #[test]
+    fn a_failed_step_excuses_no_unobserved_steady_state() {
+        let failed = salvage().failing_at(4, "no");
+        let mut blind = failed.unseen(Moment::Before, |_all| true);
+        let fail = &mut blind.plan.expect.fail;
+        fail.insert("restore".into(), String::new());
+        let outcome = blind.judge().outcome;
+        assert_eq!(outcome.verdict, Verdict::Unknown);
+        assert!(outcome.reasons[0].starts_with("steady-state: nothing was observed"));
     }
 }
