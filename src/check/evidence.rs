@@ -42,6 +42,7 @@ pub(super) fn check(context: &Context<'_>, files: &Files, accounts: &[Account]) 
 /// What is wrong with the history and the ledger.
 fn broken(context: &Context<'_>, files: &Files, accounts: &[Account]) -> Vec<String> {
     let mut troubles = history(context);
+    troubles.extend(unfinished(context));
     match files.ledger.as_str() {
         "" => troubles.extend(short_ledger(context, accounts)),
         why => troubles.push(why.to_owned()),
@@ -89,6 +90,25 @@ pub(super) fn ended<'a>(context: &Context<'a>) -> Option<(bool, &'a str)> {
         return None;
     };
     Some((*completed, reason))
+}
+
+/// Workloads that began and were never told to have ended: nobody knows what the ledger
+/// must hold of them. It ends when it can't be written, for one.
+fn unfinished(context: &Context<'_>) -> Vec<String> {
+    let story = &context.story;
+    let open = |name: &&String| began(context, name) && throughput::summary(story, name).is_none();
+    let names = story.plan.workloads.keys().filter(open);
+    names
+        .map(|name| format!("the clients of `{name}` began, and how they ended is not told"))
+        .collect()
+}
+
+/// Whether a workload's clients are known to have begun.
+fn began(context: &Context<'_>, name: &str) -> bool {
+    let told = context.story.events.iter().any(|event| {
+        matches!(&event.kind, EventKind::WorkloadBegan { workload, .. } if workload == name)
+    });
+    told || throughput::series(&context.story, name).next().is_some()
 }
 
 /// A ledger that holds fewer acknowledgements than the clients counted is not whole.
@@ -167,6 +187,31 @@ mod tests {
         for (id, cause) in [("evidence", ""), ("rows", "evidence")] {
             assert_eq!(finding(&blind, id).follows_from, cause, "{id}");
         }
+    }
+
+    #[test]
+    fn clients_that_began_and_never_ended_are_no_evidence() {
+        let of_oa = |kind: &EventKind| matches!(kind, EventKind::WorkloadEnded(one) if one.workload == "oa");
+        let open = salvage().without(of_oa);
+        expect(&open, "evidence", Verdict::Unknown, "`oa` began");
+        let failed = salvage().failing_at(4, "no");
+        unexcused(&outcome(&failed.without(of_oa), |_dir| ()), &["evidence"]);
+        let only_begun = salvage().without(|kind| {
+            of_oa(kind) || matches!(kind, EventKind::Throughput(one) if one.workload == "oa")
+        });
+        expect(&only_begun, "evidence", Verdict::Unknown, "`oa` began");
+    }
+
+    #[test]
+    fn clients_that_never_began_need_not_end() {
+        let of_oa = |kind: &EventKind| match kind {
+            EventKind::WorkloadBegan { workload, .. } => workload == "oa",
+            EventKind::Throughput(one) => one.workload == "oa",
+            EventKind::WorkloadEnded(one) => one.workload == "oa",
+            _other => false,
+        };
+        let never = salvage().failing_at(4, "no").without(of_oa);
+        assert_eq!(outcome(&never, |_dir| ()).verdict, Verdict::Pass);
     }
 
     #[test]

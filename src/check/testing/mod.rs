@@ -118,7 +118,8 @@ impl Tale {
         self.in_order()
     }
 
-    /// A step failed: everything after it is skipped and nothing is observed any more.
+    /// A step failed: everything after it is skipped, the clients end, and nothing is
+    /// observed any more.
     pub fn failing_at(self, word: usize, why: &str) -> Self {
         let ended = |event: &Event| matches!(&event.kind, EventKind::StepEnded { step, .. } if *step == word);
         let at = self
@@ -127,7 +128,13 @@ impl Tale {
             .find(|event| ended(event))
             .map_or(0, |event| event.at_us);
         let mut tale = self;
-        tale.events.retain(|event| event.at_us < at);
+        for event in &mut tale.events {
+            if matches!(event.kind, EventKind::WorkloadEnded(_)) {
+                event.at_us = at + SECOND / 2;
+            }
+        }
+        tale.events
+            .retain(|event| event.at_us < at || matches!(event.kind, EventKind::WorkloadEnded(_)));
         tale.tell(
             at,
             EventKind::StepEnded {

@@ -52,12 +52,19 @@ impl Tale {
             .collect();
     }
 
-    /// One summary and one second of throughput after the other, as the ledger has them.
+    /// Beginning and end of the clients, and one second of throughput after the other, as
+    /// the ledger has them.
     pub fn tell_traffic(&mut self, end_us: u64) {
         let names: Vec<String> = self.plan.workloads.keys().cloned().collect();
         for (index, name) in names.iter().enumerate() {
             let own = |one: &&Record| usize::from(one.workload) == index;
             let own: Vec<Record> = self.ledger.iter().filter(own).copied().collect();
+            let workload = name.clone();
+            let began = EventKind::WorkloadBegan {
+                workload,
+                clients: 4,
+            };
+            self.tell(2 * SECOND, began);
             for from_us in (2 * SECOND..end_us).step_by(SECOND as usize) {
                 let second = throughput(name, &own, from_us);
                 self.tell(from_us + SECOND, EventKind::Throughput(second));
