@@ -1,12 +1,18 @@
-//! `archive`: the WAL archive has no gap, no odd file, nothing a clone archived, and is
-//! still being filled.
+//! `archive`: the WAL archive has no gap, no odd file, nothing a clone archived, holds what
+//! the server takes for archived, and is still being filled.
 
 use super::{Context, Said, count};
 use crate::{
-    event::EventKind,
+    event::{Event, EventKind},
     measure::{projected::SEGMENT, view::View},
+    observation::Observation,
     scenario::plan::Archive,
 };
+
+/// Segments that the WAL may move on by before the archiver is looked at closely.
+const SLACK: u64 = 3;
+/// How long a segment may take to arrive: as long as a sampling interval.
+const PATIENCE_US: u64 = 1_000_000;
 
 /// A segment's place: timeline and number on it.
 type Place = (u32, u64);
@@ -19,18 +25,25 @@ pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
         return Said::Unknown("the WAL archive was not listed".into());
     };
     let places: Vec<Place> = segments.iter().filter_map(|name| place(name)).collect();
-    let mut wrong: Vec<String> = stopped(context).into_iter().collect();
+    let samples = samples(context, now, listed_us(context, now));
+    let mut wrong: Vec<String> = stopped(context, now, &samples, &places)
+        .into_iter()
+        .collect();
     wrong.extend(odd.iter().map(|file| format!("odd file: {file}")));
     let no_segment = segments.iter().filter(|name| place(name).is_none());
     wrong.extend(no_segment.map(|file| format!("odd file: {file}")));
     wrong.extend(gaps(&places));
     wrong.extend(clones(context, &places));
+    wrong.extend(lied(context, &samples, &places));
     match wrong.first() {
         Some(first) => Said::Fail(first.clone(), wrong),
         None if places.is_empty() => Said::Fail(
             "the WAL archive is empty".into(),
             vec!["no segment was archived".into()],
         ),
+        None if samples.is_empty() => {
+            Said::Unknown(format!("`{}` was never asked what it archived", now.server))
+        }
         None => Said::Pass(format!("{} without a gap", count(places.len(), "segment"))),
     }
 }
@@ -81,13 +94,45 @@ fn clones(context: &Context<'_>, places: &[Place]) -> Vec<String> {
         .collect()
 }
 
-/// Archiving stopped: failures grew, and what was archived last lies behind the segment
-/// before the one being written.
-fn stopped(context: &Context<'_>) -> Option<String> {
-    let server = context.story.serving();
-    let samples = context.story.events.iter().filter_map(|event| {
+/// Whether archiving stopped, and how.
+fn stopped(
+    context: &Context<'_>,
+    now: &View<'_>,
+    samples: &[Sample<'_>],
+    places: &[Place],
+) -> Option<String> {
+    let own = own(context, now, places);
+    refused(samples).or_else(|| hangs(samples, &own, listed_us(context, now)))
+}
+
+/// Where the server's WAL stood at a moment.
+struct Sample<'a> {
+    at_us: u64,
+    lsn: u64,
+    last_archived: &'a str,
+    failures: u64,
+}
+
+impl Sample<'_> {
+    /// Number of the segment being written.
+    fn segment(&self) -> u64 {
+        self.lsn / SEGMENT
+    }
+
+    /// Number of the segment archived last; none when there was none.
+    fn archived(&self) -> Option<u64> {
+        let name = self.last_archived.get(..24)?;
+        place(name).map(|(_, segment)| segment)
+    }
+}
+
+/// The samples of the server looked at, from before its archive was listed.
+fn samples<'a>(context: &Context<'a>, now: &View<'_>, listed_us: u64) -> Vec<Sample<'a>> {
+    let earlier = |event: &&Event| event.at_us <= listed_us;
+    let events = context.story.events.iter().filter(earlier);
+    let samples = events.filter_map(|event| {
         let EventKind::WalPosition {
-            server: of,
+            server,
             lsn,
             last_archived,
             archive_failures,
@@ -95,16 +140,87 @@ fn stopped(context: &Context<'_>) -> Option<String> {
         else {
             return None;
         };
-        (of == server).then_some((*lsn, last_archived.as_str(), *archive_failures))
+        (server == now.server).then_some(Sample {
+            at_us: event.at_us,
+            lsn: *lsn,
+            last_archived,
+            failures: *archive_failures,
+        })
     });
-    let samples: Vec<_> = samples.collect();
+    samples.collect()
+}
+
+/// When the listing of the archive began.
+fn listed_us(context: &Context<'_>, now: &View<'_>) -> u64 {
+    let listed = context.story.events.iter().rev().find_map(|event| {
+        let EventKind::Observed {
+            moment,
+            server,
+            took_us,
+            observation: Observation::Archive { .. },
+        } = &event.kind
+        else {
+            return None;
+        };
+        let same = *moment == now.moment && server == now.server;
+        same.then(|| event.at_us.saturating_sub(*took_us))
+    });
+    listed.unwrap_or(u64::MAX)
+}
+
+/// Archiving was refused: failures grew, and what was archived last lies behind the segment
+/// before the one being written.
+fn refused(samples: &[Sample<'_>]) -> Option<String> {
     let (first, last) = (samples.first()?, samples.last()?);
-    let failures = last.2.saturating_sub(first.2);
-    let archived = last.1.get(..24).and_then(place).map_or(0, |place| place.1);
-    let behind = (last.0 / SEGMENT).saturating_sub(archived);
+    let failures = last.failures.saturating_sub(first.failures);
+    let behind = last.segment().saturating_sub(last.archived().unwrap_or(0));
     (failures > 0 && behind > 1).then(|| {
         format!("archiving stopped: {failures} failures, {behind} segments behind the WAL")
     })
+}
+
+/// Archiving hangs: the WAL moved on by some segments while none was archived, and none of
+/// them had arrived a while later, when the archive was listed. An archiver that is merely
+/// slow gets on meanwhile.
+fn hangs(samples: &[Sample<'_>], ours: &[u64], listed_us: u64) -> Option<String> {
+    let newest = samples.last()?.last_archived;
+    let mut idle = samples.iter().rev();
+    let since = idle.clone().take_while(|one| one.last_archived == newest);
+    let first = since.last()?;
+    let last = idle.find(|one| one.at_us.saturating_add(PATIENCE_US) <= listed_us)?;
+    let moved = last.segment().saturating_sub(first.segment());
+    let next = first.archived().map_or(first.segment(), |last| last + 1);
+    let arrived = ours.iter().any(|segment| *segment >= next);
+    let last = if newest.is_empty() { "none" } else { newest };
+    (moved >= SLACK && !arrived).then(|| {
+        format!("archiving stopped: the WAL moved on by {moved} segments and none was archived, the last one is {last}")
+    })
+}
+
+/// The server takes a segment for archived that is not there, and that retention did not
+/// remove. (That the archive is empty is told anyway.)
+fn lied(context: &Context<'_>, samples: &[Sample<'_>], places: &[Place]) -> Option<String> {
+    let name = samples.last()?.last_archived;
+    let told = place(name)?;
+    let older = |place: &Place| place.1 > told.1;
+    let outlived = places.iter().all(older);
+    let excused = places.contains(&told) || outlived || expired(context, name);
+    (!excused).then(|| format!("{name} was told to be archived, and is not in the archive"))
+}
+
+/// Whether retention removed a segment.
+fn expired(context: &Context<'_>, name: &str) -> bool {
+    context.story.events.iter().any(|event| {
+        matches!(&event.kind, EventKind::RetentionApplied { removed_wal, .. } if removed_wal.iter().any(|one| one == name))
+    })
+}
+
+/// Numbers of the segments on the timeline that the server looked at writes.
+fn own(context: &Context<'_>, now: &View<'_>, places: &[Place]) -> Vec<u64> {
+    let restore = context.story.restore_of(now.server);
+    let timeline = restore.map_or(1, |restore| restore.timeline);
+    let own = places.iter().filter(|place| place.0 == timeline);
+    own.map(|place| place.1).collect()
 }
 
 #[cfg(test)]
@@ -146,23 +262,88 @@ mod tests {
         expect(&blind, "archive", Verdict::Unknown, "not listed");
     }
 
-    #[test]
-    fn archiving_that_stopped_is_red() {
-        let stands = |lsn: u64, archive_failures: u64| EventKind::WalPosition {
+    fn stands(lsn: u64, last_archived: &str, archive_failures: u64) -> EventKind {
+        EventKind::WalPosition {
             server: "primary".into(),
             lsn,
-            last_archived: "000000010000000000000003".into(),
+            last_archived: last_archived.into(),
             archive_failures,
-        };
+        }
+    }
+
+    /// The last segment in the archive of `salvage`.
+    const LAST: &str = "000000010000000000000003";
+
+    #[test]
+    fn archiving_that_is_refused_is_red() {
         let tale = salvage()
-            .with(5 * SECOND, stands(0x400_0000, 0))
-            .with(26 * SECOND, stands(0x600_0000, 9));
+            .with(5 * SECOND, stands(0x400_0000, LAST, 0))
+            .with(26 * SECOND, stands(0x600_0000, LAST, 9));
         expect(
             &tale,
             "archive",
             Verdict::Fail,
             "archiving stopped: 9 failures, 3 segments behind",
         );
+    }
+
+    #[test]
+    fn archiving_that_hangs_is_red() {
+        let hangs = salvage().with(26 * SECOND, stands(0x700_0000, LAST, 0));
+        let text = "archiving stopped: the WAL moved on by 3 segments";
+        expect(&hangs, "archive", Verdict::Fail, text);
+        let never = salvage()
+            .with(25_600_000, stands(0x400_0000, "", 0))
+            .with(26 * SECOND, stands(0x700_0000, "", 0));
+        expect(&never, "archive", Verdict::Fail, "the last one is none");
+    }
+
+    #[test]
+    fn an_archiver_that_lags_is_none_that_hangs() {
+        let little = salvage().with(26 * SECOND, stands(0x600_0000, LAST, 0));
+        expect(&little, "archive", Verdict::Pass, "without a gap");
+        let just_now = salvage().with(27_300_000, stands(0x900_0000, LAST, 0));
+        expect(&just_now, "archive", Verdict::Pass, "without a gap");
+        let slow = salvage().with(26 * SECOND, stands(0x900_0000, LAST, 0));
+        let slow = slow.bend(Moment::After, |seen| {
+            if let Observation::Archive { segments, .. } = seen {
+                segments.push("000000010000000000000004".into());
+            }
+        });
+        expect(&slow, "archive", Verdict::Pass, "without a gap");
+    }
+
+    #[test]
+    fn a_segment_told_to_be_archived_that_is_not_there_is_red() {
+        let lies = salvage().with(
+            26 * SECOND,
+            stands(0x600_0000, "000000010000000000000005", 0),
+        );
+        expect(&lies, "archive", Verdict::Fail, "not in the archive");
+        let later = salvage().with(
+            27_600_000,
+            stands(0x600_0000, "000000010000000000000005", 0),
+        );
+        expect(&later, "archive", Verdict::Pass, "without a gap");
+    }
+
+    #[test]
+    fn a_segment_that_retention_removed_is_no_lie() {
+        let removed = "000000010000000000000004";
+        let expired = EventKind::RetentionApplied {
+            removed_backups: vec![],
+            removed_wal: vec![removed.into()],
+        };
+        let tale = salvage().with(26 * SECOND, stands(0x500_0000, removed, 0));
+        expect(&tale, "archive", Verdict::Fail, removed);
+        let tale = tale.with(26_100_000, expired);
+        expect(&tale, "archive", Verdict::Pass, "without a gap");
+    }
+
+    #[test]
+    fn a_server_nobody_asked_may_have_stopped_archiving() {
+        let blind = salvage().without(|kind| matches!(kind, EventKind::WalPosition { .. }));
+        expect(&blind, "archive", Verdict::Unknown, "never asked");
     }
 
     #[test]

@@ -41,6 +41,13 @@ fn moved(workloads: &[&str]) -> Tale {
     tale.readback
         .retain(|one| one.acked_us <= tenths(116) || one.acked_us > tenths(121));
     tale.tell_traffic(tenths(261));
+    tale.stands(tenths(212), REPLACEMENT, 0x400_0100, "");
+    tale.stands(
+        tenths(255),
+        REPLACEMENT,
+        0x500_0028,
+        "000000020000000000000004",
+    );
     tale.observe(tenths(265), Moment::After, REPLACEMENT, 2);
     tale.log_read(tenths(266), REPLACEMENT, 230);
     tale.frame(tenths(270));

@@ -21,6 +21,8 @@ pub fn salvage() -> Tale {
         workload == AGENT || !(tenths(120)..tenths(220)).contains(&at_us)
     });
     tale.tell_traffic(tenths(271));
+    tale.stands(tenths(45), PRIMARY, 0x2f8_8000, "000000010000000000000001");
+    tale.stands(tenths(255), PRIMARY, 0x400_0028, "000000010000000000000003");
     tale.observe(tenths(275), Moment::After, PRIMARY, 1);
     tale.log_read(tenths(276), PRIMARY, 812);
     tale.frame(tenths(280));

@@ -98,6 +98,17 @@ impl Tale {
         self.observe(9 * SECOND, Moment::Before, PRIMARY, 1);
     }
 
+    /// Where a server's WAL stood, and the segment it had archived last.
+    pub fn stands(&mut self, at_us: u64, server: &str, lsn: u64, last_archived: &str) {
+        let position = EventKind::WalPosition {
+            server: server.into(),
+            lsn,
+            last_archived: last_archived.into(),
+            archive_failures: 0,
+        };
+        self.tell(at_us, position);
+    }
+
     /// A server's log was read, and nothing unexpected found.
     pub fn log_read(&mut self, at_us: u64, server: &str, lines: u64) {
         let server = server.to_owned();
