@@ -25,27 +25,28 @@ pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
         return Said::Unknown("the WAL archive was not listed".into());
     };
     let places: Vec<Place> = segments.iter().filter_map(|name| place(name)).collect();
-    let samples = samples(context, now, listed_us(context, now));
-    let mut wrong: Vec<String> = stopped(context, now, &samples, &places)
-        .into_iter()
-        .collect();
-    wrong.extend(odd.iter().map(|file| format!("odd file: {file}")));
-    let no_segment = segments.iter().filter(|name| place(name).is_none());
-    wrong.extend(no_segment.map(|file| format!("odd file: {file}")));
+    let archiver = Archiver::of(context, now);
+    let mut wrong = archiver.troubles(context, &places);
+    wrong.extend(odd_files(segments, odd));
     wrong.extend(gaps(&places));
     wrong.extend(clones(context, &places));
-    wrong.extend(lied(context, &samples, &places));
     match wrong.first() {
         Some(first) => Said::Fail(first.clone(), wrong),
         None if places.is_empty() => Said::Fail(
             "the WAL archive is empty".into(),
             vec!["no segment was archived".into()],
         ),
-        None if samples.is_empty() => {
+        None if archiver.samples.is_empty() => {
             Said::Unknown(format!("`{}` was never asked what it archived", now.server))
         }
         None => Said::Pass(format!("{} without a gap", count(places.len(), "segment"))),
     }
+}
+
+fn odd_files(segments: &[String], odd: &[String]) -> Vec<String> {
+    let no_segment = segments.iter().filter(|name| place(name).is_none());
+    let files = odd.iter().chain(no_segment);
+    files.map(|file| format!("odd file: {file}")).collect()
 }
 
 /// `00000001000000000000000A` → timeline 1, segment 10.
@@ -94,18 +95,15 @@ fn clones(context: &Context<'_>, places: &[Place]) -> Vec<String> {
         .collect()
 }
 
-/// Whether archiving stopped, and how.
-fn stopped(
-    context: &Context<'_>,
-    now: &View<'_>,
-    samples: &[Sample<'_>],
-    places: &[Place],
-) -> Option<String> {
-    let own = own(context, now, places);
-    refused(samples).or_else(|| hangs(samples, &own, listed_us(context, now)))
+/// What a server said of its archiving before the archive was listed.
+struct Archiver<'a> {
+    /// The timeline it writes.
+    timeline: u32,
+    samples: Vec<Sample<'a>>,
+    listed_us: u64,
 }
 
-/// Where the server's WAL stood at a moment.
+/// Where a server's WAL stood at a moment.
 struct Sample<'a> {
     at_us: u64,
     lsn: u64,
@@ -113,7 +111,25 @@ struct Sample<'a> {
     failures: u64,
 }
 
-impl Sample<'_> {
+impl<'a> Sample<'a> {
+    fn of(event: &'a Event, wanted: &str) -> Option<Self> {
+        let EventKind::WalPosition {
+            server,
+            lsn,
+            last_archived,
+            archive_failures,
+        } = &event.kind
+        else {
+            return None;
+        };
+        (server == wanted).then_some(Self {
+            at_us: event.at_us,
+            lsn: *lsn,
+            last_archived,
+            failures: *archive_failures,
+        })
+    }
+
     /// Number of the segment being written.
     fn segment(&self) -> u64 {
         self.lsn / SEGMENT
@@ -126,28 +142,78 @@ impl Sample<'_> {
     }
 }
 
-/// The samples of the server looked at, from before its archive was listed.
-fn samples<'a>(context: &Context<'a>, now: &View<'_>, listed_us: u64) -> Vec<Sample<'a>> {
-    let earlier = |event: &&Event| event.at_us <= listed_us;
-    let events = context.story.events.iter().filter(earlier);
-    let samples = events.filter_map(|event| {
-        let EventKind::WalPosition {
-            server,
-            lsn,
-            last_archived,
-            archive_failures,
-        } = &event.kind
-        else {
-            return None;
-        };
-        (server == now.server).then_some(Sample {
-            at_us: event.at_us,
-            lsn: *lsn,
-            last_archived,
-            failures: *archive_failures,
+impl<'a> Archiver<'a> {
+    fn of(context: &Context<'a>, now: &View<'_>) -> Self {
+        let restore = context.story.restore_of(now.server);
+        let listed_us = listed_us(context, now);
+        let events = context.story.events.iter();
+        let earlier = events.filter(|event| event.at_us <= listed_us);
+        Self {
+            timeline: restore.map_or(1, |restore| restore.timeline),
+            samples: earlier
+                .filter_map(|event| Sample::of(event, now.server))
+                .collect(),
+            listed_us,
+        }
+    }
+
+    /// What it does wrong, beside the segments in the archive.
+    fn troubles(&self, context: &Context<'_>, places: &[Place]) -> Vec<String> {
+        let stopped = self.refused().or_else(|| self.hangs(places));
+        let lied = self.lied(context, places);
+        stopped.into_iter().chain(lied).collect()
+    }
+
+    /// Failures grew, and what was archived last lies behind the segment before the one
+    /// being written.
+    fn refused(&self) -> Option<String> {
+        let (first, last) = (self.samples.first()?, self.samples.last()?);
+        let failures = last.failures.saturating_sub(first.failures);
+        let behind = last.segment().saturating_sub(last.archived().unwrap_or(0));
+        (failures > 0 && behind > 1).then(|| {
+            format!("archiving stopped: {failures} failures, {behind} segments behind the WAL")
         })
-    });
-    samples.collect()
+    }
+
+    /// The WAL moved on by some segments while none was archived, and none of them had
+    /// arrived a while later, when the archive was listed. An archiver that is merely slow
+    /// gets on meanwhile.
+    fn hangs(&self, places: &[Place]) -> Option<String> {
+        let idle = self.idle();
+        let first = idle.first()?;
+        let ripe = |one: &&Sample<'_>| one.at_us.saturating_add(PATIENCE_US) <= self.listed_us;
+        let last = idle.iter().rfind(ripe)?;
+        let moved = last.segment().saturating_sub(first.segment());
+        let next = first.archived().map_or(first.segment(), |last| last + 1);
+        let awaited = |place: &Place| place.0 == self.timeline && place.1 >= next;
+        (moved >= SLACK && !places.iter().any(awaited)).then(|| idled(moved, last.last_archived))
+    }
+
+    /// The samples since it archived for the last time.
+    fn idle(&self) -> &[Sample<'a>] {
+        let newest = self.samples.last().map(|one| one.last_archived);
+        let other = |one: &Sample<'_>| Some(one.last_archived) != newest;
+        let since = self.samples.iter().rposition(other);
+        &self.samples[since.map_or(0, |at| at + 1)..]
+    }
+
+    /// It takes a segment for archived that is not there, and that retention did not remove.
+    /// (That the archive is empty is told anyway.)
+    fn lied(&self, context: &Context<'_>, places: &[Place]) -> Option<String> {
+        let name = self.samples.last()?.last_archived;
+        let told = place(name)?;
+        let outlived = places.iter().all(|place| place.1 > told.1);
+        let excused = places.contains(&told) || outlived || expired(context, name);
+        (!excused).then(|| format!("{name} was told to be archived, and is not in the archive"))
+    }
+}
+
+fn idled(moved: u64, last: &str) -> String {
+    let last = if last.is_empty() { "none" } else { last };
+    format!(
+        "archiving stopped: the WAL moved on by {moved} segments and none was archived, the \
+         last one is {last}"
+    )
 }
 
 /// When the listing of the archive began.
@@ -168,59 +234,11 @@ fn listed_us(context: &Context<'_>, now: &View<'_>) -> u64 {
     listed.unwrap_or(u64::MAX)
 }
 
-/// Archiving was refused: failures grew, and what was archived last lies behind the segment
-/// before the one being written.
-fn refused(samples: &[Sample<'_>]) -> Option<String> {
-    let (first, last) = (samples.first()?, samples.last()?);
-    let failures = last.failures.saturating_sub(first.failures);
-    let behind = last.segment().saturating_sub(last.archived().unwrap_or(0));
-    (failures > 0 && behind > 1).then(|| {
-        format!("archiving stopped: {failures} failures, {behind} segments behind the WAL")
-    })
-}
-
-/// Archiving hangs: the WAL moved on by some segments while none was archived, and none of
-/// them had arrived a while later, when the archive was listed. An archiver that is merely
-/// slow gets on meanwhile.
-fn hangs(samples: &[Sample<'_>], ours: &[u64], listed_us: u64) -> Option<String> {
-    let newest = samples.last()?.last_archived;
-    let mut idle = samples.iter().rev();
-    let since = idle.clone().take_while(|one| one.last_archived == newest);
-    let first = since.last()?;
-    let last = idle.find(|one| one.at_us.saturating_add(PATIENCE_US) <= listed_us)?;
-    let moved = last.segment().saturating_sub(first.segment());
-    let next = first.archived().map_or(first.segment(), |last| last + 1);
-    let arrived = ours.iter().any(|segment| *segment >= next);
-    let last = if newest.is_empty() { "none" } else { newest };
-    (moved >= SLACK && !arrived).then(|| {
-        format!("archiving stopped: the WAL moved on by {moved} segments and none was archived, the last one is {last}")
-    })
-}
-
-/// The server takes a segment for archived that is not there, and that retention did not
-/// remove. (That the archive is empty is told anyway.)
-fn lied(context: &Context<'_>, samples: &[Sample<'_>], places: &[Place]) -> Option<String> {
-    let name = samples.last()?.last_archived;
-    let told = place(name)?;
-    let older = |place: &Place| place.1 > told.1;
-    let outlived = places.iter().all(older);
-    let excused = places.contains(&told) || outlived || expired(context, name);
-    (!excused).then(|| format!("{name} was told to be archived, and is not in the archive"))
-}
-
 /// Whether retention removed a segment.
 fn expired(context: &Context<'_>, name: &str) -> bool {
     context.story.events.iter().any(|event| {
         matches!(&event.kind, EventKind::RetentionApplied { removed_wal, .. } if removed_wal.iter().any(|one| one == name))
     })
-}
-
-/// Numbers of the segments on the timeline that the server looked at writes.
-fn own(context: &Context<'_>, now: &View<'_>, places: &[Place]) -> Vec<u64> {
-    let restore = context.story.restore_of(now.server);
-    let timeline = restore.map_or(1, |restore| restore.timeline);
-    let own = places.iter().filter(|place| place.0 == timeline);
-    own.map(|place| place.1).collect()
 }
 
 #[cfg(test)]
