@@ -28,6 +28,22 @@ pub struct Question {
     pub ready_us: Option<u64>,
 }
 
+impl Question {
+    /// Whether its workload moved to a restored server.
+    fn moved(&self) -> bool {
+        self.bounds.cut_over_us.is_some()
+    }
+
+    /// Up to when a loss can't be laid to how far before the fault a salvage aimed.
+    fn home_us(&self) -> u64 {
+        self.bounds.aimed_us.unwrap_or(u64::MAX)
+    }
+}
+
+/// When the last transaction that survives was sent: where production lives on, and on the
+/// restored server.
+type LastSurvivors = [u64; 2];
+
 /// A transaction that was acknowledged and is absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loss {
@@ -71,7 +87,7 @@ pub struct Tally {
     pub resurrected: u64,
     /// Present, never attempted.
     pub unexpected: u64,
-    /// Lost, while a later commit survives.
+    /// Lost, while a later commit survives on the same server, and no salvage aimed before it.
     pub holes: u64,
 }
 
@@ -109,7 +125,7 @@ pub fn balance(
     mut readback: Readback,
 ) -> Vec<Account> {
     let mut accounts: Vec<Account> = vec![Account::default(); questions.len()];
-    let mut last_survivor_sent = 0;
+    let mut last_survivors = LastSurvivors::default();
     for record in records {
         let workload = usize::from(record.workload);
         let Some(question) = questions.get(workload) else {
@@ -121,15 +137,22 @@ pub fn balance(
             continue;
         }
         let survives = account.weigh(question, &record, readback.rows.get_mut(&record.key));
-        if survives && question.bounds.cut_over_us.is_some() {
-            last_survivor_sent = last_survivor_sent.max(record.sent_us);
+        if survives {
+            let last = &mut last_survivors[usize::from(question.moved())];
+            *last = record.sent_us.max(*last);
         }
     }
-    settle(questions, &mut accounts, &readback, last_survivor_sent);
+    settle(questions, &mut accounts, &readback, last_survivors);
     accounts
 }
 
 impl Account {
+    /// When the first write was acknowledged; asked once all is balanced.
+    pub fn first_write_us(&self) -> Option<u64> {
+        let write = self.acks.iter().find(|ack| *ack & 1 == 1);
+        write.map(|ack| ack >> 1)
+    }
+
     fn note_times(&mut self, question: &Question, record: &Record) {
         match record.outcome {
             Outcome::Ok => self.tally.ok += 1,
@@ -223,7 +246,7 @@ fn settle(
     questions: &[Question],
     accounts: &mut [Account],
     readback: &Readback,
-    last_survivor_sent: u64,
+    last_survivors: LastSurvivors,
 ) {
     for (key, row) in readback.amiss() {
         if let Some(account) = accounts.get_mut(usize::from(key.workload())) {
@@ -237,9 +260,8 @@ fn settle(
         }
     }
     for (account, question) in accounts.iter_mut().zip(questions) {
-        if question.bounds.cut_over_us.is_some() {
-            account.find_holes(last_survivor_sent);
-        }
+        let last = last_survivors[usize::from(question.moved())];
+        account.find_holes(last.min(question.home_us()));
         account.tally.lost = account.lost.len() as u64;
         account.tally.lost_after = account.lost_after.len() as u64;
         account.acks.sort_unstable();
@@ -264,13 +286,9 @@ impl Account {
 
     /// A loss is a hole when a transaction survives that was sent only after the lost one
     /// had been acknowledged: its commit lies later in LSN order for certain, so recovery
-    /// went past the lost one.
-    fn find_holes(&mut self, last_survivor_sent: u64) {
-        for loss in self
-            .lost
-            .iter()
-            .filter(|loss| loss.acked_us < last_survivor_sent)
-        {
+    /// went past the lost one. Where production lives on that is what a salvage left out.
+    fn find_holes(&mut self, before_us: u64) {
+        for loss in self.lost.iter().filter(|loss| loss.acked_us < before_us) {
             self.tally.holes += 1;
             example(&mut self.holes, (loss.key, loss.version));
         }

@@ -30,6 +30,9 @@ pub struct Bounds {
     pub lsn: Option<u64>,
     /// When the workload moved to the restored server; none when production lives on.
     pub cut_over_us: Option<u64>,
+    /// Where production lives on and a salvage aimed at an instant before the boundary: what was
+    /// acknowledged later is lost to that distance; everything older must have come home.
+    pub aimed_us: Option<u64>,
     /// Whether what came after the boundary must be absent (a bad statement, recovered to
     /// before it).
     pub absent_after: bool,
@@ -63,6 +66,7 @@ impl Bounds {
                 .map(|fault| fault.commit_lsn.unwrap_or(fault.lsn))
                 .filter(|lsn| *lsn != 0),
             cut_over_us,
+            aimed_us: story.salvage_aimed_us().filter(|_| cut_over_us.is_none()),
             absent_after: statement && story.recovered_before_fault(workload),
             side,
         }
@@ -88,6 +92,7 @@ impl Bounds {
             instant_us: Some(began_us),
             lsn: commit_lsn,
             cut_over_us,
+            aimed_us: None,
             absent_after: commit_lsn.is_some(),
             side,
         }

@@ -3,10 +3,16 @@
 //! Answers "when was the cut-over", "which server serves", "what did step 3 come to".
 //! What probes saw is in [`super::view`]; judging any of it does not belong here.
 
+use std::collections::BTreeSet;
+
 use crate::{
     event::{Boundary, Event, EventKind, FaultRecord, RestoreRecord, StepOutcome},
     scenario::plan::{Action, PRIMARY, Plan, StepIndex, Target},
 };
+
+/// What the fault's time by the server's clock and by the drill's may lie apart: it is asked
+/// for by a tool.
+const CLOCKS_US: u64 = 1_000_000;
 
 /// A plan and what became of it.
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +164,12 @@ impl<'a> Story<'a> {
         self.cut_overs().last().map_or(PRIMARY, |cut| cut.to)
     }
 
+    /// Other servers that workloads' clients talk to at the end.
+    pub fn also_serving(&self) -> BTreeSet<&'a str> {
+        let servers = self.plan.workloads.keys().map(|name| self.server_of(name));
+        servers.filter(|server| *server != self.serving()).collect()
+    }
+
     /// Whether the server a workload ended on was recovered to before the bad statement,
     /// so that nothing later than the statement may be there.
     pub fn recovered_before_fault(&self, workload: &str) -> bool {
@@ -175,6 +187,35 @@ impl<'a> Story<'a> {
         let commit = self.fault().and_then(|fault| fault.commit_lsn);
         let reached = self.restore_of(server).map(|restore| restore.reached_lsn);
         matches!((commit, reached), (Some(commit), Some(reached)) if reached != 0 && reached < commit)
+    }
+
+    /// The instant that the last salvage's scratch server was recovered to, where that lies before
+    /// the fault on purpose: nothing later can have come home. None: no salvage, or one that
+    /// aimed at the fault itself or at all WAL there is.
+    pub fn salvage_aimed_us(&self) -> Option<u64> {
+        let steps = self.plan.steps.iter();
+        let scratch = steps.clone().rev().find_map(|step| match &step.action {
+            Action::Salvage { from, .. } => Some(from),
+            _other => None,
+        })?;
+        let target = steps.rev().find_map(|step| match &step.action {
+            Action::Restore { into, target, .. } => Some(target).filter(|_| into == scratch),
+            _other => None,
+        })?;
+        match target {
+            Target::Latest | Target::BeforeFault => None,
+            Target::BeforeFaultBy(by) => {
+                let by = by.micros() / u64::from(self.plan.scale.max(1));
+                let began = self.fault().map_or(0, |fault| fault.began_us);
+                Some(began.saturating_sub(by + CLOCKS_US))
+            }
+            // Where they lie in the drill's time is not known.
+            Target::Immediate
+            | Target::Time(_)
+            | Target::Lsn(_)
+            | Target::Xid(_)
+            | Target::Name(_) => Some(0),
+        }
     }
 
     /// Begin and end of each `run` step that ended before the first fault: business as usual.
