@@ -55,14 +55,18 @@ fn opened(context: &Context<'_>, step: &StepTold<'_>, at_us: u64) -> Gates {
         return closed("the last `verify` step observed nothing".into(), "");
     }
     let closing = views.iter().find_map(|view| closes(context, before, view));
-    match closing {
-        Some((kind, why)) => closed(format!("the gate `{kind}` did not pass: {why}"), kind),
+    if let Some((kind, why)) = closing {
+        return closed(format!("the gate `{kind}` did not pass: {why}"), kind);
+    }
+    match view::after(&context.views, context.story.serving())
+        .and_then(|after| closes(context, before, after))
+    {
+        Some((kind, why)) => closed(format!("`{kind}` failed later: {why}"), kind),
         None => Gates::Passed(at_us),
     }
 }
 
-/// The first gate check that does not pass on a view. A check whose probe was not asked
-/// to look at a gate is not judged there; one whose probe failed does not pass.
+/// The first gate check that does not pass on a view: could not tell is no pass.
 fn closes(
     context: &Context<'_>,
     before: &View<'_>,
@@ -75,8 +79,8 @@ fn closes(
             return Some((kind.name(), format!("probe {probe} failed: {error}")));
         }
         match judge_view(kind, context, before, view) {
-            Said::Fail(why, _) => Some((kind.name(), why)),
-            Said::Pass(_) | Said::Unknown(_) | Said::NotApplicable(_) => None,
+            Said::Fail(why, _) | Said::Unknown(why) => Some((kind.name(), why)),
+            Said::Pass(_) | Said::NotApplicable(_) => None,
         }
     })
 }
@@ -89,7 +93,9 @@ mod tests {
     #[test]
     fn a_freeze_does_not_close_the_gate() {
         let frozen = salvage().bend(Moment::Gate, |seen| match seen {
-            Observation::Privileges(lines) => lines.retain(|line| !line.ends_with("INSERT")),
+            Observation::Privileges(lines) => {
+                lines.retain(|line| !line.ends_with("INSERT") && !line.contains(" role "));
+            }
             Observation::Business(results) => results[0].got = "42501 permission denied".into(),
             _other => {}
         });
@@ -105,6 +111,29 @@ mod tests {
             Verdict::Unknown,
             "the gate `permissions` did not pass",
         );
+    }
+
+    #[test]
+    fn what_was_not_looked_at_closes_the_gate() {
+        let blind = salvage().unseen(Moment::Gate, |seen| {
+            matches!(seen, Observation::Privileges(_))
+        });
+        let why = "the gate `permissions` did not pass: the privileges were not read";
+        expect(&blind, "rto.oa", Verdict::Unknown, why);
+    }
+
+    #[test]
+    fn a_service_that_fails_later_was_not_ready() {
+        let later = salvage().bend(Moment::After, |seen| {
+            if let Observation::Privileges(lines) = seen {
+                lines.clear();
+            }
+        });
+        let judgement = later.judge();
+        let rto = finding(&judgement, "rto.oa");
+        assert_eq!(rto.verdict, Verdict::Unknown);
+        assert_eq!(rto.follows_from, "permissions");
+        assert!(rto.message.contains("`permissions` failed later"));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `permissions`: the whole matrix role × object × privilege is the same as in the steady
 //! state; what is missing and what is new both fail.
 //!
-//! At a gate a business may still be frozen: then missing write privileges are not
-//! judged, the view after the last step judges them.
+//! At a gate a business may still be frozen: then missing write privileges, and memberships
+//! that bring them, are not judged; the view after the last step judges them.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
     let frozen = now.moment == Moment::Gate && !now.frozen.is_empty();
     let missing: Vec<_> = was
         .difference(&is)
-        .filter(|line| !(frozen && is_write(line)))
+        .filter(|line| !(frozen && may_be_frozen(line)))
         .collect();
     let added: Vec<_> = is.difference(&was).collect();
     if missing.is_empty() && added.is_empty() {
@@ -41,13 +41,14 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
     Said::Fail(message, details)
 }
 
-fn is_write(line: &str) -> bool {
+/// A line says role, kind and name of the object, privilege.
+fn may_be_frozen(line: &str) -> bool {
     let privilege = line
         .rsplit(' ')
         .next()
         .unwrap_or_default()
         .trim_end_matches('*');
-    WRITES.contains(&privilege)
+    WRITES.contains(&privilege) || line.split(' ').nth(1) == Some("role")
 }
 
 #[cfg(test)]

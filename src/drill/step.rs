@@ -162,18 +162,10 @@ impl Drill<'_> {
         Ok(())
     }
 
-    /// The gate: everything that can be told while clients run. While a business is
-    /// frozen its privileges differ on purpose, so they are looked at after the last step.
+    /// The gate: everything that can be told while clients run.
     async fn verify(&self, server: &str) -> Result<(), StepError> {
-        let held_back =
-            |kind: &CheckKind| matches!(kind, CheckKind::Permissions | CheckKind::Business);
-        let kinds: Vec<CheckKind> = self
-            .plan
-            .checks
-            .iter()
-            .filter(|kind| kind.is_gate() && (self.frozen.is_empty() || !held_back(kind)))
-            .copied()
-            .collect();
+        let gates = self.plan.checks.iter().filter(|kind| kind.is_gate());
+        let kinds: Vec<CheckKind> = gates.copied().collect();
         self.look(Moment::Gate, server, &kinds).await;
         Ok(())
     }
