@@ -11,7 +11,7 @@ use pgdrill::{
     postgres::copy::CopyReader,
     probe::{
         ProbeTarget,
-        business::Operation,
+        business::{Operation, Tenants},
         observe,
         readers::{self, Readers},
         tables::{self as probe_tables, Table},
@@ -56,7 +56,10 @@ fn operations() -> Vec<Operation> {
     let one = |name: &str, sql: &str, refused: Option<&str>| Operation {
         name: name.into(),
         role: "app".into(),
-        tenant_setting: Some("shop.hidden".into()),
+        tenants: Some(Tenants {
+            setting: "shop.hidden".into(),
+            count: 2,
+        }),
         sql: sql.into(),
         refused: refused.map(str::to_owned),
     };
@@ -207,7 +210,7 @@ fn first_sight(seen: &BTreeMap<&str, Observation>) {
         panic!("no business");
     };
     let got: Vec<_> = business.iter().map(|result| result.got.as_str()).collect();
-    assert_eq!(got, ["rows", "no rows", "rows", "42501"]);
+    assert_eq!(got, ["rows", "no rows as tenant 1", "rows", "42501"]);
     let Observation::Sequences(sequences) = &seen["sequences"] else {
         panic!("no sequences");
     };

@@ -12,10 +12,10 @@ use crate::{
     probe::{
         self,
         audit::Trail,
-        business::Operation,
+        business::{Operation, Tenants},
         server_log::{Excuse, scan, unexplained},
     },
-    scenario::plan::{CheckKind, PRIMARY},
+    scenario::plan::{CheckKind, PRIMARY, Plan},
     workload::readback,
 };
 
@@ -32,14 +32,17 @@ impl Drill<'_> {
                 access: server.access().await?,
                 passwords: &self.passwords,
                 node: &server.node,
-                business: &operations(&model),
+                business: &operations(&model, self.plan),
                 audit: model.manifest.audit.as_ref().map(|audit| Trail {
                     log: &audit.log,
                     tables: &audit.tables,
                     nonce: self.nonce,
                 }),
                 keys: &self.plan.own_keys(),
-                fault_xid: self.fault.as_ref().and_then(|fault| fault.xid),
+                // On another server, or a new timeline, the number is another transaction's.
+                fault_xid: (self.fault.as_ref())
+                    .filter(|fault| fault.server == name)
+                    .and_then(|fault| fault.xid),
             };
             probe::observe(moment, &target, kinds, &self.recorder).await;
             Ok::<(), StepError>(())
@@ -151,7 +154,7 @@ impl Drill<'_> {
 
     /// What business checks provoke on purpose, a frozen business (42501), and the fault.
     fn excuses(&self) -> Vec<Excuse> {
-        let operations = self.model().map(|model| operations(&model));
+        let operations = self.model().map(|model| operations(&model, self.plan));
         let refusals = operations
             .unwrap_or_default()
             .into_iter()
@@ -210,16 +213,23 @@ impl Drill<'_> {
 }
 
 /// The data model's business checks as operations to try.
-fn operations(model: &Model) -> Vec<Operation> {
+fn operations(model: &Model, plan: &Plan) -> Vec<Operation> {
+    let rows = model.manifest.rows(plan.data.size);
+    let count = rows.get(model.manifest.tenants.as_str()).copied();
+    let tenants = |setting: &String| Tenants {
+        setting: setting.clone(),
+        count: count.unwrap_or_default(),
+    };
     let operation = |(business, check): (&str, &BusinessCheck)| Operation {
         name: check.name.clone(),
         role: check.role.clone(),
-        tenant_setting: model
+        tenants: model
             .manifest
             .businesses
             .get(business)
             .filter(|_| check.tenant)
-            .and_then(|business| business.tenant_setting.clone()),
+            .and_then(|business| business.tenant_setting.as_ref())
+            .map(tenants),
         sql: check.sql.clone(),
         refused: match &check.expect {
             Expectation::Rows => None,

@@ -1,6 +1,7 @@
 //! Business operations as real logins: what each role may do, and what it is refused.
 //!
-//! Each is made by a fresh login, in a transaction that is rolled back.
+//! Each is made by a fresh login, in a transaction that is rolled back, and what is a
+//! tenant's is made for one tenant after the other.
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -17,12 +18,31 @@ pub struct Operation {
     pub name: String,
     /// The role that logs in.
     pub role: String,
-    /// The setting that names the tenant, when the operation is a tenant's.
-    pub tenant_setting: Option<String>,
+    /// Whose it is; none when it is no tenant's.
+    pub tenants: Option<Tenants>,
     /// One batch of statements.
     pub sql: String,
     /// The SQLSTATE it must end with; none: its last statement returns a row at least.
     pub refused: Option<String>,
+}
+
+/// The tenants of the load: 1 up to their number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenants {
+    /// The setting that names a session's tenant.
+    pub setting: String,
+    /// How many there are.
+    pub count: u64,
+}
+
+/// At most so many tenants are tried, evenly spread.
+const TRIED: u64 = 100;
+
+impl Tenants {
+    fn tried(&self) -> impl Iterator<Item = u64> + use<> {
+        let step = self.count.div_ceil(TRIED).max(1);
+        (1..=self.count).step_by(usize::try_from(step).unwrap_or(usize::MAX))
+    }
 }
 
 /// Makes every operation.
@@ -42,7 +62,9 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     Ok(Observation::Business(results))
 }
 
-/// What happened: `rows`, `no rows`, or the SQLSTATE of the refusal (of the login, too).
+/// What happened: `rows`, `no rows`, or the SQLSTATE of the refusal (of the login, too). Where
+/// it was not the same for all tenants, what happened to the first that differs from what is
+/// expected.
 async fn outcome(target: &ProbeTarget<'_>, operation: &Operation) -> Result<String, ProbeError> {
     let client = match login(target, &operation.role).await {
         Ok(client) => client,
@@ -52,30 +74,41 @@ async fn outcome(target: &ProbeTarget<'_>, operation: &Operation) -> Result<Stri
         })) => return Ok(sqlstate),
         Err(error) => return Err(error),
     };
-    let began = begin(&client, operation, "BEGIN").await;
+    let expected = operation.refused.as_deref().unwrap_or("rows");
+    let Some(tenants) = &operation.tenants else {
+        return attempt(&client, operation, None).await;
+    };
+    for tenant in tenants.tried() {
+        let got = attempt(&client, operation, Some(tenant)).await?;
+        if got != expected {
+            return Ok(format!("{got} as tenant {tenant}"));
+        }
+    }
+    Ok(expected.to_owned())
+}
+
+/// Makes an operation once; nothing of it stays.
+async fn attempt(
+    client: &Client,
+    operation: &Operation,
+    tenant: Option<u64>,
+) -> Result<String, ProbeError> {
+    let began = begin(client, operation, tenant, "BEGIN").await;
     let result = match began {
         Ok(()) => client.simple_query(&operation.sql).await,
         Err(error) => Err(error),
     };
-    match result {
-        Ok(messages) => {
-            // Rolled back by the end of the session, too, should this fail.
-            client
-                .batch_execute("ROLLBACK")
-                .await
-                .map_err(pg("roll back"))?;
-            let rows = if returned_rows(&messages) {
-                "rows"
-            } else {
-                "no rows"
-            };
-            Ok(rows.into())
-        }
+    let got = match result {
+        Ok(messages) if returned_rows(&messages) => "rows".to_owned(),
+        Ok(_) => "no rows".to_owned(),
         Err(error) => match error.code() {
-            Some(code) => Ok(code.code().to_owned()),
-            None => Err(pg(format!("business check `{}`", operation.name))(error)),
+            Some(code) => code.code().to_owned(),
+            None => return Err(pg(format!("business check `{}`", operation.name))(error)),
         },
-    }
+    };
+    let rolled_back = client.batch_execute("ROLLBACK").await;
+    rolled_back.map_err(pg("roll back"))?;
+    Ok(got)
 }
 
 /// Logs in as a role of the data model.
@@ -90,14 +123,16 @@ pub(super) async fn login(target: &ProbeTarget<'_>, role: &str) -> Result<Client
     Ok(access.connect("pgdrill business").await?)
 }
 
-/// Begins a transaction as one of the tenants, where the operation is a tenant's.
+/// Begins a transaction, as this tenant where the operation is a tenant's.
 pub(super) async fn begin(
     client: &Client,
     operation: &Operation,
+    tenant: Option<u64>,
     begin: &str,
 ) -> Result<(), tokio_postgres::Error> {
-    let tenant = match &operation.tenant_setting {
-        Some(setting) => format!("; SET LOCAL {setting} = '1'"),
+    let setting = operation.tenants.as_ref().map(|tenants| &tenants.setting);
+    let tenant = match setting.zip(tenant) {
+        Some((setting, tenant)) => format!("; SET LOCAL {setting} = '{tenant}'"),
         None => String::new(),
     };
     client.batch_execute(&format!("{begin}{tenant}")).await
@@ -107,4 +142,21 @@ pub(super) async fn begin(
 fn returned_rows(messages: &[SimpleQueryMessage]) -> bool {
     let before_its_end = messages.iter().rev().nth(1);
     matches!(before_its_end, Some(SimpleQueryMessage::Row(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tenants_are_tried_from_the_first_on_a_hundred_at_most() {
+        let tried = |count| {
+            let setting = String::new();
+            Tenants { setting, count }.tried().collect::<Vec<u64>>()
+        };
+        assert_eq!(tried(3), [1, 2, 3]);
+        assert_eq!(tried(0), [0; 0]);
+        let many = tried(1_000);
+        assert_eq!((many.len(), many[1]), (100, 11));
+    }
 }

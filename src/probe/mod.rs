@@ -138,21 +138,30 @@ async fn make(probe: Probe, moment: Moment, target: &ProbeTarget<'_>, recorder: 
 
 const APPLICATION: &str = "pgdrill probe";
 const SESSION: &str = "SET search_path = ''; SET row_security = off; SET statement_timeout = 0; \
+     SET idle_in_transaction_session_timeout = 0; \
      SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; \
      SET extra_float_digits = 1; SET bytea_output = 'hex'; SET lock_timeout = '30s'";
+
+/// Limits that PostgreSQL has since 17. A session that keeps a snapshot idles in its transaction.
+const SESSION_17: &str = "SELECT set_config('transaction_timeout', '0', false) \
+     WHERE current_setting('server_version_num')::int >= 170000";
 
 /// A session in which names are shown in full and values always in the same words.
 async fn session(access: &Access) -> Result<Client, ProbeError> {
     let client = access.connect(APPLICATION).await?;
-    let prepared = client.batch_execute(SESSION).await;
-    prepared.map_err(pg("prepare a session"))?;
+    for settings in [SESSION, SESSION_17] {
+        let prepared = client.batch_execute(settings).await;
+        prepared.map_err(pg("prepare a session"))?;
+    }
     Ok(client)
 }
 
 /// The same for reading many rows.
 async fn reading_session(access: &Access) -> Result<CopyReader, ProbeError> {
     let mut reader = CopyReader::connect(access, APPLICATION).await?;
-    reader.read(SESSION, |_data| ()).await?;
+    for settings in [SESSION, SESSION_17] {
+        reader.read(settings, |_data| ()).await?;
+    }
     Ok(reader)
 }
 

@@ -38,7 +38,7 @@ async fn time(
     let doing = || format!("time `{}`", operation.name);
     let mut times = Vec::with_capacity(RUNS as usize);
     for _ in 0..RUNS {
-        business::begin(&client, operation, "BEGIN READ ONLY")
+        business::begin(&client, operation, Some(1), "BEGIN READ ONLY")
             .await
             .map_err(pg(doing()))?;
         let began = Instant::now();
