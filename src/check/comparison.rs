@@ -108,6 +108,9 @@ fn finding(kind: CheckKind, context: &Context<'_>) -> Result<Finding, String> {
     };
     let said = judge_view(kind, context, before, after);
     let mut all = vec![(serving, said)];
+    for server in context.story.also_serving() {
+        all.push((server, also(kind, context, before, server)));
+    }
     if kind.is_gate() {
         let others = view::last_gates(&context.views);
         for view in others.into_iter().filter(|view| view.server != serving) {
@@ -115,6 +118,21 @@ fn finding(kind: CheckKind, context: &Context<'_>) -> Result<Finding, String> {
         }
     }
     merge(kind, context, all)
+}
+
+/// A further server that serves at the end. The one that the fault hit may lack what moved away
+/// from it: whether that is all it lacks can't be told.
+fn also(kind: CheckKind, context: &Context<'_>, before: &View<'_>, server: &str) -> Said {
+    let Some(after) = view::after(&context.views, server) else {
+        return Said::Unknown("it was not observed after the last step".into());
+    };
+    let hit = context.story.fault().map(|fault| fault.server.as_str()) == Some(server);
+    match judge_view(kind, context, before, after) {
+        Said::Fail(why, _) if hit => {
+            Said::Unknown(format!("it still serves what did not move: {why}"))
+        }
+        said => said,
+    }
 }
 
 fn merge(
@@ -153,6 +171,34 @@ fn rank(said: &Said) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        check::testing::{expect, oa_alone_moved},
+        event::{EventKind, Moment},
+        finding::Verdict,
+        observation::Observation,
+        scenario::plan::PRIMARY,
+    };
+
+    /// The OA moved, the agent stayed: at the end its server is in order, or refuses it.
+    #[test]
+    fn every_server_that_serves_at_the_end_is_judged() {
+        let mut tale = oa_alone_moved();
+        expect(&tale, "business", Verdict::Pass, "as they must be");
+        for event in &mut tale.events {
+            if let EventKind::Observed {
+                moment: Moment::After,
+                server,
+                observation: Observation::Business(results),
+                ..
+            } = &mut event.kind
+                && server == PRIMARY
+            {
+                results[0].got = "42501".into();
+            }
+        }
+        let why = "it still serves what did not move: 1 operation went wrong";
+        expect(&tale, "business", Verdict::Unknown, why);
+    }
 
     #[test]
     fn a_crashed_check_is_unknown() {

@@ -132,7 +132,7 @@ fn all_findings(
     let (compared, not_applicable) = findings(context);
     all.extend(compared);
     all.push(evidence::check(context, &books.files, &books.accounts));
-    all.extend(evidence::leak(context));
+    all.push(evidence::leak(context));
     (all, not_applicable)
 }
 
@@ -177,7 +177,7 @@ fn workload(
         "" => rpo::measure(&books.bounds[index], account, objective, plan.scale),
         trouble => Rpo::unknown(trouble, plan.scale),
     };
-    let began = story.fault().map(|fault| fault.began_us);
+    let began = story.first_fault_us();
     let end_us = story.workload_end_us(name);
     WorkloadMeasures {
         workload: name.to_owned(),

@@ -43,8 +43,9 @@ fn rpo(context: &Context<'_>, name: &str, rpo: &Rpo, objective: Time) -> Finding
         return context.unknown(id, format!("not measured: {}", rpo.unknown));
     };
     let message = format!(
-        "lost {}, objective {}",
+        "lost {}{}, objective {}",
         lost(rpo, measured),
+        at_stake(rpo),
         both(objective, rpo.scale)
     );
     let details = rpo_details(rpo);
@@ -69,6 +70,12 @@ fn lost(rpo: &Rpo, measured: u64) -> String {
         time(measured),
         rpo.scale
     )
+}
+
+/// What losing everything would have come to.
+fn at_stake(rpo: &Rpo) -> String {
+    let all = rpo.at_stake_us.map(time);
+    all.map_or_else(String::new, |all| format!(" of {all} written"))
 }
 
 fn both(objective: Time, scale: u32) -> String {
@@ -158,6 +165,14 @@ fn outage(context: &Context<'_>, name: &str, outage: &Outage, objective: Time) -
             "not measured: no fault, or nothing was ever acknowledged",
         );
     };
+    let natural = format!(
+        "a gap of {} exceeds the objective {objective}, but gaps up to {} are natural here",
+        time(outage.longest_gap_us),
+        time(outage.allowance_us)
+    );
+    if measured == 0 && (1..outage.longest_gap_us).contains(&objective.micros()) {
+        return context.unknown(id, natural);
+    }
     let message = match measured {
         0 => format!(
             "none (longest gap {}, natural up to {}), objective {objective}",
@@ -206,6 +221,8 @@ mod tests {
         let mut isolated = salvage();
         isolated.plan.objectives.get_mut("agent").unwrap().outage = Some("0s".parse().unwrap());
         expect(&isolated, "outage.agent", Verdict::Pass, "none");
+        isolated.plan.objectives.get_mut("agent").unwrap().outage = Some("10ms".parse().unwrap());
+        expect(&isolated, "outage.agent", Verdict::Unknown, "natural here");
         isolated.plan.objectives.get_mut("oa").unwrap().outage = Some("0s".parse().unwrap());
         expect(&isolated, "outage.oa", Verdict::Fail, "10.1s without");
     }

@@ -1,6 +1,6 @@
 //! What clients saw: the longest gap between acknowledged transactions.
 //!
-//! A gap counts when it ends after the injection began; the one open at that instant
+//! A gap counts when it ends after the first injection began; the one open at that instant
 //! counts whole, and so does the one from the last acknowledgement to the clients' end.
 //!
 //! Arrivals are random, so even an undisturbed workload has gaps. A gap no longer than

@@ -29,6 +29,10 @@ pub struct Rpo {
     pub worst_tenant: Option<TenantLoss>,
     /// Boundary minus the last acknowledged write before it: how finely this could tell.
     pub resolution_us: Option<u64>,
+    /// Boundary minus the first acknowledged write: nothing older could be lost here. A drill
+    /// in which that is less than the objective can't miss it.
+    #[serde(default)]
+    pub at_stake_us: Option<u64>,
     /// One second of the drill stands for this many.
     pub scale: u32,
 }
@@ -78,6 +82,9 @@ pub fn measure(bounds: &Bounds, account: &Account, objective: Option<Time>, scal
         wal_bytes: wal(lsn, &account.lost),
         worst_tenant: worst_tenant(boundary, lsn, &account.lost),
         resolution_us,
+        at_stake_us: account
+            .first_write_us()
+            .map(|first| boundary.saturating_sub(first)),
         scale,
     }
 }
