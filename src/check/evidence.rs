@@ -127,16 +127,16 @@ fn short_ledger(context: &Context<'_>, accounts: &[Account]) -> Vec<String> {
 }
 
 /// Whether everything was removed; a history that does not end tells nothing of it.
-pub(super) fn leak(context: &Context<'_>) -> [Finding; 1] {
+pub(super) fn leak(context: &Context<'_>) -> Finding {
     let last = context.story.events.last().map(|event| &event.kind);
     let Some(EventKind::DrillEnded {
         leaked, unanswered, ..
     }) = last
     else {
         let why = "what is left can't be told: the history does not end with the drill's end";
-        return [Finding::unknown("leak", why)];
+        return Finding::unknown("leak", why);
     };
-    [left(leaked, unanswered)]
+    left(leaked, unanswered)
 }
 
 fn left(leaked: &[String], unanswered: &str) -> Finding {
