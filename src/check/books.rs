@@ -109,6 +109,16 @@ fn trouble_with(path: &Path) -> String {
     }
 }
 
+/// Whether a file holds another number of rows than were read back; empty when not, and when
+/// it can't be read.
+fn short(path: &Path, rows: u64) -> String {
+    let held = records(path).count() as u64;
+    match trouble_with(path).is_empty() && held != rows {
+        true => format!("{rows} rows were read back, and their file holds {held}"),
+        false => String::new(),
+    }
+}
+
 /// The rows read back after the last step, of each workload from the server it ended on;
 /// and what is wrong with them.
 fn read_back(context: &Context<'_>, drill: &Path, names: &[&str]) -> (Readback, String) {
@@ -120,12 +130,13 @@ fn read_back(context: &Context<'_>, drill: &Path, names: &[&str]) -> (Readback, 
         .collect();
     for server in servers {
         let after = view::after(&context.views, server);
-        let Some(file) = after.and_then(view::View::readback) else {
+        let Some((file, rows)) = after.and_then(view::View::readback) else {
             troubles.push(not_read_back(context, server));
             continue;
         };
         let path = drill.join(file);
         troubles.push(trouble_with(&path));
+        troubles.push(short(&path, rows));
         let lives_here = |index: u8| {
             names
                 .get(usize::from(index))
@@ -174,5 +185,19 @@ mod tests {
                 .message
                 .contains("`readback-primary` can't be read")
         );
+    }
+
+    #[test]
+    fn a_readback_that_ends_early_is_no_evidence() {
+        let dir = tempfile::tempdir().unwrap();
+        salvage().write(dir.path());
+        let path = dir.path().join("readback-primary");
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 64]).unwrap();
+        let judgement = judge(dir.path(), |_plan| vec![]).unwrap();
+        let evidence = finding(&judgement, "evidence");
+        assert_eq!(evidence.verdict, Verdict::Unknown);
+        let why = "rows were read back, and their file holds ";
+        assert!(evidence.message.contains(why), "{}", evidence.message);
     }
 }

@@ -104,13 +104,13 @@ impl<'a> View<'a> {
         })
     }
 
-    /// The file that holds the rows found.
-    pub fn readback(&self) -> Option<&'a str> {
+    /// The file that holds the rows found, and how many they were.
+    pub fn readback(&self) -> Option<(&'a str, u64)> {
         self.find(|seen| {
-            let Observation::Readback { file, .. } = seen else {
+            let Observation::Readback { file, rows } = seen else {
                 return None;
             };
-            Some(file.as_str())
+            Some((file.as_str(), *rows))
         })
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use pgdrill::{
     check::{Judgement, judge},
-    event::EventKind,
+    event::{Event, EventKind},
     history::files,
     ledger::{Record, Writer},
     measure::story::Story,
@@ -20,17 +20,34 @@ impl Tale {
         std::fs::create_dir_all(dir).unwrap();
         let plan = serde_json::to_string_pretty(&self.plan).unwrap();
         std::fs::write(dir.join(files::PLAN), plan).unwrap();
-        let lines = self
-            .events
-            .iter()
-            .map(|event| serde_json::to_string(event).unwrap() + "\n");
+        let lines = self.events.iter().map(|event| {
+            let event = self.counted(event.clone());
+            serde_json::to_string(&event).unwrap() + "\n"
+        });
         std::fs::write(dir.join(files::HISTORY), lines.collect::<String>()).unwrap();
         write_records(&dir.join(files::LEDGER), &self.ledger);
         for server in self.read_back() {
-            let here = |one: &&Record| self.server_of(one.workload) == server;
-            let rows: Vec<Record> = self.readback.iter().filter(here).copied().collect();
+            let rows = self.rows_on(server);
             write_records(&dir.join(readback::file_name(server)), &rows);
         }
+    }
+
+    fn rows_on(&self, server: &str) -> Vec<Record> {
+        let here = |one: &&Record| self.server_of(one.workload) == server;
+        self.readback.iter().filter(here).copied().collect()
+    }
+
+    /// An event that tells as many rows read back as there are.
+    fn counted(&self, mut event: Event) -> Event {
+        if let EventKind::Observed {
+            server,
+            observation: Observation::Readback { rows, .. },
+            ..
+        } = &mut event.kind
+        {
+            *rows = self.rows_on(server).len() as u64;
+        }
+        event
     }
 
     /// Servers whose rows were read back.
