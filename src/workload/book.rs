@@ -18,6 +18,7 @@ use std::{
 
 use hdrhistogram::Histogram;
 
+use super::client::PATIENCE;
 use crate::{
     event::{EventKind, Throughput, WorkloadSummary},
     history::Recorder,
@@ -262,15 +263,16 @@ impl Window {
         }
     }
 
-    /// Latency counts for acknowledged transactions; others have no answer to wait for.
+    /// Latency counts for what was acknowledged, and for what was given up or never answered:
+    /// it took at least that long. A refusal is quick and would only flatter.
     fn count(&mut self, record: &Record) {
         match record.outcome {
             Outcome::Ok => self.counts[0] += 1,
             Outcome::Fail => self.counts[1] += 1,
             Outcome::Info => self.counts[2] += 1,
         }
-        if record.outcome == Outcome::Ok {
-            let latency = record.acked_us.saturating_sub(record.intended_us);
+        let latency = record.acked_us.saturating_sub(record.intended_us);
+        if record.outcome == Outcome::Ok || latency >= PATIENCE.as_micros() as u64 {
             self.latency.saturating_record(latency.max(1));
         }
     }
@@ -283,4 +285,33 @@ impl Window {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_up_is_no_fast_transaction() {
+        let one = |outcome, acked_us| Record {
+            key: Key::NONE,
+            version: 0,
+            outcome,
+            workload: 0,
+            tenant: 0,
+            digest: 0,
+            intended_us: 1_000,
+            sent_us: 1_000,
+            acked_us,
+            lsn: 0,
+        };
+        let mut window = Window::new();
+        window.count(&one(Outcome::Ok, 3_000));
+        window.count(&one(Outcome::Fail, 1_100));
+        assert_eq!((window.latency.len(), window.latency.max()), (1, 2_000));
+        window.count(&one(Outcome::Fail, 6_001_000));
+        window.count(&one(Outcome::Info, 9_001_000));
+        assert_eq!(window.latency.len(), 3);
+        assert!(window.latency.max() >= 9_000_000);
+    }
 }
