@@ -20,8 +20,9 @@ use crate::{
         rpo::{self, Rpo},
         rto::{self, Gates},
         story::Story,
-        throughput, view,
+        throughput,
     },
+    observation::ServerState,
     scenario::plan::{CheckKind, Plan},
 };
 
@@ -184,20 +185,18 @@ fn workload(
         rpo,
         rto: rto::measure(story, gates, ready_us, account.first_after_ready_us),
         outage: outage::measure(&account.acks, began, end_us),
-        projected: projected::project(plan, books.wal_rate, archiving(context)),
+        projected: projected::project(plan, books.wal_rate, steady_server(context)),
         throughput: throughput::measure(story, name, ready_us),
         ledger: account.tally.clone(),
     }
 }
 
-/// Whether the server was seen to archive in its steady state; assumed when not observed.
-fn archiving(context: &Context<'_>) -> bool {
-    let before = context
-        .views
-        .iter()
-        .find(|view| view.moment == Moment::Before);
-    let state = before.and_then(view::View::server_state);
-    state.is_none_or(|state| state.archive_mode != "off")
+/// What the server said of itself in its steady state; none when it was not asked.
+fn steady_server<'c>(context: &'c Context<'_>) -> Option<&'c ServerState> {
+    let mut views = context.views.iter();
+    views
+        .find(|view| view.moment == Moment::Before)?
+        .server_state()
 }
 
 #[cfg(test)]

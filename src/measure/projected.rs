@@ -3,7 +3,7 @@
 //! WAL leaves the host one 16 MB segment at a time: when the segment is full, or when
 //! `archive_timeout` forces a switch. Until then its content is lost with the host.
 //! So the exposure is the smaller of the two times. Never scaled: the WAL rate is work,
-//! `archive_timeout` is taken as the strategy states it, and so is the objective.
+//! `archive_timeout` is what was in force, times the scale, and the objective as it is stated.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ledger::{Outcome, Record},
     measure::{rpo::time, story::Story},
+    observation::ServerState,
     scenario::plan::{Archive, Plan},
     units::Time,
 };
@@ -58,8 +59,10 @@ pub fn wal_rate(story: &Story<'_>, records: impl Iterator<Item = Record>) -> Opt
     (us >= 500_000).then(|| bytes as f64 / (us as f64 / 1e6))
 }
 
-/// Projects; `archiving` is whether the server was seen to archive (`archive_mode`).
-pub fn project(plan: &Plan, wal_rate: Option<f64>, archiving: bool) -> Projected {
+/// Projects; `observed` is what the server said of itself in its steady state. Where it was not
+/// asked, the plan is taken at its word.
+pub fn project(plan: &Plan, wal_rate: Option<f64>, observed: Option<&ServerState>) -> Projected {
+    let archiving = observed.is_none_or(|state| state.archive_mode != "off");
     if plan.strategy.archive == Archive::None || !archiving {
         return Projected {
             unbounded: true,
@@ -74,7 +77,11 @@ pub fn project(plan: &Plan, wal_rate: Option<f64>, archiving: bool) -> Projected
         .filter(|rate| *rate > 0.0)
         .map(|rate| SEGMENT as f64 / rate * 1e6);
     let fill_us = fill.map(|us| us.min(u64::MAX as f64) as u64);
-    let (us, arithmetic) = smaller(fill_us, archive_timeout(plan), wal_rate.unwrap_or(0.0));
+    let (us, arithmetic) = smaller(
+        fill_us,
+        archive_timeout(plan, observed),
+        wal_rate.unwrap_or(0.0),
+    );
     Projected {
         us,
         unbounded: false,
@@ -111,13 +118,23 @@ fn smaller(fill_us: Option<u64>, forced: Option<Time>, rate: f64) -> (Option<u64
     }
 }
 
-/// `archive_timeout` as the plan states it for the primary; none when 0 or absent.
-fn archive_timeout(plan: &Plan) -> Option<Time> {
+/// `archive_timeout`, never scaled; none when 0 or absent. `pg_settings` has it in seconds.
+fn archive_timeout(plan: &Plan, observed: Option<&ServerState>) -> Option<Time> {
+    let in_force = observed.and_then(|state| state.settings.get("archive_timeout"));
+    let time = match in_force.and_then(|seconds| seconds.parse::<u64>().ok()) {
+        Some(seconds) => Some(Time(Duration::from_secs(seconds) * plan.scale.max(1))),
+        None => planned(plan),
+    };
+    time.filter(|time| time.0 > Duration::ZERO)
+}
+
+/// As the plan states it for the primary.
+fn planned(plan: &Plan) -> Option<Time> {
     let own = plan.servers.get(crate::scenario::plan::PRIMARY);
     let text = own
         .and_then(|server| server.settings.get("archive_timeout"))
         .or_else(|| plan.strategy.settings.get("archive_timeout"))?;
-    guc_time(text).filter(|time| time.0 > Duration::ZERO)
+    guc_time(text)
 }
 
 /// A time as PostgreSQL writes settings: a bare number is seconds for this one, `min` a minute.
@@ -149,20 +166,20 @@ mod tests {
     fn the_smaller_of_filling_and_forcing_counts() {
         let kilobyte = Some(1024.0);
         assert_eq!(
-            project(&plan(None), kilobyte, true).us,
+            project(&plan(None), kilobyte, None).us,
             Some(16_384 * SECOND)
         );
         assert_eq!(
-            project(&plan(Some("60s")), kilobyte, true).us,
+            project(&plan(Some("60s")), kilobyte, None).us,
             Some(60 * SECOND)
         );
-        assert_eq!(project(&plan(Some("60")), None, true).us, Some(60 * SECOND));
+        assert_eq!(project(&plan(Some("60")), None, None).us, Some(60 * SECOND));
         assert_eq!(
-            project(&plan(Some("1min")), Some(1e6), true).us,
+            project(&plan(Some("1min")), Some(1e6), None).us,
             Some(16_777_216)
         );
-        assert_eq!(project(&plan(Some("0")), None, true).us, None);
-        let arithmetic = project(&plan(None), kilobyte, true).arithmetic;
+        assert_eq!(project(&plan(Some("0")), None, None).us, None);
+        let arithmetic = project(&plan(None), kilobyte, None).arithmetic;
         assert!(
             arithmetic.contains("4h 33m 4s at the measured 1.0 kB/s"),
             "{arithmetic}"
@@ -171,7 +188,26 @@ mod tests {
 
     #[test]
     fn a_server_that_does_not_archive_is_exposed_without_bound() {
-        assert!(project(&plan(Some("60s")), None, false).unbounded);
+        let off = ServerState {
+            archive_mode: "off".into(),
+            ..ServerState::default()
+        };
+        assert!(project(&plan(Some("60s")), None, Some(&off)).unbounded);
+    }
+
+    #[test]
+    fn what_is_in_force_counts_whatever_was_planned() {
+        let state = |seconds: &str| ServerState {
+            archive_mode: "on".into(),
+            settings: [("archive_timeout".to_owned(), seconds.to_owned())].into(),
+            ..ServerState::default()
+        };
+        let mut scaled = plan(Some("60s"));
+        scaled.scale = 30;
+        let us = |seconds| project(&scaled, None, Some(&state(seconds))).us;
+        assert_eq!(us("2"), Some(60 * SECOND));
+        assert_eq!(us("10"), Some(300 * SECOND));
+        assert_eq!(us("0"), None);
     }
 
     #[test]
