@@ -8,7 +8,7 @@ use pgdrill::{
     event::Boundary,
     fault,
     history::Recorder,
-    postgres::{Server, server::SUPERUSER},
+    postgres::{Server, lsn, server::SUPERUSER},
     restore::{
         base::{Restore, restore},
         target::{Known, Taken, choose, resolve},
@@ -151,6 +151,77 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
     .to_string();
     assert!(refused.contains("recovery.conf"), "{refused}");
 
+    assert_eq!(runtime.close_drill(drill).await, Vec::<String>::new());
+}
+
+/// Where the rows 1 to 5, written one after the other, are cut off by each kind of target.
+async fn targets(primary: &Server) -> (Vec<(Target, &'static str)>, u64) {
+    let value = async |query: &str| primary.value(query).await.unwrap();
+    value("insert into t values (1) returning id").await;
+    let time = value(
+        "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
+    )
+    .await;
+    value("insert into t values (2) returning id").await;
+    let position = value("select pg_current_wal_insert_lsn()").await;
+    value("insert into t values (3) returning id").await;
+    let point = value("select pg_create_restore_point('release')").await;
+    let xid = value("insert into t values (4) returning pg_current_xact_id()").await;
+    value("insert into t values (5) returning id").await;
+    let targets = vec![
+        (Target::Immediate, "0"),
+        (Target::Time(time), "1"),
+        (Target::Lsn(position), "2"),
+        (Target::Name("release".into()), "3"),
+        (Target::Xid(xid.parse().unwrap()), "3"),
+        (Target::Latest, "5"),
+    ];
+    (targets, lsn::parse(&point).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_target_is_reached() {
+    let Some((runtime, major)) = local().await else {
+        return;
+    };
+    let (recorder, wall) = (Recorder::in_memory(), pgdrill::units::wall_clock());
+    let (drill, minute) = ("targets-test", Duration::from_secs(60));
+    let primary = server(&runtime, drill, "primary", major, &recorder).await;
+    primary.create(&settings("on")).await.unwrap();
+    primary.sql("create table t (id int)").await.unwrap();
+    let how = FullBackup::PgBasebackup(vec![]);
+    let taken = base::take(&primary, &how, "full-1", minute, &recorder).await;
+    let taken = [Taken {
+        record: taken.unwrap(),
+        ended_us: recorder.now_us(),
+    }];
+    let (targets, point) = targets(&primary).await;
+    wal::switch(&primary, minute).await.unwrap();
+    let known = Known {
+        fault: None,
+        points: &[("release".to_owned(), point)],
+        wall,
+        scale: 1,
+    };
+    let stored = retention::stored_backups(&primary).await.unwrap();
+    for (number, (target, rows)) in targets.iter().enumerate() {
+        let resolved = resolve(target, known).unwrap();
+        let restored = server(&runtime, drill, &format!("to-{number}"), major, &recorder).await;
+        let request = Restore {
+            server: &restored,
+            backup: choose(target, &resolved, &taken, &stored).unwrap(),
+            target: &resolved,
+            recovery: &Recovery {
+                signal: RecoverySignal::RecoverySignal,
+                restore_command: "cp {archive}/%f %p".into(),
+            },
+            settings: &settings("off"),
+            deadline: minute,
+        };
+        restore(&request, &recorder).await.unwrap();
+        let there = restored.value("select count(*) from t").await.unwrap();
+        assert_eq!(there, *rows, "{target:?}");
+    }
     assert_eq!(runtime.close_drill(drill).await, Vec::<String>::new());
 }
 

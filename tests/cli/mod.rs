@@ -56,6 +56,12 @@ pub fn told(output: &Output) -> String {
 /// Reads what a child tells until a line contains `mark`; the rest is left to read.
 pub fn told_until(child: &mut Child, mark: &str) -> BufReader<ChildStderr> {
     let mut told = BufReader::new(child.stderr.take().unwrap());
+    read_until(&mut told, mark);
+    told
+}
+
+/// Reads until a line contains `mark`.
+pub fn read_until(told: &mut impl BufRead, mark: &str) {
     let (mut line, mut all) = (String::new(), String::new());
     while !line.contains(mark) {
         line.clear();
@@ -63,7 +69,6 @@ pub fn told_until(child: &mut Child, mark: &str) -> BufReader<ChildStderr> {
         all.push_str(&line);
         assert_ne!(read, 0, "the run ended before `{mark}`:\n{all}");
     }
-    told
 }
 
 /// Names in a directory.

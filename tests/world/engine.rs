@@ -14,7 +14,7 @@ use tokio::{sync::MutexGuard, task::spawn_blocking};
 
 use crate::{
     ALONE, Local, STRATEGY, assert_told,
-    cli::{has_engine, has_postgres, left_in, pgdrill, told, told_until},
+    cli::{has_engine, has_postgres, left_in, pgdrill, read_until, told, told_until},
     of_run_in_engine,
     proxy::Engine,
     scenario,
@@ -112,6 +112,15 @@ impl Drilling {
         kill(Pid::from_raw(self.child.id() as i32), Signal::SIGINT).unwrap();
     }
 
+    /// Waits until it tells this.
+    async fn tells(mut self, mark: &'static str) -> Self {
+        let told = spawn_blocking(move || {
+            read_until(&mut self.rest, mark);
+            self
+        });
+        told.await.unwrap()
+    }
+
     /// Its end, and what it told from the second step on.
     async fn end(mut self) -> (ExitStatus, String) {
         let ended = spawn_blocking(move || {
@@ -142,13 +151,23 @@ fn unknown_and_cleaned(local: &Local, (status, told): (ExitStatus, String)) {
         &["the container engine stopped answering", "pgdrill clean"],
     );
     let reports = local.reports.path();
-    let dirs = left_in(reports);
-    let dir = dirs.iter().find(|name| name.contains("Z-")).unwrap();
-    let run = std::fs::read_to_string(reports.join(dir).join("run.json")).unwrap();
+    let dir = run_of(local);
+    let run = std::fs::read_to_string(reports.join(&dir).join("run.json")).unwrap();
     let run: serde_json::Value = serde_json::from_str(&run).unwrap();
     assert_eq!(run["drills"][0]["judged"]["verdict"], "unknown", "{told}");
+    cleaned(local, &dir);
+}
+
+/// The name of the run.
+fn run_of(local: &Local) -> String {
+    let mut dirs = left_in(local.reports.path()).into_iter();
+    dirs.find(|name| name.contains("Z-")).unwrap()
+}
+
+/// What a run could not remove is in the engine, and `clean` removes it.
+fn cleaned(local: &Local, dir: &str) {
     assert_ne!(of_run_in_engine(dir), "", "nobody could remove it");
-    let place = reports.display().to_string();
+    let place = local.reports.path().display().to_string();
     let mut clean = pgdrill(&["clean", "--reports", &place], local.tmp.path());
     let cleaned = clean.output().unwrap();
     assert_eq!(
@@ -193,6 +212,21 @@ async fn ctrl_c_ends_a_run_whose_engine_hangs() {
         &["ended early: cancelled", "no answer within 5 s"],
     );
     unknown_and_cleaned(&local, ended);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_ctrl_c_ends_a_run_at_once_and_clean_removes_the_rest() {
+    let Some((_alone, local, engine, drilling)) = drilling().await else {
+        return;
+    };
+    engine.hang();
+    drilling.interrupt();
+    let drilling = drilling.tells("cancelled: ").await;
+    drilling.interrupt();
+    let (status, told) = drilling.end().await;
+    assert_eq!(status.code(), Some(130), "{told}");
+    assert_told(&told, &["stopped at once", "pgdrill clean"]);
+    cleaned(&local, &run_of(&local));
 }
 
 /// A configuration of docker in which a context leads to this engine, as docker writes it.
