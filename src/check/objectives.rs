@@ -5,6 +5,7 @@
 
 use super::Context;
 use crate::{
+    event::EventKind,
     finding::Finding,
     measure::{
         WorkloadMeasures,
@@ -15,6 +16,9 @@ use crate::{
     },
     units::{Bytes, Time},
 };
+
+/// A full backup's last WAL was written at most so long before it was told to have ended.
+const BACKUP_END_US: u64 = 1_000_000;
 
 /// The findings of one workload, for the objectives it has.
 pub(super) fn check(context: &Context<'_>, measures: &WorkloadMeasures) -> Vec<Finding> {
@@ -48,7 +52,10 @@ fn rpo(context: &Context<'_>, name: &str, rpo: &Rpo, objective: Time) -> Finding
         at_stake(rpo),
         both(objective, rpo.scale)
     );
-    let details = rpo_details(rpo);
+    let mut details = rpo_details(rpo);
+    if rpo.transactions > 0 {
+        details.extend(since_backup(context, measured));
+    }
     if measured <= demanded_us(objective, rpo.scale) {
         return Finding::pass(id, message).details(details);
     }
@@ -86,6 +93,23 @@ fn both(objective: Time, scale: u32) -> String {
         "{objective} = {} in the drill",
         time(demanded_us(objective, scale))
     )
+}
+
+/// A loss as old as the newest full backup: the archive was of no use. A backup is known to have
+/// ended some time after its last WAL.
+fn since_backup(context: &Context<'_>, measured: u64) -> Option<String> {
+    let boundary = context.story.fault()?.began_us;
+    let mut ended = context.story.events.iter().filter_map(|event| {
+        let full = matches!(&event.kind, EventKind::BackupTaken(backup) if backup.kind == "full");
+        (full && event.at_us <= boundary).then_some(event.at_us)
+    });
+    let age = boundary - ended.next_back()?;
+    (measured + BACKUP_END_US >= age).then(|| {
+        format!(
+            "everything since the newest full backup, {} before",
+            time(age)
+        )
+    })
 }
 
 fn rpo_details(rpo: &Rpo) -> Vec<String> {
@@ -217,6 +241,18 @@ mod tests {
             finding(&judgement, "rpo.oa")
                 .message
                 .contains("objective 6s = 100ms in the drill")
+        );
+        let mut since = lost_server();
+        for event in &mut since.events {
+            if matches!(event.kind, EventKind::BackupTaken(_)) {
+                event.at_us = 11_900_000;
+            }
+        }
+        let judgement = since.in_order().judge();
+        let told = finding(&judgement, "rpo.agent").details.join("\n");
+        assert!(
+            told.contains("everything since the newest full backup, "),
+            "{told}"
         );
         let mut isolated = salvage();
         isolated.plan.objectives.get_mut("agent").unwrap().outage = Some("0s".parse().unwrap());
