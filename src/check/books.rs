@@ -52,7 +52,7 @@ impl Books {
             accounts,
             wal_rate: projected::wal_rate(story, records(&path)),
             files: evidence::Files {
-                ledger: trouble_with(&path),
+                ledger: trouble_with(&path, None),
                 readback: readback_trouble,
             },
         }
@@ -91,7 +91,9 @@ fn records(path: &Path) -> impl Iterator<Item = Record> {
     Reader::open(path).into_iter().flatten()
 }
 
-fn trouble_with(path: &Path) -> String {
+/// What is wrong with a file of records, `stated` of which it must hold if that is known;
+/// empty: nothing.
+fn trouble_with(path: &Path, stated: Option<u64>) -> String {
     let name = path
         .file_name()
         .unwrap_or_default()
@@ -100,22 +102,15 @@ fn trouble_with(path: &Path) -> String {
     match Reader::open(path) {
         Err(cause) => format!("`{name}` can't be read: {cause}"),
         Ok(mut reader) => {
-            let whole = reader.by_ref().count();
+            let whole = reader.by_ref().count() as u64;
             if reader.torn() {
                 return format!("`{name}` is torn after {whole} records");
             }
-            String::new()
+            match stated.filter(|stated| *stated != whole) {
+                Some(rows) => format!("{rows} rows were read back, and their file holds {whole}"),
+                None => String::new(),
+            }
         }
-    }
-}
-
-/// Whether a file holds another number of rows than were read back; empty when not, and when
-/// it can't be read.
-fn short(path: &Path, rows: u64) -> String {
-    let held = records(path).count() as u64;
-    match trouble_with(path).is_empty() && held != rows {
-        true => format!("{rows} rows were read back, and their file holds {held}"),
-        false => String::new(),
     }
 }
 
@@ -135,8 +130,7 @@ fn read_back(context: &Context<'_>, drill: &Path, names: &[&str]) -> (Readback, 
             continue;
         };
         let path = drill.join(file);
-        troubles.push(trouble_with(&path));
-        troubles.push(short(&path, rows));
+        troubles.push(trouble_with(&path, Some(rows)));
         let lives_here = |index: u8| {
             names
                 .get(usize::from(index))
