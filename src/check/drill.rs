@@ -151,7 +151,7 @@ fn ledgers(context: &Context<'_>, books: &Books) -> Vec<Finding> {
             let demanded = plan
                 .objectives
                 .get(name)
-                .is_some_and(|one| one.rpo.is_some());
+                .is_some_and(|one| one.rpo.is_some() || one.lost.is_some());
             ledger::check(name, account, demanded)
         });
     judged.collect()

@@ -1,7 +1,7 @@
 //! `ledger.<workload>`: what was acknowledged beside what is there.
 //!
-//! Losses before the boundary count towards RPO and are judged against that objective;
-//! without one, nothing allows a loss, and it fails here. Everything else that should
+//! Losses before the boundary are judged against the objectives `rpo` and `lost`; without
+//! one, nothing allows a loss, and it fails here. Everything else that should
 //! not be fails here: damaged, resurrected, unexpected, holes, lost after the boundary.
 
 use crate::{
@@ -10,10 +10,10 @@ use crate::{
 };
 
 /// Judges one workload.
-pub(super) fn check(workload: &str, account: &Account, rpo_demanded: bool) -> Finding {
+pub(super) fn check(workload: &str, account: &Account, allowed_elsewhere: bool) -> Finding {
     let id = format!("ledger.{workload}");
     let tally = &account.tally;
-    let wrong = wrong(tally, rpo_demanded);
+    let wrong = wrong(tally, allowed_elsewhere);
     if !wrong.is_empty() {
         return Finding::fail(id, wrong.join(", ")).details(details(account));
     }
@@ -36,8 +36,8 @@ fn balance(tally: &Tally) -> String {
     text
 }
 
-fn wrong(tally: &Tally, rpo_demanded: bool) -> Vec<String> {
-    let unallowed = if rpo_demanded { 0 } else { tally.lost };
+fn wrong(tally: &Tally, allowed_elsewhere: bool) -> Vec<String> {
+    let unallowed = if allowed_elsewhere { 0 } else { tally.lost };
     let sets = [
         (
             tally.holes,

@@ -1,4 +1,4 @@
-//! `rpo.*`, `projected-rpo.*`, `rto.*`, `outage.*`: the figures against the objectives.
+//! `rpo.*`, `lost.*`, `projected-rpo.*`, `rto.*`, `outage.*`: the figures against the objectives.
 //!
 //! RPO objectives are divided by the scale before they are compared with a figure of the
 //! drill; both figures are told. RTO and outage are work and never scaled.
@@ -32,13 +32,17 @@ pub(super) fn check(context: &Context<'_>, measures: &WorkloadMeasures) -> Vec<F
             projected(context, name, &measures.projected, demanded),
         ]
     });
+    let lost = objectives
+        .lost
+        .map(|allowed| transactions(context, name, measures, allowed));
     let rto = objectives
         .rto
         .map(|demanded| rto(context, name, &measures.rto, demanded));
     let outage = objectives
         .outage
         .map(|demanded| outage(context, name, &measures.outage, demanded));
-    rpo.into_iter().flatten().chain(rto).chain(outage).collect()
+    let rpo = rpo.into_iter().flatten();
+    rpo.chain(lost).chain(rto).chain(outage).collect()
 }
 
 fn rpo(context: &Context<'_>, name: &str, rpo: &Rpo, objective: Time) -> Finding {
@@ -60,6 +64,29 @@ fn rpo(context: &Context<'_>, name: &str, rpo: &Rpo, objective: Time) -> Finding
         return Finding::pass(id, message).details(details);
     }
     Finding::fail(id, message).details(details)
+}
+
+/// The transactions lost, whatever their age: no resolution in time is needed to count them,
+/// but a boundary, and a write before it.
+fn transactions(
+    context: &Context<'_>,
+    name: &str,
+    measures: &WorkloadMeasures,
+    allowed: u64,
+) -> Finding {
+    let id = format!("lost.{name}");
+    let (rpo, kept) = (&measures.rpo, measures.ledger.kept);
+    if rpo.at_stake_us.is_none() {
+        return context.unknown(id, format!("not measured: {}", rpo.unknown));
+    }
+    let message = format!(
+        "{} lost, {kept} kept, objective {allowed}",
+        super::count(rpo.transactions as usize, "acknowledged transaction")
+    );
+    if rpo.transactions <= allowed {
+        return Finding::pass(id, message);
+    }
+    Finding::fail(id, message).details(rpo_details(rpo))
 }
 
 /// `1s in the drill, 1m at scale 60`, or `nothing`.
@@ -254,6 +281,22 @@ mod tests {
             told.contains("everything since the newest full backup, "),
             "{told}"
         );
+        assert_eq!(
+            strict
+                .judge()
+                .findings
+                .iter()
+                .filter(|f| f.id == "lost.oa")
+                .count(),
+            0
+        );
+        let allow = |lost: u64| {
+            let mut tale = lost_server();
+            tale.plan.objectives.get_mut("agent").unwrap().lost = Some(lost);
+            tale
+        };
+        expect(&allow(0), "lost.agent", Verdict::Fail, "objective 0");
+        expect(&allow(1_000_000), "lost.agent", Verdict::Pass, "kept");
         let mut isolated = salvage();
         isolated.plan.objectives.get_mut("agent").unwrap().outage = Some("0s".parse().unwrap());
         expect(&isolated, "outage.agent", Verdict::Pass, "none");

@@ -120,15 +120,13 @@ fn strategy(plan: &Plan) -> String {
 }
 
 fn demands(objectives: &Objectives) -> String {
-    let all = [
-        ("RPO", objectives.rpo),
-        ("RTO", objectives.rto),
-        ("outage", objectives.outage),
-    ];
-    let made = all
-        .iter()
-        .filter_map(|(name, time)| Some(format!("{name} {}", (*time)?)));
-    made.collect::<Vec<_>>().join(", ")
+    let word = |name: &str| match name {
+        "rpo" | "rto" => name.to_uppercase(),
+        _ => name.to_owned(),
+    };
+    let demands = objectives.demands().into_iter();
+    let told = demands.map(|(name, value)| format!("{} {value}", word(name)));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 fn checks(plan: &Plan) -> String {

@@ -132,14 +132,8 @@ fn properties(drill: &DrillReport) -> Vec<(String, String)> {
         ("scenario.file".into(), drill.file.clone()),
     ];
     for (workload, demanded) in &drill.objectives {
-        let demanded = [
-            ("rpo", demanded.rpo),
-            ("rto", demanded.rto),
-            ("outage", demanded.outage),
-        ];
-        all.extend(demanded.into_iter().filter_map(|(what, time)| {
-            Some((format!("objective.{what}.{workload}"), time?.to_string()))
-        }));
+        let demands = demanded.demands().into_iter();
+        all.extend(demands.map(|(what, value)| (format!("objective.{what}.{workload}"), value)));
     }
     all.extend(drill.measures.iter().flat_map(figures));
     all.extend(drill.overhead.iter().flat_map(|overhead| {

@@ -154,6 +154,7 @@ fn objectives(written: &BTreeMap<String, ObjectivesFile>) -> BTreeMap<String, Ob
     let plan = |(name, o): (&String, &ObjectivesFile)| {
         let plan = Objectives {
             rpo: o.rpo,
+            lost: o.lost,
             rto: o.rto,
             outage: o.outage,
         };

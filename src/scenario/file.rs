@@ -168,6 +168,8 @@ pub enum StrategyChoice {
 pub struct ObjectivesFile {
     /// Recovery point objective: how much time of acknowledged work may be lost.
     pub rpo: Option<Time>,
+    /// How many acknowledged transactions may be lost, however young they are.
+    pub lost: Option<u64>,
     /// Recovery time objective: from the fault to the first transaction after verification.
     pub rto: Option<Time>,
     /// Longest gap between acknowledged transactions that is still acceptable.

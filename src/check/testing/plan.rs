@@ -18,6 +18,7 @@ pub fn plan(drill: &str, actions: Vec<Action>) -> Plan {
     };
     let objectives = |rpo, rto| Objectives {
         rpo: Some(seconds(rpo)),
+        lost: None,
         rto: Some(seconds(rto)),
         outage: None,
     };

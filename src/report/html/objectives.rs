@@ -51,6 +51,7 @@ fn bars(drill: &DrillReport, measures: &WorkloadMeasures) -> [Bar; 3] {
         let found = drill.findings.iter().find(|finding| finding.id == id);
         found.map(|finding| finding.verdict)
     };
+    let lost = [judged("rpo"), judged("lost")].into_iter().flatten();
     let (rpo, rto) = (&measures.rpo, &measures.rto);
     let outage = measures.outage.measured_us;
     [
@@ -60,8 +61,8 @@ fn bars(drill: &DrillReport, measures: &WorkloadMeasures) -> [Bar; 3] {
             demanded: objectives
                 .rpo
                 .map(|demanded| demanded_us(demanded, rpo.scale)),
-            verdict: judged("rpo"),
-            shown: rpo_text(measures, objectives.rpo),
+            verdict: lost.max(),
+            shown: rpo_text(measures, objectives),
         },
         Bar {
             name: "RTO",
@@ -101,28 +102,31 @@ fn outage_text(measures: &WorkloadMeasures, demanded: Option<Time>) -> String {
     format!("{text} ({} without a write)", time(outage.write_gap_us))
 }
 
-fn rpo_text(measures: &WorkloadMeasures, demanded: Option<Time>) -> String {
+fn rpo_text(measures: &WorkloadMeasures, demanded: &Objectives) -> String {
     let rpo = &measures.rpo;
     let Some(us) = rpo.measured_us else {
         return format!("not measured: {}", rpo.unknown);
     };
+    let transactions = |n: u64| crate::check::count(n as usize, "transaction");
     if rpo.transactions == 0 {
-        return match demanded {
-            Some(demanded) => format!("nothing lost, {demanded} allowed"),
-            None => "nothing lost, no objective".into(),
+        let time = demanded.rpo.map(|time| time.to_string());
+        let lost = demanded.lost.map(transactions);
+        let allowed: Vec<String> = time.into_iter().chain(lost).collect();
+        return match allowed.is_empty() {
+            false => format!("nothing lost, {} allowed", allowed.join(" and ")),
+            true => "nothing lost, no objective".into(),
         };
     }
     let scaled = us * u64::from(rpo.scale.max(1));
-    let mut text = against(Some(scaled), demanded, "");
+    let mut text = against(Some(scaled), demanded.rpo, "");
     if rpo.scale > 1 {
-        text.push_str(&format!(
-            " ({} in the drill, scale {})",
-            time(us),
-            rpo.scale
-        ));
+        let in_drill = time(us);
+        text.push_str(&format!(" ({in_drill} in the drill, scale {})", rpo.scale));
     }
-    let lost = crate::check::count(rpo.transactions as usize, "transaction");
-    text + &format!(", {lost}")
+    let of = demanded
+        .lost
+        .map_or_else(String::new, |n| format!(" of {n}"));
+    format!("{text}, {}{of}", transactions(rpo.transactions))
 }
 
 fn rto_text(rto: &Rto, demanded: Option<Time>) -> String {

@@ -163,10 +163,31 @@ pub struct CustomWorkload {
 pub struct Objectives {
     /// Recovery point objective.
     pub rpo: Option<Time>,
+    /// Acknowledged transactions that may be lost, however young they are.
+    #[serde(default)]
+    pub lost: Option<u64>,
     /// Recovery time objective.
     pub rto: Option<Time>,
     /// Longest gap between acknowledged transactions that is still acceptable.
     pub outage: Option<Time>,
+}
+
+impl Objectives {
+    /// What is demanded, by the name that a scenario gives it and as it writes it.
+    pub fn demands(&self) -> Vec<(&'static str, String)> {
+        let all = [
+            ("rpo", self.rpo.map(|time| time.to_string())),
+            (
+                "lost",
+                self.lost.map(|transactions| transactions.to_string()),
+            ),
+            ("rto", self.rto.map(|time| time.to_string())),
+            ("outage", self.outage.map(|time| time.to_string())),
+        ];
+        let made = all.into_iter();
+        made.filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
 }
 
 /// Declared constants for what people do (nightly drills); never scaled.

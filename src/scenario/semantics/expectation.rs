@@ -8,8 +8,9 @@ use crate::scenario::{
 };
 
 /// Findings of a workload that need an objective, and which.
-const MEASURES: [(&str, &str); 4] = [
+const MEASURES: [(&str, &str); 5] = [
     ("rpo", "rpo"),
+    ("lost", "lost"),
     ("rto", "rto"),
     ("outage", "outage"),
     ("projected-rpo", "rpo"),
@@ -105,6 +106,7 @@ impl Check<'_> {
 fn has(objectives: &ObjectivesFile, objective: &str) -> bool {
     match objective {
         "rpo" => objectives.rpo.is_some(),
+        "lost" => objectives.lost.is_some(),
         "rto" => objectives.rto.is_some(),
         _ => objectives.outage.is_some(),
     }
