@@ -107,6 +107,7 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
         fault: Some(&fault),
         points: &[],
         wall: pgdrill::units::wall_clock(),
+        stepped: jiff::SignedDuration::ZERO,
         scale: 1,
     };
     let target = resolve(&Target::BeforeFault, known).unwrap();
@@ -201,6 +202,7 @@ async fn every_kind_of_target_is_reached() {
         fault: None,
         points: &[("release".to_owned(), point)],
         wall,
+        stepped: jiff::SignedDuration::ZERO,
         scale: 1,
     };
     let stored = retention::stored_backups(&primary).await.unwrap();

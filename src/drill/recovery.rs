@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::state::{Drill, StepError};
 use crate::{
     backup::{base, retention, tables},
@@ -13,6 +15,7 @@ use crate::{
         target::{Known, Taken, choose, resolve},
     },
     scenario::plan::{BackupKind, SalvageBy, ServerPlan, Target},
+    units::wall_clock,
 };
 
 impl Drill<'_> {
@@ -77,6 +80,12 @@ impl Drill<'_> {
         Ok(())
     }
 
+    /// How far the wall clock has run away from the drill's own, which nobody sets.
+    fn wall_stepped(&self) -> SignedDuration {
+        let own = SignedDuration::from_micros(self.recorder.now_us() as i64);
+        wall_clock().duration_since(self.wall) - own
+    }
+
     /// Restores into a new server, up to a target.
     ///
     /// # Errors
@@ -100,6 +109,7 @@ impl Drill<'_> {
             fault: self.fault.as_ref(),
             points: &self.points,
             wall: self.wall,
+            stepped: self.wall_stepped(),
             scale: self.plan.scale,
         };
         let resolved = resolve(target, known).map_err(StepError::Missing)?;

@@ -11,6 +11,9 @@ use crate::{
     scenario::plan::Target,
 };
 
+/// A wall clock that keeps this close to the drill's own was not set, but slewed.
+const STEADY: SignedDuration = SignedDuration::from_secs(1);
+
 /// A backup that was taken, and when it had ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Taken {
@@ -29,6 +32,8 @@ pub struct Known<'a> {
     pub points: &'a [(String, u64)],
     /// Wall time at which the drill's clock read zero.
     pub wall: Timestamp,
+    /// How far the wall clock has been set since then.
+    pub stepped: SignedDuration,
     /// One second of the drill stands for this many.
     pub scale: u32,
 }
@@ -126,6 +131,12 @@ fn at_lsn(position: u64, inclusive: bool) -> Resolved {
 }
 
 fn at_time(time: Timestamp, known: Known<'_>) -> Result<Resolved, String> {
+    if known.stepped.abs() > STEADY {
+        return Err(format!(
+            "the wall clock was set by {:+.1}s since the drill began: a target by time may be any moment",
+            known.stepped.as_secs_f64()
+        ));
+    }
     let since = time.duration_since(known.wall).as_micros();
     let by_us = u64::try_from(since)
         .map_err(|_| format!("{time} is before the drill began: no backup reaches it"))?;
@@ -232,8 +243,26 @@ mod tests {
             fault: Some(fault),
             points: &[],
             wall: "2026-01-01T00:00:00Z".parse().unwrap(),
+            stepped: SignedDuration::ZERO,
             scale: 60,
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_leaves_no_target_by_time() {
+        let fault = fault();
+        let by = Target::BeforeFaultBy(Time(Duration::from_secs(60)));
+        let stepped = |seconds| Known {
+            stepped: SignedDuration::from_secs(seconds),
+            ..known(&fault)
+        };
+        let refused = resolve(&by, stepped(-3)).unwrap_err();
+        assert!(
+            refused.starts_with("the wall clock was set by -3.0s"),
+            "{refused}"
+        );
+        assert!(resolve(&Target::BeforeFault, stepped(-3)).is_ok());
+        assert!(resolve(&by, stepped(1)).is_ok());
     }
 
     fn taken(label: &str, end_lsn: u64, ended_us: u64) -> Taken {
