@@ -183,7 +183,7 @@ fn projected(context: &Context<'_>, name: &str, projected: &Projected, objective
 
 fn rto(context: &Context<'_>, name: &str, rto: &Rto, objective: Time) -> Finding {
     let id = format!("rto.{name}");
-    let (Some(measured), Some(total)) = (rto.measured_us, rto.with_people_us()) else {
+    let (Some(own), Some(total)) = (rto.without_people_us(), rto.with_people_us()) else {
         let finding = context.unknown(id, format!("not measured: {}", rto.unknown));
         return if rto.follows_from.is_empty() {
             finding
@@ -191,11 +191,11 @@ fn rto(context: &Context<'_>, name: &str, rto: &Rto, objective: Time) -> Finding
             finding.follows_from(rto.follows_from.clone())
         };
     };
-    let people = match total - measured {
+    let people = match total - own {
         0 => String::new(),
         us => format!(" + {} for people = {}", time(us), time(total)),
     };
-    let message = format!("{}{people}, objective {objective}", time(measured));
+    let message = format!("{}{people}, objective {objective}", time(own));
     let spans = rto
         .spans
         .iter()

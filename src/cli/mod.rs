@@ -8,6 +8,7 @@ mod clean;
 mod doctor;
 mod images;
 mod list;
+mod people;
 mod plan;
 mod run;
 mod schema;

@@ -9,9 +9,12 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, Outcome};
+use super::{
+    Failure, Outcome,
+    people::{self, Timing},
+};
 use crate::{
-    drill,
+    drill::{self, people::People},
     event::Event,
     report::{
         self,
@@ -21,7 +24,10 @@ use crate::{
         Choice, Runtime, Wanted, choose,
         run::{Run, RunId},
     },
-    scenario::{self, plan::Plan},
+    scenario::{
+        self,
+        plan::{HumanSpans, Plan},
+    },
     units::wall_clock,
 };
 
@@ -43,6 +49,9 @@ pub struct Args {
     /// Drills performed at the same time; they share the machine, and so their measured times
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
+    /// Where the time that people take comes from
+    #[arg(long, value_enum, default_value_t)]
+    people: Timing,
     /// Where the run's directory goes
     #[arg(long, value_name = "DIR", default_value = "reports")]
     reports: PathBuf,
@@ -53,6 +62,7 @@ pub struct Args {
 /// # Errors
 /// On a wrong scenario or argument, and when no runtime can serve.
 pub async fn run(args: Args) -> Outcome {
+    one_drill_at_a_time(&args)?;
     let mut plans = load(&args.selectors, &args.postgres)?;
     let id = RunId::new();
     let dir = run_dir(&args.reports, &id)?;
@@ -62,6 +72,15 @@ pub async fn run(args: Args) -> Outcome {
         let _ = std::fs::remove_dir_all(&dir);
     }
     outcome
+}
+
+/// People who are timed can be asked about one fault at a time.
+fn one_drill_at_a_time(args: &Args) -> Result<(), Failure> {
+    if args.people == Timing::Declared || args.jobs == 1 {
+        return Ok(());
+    }
+    let message = "people can be timed in one drill at a time\n  hint: leave `--jobs` out";
+    Err(Failure::BadInput(message.into()))
 }
 
 async fn prepare_and_drill(args: &Args, plans: &mut Vec<Plan>, id: RunId, dir: &Path) -> Outcome {
@@ -79,6 +98,11 @@ async fn prepare_and_drill(args: &Args, plans: &mut Vec<Plan>, id: RunId, dir: &
         .map_err(|error| world(&error))?;
     terminal::say(&format!("runtime {why}"));
     *plans = servable(args, std::mem::take(plans), &runtime)?;
+    if args.people == Timing::Timed {
+        for plan in plans.iter_mut() {
+            plan.human = HumanSpans::default();
+        }
+    }
     let reaped = runtime.reap().await;
     for removed in &reaped.removed {
         terminal::say(&format!("removed what a dead run left: {removed}"));
@@ -86,7 +110,7 @@ async fn prepare_and_drill(args: &Args, plans: &mut Vec<Plan>, id: RunId, dir: &
     for failure in &reaped.failures {
         terminal::say(&format!("left by a dead run and not removed: {failure}"));
     }
-    let drilled = drill_all(plans, &runtime, dir, usize::from(args.jobs)).await;
+    let drilled = drill_all(args, plans, &runtime, dir).await;
     for left in runtime.close().await {
         terminal::say(&format!("could not be removed: {left}"));
     }
@@ -144,10 +168,10 @@ fn servable(args: &Args, plans: Vec<Plan>, runtime: &Runtime) -> Result<Vec<Plan
 }
 
 async fn drill_all(
+    args: &Args,
     plans: &[Plan],
     runtime: &Runtime,
     dir: &Path,
-    jobs: usize,
 ) -> Result<(), Failure> {
     let cancel = CancellationToken::new();
     let live = Arc::new(Live::new(plans));
@@ -155,13 +179,14 @@ async fn drill_all(
     tokio::spawn(heed_signals(cancel.clone(), live.clone()));
     let (sender, receiver) = mpsc::unbounded_channel::<(String, Event)>();
     let telling = tokio::spawn(tell(live.clone(), receiver));
+    let people = (args.people == Timing::Timed).then(|| people::ask(live.clone()));
     let outcomes = futures_util::stream::iter(plans)
         .map(|plan| {
             let listener = forward(plan.drill.clone(), sender.clone());
             let place = dir.join("drills").join(&plan.drill);
-            perform(plan, runtime, place, listener, &cancel)
+            perform(plan, runtime, place, listener, people.clone(), &cancel)
         })
-        .buffer_unordered(jobs)
+        .buffer_unordered(usize::from(args.jobs))
         .collect::<Vec<_>>();
     let outcomes = outcomes.await;
     drop(sender);
@@ -176,9 +201,10 @@ async fn perform(
     runtime: &Runtime,
     place: PathBuf,
     listener: mpsc::UnboundedSender<Event>,
+    people: Option<People>,
     cancel: &CancellationToken,
 ) -> Result<(), Failure> {
-    let performed = drill::perform(plan, runtime, &place, Some(listener), cancel).await;
+    let performed = drill::perform(plan, runtime, &place, Some(listener), people, cancel).await;
     performed.map_err(|error| {
         cancel.cancel();
         Failure::World(error.to_string())

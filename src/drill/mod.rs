@@ -5,6 +5,7 @@
 
 mod business;
 mod closing;
+pub mod people;
 mod recovery;
 mod set_up;
 mod state;
@@ -21,11 +22,12 @@ use crate::{
     history::{HistoryError, Recorder, files},
     meter::Meter,
     runtime::{Runtime, RuntimeError},
-    scenario::plan::{Phase, Plan},
+    scenario::plan::{Phase, Plan, Step},
 };
-use state::Drill;
+use people::People;
+use state::{Drill, StepError};
 
-/// Performs a plan and leaves its history in `dir`.
+/// Performs a plan and leaves its history in `dir`. `people` are asked where a drill times them.
 ///
 /// # Errors
 /// When the history can't be begun; nothing was created then.
@@ -34,11 +36,13 @@ pub async fn perform(
     runtime: &Runtime,
     dir: &Path,
     listener: Option<mpsc::UnboundedSender<Event>>,
+    people: Option<People>,
     cancel: &CancellationToken,
 ) -> Result<(), HistoryError> {
     let recorder = begin(plan, dir, listener)?;
     let meter = Meter::new(recorder.began());
-    let drill = Drill::new(plan, runtime, dir, recorder, meter.clone());
+    let mut drill = Drill::new(plan, runtime, dir, recorder, meter.clone());
+    drill.people = people;
     meter.over(from_begin_to_end(drill, cancel)).await;
     Ok(())
 }
@@ -124,14 +128,9 @@ async fn steps(drill: &mut Drill<'_>) -> Result<Option<usize>, RuntimeError> {
         let outcome = if failed.is_some() {
             StepOutcome::Skipped
         } else {
-            let performed = tokio::time::timeout(step.deadline.0, drill.perform(step));
-            match performed.await {
-                Ok(Ok(())) => StepOutcome::Done,
-                Ok(Err(error)) => StepOutcome::Failed(drill.explained(&error).await),
-                Err(_) => StepOutcome::Failed(format!(
-                    "did not end within its deadline of {}",
-                    step.deadline
-                )),
+            match within_deadline(drill, step).await {
+                Ok(()) => StepOutcome::Done,
+                Err(error) => StepOutcome::Failed(drill.explained(&error).await),
             }
         };
         if matches!(outcome, StepOutcome::Failed(_)) {
@@ -145,4 +144,19 @@ async fn steps(drill: &mut Drill<'_>) -> Result<Option<usize>, RuntimeError> {
         });
     }
     Ok(failed)
+}
+
+/// Performs a step, once people have answered the fault that it answers: they may take
+/// longer than its deadline.
+async fn within_deadline(drill: &mut Drill<'_>, step: &Step) -> Result<(), StepError> {
+    if drill.answers_fault(&step.action) {
+        drill.wait_for_people().await?;
+    }
+    let performed = tokio::time::timeout(step.deadline.0, drill.perform(step));
+    performed.await.unwrap_or_else(|_| {
+        let deadline = step.deadline;
+        Err(StepError::Missing(format!(
+            "did not end within its deadline of {deadline}"
+        )))
+    })
 }

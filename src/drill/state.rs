@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::watch::Watch;
+use super::{people::People, watch::Watch};
 use crate::{
     backup::BackupError,
     event::{EventKind, FaultRecord},
@@ -100,6 +100,8 @@ pub struct Drill<'a> {
     pub fault: Option<FaultRecord>,
     /// Whether the fault is not yet answered by any step.
     pub unnoticed: bool,
+    /// Who is asked where people are timed.
+    pub people: Option<People>,
     /// Samples WAL positions and node statistics.
     pub watch: Option<Watch>,
     /// Log lines already judged, per server: logs are copied once.
@@ -133,6 +135,7 @@ impl<'a> Drill<'a> {
             points: Vec::new(),
             fault: None,
             unnoticed: false,
+            people: None,
             watch: None,
             logs_kept: BTreeSet::new(),
         }

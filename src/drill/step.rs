@@ -67,8 +67,14 @@ impl Drill<'_> {
         }
     }
 
+    /// Whether this step is the first that answers a fault.
+    pub fn answers_fault(&self, action: &Action) -> bool {
+        self.unnoticed && !matches!(action, Action::Inject { .. } | Action::Run(_))
+    }
+
     /// Marks the span of the recovery time that begins with this step.
     fn mark(&mut self, action: &Action) {
+        self.unnoticed &= !self.answers_fault(action);
         let phase = match action {
             Action::Inject { .. } => Phase::Inject,
             Action::Run(_) if self.unnoticed => Phase::Detect,
@@ -92,7 +98,6 @@ impl Drill<'_> {
             | Action::Sql { .. }
             | Action::Command { .. } => Phase::Other,
         };
-        self.unnoticed &= matches!(phase, Phase::Inject | Phase::Detect);
         self.recorder.record(EventKind::PhaseBegan { phase });
     }
 

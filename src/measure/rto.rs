@@ -47,10 +47,24 @@ pub struct Span {
 }
 
 impl Rto {
-    /// The figure with the declared constants for people.
+    /// The figure with what people take: declared constants, or as measured.
     pub fn with_people_us(&self) -> Option<u64> {
-        self.measured_us
-            .map(|us| us + self.detect_us + self.decide_us)
+        self.measured_us.map(|us| us + self.declared_us())
+    }
+
+    /// The figure without what people take, measured or not.
+    pub fn without_people_us(&self) -> Option<u64> {
+        self.measured_us.map(|us| us - self.timed_us())
+    }
+
+    fn declared_us(&self) -> u64 {
+        self.detect_us + self.decide_us
+    }
+
+    /// What people took as measured: spans of `measured_us`.
+    fn timed_us(&self) -> u64 {
+        let people = |span: &&Span| matches!(span.phase, Phase::Detect | Phase::Decide);
+        self.spans.iter().filter(people).map(|span| span.us).sum()
     }
 }
 

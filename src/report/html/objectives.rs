@@ -130,16 +130,14 @@ fn rpo_text(measures: &WorkloadMeasures, demanded: &Objectives) -> String {
 }
 
 fn rto_text(rto: &Rto, demanded: Option<Time>) -> String {
-    if rto.measured_us.is_none() {
+    let (Some(own), Some(total)) = (rto.without_people_us(), rto.with_people_us()) else {
         return format!("not measured: {}", rto.unknown);
+    };
+    let text = against(Some(total), demanded, "");
+    match total - own {
+        0 => text,
+        people => format!("{text} ({} + {} for people)", time(own), time(people)),
     }
-    let mut text = against(rto.with_people_us(), demanded, "");
-    let people = rto.detect_us + rto.decide_us;
-    if people > 0 {
-        let own = rto.measured_us.map_or_else(String::new, time);
-        text.push_str(&format!(" ({own} measured + {} for people)", time(people)));
-    }
-    text
 }
 
 /// Track, measured bar, and a line at the objective.
