@@ -1,4 +1,4 @@
-//! A server on a node: made from the template cluster, configured, started, asked.
+//! A server on a node: made from the template cluster, configured, started, stopped.
 //!
 //! The data directory carries `pgdrill.conf`, included last, which holds every setting
 //! of the harness and of the strategy. Where a server's data comes from otherwise
@@ -6,15 +6,8 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use tokio_postgres::Client;
-
-use super::{
-    Access, PgError,
-    query::{Identity, identity, one_value, run_sql},
-};
+use super::PgError;
 use crate::{
-    event::EventKind,
-    history::Recorder,
     runtime::{Exec, Node, Output, RuntimeError},
     secret::Secret,
     units::Time,
@@ -184,98 +177,6 @@ impl Server {
     /// Path of its log in the node.
     pub fn log(&self) -> std::path::PathBuf {
         self.node.layout().run.join("server.log")
-    }
-
-    /// How to log in as the superuser, from the harness.
-    ///
-    /// # Errors
-    /// When the node is not running.
-    pub async fn access(&self) -> Result<Access, RuntimeError> {
-        let (host, port) = self.node.address().await?;
-        let password = self
-            .passwords
-            .get(SUPERUSER)
-            .cloned()
-            .unwrap_or_else(|| Secret::new(""));
-        Ok(Access {
-            host,
-            port,
-            database: DATABASE.into(),
-            user: SUPERUSER.into(),
-            password,
-        })
-    }
-
-    /// Logs in as the superuser.
-    ///
-    /// # Errors
-    /// When the server can't be reached or refuses.
-    pub async fn connect(&self) -> Result<Client, ServerError> {
-        Ok(self.access().await?.connect("pgdrill").await?)
-    }
-
-    /// Executes statements as the superuser.
-    ///
-    /// # Errors
-    /// When the server refuses one.
-    pub async fn sql(&self, statements: &str) -> Result<(), ServerError> {
-        let client = self.connect().await?;
-        run_sql(&client, statements).await?;
-        Ok(())
-    }
-
-    /// The first column of the first row, as text; empty for NULL and for no row.
-    ///
-    /// # Errors
-    /// When the server refuses.
-    pub async fn value(&self, query: &str) -> Result<String, ServerError> {
-        let client = self.connect().await?;
-        Ok(one_value(&client, query).await?)
-    }
-
-    /// Waits until a query returns `t`.
-    ///
-    /// # Errors
-    /// At the deadline, with what the query returned last.
-    pub async fn wait_until(
-        &self,
-        what: &str,
-        query: &str,
-        within: Duration,
-    ) -> Result<(), ServerError> {
-        let began = std::time::Instant::now();
-        loop {
-            let last = match self.value(query).await {
-                Ok(value) if value == "t" => return Ok(()),
-                Ok(value) => value,
-                Err(error) => error.to_string(),
-            };
-            if began.elapsed() >= within {
-                return Err(ServerError::Wait {
-                    server: self.name.clone(),
-                    what: what.into(),
-                    within: Time(within),
-                    last,
-                });
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// Reads who it is and records that it is ready.
-    ///
-    /// # Errors
-    /// When the server refuses.
-    pub async fn announce(&self, recorder: &Recorder) -> Result<Identity, ServerError> {
-        let client = self.connect().await?;
-        let identity = identity(&client).await?;
-        recorder.record(EventKind::ServerReady {
-            server: self.name.clone(),
-            version: identity.version,
-            system_identifier: identity.system_identifier,
-            timeline: identity.timeline,
-        });
-        Ok(identity)
     }
 
     /// The last lines of its log.

@@ -5,7 +5,10 @@
 //! and nothing is kept but one row's position. Which rows and columns are sent is
 //! `tables`.
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+mod straddling;
+
+use straddling::{RowEnd, Straddling};
+use xxhash_rust::xxh3::xxh3_128;
 
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Signature, flags, length of the header's extension.
@@ -189,14 +192,6 @@ fn field_length(head: [u8; 4], row: u64) -> Result<usize, CopyError> {
     }
 }
 
-/// Fields of a row; -1: the trailer.
-fn field_count(head: [u8; 2], row: u64) -> Result<i16, CopyError> {
-    match i16::from_be_bytes(head) {
-        fields if fields < -1 => Err(CopyError::Count { row, fields }),
-        fields => Ok(fields),
-    }
-}
-
 /// The stream's header, which may straddle chunks too.
 #[derive(Debug, Default)]
 struct Header {
@@ -227,81 +222,6 @@ impl Header {
 
     fn complete(&self) -> bool {
         self.filled == HEADER && self.extension == 0
-    }
-}
-
-/// A row (or the trailer) that goes on in the next chunk.
-#[derive(Default)]
-struct Straddling {
-    hash: Xxh3,
-    head: [u8; 4],
-    filled: usize,
-    /// Fields to come, that of `data` not included; none before the row's head.
-    fields: Option<i16>,
-    /// Bytes of the current field to come.
-    data: usize,
-}
-
-enum RowEnd {
-    Row(u128),
-    Trailer,
-}
-
-impl std::fmt::Debug for Straddling {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Straddling")
-            .field("fields", &self.fields)
-            .field("data", &self.data)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Straddling {
-    /// Takes as much of the chunk as belongs to this row.
-    fn take(&mut self, chunk: &[u8], row: u64) -> Result<usize, CopyError> {
-        let mut used = 0;
-        while used < chunk.len() && self.end().is_none() {
-            used += if self.data > 0 {
-                self.take_data(&chunk[used..])
-            } else {
-                self.take_head(&chunk[used..], row)?
-            };
-        }
-        Ok(used)
-    }
-
-    fn take_data(&mut self, chunk: &[u8]) -> usize {
-        let count = self.data.min(chunk.len());
-        self.hash.update(&chunk[..count]);
-        self.data -= count;
-        count
-    }
-
-    fn take_head(&mut self, chunk: &[u8], row: u64) -> Result<usize, CopyError> {
-        let want = if self.fields.is_none() { 2 } else { 4 };
-        let count = chunk.len().min(want - self.filled);
-        self.head[self.filled..self.filled + count].copy_from_slice(&chunk[..count]);
-        self.filled += count;
-        if self.filled == want {
-            self.hash.update(&self.head[..want]);
-            self.filled = 0;
-            match &mut self.fields {
-                None => self.fields = Some(field_count([self.head[0], self.head[1]], row)?),
-                Some(fields) => {
-                    *fields -= 1;
-                    self.data = field_length(self.head, row)?;
-                }
-            }
-        }
-        Ok(count)
-    }
-
-    fn end(&self) -> Option<RowEnd> {
-        match self.fields {
-            Some(0) if self.data == 0 => Some(RowEnd::Row(self.hash.digest128())),
-            Some(fields) if fields < 0 => Some(RowEnd::Trailer),
-            _ => None,
-        }
     }
 }
 

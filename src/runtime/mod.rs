@@ -6,6 +6,7 @@
 
 mod choose;
 pub mod docker;
+mod error;
 pub mod exec;
 pub mod fake;
 pub mod leftover;
@@ -16,6 +17,7 @@ pub mod wait;
 use std::{path::PathBuf, time::Duration};
 
 pub use choose::{Choice, Chosen, Wanted, choose};
+pub use error::RuntimeError;
 pub use exec::{Exec, Output, RunAs};
 
 use crate::{
@@ -97,76 +99,6 @@ pub enum Node {
     Local(local::LocalNode),
     /// A test's.
     Fake(fake::FakeNode),
-}
-
-/// What a runtime could not do.
-#[derive(Debug, thiserror::Error)]
-pub enum RuntimeError {
-    /// Neither runtime can serve, or not the one asked for.
-    #[error("{what}\n  hint: {hint}")]
-    Unavailable {
-        /// What is missing.
-        what: String,
-        /// How to get it.
-        hint: String,
-    },
-    /// The engine refused or went away.
-    #[error("cannot {doing}: {cause}")]
-    Engine {
-        /// What was tried.
-        doing: String,
-        /// Its answer.
-        cause: String,
-    },
-    /// The operating system refused.
-    #[error("cannot {doing}: {cause}")]
-    Io {
-        /// What was tried.
-        doing: String,
-        /// Its answer.
-        cause: std::io::Error,
-    },
-    /// A command in a node failed.
-    #[error(transparent)]
-    Command(#[from] exec::CommandFailed),
-    /// The runtime cannot do this at all.
-    #[error("the `{runtime}` runtime cannot {what}")]
-    Unsupported {
-        /// `docker` or `local`.
-        runtime: &'static str,
-        /// What was asked for.
-        what: &'static str,
-    },
-}
-
-impl RuntimeError {
-    /// What the operating system refused; for `map_err`.
-    pub(crate) fn io(doing: impl Into<String>) -> impl Fn(std::io::Error) -> Self {
-        let doing = doing.into();
-        move |cause| Self::Io {
-            doing: doing.clone(),
-            cause,
-        }
-    }
-
-    /// What the engine refused; for `map_err`.
-    fn engine(doing: impl Into<String>) -> impl Fn(bollard::errors::Error) -> Self {
-        let doing = doing.into();
-        move |error| Self::Engine {
-            doing: doing.clone(),
-            cause: docker::engine::plain(&error),
-        }
-    }
-
-    /// What is missing without the hint, for where several are named.
-    fn in_short(&self) -> String {
-        match self {
-            Self::Unavailable { what, .. } => what.clone(),
-            Self::Engine { .. } | Self::Io { .. } | Self::Command(_) | Self::Unsupported { .. } => {
-                self.to_string()
-            }
-        }
-    }
 }
 
 macro_rules! each_node {
