@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     event::{Event, EventKind},
     measure::story::{StepTold, Story},
-    scenario::plan::{Action, HumanSpans, Phase, StepIndex},
+    scenario::plan::{HumanSpans, Phase},
 };
 
 /// How long until business again.
@@ -78,8 +78,7 @@ pub enum Gates {
 }
 
 /// When a workload's service was ready: the last gate has passed, and the last step that
-/// brings it back has done so. Steps: salvage, reindex, start, with their end; thaw and
-/// cut-over of this workload, with the moment at which clients could write again.
+/// brings it back has done so: ended, or for thaw and cut-over let clients write again.
 pub fn ready_us(story: &Story<'_>, workload: &str, gates: &Gates) -> Option<u64> {
     let Gates::Passed(gate) = gates else {
         return None;
@@ -89,7 +88,7 @@ pub fn ready_us(story: &Story<'_>, workload: &str, gates: &Gates) -> Option<u64>
         .steps()
         .into_iter()
         .filter(|step| step.began_us.is_some_and(|at| at >= began))
-        .filter(|step| recovers(story, step.index, workload))
+        .filter(|step| story.plan.steps[step.index].action.brings_back(workload))
         .filter_map(|step| opened_us(story, &step, workload));
     Some(recovery.max().unwrap_or(0).max(*gate))
 }
@@ -108,30 +107,6 @@ fn opened_us(story: &Story<'_>, step: &StepTold<'_>, workload: &str) -> Option<u
         workloads.iter().any(|moved| moved == workload)
     });
     Some(opened.map_or(ended, |event| event.at_us))
-}
-
-fn recovers(story: &Story<'_>, step: StepIndex, workload: &str) -> bool {
-    match &story.plan.steps[step].action {
-        Action::Salvage { .. } | Action::Reindex { .. } | Action::Start { .. } => true,
-        Action::Thaw {
-            workload: thawed, ..
-        } => thawed == workload,
-        Action::CutOver { workloads, .. } => workloads.iter().any(|name| name == workload),
-        Action::Backup { .. }
-        | Action::Run(_)
-        | Action::Checkpoint { .. }
-        | Action::SwitchWal { .. }
-        | Action::RestorePoint { .. }
-        | Action::Inject { .. }
-        | Action::Freeze { .. }
-        | Action::Restore { .. }
-        | Action::Verify { .. }
-        | Action::Age(_)
-        | Action::Expire
-        | Action::Wait { .. }
-        | Action::Sql { .. }
-        | Action::Command { .. } => false,
-    }
 }
 
 /// Measures a workload; `first_write_us` as the account found it after `ready_us`.

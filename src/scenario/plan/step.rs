@@ -143,6 +143,33 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Whether this step, in a recovery, brings a workload's service back or a part of it.
+    pub fn brings_back(&self, workload: &str) -> bool {
+        match self {
+            Self::Salvage { .. } | Self::Reindex { .. } | Self::Start { .. } => true,
+            Self::Thaw {
+                workload: thawed, ..
+            } => thawed == workload,
+            Self::CutOver { workloads, .. } => workloads.iter().any(|name| name == workload),
+            Self::Backup { .. }
+            | Self::Run(_)
+            | Self::Checkpoint { .. }
+            | Self::SwitchWal { .. }
+            | Self::RestorePoint { .. }
+            | Self::Inject { .. }
+            | Self::Freeze { .. }
+            | Self::Restore { .. }
+            | Self::Verify { .. }
+            | Self::Age(_)
+            | Self::Expire
+            | Self::Wait { .. }
+            | Self::Sql { .. }
+            | Self::Command { .. } => false,
+        }
+    }
+}
+
 /// What a backup holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
