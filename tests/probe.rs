@@ -93,7 +93,7 @@ async fn look(server: &Server, fault_xid: Option<u64>) -> BTreeMap<&'static str,
         node: &server.node,
         business: &business,
         audit: None,
-        keys: &BTreeMap::from([("shop.\"Orders\"", "\"No\"")]),
+        keys: BTreeMap::from([("shop.\"Orders\"", "\"No\"")]),
         fault_xid,
     };
     let recorder = Recorder::in_memory();

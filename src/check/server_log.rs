@@ -31,12 +31,15 @@ fn line(event: &crate::event::Event) -> Option<String> {
         server,
         severity,
         sqlstate,
+        role,
         message,
     } = &event.kind
     else {
         return None;
     };
-    Some(format!("{server}: {severity} {sqlstate} {message}"))
+    let words = [severity, sqlstate, role].map(String::as_str);
+    let told: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    Some(format!("{server}: {}: {message}", told.join(" ")))
 }
 
 #[cfg(test)]
@@ -49,13 +52,14 @@ mod tests {
             server: "primary".into(),
             severity: "PANIC".into(),
             sqlstate: "XX000".into(),
+            role: "agent_app_user".into(),
             message: "could not locate a valid checkpoint record".into(),
         };
         expect(
             &salvage().with(27 * SECOND, line),
             "server-log",
             Verdict::Fail,
-            "PANIC",
+            "nobody declared: primary: PANIC XX000 agent_app_user: could not locate",
         );
         let unread = salvage().without(|kind| matches!(kind, EventKind::ServerLogRead { .. }));
         expect(&unread, "server-log", Verdict::Unknown, "not read");

@@ -1,6 +1,9 @@
 //! One business held back while the other goes on, and clients moved to another server.
 
-use super::state::{Drill, StepError};
+use super::{
+    excuses::{Cause, by_freeze},
+    state::{Drill, StepError},
+};
 use crate::{
     event::EventKind,
     postgres::Server,
@@ -18,6 +21,16 @@ FROM (SELECT '' AS columns, acl.* FROM pg_class c, aclexplode(c.relacl) acl WHER
     WHERE c.attrelid = '{table}'::regclass AND NOT c.attisdropped) a
 WHERE a.grantee = '{role}'::regrole AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')";
 
+/// A business's right to write.
+struct Writes {
+    /// The role that has it.
+    role: String,
+    /// The statement that takes it away.
+    revoke: String,
+    /// The one that grants it again.
+    grant: String,
+}
+
 impl Drill<'_> {
     /// Revokes a business's writes on a server.
     ///
@@ -25,9 +38,11 @@ impl Drill<'_> {
     /// When the server refuses, or there is nothing that could be revoked.
     pub async fn freeze(&mut self, workload: &str, server: &str) -> Result<(), StepError> {
         let server = self.server(server)?;
-        let (revoke, grant) = self.writes(workload, &server).await?;
-        server.sql(&revoke).await?;
-        self.frozen.insert(workload.to_owned(), grant);
+        let writes = self.writes(workload, &server).await?;
+        let cause = Cause::Freeze(workload.to_owned());
+        self.excuses.begin(&cause, by_freeze(&writes.role));
+        server.sql(&writes.revoke).await?;
+        self.frozen.insert(workload.to_owned(), writes.grant);
         self.recorder.record(EventKind::Frozen {
             workload: workload.to_owned(),
         });
@@ -43,14 +58,14 @@ impl Drill<'_> {
         let grant = self.frozen.get(workload).ok_or_else(not_frozen)?;
         self.server(server)?.sql(grant).await?;
         self.frozen.remove(workload);
+        self.excuses.end(&Cause::Freeze(workload.to_owned()));
         self.recorder.record(EventKind::Thawed {
             workload: workload.to_owned(),
         });
         Ok(())
     }
 
-    /// The statements that revoke and grant a business's writes.
-    async fn writes(&self, workload: &str, server: &Server) -> Result<(String, String), StepError> {
+    async fn writes(&self, workload: &str, server: &Server) -> Result<Writes, StepError> {
         let missing = || {
             StepError::Missing(format!(
                 "workload `{workload}` has no writes that could be revoked"
@@ -69,10 +84,11 @@ impl Drill<'_> {
             .get(business)
             .ok_or_else(missing)?;
         let (group, role) = (&business.writer_role, &business.app_role);
-        Ok((
-            format!("revoke {group} from {role}"),
-            format!("grant {group} to {role}"),
-        ))
+        Ok(Writes {
+            role: role.clone(),
+            revoke: format!("revoke {group} from {role}"),
+            grant: format!("grant {group} to {role}"),
+        })
     }
 
     /// Moves workloads to another server.
@@ -139,10 +155,7 @@ impl Drill<'_> {
 }
 
 /// The same of a custom workload: what its role was granted itself, on its table alone.
-async fn own_writes(
-    custom: &CustomWorkload,
-    server: &Server,
-) -> Result<(String, String), StepError> {
+async fn own_writes(custom: &CustomWorkload, server: &Server) -> Result<Writes, StepError> {
     let (table, role) = (&custom.table, &custom.role);
     let query = OWN_WRITES.replace("{table}", &table.replace('\'', "''"));
     let grant = server.value(&query.replace("{role}", role)).await?;
@@ -153,5 +166,9 @@ async fn own_writes(
         )));
     }
     let writes = "insert, update, delete, truncate";
-    Ok((format!("revoke {writes} on {table} from {role}"), grant))
+    Ok(Writes {
+        role: role.clone(),
+        revoke: format!("revoke {writes} on {table} from {role}"),
+        grant,
+    })
 }

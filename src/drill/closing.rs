@@ -1,19 +1,20 @@
-//! Looking at a server, keeping its log, and removing everything.
+//! Looking at a server, ending the clients, and removing everything.
 
 use std::collections::BTreeSet;
 
-use super::state::{Drill, StepError};
+use super::{
+    excuses::{Cause, by_look},
+    state::{Drill, StepError},
+};
 use crate::{
-    event::{EventKind, FaultRecord, Moment},
-    history::files,
+    event::{EventKind, Moment},
     model::{BusinessCheck, Expectation, Model},
     observation::{Observation, Probe},
     postgres::Server,
     probe::{
-        self,
+        self, ProbeTarget,
         audit::Trail,
         business::{Operation, Tenants},
-        server_log::{Excuse, scan, unexplained},
     },
     scenario::plan::{CheckKind, PRIMARY, Plan},
     workload::readback,
@@ -21,38 +22,57 @@ use crate::{
 
 impl Drill<'_> {
     /// Has the probes that these checks need look at a server.
-    pub async fn look(&self, moment: Moment, name: &str, kinds: &[CheckKind]) {
-        let Some(server) = self.servers.get(name) else {
+    pub async fn look(&mut self, moment: Moment, name: &str, kinds: &[CheckKind]) {
+        let Some(server) = self.servers.get(name).cloned() else {
             return;
         };
-        let looked = async {
-            let model = self.model()?;
-            let target = probe::ProbeTarget {
-                server: name,
-                access: server.access().await?,
-                passwords: &self.passwords,
-                node: &server.node,
-                business: &operations(&model, self.plan),
-                audit: model.manifest.audit.as_ref().map(|audit| Trail {
-                    log: &audit.log,
-                    tables: &audit.tables,
-                    nonce: self.nonce,
-                }),
-                keys: &self.plan.own_keys(),
-                // On another server, or a new timeline, the number is another transaction's.
-                fault_xid: (self.fault.as_ref())
-                    .filter(|fault| fault.server == name)
-                    .and_then(|fault| fault.xid),
-            };
-            probe::observe(moment, &target, kinds, &self.recorder).await;
-            Ok::<(), StepError>(())
-        };
-        if let Err(error) = looked.await {
+        if let Err(error) = self.probe(moment, &server, kinds).await {
             self.could_not_look(moment, name, Probe::All, &error);
         }
         if moment == Moment::After && kinds.contains(&CheckKind::Ledger) {
-            self.read_back(server).await;
+            self.read_back(&server).await;
         }
+    }
+
+    async fn probe(
+        &mut self,
+        moment: Moment,
+        server: &Server,
+        kinds: &[CheckKind],
+    ) -> Result<(), StepError> {
+        let model = self.model()?;
+        let business = operations(&model, self.plan);
+        let provoked = by_look(&server.name, &business);
+        self.excuses.begin(&Cause::Look, provoked);
+        let target = self.target(server, &model, &business).await?;
+        probe::observe(moment, &target, kinds, &self.recorder).await;
+        self.excuses.end(&Cause::Look);
+        Ok(())
+    }
+
+    async fn target<'t>(
+        &'t self,
+        server: &'t Server,
+        model: &'t Model,
+        business: &'t [Operation],
+    ) -> Result<ProbeTarget<'t>, StepError> {
+        Ok(ProbeTarget {
+            server: &server.name,
+            access: server.access().await?,
+            passwords: &self.passwords,
+            node: &server.node,
+            business,
+            audit: model.manifest.audit.as_ref().map(|audit| Trail {
+                log: &audit.log,
+                tables: &audit.tables,
+                nonce: self.nonce,
+            }),
+            keys: self.plan.own_keys(),
+            // On another server, or a new timeline, the number is another transaction's.
+            fault_xid: (self.fault.as_ref())
+                .filter(|fault| fault.server == server.name)
+                .and_then(|fault| fault.xid),
+        })
     }
 
     fn could_not_look(
@@ -103,88 +123,15 @@ impl Drill<'_> {
     }
 
     /// Looks at every server that serves at the end.
-    pub async fn look_after(&self) {
-        let mut serving: BTreeSet<&str> = self.serving.values().map(String::as_str).collect();
+    pub async fn look_after(&mut self) {
+        let mut serving: BTreeSet<String> = self.serving.values().cloned().collect();
         if serving.is_empty() {
-            serving.insert(PRIMARY);
+            serving.insert(PRIMARY.to_owned());
         }
+        let plan = self.plan;
         for name in serving {
-            self.look(Moment::After, name, &self.plan.checks).await;
+            self.look(Moment::After, &name, &plan.checks).await;
         }
-    }
-
-    /// Why something failed, with what the servers said that gave up themselves: whoever
-    /// talked to one of them only saw the connection end.
-    pub async fn explained(&self, error: &StepError) -> String {
-        let mut why = error.to_string();
-        for server in self.servers.values() {
-            let Ok(log) = server.node.get(&server.log()).await else {
-                continue;
-            };
-            let lines = scan(&String::from_utf8_lossy(&log));
-            let panic = lines.iter().rfind(|line| line.severity == "PANIC");
-            if let Some(line) = panic.filter(|line| !why.contains(&line.message)) {
-                let name = &server.name;
-                why.push_str(&format!("; `{name}` gave up: PANIC: {}", line.message));
-            }
-        }
-        why
-    }
-
-    /// Copies a server's log into the drill's directory and records what it did not
-    /// expect to find in it.
-    pub async fn keep_log(&mut self, server: &Server) {
-        if !self.logs_kept.insert(server.name.clone()) {
-            return;
-        }
-        let Ok(log) = server.node.get(&server.log()).await else {
-            return;
-        };
-        let file = self
-            .dir
-            .join(files::LOGS)
-            .join(format!("{}.log", server.name));
-        if let Err(cause) = std::fs::write(&file, &log) {
-            self.recorder.record(EventKind::Note {
-                text: format!("cannot write {}: {cause}", file.display()),
-            });
-        }
-        self.judge_log(&server.name, &String::from_utf8_lossy(&log));
-    }
-
-    /// What business checks provoke on purpose, a frozen business (42501), and the fault.
-    fn excuses(&self) -> Vec<Excuse> {
-        let operations = self.model().map(|model| operations(&model, self.plan));
-        let refusals = operations
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|operation| operation.refused);
-        let faults = self
-            .fault
-            .iter()
-            .flat_map(excused_by)
-            .map(|sqlstate| (*sqlstate).to_owned());
-        refusals
-            .chain(["42501".to_owned()])
-            .chain(faults)
-            .map(Excuse::Sqlstate)
-            .collect()
-    }
-
-    /// Records the lines that neither the fault nor a step explains.
-    fn judge_log(&self, server: &str, log: &str) {
-        for line in unexplained(scan(log), &self.excuses()) {
-            self.recorder.record(EventKind::ServerLog {
-                server: server.to_owned(),
-                severity: line.severity,
-                sqlstate: line.sqlstate,
-                message: line.message,
-            });
-        }
-        self.recorder.record(EventKind::ServerLogRead {
-            server: server.to_owned(),
-            lines: log.lines().count() as u64,
-        });
     }
 
     /// Keeps the logs and removes the rest; returns what could not be removed.
@@ -237,19 +184,4 @@ fn operations(model: &Model, plan: &Plan) -> Vec<Operation> {
         },
     };
     model.business().map(operation).collect()
-}
-
-/// What a fault makes clients run into. 40P01: a statement that locks many tables under
-/// live traffic may deadlock with a client, which then gives way.
-fn excused_by(fault: &FaultRecord) -> &'static [&'static str] {
-    match fault.fault.as_str() {
-        // XX000: "cache lookup failed" in a session whose object has just gone.
-        "drop-table" | "drop-schema" => &["42P01", "3F000", "42883", "42704", "XX000", "40P01"],
-        "drop-database" => &["3D000"],
-        "delete-rows" | "truncate" | "update-rows" => &["23503", "40P01"],
-        "damage-index" | "damage-table" => &["XX001", "XX002", "40P01"],
-        // The postmaster is killed with its processes; one that sees it die first says so.
-        "crash-server" | "lose-server" => &["57P01"],
-        _ => &[],
-    }
 }

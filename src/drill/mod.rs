@@ -5,8 +5,10 @@
 
 mod business;
 mod closing;
+mod excuses;
 pub mod people;
 mod recovery;
+mod server_log;
 mod set_up;
 mod state;
 mod step;

@@ -34,7 +34,8 @@ impl Drill<'_> {
         if self.plan.strategy.apply == Apply::Reload {
             self.apply_by_reload(&primary).await?;
         }
-        self.look(Moment::Before, PRIMARY, &self.plan.checks).await;
+        let plan = self.plan;
+        self.look(Moment::Before, PRIMARY, &plan.checks).await;
         self.start_clients(&primary).await
     }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::state::{Drill, StepError};
+use super::{
+    excuses::{Cause, by_fault},
+    state::{Drill, StepError},
+};
 use crate::{
     backup::{retention, wal},
     event::{EventKind, Moment},
@@ -19,6 +22,15 @@ impl Drill<'_> {
     /// What went wrong, in full.
     pub async fn perform(&mut self, step: &Step) -> Result<(), StepError> {
         self.mark(&step.action);
+        self.act(step).await?;
+        let mut workloads = self.plan.workloads.keys();
+        if workloads.any(|name| step.action.brings_back(name)) {
+            self.excuses.end(&Cause::Fault);
+        }
+        Ok(())
+    }
+
+    async fn act(&mut self, step: &Step) -> Result<(), StepError> {
         match &step.action {
             Action::Backup { server, kind } => self.backup(server, *kind, step.deadline.0).await,
             Action::Run(how_long) => {
@@ -136,6 +148,7 @@ impl Drill<'_> {
         if matches!(fault, Fault::LoseServer) {
             self.keep_log(&server).await;
         }
+        self.excuses.begin(&Cause::Fault, by_fault(name, fault));
         let record = fault::inject(&server, fault, &self.recorder).await?;
         self.recorder
             .record(EventKind::FaultInjected(record.clone()));
@@ -168,7 +181,7 @@ impl Drill<'_> {
     }
 
     /// The gate: everything that can be told while clients run.
-    async fn verify(&self, server: &str) -> Result<(), StepError> {
+    async fn verify(&mut self, server: &str) -> Result<(), StepError> {
         let gates = self.plan.checks.iter().filter(|kind| kind.is_gate());
         let kinds: Vec<CheckKind> = gates.copied().collect();
         self.look(Moment::Gate, server, &kinds).await;

@@ -225,7 +225,8 @@ pub enum EventKind {
         /// Lines read.
         lines: u64,
     },
-    /// A line of a server's log with severity ERROR or worse that no step declared.
+    /// A line of a server's log with severity ERROR or worse that neither a fault nor a step
+    /// explains at its time.
     ServerLog {
         /// The server.
         server: String,
@@ -233,6 +234,9 @@ pub enum EventKind {
         severity: String,
         /// The SQLSTATE.
         sqlstate: String,
+        /// The role that was logged in; empty: none, or not recorded.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        role: String,
         /// The message.
         message: String,
     },

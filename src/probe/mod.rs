@@ -56,7 +56,7 @@ pub struct ProbeTarget<'a> {
     /// The data model's audit trail, if it has one.
     pub audit: Option<audit::Trail<'a>>,
     /// The key's column of each table of the user's own (`Plan::own_keys`).
-    pub keys: &'a BTreeMap<&'a str, &'a str>,
+    pub keys: BTreeMap<&'a str, &'a str>,
     /// Transaction of a bad statement: rows it wrote (audit rows, say) are no loaded rows.
     pub fault_xid: Option<u64>,
 }
@@ -92,6 +92,16 @@ async fn look(probe: Probe, target: &ProbeTarget<'_>) -> Option<Result<Observati
         Probe::Performance => performance::look(target).await,
         Probe::Readback | Probe::All => return None,
     })
+}
+
+/// The errors that looking provokes, as role and SQLSTATE: what must be refused is tried, and of
+/// what is permitted the performance probe finds out in a read-only transaction whether it writes.
+pub fn provoked(business: &[business::Operation]) -> BTreeSet<(&str, &str)> {
+    let provoked = business.iter().map(|one| {
+        let sqlstate = one.refused.as_deref().unwrap_or(performance::READ_ONLY);
+        (one.role.as_str(), sqlstate)
+    });
+    provoked.collect()
 }
 
 /// Makes every probe that the checks need and records what each saw, or why it could not

@@ -14,7 +14,8 @@ use crate::{
 
 /// Executions of each query.
 const RUNS: u32 = 30;
-const READ_ONLY: &str = "25006";
+/// What a server says to a write in a read-only transaction.
+pub(super) const READ_ONLY: &str = "25006";
 
 /// Times every permitted operation that only reads.
 ///

@@ -67,7 +67,7 @@ pub struct Table {
 /// but is reported as such in its state.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let readers = Readers::open(&target.access).await?;
-    let tables = tables(readers.keeper(), target.keys).await?;
+    let tables = tables(readers.keeper(), &target.keys).await?;
     let states = states(&readers, &tables, target.fault_xid).await?;
     Ok(Observation::Tables(states))
 }

@@ -31,7 +31,7 @@ pub async fn look(server: &Server) -> Seen {
         node: &server.node,
         business: &[],
         audit: None,
-        keys: &BTreeMap::new(),
+        keys: BTreeMap::new(),
         fault_xid: None,
     };
     let recorder = Recorder::in_memory();
