@@ -14,7 +14,7 @@ pub(super) fn check(now: &View<'_>) -> Said {
         .first()
         .map_or("it printed nothing", String::as_str);
     match exit {
-        0 => Said::Pass("`pg_amcheck` found no corruption".into()),
+        0 => Said::pass("`pg_amcheck` found no corruption"),
         CORRUPTION => {
             let lines = count(messages.len(), "line");
             Said::Fail(format!("corruption ({lines}): {first}"), messages.to_vec())

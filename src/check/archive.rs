@@ -39,7 +39,7 @@ pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
         None if archiver.samples.is_empty() => {
             Said::Unknown(format!("`{}` was never asked what it archived", now.server))
         }
-        None => Said::Pass(format!("{} without a gap", count(places.len(), "segment"))),
+        None => Said::pass(format!("{} without a gap", count(places.len(), "segment"))),
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
     };
     match audit.right {
         0 if lost.is_empty() => Said::NotApplicable("no client changed an audited table".into()),
-        right => Said::Pass(format!("{} audited{also}", count(right as usize, "change"))),
+        right => Said::pass(format!("{} audited{also}", count(right as usize, "change"))),
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn check(now: &View<'_>) -> Said {
     let wrong: Vec<&BusinessResult> = results.iter().filter(wrong).collect();
     if wrong.is_empty() {
         let operations = count(results.len(), "operation");
-        return Said::Pass(format!("{operations} permitted or refused as they must be"));
+        return Said::pass(format!("{operations} permitted or refused as they must be"));
     }
     let line = |one: &&BusinessResult| {
         format!(

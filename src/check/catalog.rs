@@ -25,7 +25,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
         details.extend(settings);
     }
     if details.is_empty() {
-        return Said::Pass(format!("{}, defined as before", count(was.len(), "object")));
+        return Said::pass(format!("{}, defined as before", count(was.len(), "object")));
     }
     let first = details[0].clone();
     Said::Fail(

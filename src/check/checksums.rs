@@ -20,7 +20,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     };
     let base = base(context, before, now);
     if failures <= base {
-        return Said::Pass("no page with a wrong checksum was read".into());
+        return Said::pass("no page with a wrong checksum was read");
     }
     let new = failures - base;
     let counted = format!("pg_stat_database.checksum_failures: {base} at the base, {failures} now");

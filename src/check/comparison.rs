@@ -45,7 +45,7 @@ pub(super) fn judge_view(
     let said = guarded(|| compare(kind, context, before, now));
     match said {
         Said::Unknown(why) => Said::Unknown(with_probe_error(kind, &why, before, now)),
-        Said::Pass(_) | Said::Fail(..) | Said::NotApplicable(_) => said,
+        Said::Pass(..) | Said::Fail(..) | Said::NotApplicable(_) => said,
     }
 }
 
@@ -149,7 +149,9 @@ fn merge(
         false => format!("{message} (on `{server}`)"),
     };
     match said {
-        Said::Pass(message) => Ok(Finding::pass(kind.name(), on(message))),
+        Said::Pass(message, details) => {
+            Ok(Finding::pass(kind.name(), on(message)).details(details))
+        }
         Said::Unknown(message) => Ok(context.unknown(kind.name(), on(message))),
         Said::Fail(message, details) => {
             Ok(Finding::fail(kind.name(), on(message)).details(details))
@@ -162,7 +164,7 @@ fn merge(
 fn rank(said: &Said) -> u8 {
     match said {
         Said::NotApplicable(_) => 0,
-        Said::Pass(_) => 1,
+        Said::Pass(..) => 1,
         Said::Unknown(_) => 2,
         Said::Fail(..) => 3,
     }

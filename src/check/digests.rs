@@ -33,7 +33,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
         return Said::Unknown(why);
     }
     match (details.is_empty(), changed.is_empty()) {
-        (true, _) => Said::Pass(format!(
+        (true, _) => Said::pass(format!(
             "content of {} and {} large objects as before",
             count(was.len(), "table"),
             objects.unwrap_or(0)

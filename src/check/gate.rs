@@ -80,7 +80,7 @@ fn closes(
         }
         match judge_view(kind, context, before, view) {
             Said::Fail(why, _) | Said::Unknown(why) => Some((kind.name(), why)),
-            Said::Pass(_) | Said::NotApplicable(_) => None,
+            Said::Pass(..) | Said::NotApplicable(_) => None,
         }
     })
 }

@@ -49,14 +49,21 @@ use crate::{
 /// What a check says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Said {
-    /// It holds; what was looked at, in one line.
-    Pass(String),
+    /// It holds: what was looked at, in one line, and the figures.
+    Pass(String, Vec<String>),
     /// It can't be told.
     Unknown(String),
     /// It does not hold: why, and the particulars.
     Fail(String, Vec<String>),
     /// It makes no sense for this strategy: why.
     NotApplicable(String),
+}
+
+impl Said {
+    /// It holds, and one line tells all of it.
+    fn pass(message: impl Into<String>) -> Self {
+        Self::Pass(message.into(), Vec::new())
+    }
 }
 
 /// Everything a check may look at beside the two views it compares.

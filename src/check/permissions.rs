@@ -27,7 +27,7 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
         .collect();
     let added: Vec<_> = is.difference(&was).collect();
     if missing.is_empty() && added.is_empty() {
-        return Said::Pass(format!("{}, as before", count(was.len(), "privilege")));
+        return Said::pass(format!("{}, as before", count(was.len(), "privilege")));
     }
     let details = missing.iter().map(|line| format!("missing: {line}"));
     let details = details

@@ -23,7 +23,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
             return Said::Unknown(why);
         }
         let rows: u64 = was.values().map(|table| table.rows).sum();
-        return Said::Pass(format!(
+        return Said::pass(format!(
             "{rows} rows in {}, as before",
             count(was.len(), "table")
         ));

@@ -21,7 +21,7 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
     }
     let behind: Vec<&SequenceState> = is.iter().filter(|one| is_behind(one)).collect();
     if behind.is_empty() {
-        return Said::Pass(format!(
+        return Said::pass(format!(
             "{} ahead of their columns",
             count(is.len(), "sequence")
         ));

@@ -20,7 +20,7 @@ pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
         return Said::Unknown(format!("the log of `{}` was not read", now.server));
     }
     let total: u64 = read.iter().map(|(_, lines)| **lines).sum();
-    Said::Pass(format!(
+    Said::pass(format!(
         "{total} lines of {}, none unexpected",
         count(read.len(), "log")
     ))

@@ -67,7 +67,7 @@ fn by_itself(kind: CheckKind, context: &Context<'_>, before: &View<'_>) -> Optio
 fn wrong(said: Said) -> Option<String> {
     match said {
         Said::Fail(why, _) | Said::Unknown(why) => Some(why),
-        Said::Pass(_) | Said::NotApplicable(_) => None,
+        Said::Pass(..) | Said::NotApplicable(_) => None,
     }
 }
 

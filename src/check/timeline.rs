@@ -26,7 +26,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     }
     wrong.extend(wrong_timeline(context, now.server, was, is));
     if wrong.is_empty() {
-        return Said::Pass(format!(
+        return Said::pass(format!(
             "timeline {}, out of recovery, writable",
             is.timeline
         ));

@@ -8,6 +8,7 @@ pub mod boundary;
 pub mod outage;
 pub mod overhead;
 pub mod projected;
+pub mod resources;
 pub mod rpo;
 pub mod rto;
 pub mod story;

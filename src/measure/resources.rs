@@ -1,0 +1,118 @@
+//! What a node used over a stretch of the drill: CPU, memory and I/O, from the samples taken of it.
+//!
+//! A figure for whoever has to find out why something is slow; no verdict hangs on it.
+
+use std::fmt;
+
+use crate::{
+    event::{Event, EventKind},
+    measure::story::Story,
+    units::Bytes,
+};
+
+/// What a node used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time in hundredths of the time that passed: 100 is one core, busy.
+    pub cpu_percent: u64,
+    /// Memory in use at the end.
+    pub memory: Bytes,
+    /// Bytes read from block devices, a second.
+    pub read: Bytes,
+    /// Bytes written to block devices, a second.
+    pub written: Bytes,
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            cpu_percent,
+            memory,
+            read,
+            written,
+        } = self;
+        write!(
+            f,
+            "CPU {cpu_percent} % of a core, memory {memory}, read {read}/s, written {written}/s"
+        )
+    }
+}
+
+/// A node's counters at a moment.
+struct Sample {
+    at_us: u64,
+    cpu_us: u64,
+    memory: u64,
+    read: u64,
+    written: u64,
+}
+
+/// What a node used between two moments; none with fewer than two samples between them.
+pub fn usage(story: &Story<'_>, node: &str, (from_us, to_us): (u64, u64)) -> Option<Usage> {
+    let within = |event: &&Event| (from_us..=to_us).contains(&event.at_us);
+    let events = story.events.iter().filter(within);
+    let samples: Vec<Sample> = events.filter_map(|event| sample(event, node)).collect();
+    let (first, last) = (samples.first()?, samples.last()?);
+    let us = last.at_us.checked_sub(first.at_us).filter(|us| *us > 0)?;
+    let a_second = |first: u64, last: u64| last.saturating_sub(first) * 1_000_000 / us;
+    Some(Usage {
+        cpu_percent: a_second(first.cpu_us, last.cpu_us) / 10_000,
+        memory: Bytes(last.memory),
+        read: Bytes(a_second(first.read, last.read)),
+        written: Bytes(a_second(first.written, last.written)),
+    })
+}
+
+fn sample(event: &Event, wanted: &str) -> Option<Sample> {
+    let EventKind::NodeStats {
+        node,
+        cpu_us,
+        memory,
+        read_bytes,
+        written_bytes,
+    } = &event.kind
+    else {
+        return None;
+    };
+    (node == wanted).then_some(Sample {
+        at_us: event.at_us,
+        cpu_us: *cpu_us,
+        memory: *memory,
+        read: *read_bytes,
+        written: *written_bytes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{SECOND, Tale, salvage};
+
+    fn sampled(tale: Tale, at_us: u64, cpu_us: u64, written_bytes: u64) -> Tale {
+        let stats = EventKind::NodeStats {
+            node: "primary".into(),
+            cpu_us,
+            memory: 64_000_000,
+            read_bytes: 0,
+            written_bytes,
+        };
+        tale.with(at_us, stats)
+    }
+
+    #[test]
+    fn usage_is_what_was_added_between_the_first_and_the_last_sample() {
+        let once = sampled(salvage(), 3 * SECOND, SECOND, 1_000_000);
+        let tale = sampled(once.clone(), 5 * SECOND, 2 * SECOND, 9_000_000);
+        let of = |tale: &Tale, node: &str| {
+            let story = Story {
+                plan: &tale.plan,
+                events: &tale.events,
+            };
+            usage(&story, node, (2 * SECOND, 6 * SECOND)).map(|usage| usage.to_string())
+        };
+        let told = "CPU 50 % of a core, memory 64.0 MB, read 0 B/s, written 4.0 MB/s";
+        assert_eq!(of(&tale, "primary").as_deref(), Some(told));
+        assert_eq!(of(&tale, "replacement"), None);
+        assert_eq!(of(&once, "primary"), None);
+    }
+}
