@@ -102,7 +102,8 @@ impl Drill<'_> {
             if let Some(endpoint) = self.endpoint(name) {
                 endpoint.move_to(&access);
             }
-            self.serving.insert(name.clone(), to.to_owned());
+            let left = self.serving.insert(name.clone(), to.to_owned());
+            self.leave(left.as_deref());
         }
         self.recorder.record(EventKind::CutOver {
             workloads: workloads.to_vec(),
@@ -110,6 +111,14 @@ impl Drill<'_> {
         });
         self.watch_server(&server).await;
         Ok(())
+    }
+
+    /// A server that serves nobody any more is not asked for samples.
+    fn leave(&self, server: Option<&str>) {
+        let serves = |name: &&str| self.serving.values().any(|server| server == name);
+        if let Some(left) = server.filter(|name| !serves(name)) {
+            self.unwatch(left);
+        }
     }
 
     /// The group roles whose memberships freezing took away.
