@@ -1,18 +1,14 @@
 //! `archive`: the WAL archive has no gap, no odd file, nothing a clone archived, holds what
 //! the server takes for archived, and is still being filled.
 
+mod archiver;
+
 use super::{Context, Said, count};
 use crate::{
-    event::{Event, EventKind},
     measure::{projected::SEGMENT, view::View},
-    observation::Observation,
     scenario::plan::Archive,
 };
-
-/// Segments that the WAL may move on by before the archiver is looked at closely.
-const SLACK: u64 = 3;
-/// How long a segment may take to arrive: as long as a sampling interval.
-const PATIENCE_US: u64 = 1_000_000;
+use archiver::Archiver;
 
 /// A segment's place: timeline and number on it.
 type Place = (u32, u64);
@@ -41,6 +37,46 @@ pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
         }
         None => Said::pass(format!("{} without a gap", count(places.len(), "segment"))),
     }
+}
+
+/// Before the first fault nothing need have been archived yet and files still arrive, but the
+/// archive has no gap and what the server takes for archived, and the server archives.
+pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> Said {
+    if context.story.plan.strategy.archive == Archive::None {
+        return Said::NotApplicable("the strategy archives no WAL".into());
+    }
+    let Some((segments, odd)) = before.archive() else {
+        return Said::NotApplicable("a listing that failed is told as the probe's failure".into());
+    };
+    let places: Vec<Place> = segments.iter().filter_map(|name| place(name)).collect();
+    let mut wrong = odd_files(segments, &arrived(odd, &places));
+    wrong.extend(gaps(&places));
+    wrong.extend(missing(before, segments));
+    wrong.extend(archiver::stuck(context, before.server));
+    match wrong.first() {
+        Some(first) => Said::Fail(first.clone(), wrong),
+        None => Said::pass("the WAL archive was in order"),
+    }
+}
+
+/// A new server counts what it archived, and nothing has been removed yet.
+fn missing(before: &View<'_>, segments: &[String]) -> Option<String> {
+    let told = before.server_state()?.archived;
+    let there = segments.len() as u64;
+    (told > there).then(|| {
+        format!("the server takes {told} segments for archived, and {there} are in the archive")
+    })
+}
+
+/// Odd files but for the segment that may be on its way: short, and newer than all others.
+fn arrived(odd: &[String], places: &[Place]) -> Vec<String> {
+    let newest = places.iter().max();
+    let arrives = |file: &str| {
+        let name = file.split(' ').next().unwrap_or_default();
+        place(name).is_some_and(|place| Some(&place) > newest)
+    };
+    let odd = odd.iter().filter(|file| !arrives(file));
+    odd.cloned().collect()
 }
 
 fn odd_files(segments: &[String], odd: &[String]) -> Vec<String> {
@@ -93,152 +129,6 @@ fn clones(context: &Context<'_>, places: &[Place]) -> Vec<String> {
         .filter_map(|place| Some((place, clone(place.0)?)))
         .map(|(place, clone)| format!("the clone `{}` archived {}", clone.server, show(*place)))
         .collect()
-}
-
-/// What a server said of its archiving before the archive was listed.
-struct Archiver<'a> {
-    /// The timeline it writes.
-    timeline: u32,
-    samples: Vec<Sample<'a>>,
-    listed_us: u64,
-}
-
-/// Where a server's WAL stood at a moment.
-struct Sample<'a> {
-    at_us: u64,
-    lsn: u64,
-    last_archived: &'a str,
-    failures: u64,
-}
-
-impl<'a> Sample<'a> {
-    fn of(event: &'a Event, wanted: &str) -> Option<Self> {
-        let EventKind::WalPosition {
-            server,
-            lsn,
-            last_archived,
-            archive_failures,
-        } = &event.kind
-        else {
-            return None;
-        };
-        (server == wanted).then_some(Self {
-            at_us: event.at_us,
-            lsn: *lsn,
-            last_archived,
-            failures: *archive_failures,
-        })
-    }
-
-    /// Number of the segment being written.
-    fn segment(&self) -> u64 {
-        self.lsn / SEGMENT
-    }
-
-    /// Number of the segment archived last; none when there was none.
-    fn archived(&self) -> Option<u64> {
-        let name = self.last_archived.get(..24)?;
-        place(name).map(|(_, segment)| segment)
-    }
-}
-
-impl<'a> Archiver<'a> {
-    fn of(context: &Context<'a>, now: &View<'_>) -> Self {
-        let restore = context.story.restore_of(now.server);
-        let listed_us = listed_us(context, now);
-        let events = context.story.events.iter();
-        let earlier = events.filter(|event| event.at_us <= listed_us);
-        Self {
-            timeline: restore.map_or(1, |restore| restore.timeline),
-            samples: earlier
-                .filter_map(|event| Sample::of(event, now.server))
-                .collect(),
-            listed_us,
-        }
-    }
-
-    /// What it does wrong, beside the segments in the archive.
-    fn troubles(&self, context: &Context<'_>, places: &[Place]) -> Vec<String> {
-        let stopped = self.refused().or_else(|| self.hangs(places));
-        let lied = self.lied(context, places);
-        stopped.into_iter().chain(lied).collect()
-    }
-
-    /// Failures grew, and what was archived last lies behind the segment before the one
-    /// being written.
-    fn refused(&self) -> Option<String> {
-        let (first, last) = (self.samples.first()?, self.samples.last()?);
-        let failures = last.failures.saturating_sub(first.failures);
-        let behind = last.segment().saturating_sub(last.archived().unwrap_or(0));
-        (failures > 0 && behind > 1).then(|| {
-            format!("archiving stopped: {failures} failures, {behind} segments behind the WAL")
-        })
-    }
-
-    /// The WAL moved on by some segments while none was archived, and none of them had
-    /// arrived a while later, when the archive was listed. An archiver that is merely slow
-    /// gets on meanwhile.
-    fn hangs(&self, places: &[Place]) -> Option<String> {
-        let idle = self.idle();
-        let first = idle.first()?;
-        let ripe = |one: &&Sample<'_>| one.at_us.saturating_add(PATIENCE_US) <= self.listed_us;
-        let last = idle.iter().rfind(ripe)?;
-        let moved = last.segment().saturating_sub(first.segment());
-        let next = first.archived().map_or(first.segment(), |last| last + 1);
-        let awaited = |place: &Place| place.0 == self.timeline && place.1 >= next;
-        (moved >= SLACK && !places.iter().any(awaited)).then(|| idled(moved, last.last_archived))
-    }
-
-    /// The samples since it archived for the last time.
-    fn idle(&self) -> &[Sample<'a>] {
-        let newest = self.samples.last().map(|one| one.last_archived);
-        let other = |one: &Sample<'_>| Some(one.last_archived) != newest;
-        let since = self.samples.iter().rposition(other);
-        &self.samples[since.map_or(0, |at| at + 1)..]
-    }
-
-    /// It takes a segment for archived that is not there, and that retention did not remove.
-    /// (That the archive is empty is told anyway.)
-    fn lied(&self, context: &Context<'_>, places: &[Place]) -> Option<String> {
-        let name = self.samples.last()?.last_archived;
-        let told = place(name)?;
-        let outlived = places.iter().all(|place| place.1 > told.1);
-        let excused = places.contains(&told) || outlived || expired(context, name);
-        (!excused).then(|| format!("{name} was told to be archived, and is not in the archive"))
-    }
-}
-
-fn idled(moved: u64, last: &str) -> String {
-    let last = if last.is_empty() { "none" } else { last };
-    format!(
-        "archiving stopped: the WAL moved on by {moved} segments and none was archived, the \
-         last one is {last}"
-    )
-}
-
-/// When the listing of the archive began.
-fn listed_us(context: &Context<'_>, now: &View<'_>) -> u64 {
-    let listed = context.story.events.iter().rev().find_map(|event| {
-        let EventKind::Observed {
-            moment,
-            server,
-            took_us,
-            observation: Observation::Archive { .. },
-        } = &event.kind
-        else {
-            return None;
-        };
-        let same = *moment == now.moment && server == now.server;
-        same.then(|| event.at_us.saturating_sub(*took_us))
-    });
-    listed.unwrap_or(u64::MAX)
-}
-
-/// Whether retention removed a segment.
-fn expired(context: &Context<'_>, name: &str) -> bool {
-    context.story.events.iter().any(|event| {
-        matches!(&event.kind, EventKind::RetentionApplied { removed_wal, .. } if removed_wal.iter().any(|one| one == name))
-    })
 }
 
 #[cfg(test)]
@@ -374,5 +264,74 @@ mod tests {
             finding(&judgement, "projected-rpo.oa").verdict,
             Verdict::Fail
         );
+    }
+
+    /// The archive was listed before the fault.
+    fn listed_before() -> Tale {
+        let segments = (1..=3).map(|segment| format!("0000000100000000{segment:08X}"));
+        let listed = EventKind::Observed {
+            moment: Moment::Before,
+            server: "primary".into(),
+            took_us: 1000,
+            observation: Observation::Archive {
+                segments: segments.collect(),
+                odd: vec![],
+            },
+        };
+        salvage().with(9 * SECOND, listed)
+    }
+
+    fn steady(tale: &Tale, verdict: Verdict, text: &str) {
+        expect(tale, "steady-state", verdict, text);
+    }
+
+    #[test]
+    fn an_archive_that_was_broken_already_is_no_fault_of_the_backup() {
+        let bent = |bend: fn(&mut Vec<String>, &mut Vec<String>)| {
+            listed_before().bend(Moment::Before, move |seen| {
+                if let Observation::Archive { segments, odd } = seen {
+                    bend(segments, odd);
+                }
+            })
+        };
+        steady(&listed_before(), Verdict::Pass, "in order");
+        let lost = bent(|segments, _| drop(segments.pop()));
+        let text = "takes 3 segments for archived, and 2 are in the archive";
+        steady(&lost, Verdict::Unknown, text);
+        let none = |tale: Tale| {
+            tale.bend(Moment::Before, |seen| {
+                if let Observation::Server(server) = seen {
+                    server.archived = 0;
+                }
+            })
+        };
+        let empty = bent(|segments, _| segments.clear());
+        steady(&none(empty), Verdict::Pass, "in order");
+        let gap = bent(|segments, _| drop(segments.remove(1)));
+        steady(&gap, Verdict::Unknown, "gap: 000000010000000000000001");
+        let arrives = bent(|_, odd| odd.push("000000010000000000000004 (5 bytes)".into()));
+        steady(&arrives, Verdict::Pass, "in order");
+        let short = bent(|_, odd| odd.push("000000010000000000000002 (5 bytes)".into()));
+        steady(
+            &short,
+            Verdict::Unknown,
+            "odd file: 000000010000000000000002",
+        );
+    }
+
+    #[test]
+    fn a_server_that_had_stopped_archiving_is_no_fault_of_the_backup() {
+        let at = |tale: Tale, second: u64, lsn: u64, failures: u64| {
+            tale.with(second * SECOND, stands(lsn, LAST, failures))
+        };
+        let lags = at(listed_before(), 8, 0x700_0000, 0);
+        steady(&lags, Verdict::Pass, "in order");
+        let hangs = at(lags, 10, 0x700_0000, 0);
+        let text = "archiving had stopped: 0 failures, 4 segments behind";
+        steady(&hangs, Verdict::Unknown, text);
+        let fails = at(listed_before(), 10, 0x500_0000, 3);
+        steady(&fails, Verdict::Unknown, "3 failures, 2 segments behind");
+        let later = at(listed_before(), 14, 0x900_0000, 9);
+        steady(&later, Verdict::Pass, "in order");
     }
 }

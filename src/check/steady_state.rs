@@ -1,7 +1,7 @@
 //! `steady-state`: before the fault everything was in order. If not, the set-up was bad,
 //! not the backup: `unknown`.
 
-use super::{Context, Said, amcheck, audit, business, count, sequences};
+use super::{Context, Said, amcheck, archive, audit, business, count, rows, sequences};
 use crate::{
     finding::Finding,
     measure::view::{self, View},
@@ -32,6 +32,7 @@ fn troubles(context: &Context<'_>, before: &View<'_>) -> Vec<String> {
     let selected = context.story.plan.checks.iter();
     let said = selected.filter_map(|kind| by_itself(*kind, context, before));
     troubles.extend(said.filter_map(wrong));
+    troubles.extend(before.tables().and_then(rows::unread));
     if let Some(state) = before.server_state() {
         if state.in_recovery || state.read_only {
             troubles.push("the server was in recovery or read-only".into());
@@ -43,14 +44,14 @@ fn troubles(context: &Context<'_>, before: &View<'_>) -> Vec<String> {
     troubles
 }
 
-/// What a check says of the steady state by itself; none when it compares two servers. The
-/// archive is not judged yet: nothing need have been archived, and files still arrive.
+/// What a check says of the steady state by itself; none when it compares two servers.
 fn by_itself(kind: CheckKind, context: &Context<'_>, before: &View<'_>) -> Option<Said> {
     match kind {
         CheckKind::Sequences => Some(sequences::check(before, before)),
         CheckKind::Business => Some(business::check(before)),
         CheckKind::Audit => Some(audit::check(context, before)),
         CheckKind::Amcheck => Some(amcheck::check(before)),
+        CheckKind::Archive => Some(archive::steady(context, before)),
         CheckKind::Rows
         | CheckKind::Digests
         | CheckKind::Permissions
@@ -59,8 +60,7 @@ fn by_itself(kind: CheckKind, context: &Context<'_>, before: &View<'_>) -> Optio
         | CheckKind::Timeline
         | CheckKind::Checksums
         | CheckKind::Performance
-        | CheckKind::ServerLog
-        | CheckKind::Archive => None,
+        | CheckKind::ServerLog => None,
     }
 }
 

@@ -1,0 +1,180 @@
+//! Whether a server archives its WAL, by what it said of itself once a second.
+
+use super::{Place, place};
+use crate::{
+    check::{Context, count},
+    event::{Event, EventKind},
+    measure::{projected::SEGMENT, view::View},
+    observation::Observation,
+};
+
+/// Segments that the WAL may move on by before the archiver is looked at closely.
+const SLACK: u64 = 3;
+/// How long a segment may take to arrive: as long as a sampling interval.
+const PATIENCE_US: u64 = 1_000_000;
+
+/// What a server said of its archiving before the archive was listed.
+pub(super) struct Archiver<'a> {
+    /// The timeline it writes.
+    timeline: u32,
+    pub samples: Vec<Sample<'a>>,
+    listed_us: u64,
+}
+
+/// Where a server's WAL stood at a moment.
+pub(super) struct Sample<'a> {
+    at_us: u64,
+    lsn: u64,
+    last_archived: &'a str,
+    failures: u64,
+}
+
+impl<'a> Sample<'a> {
+    fn of(event: &'a Event, wanted: &str) -> Option<Self> {
+        let EventKind::WalPosition {
+            server,
+            lsn,
+            last_archived,
+            archive_failures,
+        } = &event.kind
+        else {
+            return None;
+        };
+        (server == wanted).then_some(Self {
+            at_us: event.at_us,
+            lsn: *lsn,
+            last_archived,
+            failures: *archive_failures,
+        })
+    }
+
+    /// Number of the segment being written.
+    fn segment(&self) -> u64 {
+        self.lsn / SEGMENT
+    }
+
+    /// Number of the segment archived last; none when there was none.
+    fn archived(&self) -> Option<u64> {
+        let name = self.last_archived.get(..24)?;
+        place(name).map(|(_, segment)| segment)
+    }
+}
+
+impl<'a> Archiver<'a> {
+    pub fn of(context: &Context<'a>, now: &View<'_>) -> Self {
+        let restore = context.story.restore_of(now.server);
+        let listed_us = listed_us(context, now);
+        Self {
+            timeline: restore.map_or(1, |restore| restore.timeline),
+            samples: samples(context, now.server, listed_us),
+            listed_us,
+        }
+    }
+
+    /// What it does wrong, beside the segments in the archive.
+    pub fn troubles(&self, context: &Context<'_>, places: &[Place]) -> Vec<String> {
+        let stopped = self.refused().or_else(|| self.hangs(places));
+        let lied = self.lied(context, places);
+        stopped.into_iter().chain(lied).collect()
+    }
+
+    /// Failures grew, and what was archived last lies behind the segment before the one
+    /// being written.
+    fn refused(&self) -> Option<String> {
+        let (first, last) = (self.samples.first()?, self.samples.last()?);
+        let failures = last.failures.saturating_sub(first.failures);
+        let behind = last.segment().saturating_sub(last.archived().unwrap_or(0));
+        (failures > 0 && behind > 1).then(|| {
+            format!("archiving stopped: {failures} failures, {behind} segments behind the WAL")
+        })
+    }
+
+    /// The WAL moved on by some segments while none was archived, and none of them had
+    /// arrived a while later, when the archive was listed. An archiver that is merely slow
+    /// gets on meanwhile.
+    fn hangs(&self, places: &[Place]) -> Option<String> {
+        let idle = idle(&self.samples);
+        let first = idle.first()?;
+        let ripe = |one: &&Sample<'_>| one.at_us.saturating_add(PATIENCE_US) <= self.listed_us;
+        let last = idle.iter().rfind(ripe)?;
+        let moved = last.segment().saturating_sub(first.segment());
+        let next = first.archived().map_or(first.segment(), |last| last + 1);
+        let awaited = |place: &Place| place.0 == self.timeline && place.1 >= next;
+        (moved >= SLACK && !places.iter().any(awaited)).then(|| idled(moved, last.last_archived))
+    }
+
+    /// It takes a segment for archived that is not there, and that retention did not remove.
+    /// (That the archive is empty is told anyway.)
+    fn lied(&self, context: &Context<'_>, places: &[Place]) -> Option<String> {
+        let name = self.samples.last()?.last_archived;
+        let told = place(name)?;
+        let outlived = places.iter().all(|place| place.1 > told.1);
+        let excused = places.contains(&told) || outlived || expired(context, name);
+        (!excused).then(|| format!("{name} was told to be archived, and is not in the archive"))
+    }
+}
+
+/// What a server said of its WAL until a moment.
+fn samples<'a>(context: &Context<'a>, server: &str, until_us: u64) -> Vec<Sample<'a>> {
+    let events = context.story.events.iter();
+    let earlier = events.filter(|event| event.at_us <= until_us);
+    earlier
+        .filter_map(|event| Sample::of(event, server))
+        .collect()
+}
+
+/// Whether a new server had stopped archiving, or never begun, when the first fault was injected:
+/// segments wait, while attempts failed or none was archived for a while.
+pub(super) fn stuck(context: &Context<'_>, server: &str) -> Option<String> {
+    let samples = samples(context, server, context.story.first_fault_us()?);
+    let idle = idle(&samples);
+    let (first, last) = (idle.first()?, idle.last()?);
+    let behind = last.segment().saturating_sub(last.archived().unwrap_or(0));
+    let waits = behind > SLACK && first.at_us + PATIENCE_US <= last.at_us;
+    let fails = behind > 1 && last.failures > 0;
+    (waits || fails).then(|| {
+        let failures = count(last.failures as usize, "failure");
+        format!("archiving had stopped: {failures}, {behind} segments behind the WAL")
+    })
+}
+
+/// The samples since a server archived for the last time.
+fn idle<'s, 'a>(samples: &'s [Sample<'a>]) -> &'s [Sample<'a>] {
+    let newest = samples.last().map(|one| one.last_archived);
+    let other = |one: &Sample<'_>| Some(one.last_archived) != newest;
+    let since = samples.iter().rposition(other);
+    &samples[since.map_or(0, |at| at + 1)..]
+}
+
+fn idled(moved: u64, last: &str) -> String {
+    let last = if last.is_empty() { "none" } else { last };
+    format!(
+        "archiving stopped: the WAL moved on by {moved} segments and none was archived, the \
+         last one is {last}"
+    )
+}
+
+/// When the listing of the archive began.
+fn listed_us(context: &Context<'_>, now: &View<'_>) -> u64 {
+    let listed = context.story.events.iter().rev().find_map(|event| {
+        let EventKind::Observed {
+            moment,
+            server,
+            took_us,
+            observation: Observation::Archive { .. },
+        } = &event.kind
+        else {
+            return None;
+        };
+        let same = *moment == now.moment && server == now.server;
+        same.then(|| event.at_us.saturating_sub(*took_us))
+    });
+    listed.unwrap_or(u64::MAX)
+}
+
+/// Whether retention removed a segment.
+fn expired(context: &Context<'_>, name: &str) -> bool {
+    context.story.events.iter().any(|event| {
+        matches!(&event.kind, EventKind::RetentionApplied { removed_wal, .. } if removed_wal.iter().any(|one| one == name))
+    })
+}
