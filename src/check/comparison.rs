@@ -10,6 +10,7 @@ use super::{
     permissions, rows, sequences, server_log, timeline,
 };
 use crate::{
+    event::Moment,
     finding::Finding,
     measure::view::{self, View},
     scenario::plan::CheckKind,
@@ -101,62 +102,88 @@ fn finding(kind: CheckKind, context: &Context<'_>) -> Result<Finding, String> {
         let why = "the steady state before the fault was not observed";
         return Ok(context.unknown(kind.name(), why));
     };
-    let serving = context.story.serving();
-    let Some(after) = view::after(&context.views, serving) else {
-        let why = format!("`{serving}` was not observed after the last step");
-        return Ok(context.unknown(kind.name(), why));
-    };
-    let said = judge_view(kind, context, before, after);
-    let mut all = vec![(serving, said)];
-    for server in context.story.also_serving() {
-        all.push((server, also(kind, context, before, server)));
-    }
-    if kind.is_gate() {
-        let others = view::last_gates(&context.views);
-        for view in others.into_iter().filter(|view| view.server != serving) {
-            all.push((view.server, judge_view(kind, context, before, view)));
-        }
-    }
-    merge(kind, context, all)
+    let said = that_count(kind, context)
+        .into_iter()
+        .map(|(server, view)| match view {
+            None => Said::Unknown(format!("`{server}` was not observed after the last step")),
+            Some(view) => said_of(kind, context, before, view),
+        });
+    merge(kind, context, said.collect())
 }
 
-/// A further server that serves at the end. The one that the fault hit may lack what moved away
-/// from it: whether that is all it lacks can't be told.
-fn also(kind: CheckKind, context: &Context<'_>, before: &View<'_>, server: &str) -> Said {
-    let Some(after) = view::after(&context.views, server) else {
-        return Said::Unknown("it was not observed after the last step".into());
-    };
-    let hit = context.story.fault().map(|fault| fault.server.as_str()) == Some(server);
-    match judge_view(kind, context, before, after) {
-        Said::Fail(why, _) if hit => {
-            Said::Unknown(format!("it still serves what did not move: {why}"))
-        }
-        said => said,
-    }
-}
-
-fn merge(
+/// What a check is judged on: each server that serves at the end, as it was seen after the last
+/// step if it was, and for gates the last gate of every other server than the one that serves.
+fn that_count<'v, 'a>(
     kind: CheckKind,
-    context: &Context<'_>,
-    all: Vec<(&str, Said)>,
-) -> Result<Finding, String> {
-    let worst = all.into_iter().rev().max_by_key(|(_, said)| rank(said));
-    let Some((server, said)) = worst else {
-        return Ok(context.unknown(kind.name(), "nothing was looked at"));
-    };
-    let on = |message: String| match server == context.story.serving() {
-        true => message,
-        false => format!("{message} (on `{server}`)"),
-    };
+    context: &'v Context<'a>,
+) -> Vec<(&'a str, Option<&'v View<'a>>)> {
+    let serving = context.story.serving();
+    let at_the_end = [serving].into_iter().chain(context.story.also_serving());
+    let mut all: Vec<_> = at_the_end
+        .map(|server| (server, view::after(&context.views, server)))
+        .collect();
+    if kind.is_gate() {
+        let gates = view::last_gates(&context.views).into_iter();
+        let others = gates.filter(|view| view.server != serving);
+        all.extend(others.map(|view| (view.server, Some(view))));
+    }
+    all
+}
+
+/// What a check says of a view, with the server's name where it is not the one that serves.
+fn said_of(kind: CheckKind, context: &Context<'_>, before: &View<'_>, view: &View<'_>) -> Said {
+    let said = judge_view(kind, context, before, view);
+    if view.server == context.story.serving() {
+        return said;
+    }
+    let on = |message: String| format!("{message} (on `{}`)", view.server);
     match said {
-        Said::Pass(message, details) => {
-            Ok(Finding::pass(kind.name(), on(message)).details(details))
+        Said::Fail(why, _) if left_behind(context, view) && may_lack(kind) => {
+            Said::Unknown(on(format!("it still serves what did not move: {why}")))
         }
-        Said::Unknown(message) => Ok(context.unknown(kind.name(), on(message))),
-        Said::Fail(message, details) => {
-            Ok(Finding::fail(kind.name(), on(message)).details(details))
-        }
-        Said::NotApplicable(why) => Err(why),
+        Said::Fail(why, details) => Said::Fail(on(why), details),
+        Said::Unknown(why) => Said::Unknown(on(why)),
+        Said::Pass(message, details) => Said::Pass(on(message), details),
+        Said::NotApplicable(why) => Said::NotApplicable(why),
+    }
+}
+
+/// Whether this is a server that a fault hit, and that serves at the end what did not move away.
+fn left_behind(context: &Context<'_>, view: &View<'_>) -> bool {
+    let hit = context.story.fault().map(|fault| fault.server.as_str()) == Some(view.server);
+    hit && view.moment == Moment::After
+}
+
+/// Whether what moved away from a server, and may be damaged there, gone or forbidden, may be all
+/// that fails a check on it. Other checks are of the server as a whole.
+fn may_lack(kind: CheckKind) -> bool {
+    match kind {
+        CheckKind::Rows
+        | CheckKind::Digests
+        | CheckKind::Permissions
+        | CheckKind::Catalog
+        | CheckKind::Sequences
+        | CheckKind::Business
+        | CheckKind::Ledger
+        | CheckKind::Audit
+        | CheckKind::Amcheck
+        | CheckKind::Checksums => true,
+        CheckKind::Timeline
+        | CheckKind::Performance
+        | CheckKind::ServerLog
+        | CheckKind::Archive => false,
+    }
+}
+
+/// The worst of what was said.
+fn merge(kind: CheckKind, context: &Context<'_>, all: Vec<Said>) -> Result<Finding, String> {
+    let id = kind.name();
+    match all.into_iter().rev().max_by_key(rank) {
+        None => Ok(context.unknown(id, "nothing was looked at")),
+        Some(Said::Pass(message, details)) => Ok(Finding::pass(id, message).details(details)),
+        Some(Said::Unknown(message)) => Ok(context.unknown(id, message)),
+        Some(Said::Fail(message, details)) => Ok(Finding::fail(id, message).details(details)),
+        Some(Said::NotApplicable(why)) => Err(why),
     }
 }
 
@@ -174,32 +201,58 @@ fn rank(said: &Said) -> u8 {
 mod tests {
     use super::*;
     use crate::{
-        check::testing::{expect, oa_alone_moved},
-        event::{EventKind, Moment},
+        check::testing::{Tale, expect, oa_alone_moved},
+        event::EventKind,
         finding::Verdict,
         observation::Observation,
         scenario::plan::PRIMARY,
     };
 
-    /// The OA moved, the agent stayed: at the end its server is in order, or refuses it.
-    #[test]
-    fn every_server_that_serves_at_the_end_is_judged() {
+    /// The OA moved, the agent stayed, and this was seen of its server at the end.
+    fn left_behind(bend: impl Fn(&mut Observation)) -> Tale {
         let mut tale = oa_alone_moved();
-        expect(&tale, "business", Verdict::Pass, "as they must be");
         for event in &mut tale.events {
             if let EventKind::Observed {
                 moment: Moment::After,
                 server,
-                observation: Observation::Business(results),
+                observation,
                 ..
             } = &mut event.kind
                 && server == PRIMARY
             {
-                results[0].got = "42501".into();
+                bend(observation);
             }
         }
+        tale
+    }
+
+    #[test]
+    fn every_server_that_serves_at_the_end_is_judged() {
+        let good = left_behind(|_as_it_was| ());
+        expect(&good, "business", Verdict::Pass, "as they must be");
+        let unseen = good.without(|kind| {
+            matches!(kind, EventKind::Observed { moment: Moment::After, server, .. } if server == PRIMARY)
+        });
+        let why = "`primary` was not observed after the last step";
+        expect(&unseen, "business", Verdict::Unknown, why);
+    }
+
+    #[test]
+    fn a_server_may_lack_what_moved_away_from_it() {
+        let refuses = left_behind(|seen| {
+            if let Observation::Business(results) = seen {
+                results[0].got = "42501".into();
+            }
+        });
         let why = "it still serves what did not move: 1 operation went wrong";
-        expect(&tale, "business", Verdict::Unknown, why);
+        expect(&refuses, "business", Verdict::Unknown, why);
+        let read_only = left_behind(|seen| {
+            if let Observation::Server(server) = seen {
+                server.read_only = true;
+            }
+        });
+        let why = "it is read-only (on `primary`)";
+        expect(&read_only, "timeline", Verdict::Fail, why);
     }
 
     #[test]
