@@ -32,7 +32,7 @@ fn compare(kind: CheckKind, context: &Context<'_>, before: &View<'_>, now: &View
         CheckKind::Checksums => checksums::check(context, before, now),
         CheckKind::Performance => performance::check(context, before, now),
         CheckKind::ServerLog => server_log::check(context, now),
-        CheckKind::Archive => archive::check(context, now),
+        CheckKind::Archive => archive::check(context, before, now),
     }
 }
 
