@@ -37,6 +37,8 @@ impl Server {
         script
     }
 
+    /// Of two lines for one setting PostgreSQL takes the last: a scenario may choose the time zone,
+    /// but not where its server listens or how it logs, by which it is reached and judged.
     fn conf(&self, settings: &BTreeMap<String, String>) -> String {
         let run = self.node.layout().run.display().to_string();
         let own = [
@@ -45,15 +47,15 @@ impl Server {
             ("unix_socket_directories", run),
             ("log_line_prefix", LOG_LINE_PREFIX.to_owned()),
             ("logging_collector", "off".to_owned()),
-            ("timezone", "UTC".to_owned()),
             ("log_timezone", "UTC".to_owned()),
             ("restart_after_crash", "off".to_owned()),
         ];
-        let strategy = settings
+        let wanted = settings
             .iter()
             .map(|(name, value)| (name.as_str(), self.fill_in(value)));
+        let zone = [("timezone", "UTC".to_owned())];
         let mut text = String::from("# Written by pgdrill.\n");
-        for (name, value) in own.into_iter().chain(strategy) {
+        for (name, value) in zone.into_iter().chain(wanted).chain(own) {
             let _ = writeln!(text, "{name} = '{}'", value.replace('\'', "''"));
         }
         text
