@@ -142,6 +142,9 @@ pub enum Observation {
         /// Files that are neither 16 MB segments, the `.partial` one of an ended timeline,
         /// history nor backup history files, nor just being written; each with its size.
         odd: Vec<String>,
+        /// Digest of each segment's content, by name.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        digests: BTreeMap<String, String>,
     },
 }
 

@@ -1,5 +1,5 @@
 //! `archive`: the WAL archive has no gap, no odd file, nothing a clone archived, holds what
-//! the server takes for archived, and is still being filled.
+//! the server takes for archived, as it was when it arrived, and is still being filled.
 
 mod archiver;
 #[cfg(test)]
@@ -7,7 +7,11 @@ mod tests;
 
 use super::{Context, Said, count};
 use crate::{
-    measure::{projected::SEGMENT, view::View},
+    event::EventKind,
+    measure::{
+        projected::SEGMENT,
+        view::{ArchiveFiles, View},
+    },
     scenario::plan::Archive,
 };
 use archiver::Archiver;
@@ -29,13 +33,14 @@ fn at_the_end(context: &Context<'_>, now: &View<'_>) -> Said {
     if context.story.plan.strategy.archive == Archive::None {
         return Said::NotApplicable("the strategy archives no WAL".into());
     }
-    let Some((segments, odd)) = now.archive() else {
+    let Some(files) = now.archive() else {
         return Said::Unknown("the WAL archive was not listed".into());
     };
-    let places: Vec<Place> = segments.iter().filter_map(|name| place(name)).collect();
+    let places = places(files);
     let archiver = Archiver::of(context, now);
     let mut wrong = archiver.troubles(context, &places);
-    wrong.extend(odd_files(segments, odd));
+    wrong.extend(odd_files(files.segments, files.odd));
+    wrong.extend(overwritten(context, files));
     wrong.extend(gaps(&places));
     wrong.extend(clones(context, &places));
     match wrong.first() {
@@ -44,7 +49,7 @@ fn at_the_end(context: &Context<'_>, now: &View<'_>) -> Said {
             "the WAL archive is empty".into(),
             vec!["no segment was archived".into()],
         ),
-        None if archiver.samples.is_empty() => {
+        None if !archiver.was_asked() => {
             Said::Unknown(format!("`{}` was never asked what it archived", now.server))
         }
         None => Said::pass(format!("{} without a gap", count(places.len(), "segment"))),
@@ -57,18 +62,26 @@ pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> Said {
     if context.story.plan.strategy.archive == Archive::None {
         return Said::NotApplicable("the strategy archives no WAL".into());
     }
-    let Some((segments, odd)) = before.archive() else {
+    let Some(files) = before.archive() else {
         return Said::NotApplicable("a listing that failed is told as the probe's failure".into());
     };
-    let places: Vec<Place> = segments.iter().filter_map(|name| place(name)).collect();
-    let mut wrong = odd_files(segments, &arrived(odd, &places));
+    let places = places(files);
+    let mut wrong = odd_files(files.segments, &arrived(files.odd, &places));
     wrong.extend(gaps(&places));
-    wrong.extend(missing(before, segments));
+    wrong.extend(missing(before, files.segments));
     wrong.extend(archiver::stuck(context, before.server));
     match wrong.first() {
         Some(first) => Said::Fail(first.clone(), wrong),
         None => Said::pass("the WAL archive was in order"),
     }
+}
+
+fn places(files: ArchiveFiles<'_>) -> Vec<Place> {
+    files
+        .segments
+        .iter()
+        .filter_map(|name| place(name))
+        .collect()
 }
 
 /// A new server counts what it archived, and nothing has been removed yet.
@@ -89,6 +102,30 @@ fn arrived(odd: &[String], places: &[Place]) -> Vec<String> {
     };
     let odd = odd.iter().filter(|file| !arrives(file));
     odd.cloned().collect()
+}
+
+/// Segments that are not what they were when they arrived.
+fn overwritten(context: &Context<'_>, files: ArchiveFiles<'_>) -> Vec<String> {
+    let now = files.digests.iter();
+    now.filter_map(|(name, digest)| {
+        let (server, first) = arrival(context, name)?;
+        let text = format!("{name} was overwritten: it is not what `{server}` archived");
+        (first != digest).then_some(text)
+    })
+    .collect()
+}
+
+/// Who archived a segment first, and its digest then.
+fn arrival<'a>(context: &Context<'a>, name: &str) -> Option<(&'a str, &'a str)> {
+    context.story.events.iter().find_map(|event| {
+        let EventKind::WalPosition {
+            server, arrived, ..
+        } = &event.kind
+        else {
+            return None;
+        };
+        Some((server.as_str(), arrived.get(name)?.as_str()))
+    })
 }
 
 fn odd_files(segments: &[String], odd: &[String]) -> Vec<String> {

@@ -131,6 +131,9 @@ pub enum EventKind {
         last_archived: String,
         /// `failed_count` of `pg_stat_archiver`.
         archive_failures: u64,
+        /// Segments archived since the last look, each with its content's digest.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        arrived: BTreeMap<String, String>,
     },
     /// A backup ended well.
     BackupTaken(BackupRecord),

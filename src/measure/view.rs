@@ -30,8 +30,16 @@ pub struct View<'a> {
     seen: Vec<&'a Observation>,
 }
 
-/// The files in a WAL archive: complete segments, and what is odd.
-pub type ArchiveFiles<'a> = (&'a [String], &'a [String]);
+/// The files in a WAL archive.
+#[derive(Clone, Copy, Debug)]
+pub struct ArchiveFiles<'a> {
+    /// Complete segments.
+    pub segments: &'a [String],
+    /// What is odd.
+    pub odd: &'a [String],
+    /// Segments' digests, by name.
+    pub digests: &'a BTreeMap<String, String>,
+}
 
 impl<'a> View<'a> {
     fn find<T>(&self, pick: impl Fn(&'a Observation) -> Option<T>) -> Option<T> {
@@ -117,10 +125,19 @@ impl<'a> View<'a> {
     /// The WAL archive.
     pub fn archive(&self) -> Option<ArchiveFiles<'a>> {
         self.find(|seen| {
-            let Observation::Archive { segments, odd } = seen else {
+            let Observation::Archive {
+                segments,
+                odd,
+                digests,
+            } = seen
+            else {
                 return None;
             };
-            Some((segments.as_slice(), odd.as_slice()))
+            Some(ArchiveFiles {
+                segments,
+                odd,
+                digests,
+            })
         })
     }
 }

@@ -1,7 +1,15 @@
-//! The files in the WAL archive, `wal/` of the backup storage.
+//! The files in the WAL archive, `wal/` of the backup storage, and what segments hold.
 
-use super::{ProbeError, ProbeTarget};
-use crate::{observation::Observation, runtime::Exec};
+use std::collections::BTreeMap;
+
+use tokio_postgres::Client;
+
+use super::{ProbeError, ProbeTarget, session};
+use crate::{
+    observation::Observation,
+    postgres::{PgError, query::one_value},
+    runtime::Exec,
+};
 
 /// Bytes of a WAL segment.
 const SEGMENT: u64 = 16 << 20;
@@ -14,10 +22,58 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let archive = target.node.layout().store.join("wal").display().to_string();
     let find = ["find", &archive, "-mindepth", "1", "-printf", "%s %f\\n"];
     let output = target.node.exec(Exec::new(find).unrecorded()).await?;
-    Ok(sorted_out(&output.text()))
+    let client = session(&target.access).await?;
+    let digests = digests(&client, &archive, Span::ALL).await?;
+    Ok(sorted_out(&output.text(), digests))
 }
 
-fn sorted_out(list: &str) -> Observation {
+/// Segments by name: from after one up to another.
+#[derive(Clone, Copy, Debug)]
+pub struct Span<'a> {
+    /// They follow this one.
+    pub after: &'a str,
+    /// The last of them.
+    pub up_to: &'a str,
+}
+
+impl Span<'_> {
+    /// Whatever is there: no name of a segment begins with a `G`.
+    const ALL: Self = Self {
+        after: "",
+        up_to: "G",
+    };
+}
+
+/// Digests of segments in an archive, by name. The server reads them: 20 ms each, where a
+/// command in its node takes 100 ms to begin.
+///
+/// # Errors
+/// When the server refuses.
+pub async fn digests(
+    client: &Client,
+    archive: &str,
+    span: Span<'_>,
+) -> Result<BTreeMap<String, String>, PgError> {
+    let text = one_value(client, &digests_sql(archive, span)).await?;
+    let segments = text.lines().filter_map(|line| line.split_once(' '));
+    Ok(segments
+        .map(|(name, digest)| (name.to_owned(), digest.to_owned()))
+        .collect())
+}
+
+/// A segment that vanishes meanwhile has no digest.
+fn digests_sql(archive: &str, Span { after, up_to }: Span<'_>) -> String {
+    let archive = archive.replace('\'', "''");
+    format!(
+        "select string_agg(name || ' ' || left(encode(sha256(content), 'hex'), 32), e'\\n') \
+         from pg_ls_dir('{archive}', true, false) name, \
+         pg_read_binary_file('{archive}/' || name, 0, {SEGMENT}, true) content \
+         where name ~ '^[0-9A-F]{{24}}$' and name collate \"C\" > '{after}' \
+         and name collate \"C\" <= '{up_to}'"
+    )
+}
+
+fn sorted_out(list: &str, digests: BTreeMap<String, String>) -> Observation {
     let mut segments = Vec::new();
     let mut odd = Vec::new();
     for line in list.lines() {
@@ -34,7 +90,11 @@ fn sorted_out(list: &str) -> Observation {
     }
     segments.sort();
     odd.sort();
-    Observation::Archive { segments, odd }
+    Observation::Archive {
+        segments,
+        odd,
+        digests,
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +146,8 @@ mod tests {
                 "000000010000000000000005 (8192 bytes)".into(),
                 "notes.txt (3 bytes)".into(),
             ],
+            digests: BTreeMap::new(),
         };
-        assert_eq!(sorted_out(list), expected);
+        assert_eq!(sorted_out(list, BTreeMap::new()), expected);
     }
 }

@@ -17,12 +17,12 @@ const PATIENCE_US: u64 = 1_000_000;
 pub(super) struct Archiver<'a> {
     /// The timeline it writes.
     timeline: u32,
-    pub samples: Vec<Sample<'a>>,
+    samples: Vec<Sample<'a>>,
     listed_us: u64,
 }
 
 /// Where a server's WAL stood at a moment.
-pub(super) struct Sample<'a> {
+struct Sample<'a> {
     at_us: u64,
     lsn: u64,
     last_archived: &'a str,
@@ -36,6 +36,7 @@ impl<'a> Sample<'a> {
             lsn,
             last_archived,
             archive_failures,
+            arrived: _,
         } = &event.kind
         else {
             return None;
@@ -69,6 +70,11 @@ impl<'a> Archiver<'a> {
             samples: samples(context, now.server, listed_us),
             listed_us,
         }
+    }
+
+    /// Whether it was ever asked.
+    pub fn was_asked(&self) -> bool {
+        !self.samples.is_empty()
     }
 
     /// What it does wrong, beside the segments in the archive.

@@ -1,10 +1,12 @@
+use std::collections::BTreeMap;
+
 use crate::{check::testing::*, scenario::plan::Archive};
 
 #[test]
 fn gaps_odd_files_and_segments_of_a_clone_are_red() {
     let bent = |bend: fn(&mut Vec<String>, &mut Vec<String>)| {
         salvage().bend(Moment::After, move |seen| {
-            if let Observation::Archive { segments, odd } = seen {
+            if let Observation::Archive { segments, odd, .. } = seen {
                 bend(segments, odd);
             }
         })
@@ -41,11 +43,35 @@ fn stands(lsn: u64, last_archived: &str, archive_failures: u64) -> EventKind {
         lsn,
         last_archived: last_archived.into(),
         archive_failures,
+        arrived: BTreeMap::new(),
     }
 }
 
 /// The last segment in the archive of `salvage`.
 const LAST: &str = "000000010000000000000003";
+
+#[test]
+fn a_segment_that_holds_something_else_now_is_red() {
+    let holds = |digest: &str| BTreeMap::from([(LAST.to_owned(), digest.to_owned())]);
+    let arrived = EventKind::WalPosition {
+        server: "primary".into(),
+        lsn: 0x400_0000,
+        last_archived: LAST.into(),
+        archive_failures: 0,
+        arrived: holds("0a"),
+    };
+    let archived = salvage().with(25 * SECOND, arrived);
+    let found = |digest: &'static str| {
+        archived.clone().bend(Moment::After, move |seen| {
+            if let Observation::Archive { digests, .. } = seen {
+                *digests = holds(digest);
+            }
+        })
+    };
+    let text = "000000010000000000000003 was overwritten: it is not what `primary` archived";
+    expect(&found("0b"), "archive", Verdict::Fail, text);
+    expect(&found("0a"), "archive", Verdict::Pass, "without a gap");
+}
 
 #[test]
 fn archiving_that_is_refused_is_red() {
@@ -141,6 +167,7 @@ fn listed_before() -> Tale {
         observation: Observation::Archive {
             segments: segments.collect(),
             odd: vec![],
+            digests: BTreeMap::new(),
         },
     };
     salvage().with(9 * SECOND, listed)
@@ -154,7 +181,7 @@ fn steady(tale: &Tale, verdict: Verdict, text: &str) {
 fn an_archive_that_was_broken_already_is_no_fault_of_the_backup() {
     let bent = |bend: fn(&mut Vec<String>, &mut Vec<String>)| {
         listed_before().bend(Moment::Before, move |seen| {
-            if let Observation::Archive { segments, odd } = seen {
+            if let Observation::Archive { segments, odd, .. } = seen {
                 bend(segments, odd);
             }
         })

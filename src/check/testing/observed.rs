@@ -83,5 +83,6 @@ pub fn archive(timeline: u32) -> Observation {
     Observation::Archive {
         segments,
         odd: vec![],
+        digests: BTreeMap::new(),
     }
 }

@@ -105,6 +105,7 @@ impl Tale {
             lsn,
             last_archived: last_archived.into(),
             archive_failures: 0,
+            arrived: BTreeMap::new(),
         };
         self.tell(at_us, position);
     }
