@@ -15,6 +15,7 @@ use crate::{
     scenario::plan::Archive,
 };
 use archiver::Archiver;
+pub(super) use archiver::stopped;
 
 /// A segment's place: timeline and number on it.
 type Place = (u32, u64);

@@ -3,9 +3,10 @@
 //! RPO objectives are divided by the scale before they are compared with a figure of the
 //! drill; both figures are told. RTO and outage are work and never scaled.
 
+mod since;
+
 use super::Context;
 use crate::{
-    event::EventKind,
     finding::Finding,
     measure::{
         WorkloadMeasures,
@@ -16,9 +17,6 @@ use crate::{
     },
     units::{Bytes, Time},
 };
-
-/// A full backup's last WAL was written at most so long before it was told to have ended.
-const BACKUP_END_US: u64 = 1_000_000;
 
 /// The findings of one workload, for the objectives it has.
 pub(super) fn check(context: &Context<'_>, measures: &WorkloadMeasures) -> Vec<Finding> {
@@ -58,7 +56,7 @@ fn rpo(context: &Context<'_>, name: &str, rpo: &Rpo, objective: Time) -> Finding
     );
     let mut details = rpo_details(rpo);
     if rpo.transactions > 0 {
-        details.extend(since_backup(context, measured));
+        details.extend(since::of(context, measured));
     }
     if measured <= demanded_us(objective, rpo.scale) {
         return Finding::pass(id, message).details(details);
@@ -120,23 +118,6 @@ fn both(objective: Time, scale: u32) -> String {
         "{objective} = {} in the drill",
         time(demanded_us(objective, scale))
     )
-}
-
-/// A loss as old as the newest full backup: the archive was of no use. A backup is known to have
-/// ended some time after its last WAL.
-fn since_backup(context: &Context<'_>, measured: u64) -> Option<String> {
-    let boundary = context.story.fault()?.began_us;
-    let mut ended = context.story.events.iter().filter_map(|event| {
-        let full = matches!(&event.kind, EventKind::BackupTaken(backup) if backup.kind == "full");
-        (full && event.at_us <= boundary).then_some(event.at_us)
-    });
-    let age = boundary - ended.next_back()?;
-    (measured + BACKUP_END_US >= age).then(|| {
-        format!(
-            "everything since the newest full backup, {} before",
-            time(age)
-        )
-    })
 }
 
 fn rpo_details(rpo: &Rpo) -> Vec<String> {
@@ -268,18 +249,6 @@ mod tests {
             finding(&judgement, "rpo.oa")
                 .message
                 .contains("objective 6s = 100ms in the drill")
-        );
-        let mut since = lost_server();
-        for event in &mut since.events {
-            if matches!(event.kind, EventKind::BackupTaken(_)) {
-                event.at_us = 11_900_000;
-            }
-        }
-        let judgement = since.in_order().judge();
-        let told = finding(&judgement, "rpo.agent").details.join("\n");
-        assert!(
-            told.contains("everything since the newest full backup, "),
-            "{told}"
         );
         assert_eq!(
             strict

@@ -152,6 +152,15 @@ fn idle<'s, 'a>(samples: &'s [Sample<'a>]) -> &'s [Sample<'a>] {
     &samples[since.map_or(0, |at| at + 1)..]
 }
 
+/// Since when a server's archive had refused everything by then, and the segment archived last.
+pub fn stopped<'a>(context: &Context<'a>, server: &str, by_us: u64) -> Option<(u64, &'a str)> {
+    let samples = samples(context, server, by_us);
+    let idle = idle(&samples);
+    let failures = idle.first()?.failures;
+    let refused = idle.iter().find(|one| one.failures > failures)?;
+    Some((refused.at_us, refused.last_archived))
+}
+
 fn idled(moved: u64, last: &str) -> String {
     let last = if last.is_empty() { "none" } else { last };
     format!(
