@@ -46,7 +46,8 @@ pub const CLIENTS: u16 = 4095;
 pub struct Record {
     /// The row; 0 for a transaction that only read.
     pub key: Key,
-    /// The row's `row_version` after it: 0 insert, then 1, 2, … for updates.
+    /// The row's `row_version` after it: 0 insert, then 1, 2, … for updates; an erasure is
+    /// one more.
     pub version: u32,
     /// How it ended.
     pub outcome: Outcome,
@@ -54,7 +55,7 @@ pub struct Record {
     pub workload: u8,
     /// The tenant; 0 where there is none.
     pub tenant: u32,
-    /// xxh3-64 of the payload.
+    /// xxh3-64 of the payload; [`Record::GONE`] of a row that it erased.
     pub digest: u64,
     /// Intended start, in the drill's clock.
     pub intended_us: u64,
@@ -115,6 +116,14 @@ impl Key {
 }
 
 impl Record {
+    /// In place of the digest of a row that is no more.
+    pub const GONE: u64 = u64::MAX;
+
+    /// Whether it erased its row.
+    pub fn erases(&self) -> bool {
+        self.key != Key::NONE && self.digest == Self::GONE
+    }
+
     fn to_bytes(self) -> [u8; RECORD] {
         let mut bytes = [0; RECORD];
         let mut at = 0;

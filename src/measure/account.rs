@@ -1,13 +1,27 @@
 //! The account of a ledger: what was promised beside what is there.
 //!
 //! One scan of the ledger against the rows read back. Memory: 24 bytes a present row,
-//! 8 bytes an acknowledged transaction, 32 bytes a lost one; nothing else grows.
-//! Whether a loss is too much belongs to [`super::rpo`] and `check/ledger`.
+//! 8 bytes an acknowledged transaction, 32 bytes a lost one, 8 bytes a row erased; nothing
+//! else grows. Whether a loss is too much belongs to [`super::rpo`] and `check/ledger`.
+//!
+//! An erasure is a row's last version, and its promise is that the row is absent:
+//!
+//! | erasure | row absent | row present |
+//! |---|---|---|
+//! | ok, before the boundary | kept; earlier versions are superseded, never lost | a commit sent later survives: resurrected; none does, so recovery ended before it: lost |
+//! | ok, after it, on the server that lives on | the same | resurrected |
+//! | ok, around it; answer lost | legal, and the same | legal |
+//! | ok, after the boundary on the server given up | discarded; earlier versions are lost | discarded |
+//! | refused | earlier versions are lost | as it must be |
 
+mod erasure;
+mod loss;
 mod readback;
 
 use serde::{Deserialize, Serialize};
 
+use erasure::Erasures;
+pub use loss::Loss;
 pub use readback::Readback;
 use readback::{Explained, Present};
 
@@ -44,21 +58,6 @@ impl Question {
 /// restored server.
 type LastSurvivors = [u64; 2];
 
-/// A transaction that was acknowledged and is absent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Loss {
-    /// The row.
-    pub key: Key,
-    /// Its version.
-    pub version: u32,
-    /// The tenant.
-    pub tenant: u32,
-    /// When it was acknowledged.
-    pub acked_us: u64,
-    /// WAL position read right after its commit; 0 when not known.
-    pub lsn: u64,
-}
-
 /// A row and its version, for the particulars of a finding.
 pub type RowVersion = (Key, u32);
 
@@ -71,7 +70,7 @@ pub struct Tally {
     pub fail: u64,
     /// Answer lost.
     pub info: u64,
-    /// Acknowledged writes that are there, or were overwritten by a later one.
+    /// Acknowledged writes that are there, or were overwritten by a later one or erased.
     pub kept: u64,
     /// Acknowledged before the boundary, absent.
     pub lost: u64,
@@ -116,6 +115,7 @@ pub struct Account {
     pub first_after_ready_us: Option<u64>,
     /// Every acknowledgement, sorted: time × 2, plus 1 for a write.
     pub acks: Vec<u64>,
+    erasures: Erasures,
 }
 
 /// Balances the ledger against the readback; one account a question, in the plan's order.
@@ -191,6 +191,10 @@ impl Account {
         record: &Record,
         present: Option<&mut Present>,
     ) -> bool {
+        if record.erases() {
+            self.weigh_erasure(question, record, present.is_some());
+            return false;
+        }
         let era = question.bounds.era(record);
         match present {
             Some(row) if row.version == record.version => {
@@ -214,13 +218,7 @@ impl Account {
         if record.outcome != Outcome::Ok {
             return;
         }
-        let loss = Loss {
-            key: record.key,
-            version: record.version,
-            tenant: record.tenant,
-            acked_us: record.acked_us,
-            lsn: record.lsn,
-        };
+        let loss = Loss::of(record);
         match era {
             Era::Before => self.lost.push(loss),
             Era::After => self.lost_after.push(loss),
@@ -261,7 +259,9 @@ fn settle(
     }
     for (account, question) in accounts.iter_mut().zip(questions) {
         let last = last_survivors[usize::from(question.moved())];
-        account.find_holes(last.min(question.home_us()));
+        let past_us = last.min(question.home_us());
+        account.settle_erasures(past_us);
+        account.find_holes(past_us);
         account.tally.lost = account.lost.len() as u64;
         account.tally.lost_after = account.lost_after.len() as u64;
         account.acks.sort_unstable();

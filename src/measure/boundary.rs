@@ -121,6 +121,13 @@ impl Bounds {
     }
 }
 
+impl Bounds {
+    /// Whether the clock and the WAL can't tell on which side of the boundary it lies.
+    pub fn around(&self, record: &Record) -> bool {
+        self.side.of(record) == Era::Between
+    }
+}
+
 impl Side {
     /// What the clock says for certain comes first; the WAL position decides between.
     fn of(self, record: &Record) -> Era {

@@ -4,16 +4,26 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+#[path = "tests/erasures.rs"]
+mod erasures;
+
 use super::*;
 
 /// What a client tried, and how it ended. One after the other: 10 µs each.
 #[derive(Clone, Debug)]
 struct Try {
     client: u16,
-    update: bool,
+    deed: Deed,
     outcome: Outcome,
     /// Whether the server did it although the answer was lost.
     done: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Deed {
+    Insert,
+    Update,
+    Erase,
 }
 
 /// Rows of a server: key → version and digest.
@@ -42,9 +52,14 @@ fn world() -> impl Strategy<Value = World> {
         1 => Just((Outcome::Info, true)),
         1 => Just((Outcome::Info, false)),
     ];
-    let one = (0u16..4, any::<bool>(), outcome).prop_map(|(client, update, (outcome, done))| Try {
+    let deed = prop_oneof![
+        3 => Just(Deed::Insert),
+        2 => Just(Deed::Update),
+        1 => Just(Deed::Erase),
+    ];
+    let one = (0u16..4, deed, outcome).prop_map(|(client, deed, (outcome, done))| Try {
         client,
-        update,
+        deed,
         outcome,
         done,
     });
@@ -65,7 +80,7 @@ fn world() -> impl Strategy<Value = World> {
         })
 }
 
-/// A client: how many rows it made, and the one it may update.
+/// A client: how many rows it made, and the one it may update or erase.
 #[derive(Clone, Copy, Default)]
 struct Client {
     made: u64,
@@ -114,6 +129,18 @@ impl World {
         balance(&[question], ledger.iter().copied(), readback).remove(0)
     }
 
+    /// Whether a row is absent, and rightly: an erasure that was not discarded was tried.
+    fn superseded(&self, ledger: &[Record], rows: &Rows, one: &Record) -> bool {
+        let discarded = self.boundary..self.cut_over.max(self.boundary);
+        let erased = ledger.iter().enumerate().any(|(index, other)| {
+            other.key == one.key
+                && other.erases()
+                && other.outcome != Outcome::Fail
+                && !discarded.contains(&index)
+        });
+        erased && !rows.contains_key(&one.key)
+    }
+
     fn acknowledged(&self, ledger: &[Record], range: std::ops::Range<usize>) -> u64 {
         let within = &ledger[range.start.min(range.end)..range.end];
         within
@@ -134,10 +161,11 @@ fn found((key, (version, digest)): (&Key, &(u32, u64)), ledger: &[Record]) -> Re
     }
 }
 
-/// One try on the server that serves; an update of a row that is not as the client left it
-/// is refused.
+/// One try on the server that serves; an update or erasure of a row that is not as the client
+/// left it is refused. Who has no row of its own makes one.
 fn perform(index: usize, attempt: &Try, client: &mut Client, rows: &mut Rows) -> Record {
-    let own = client.own.filter(|_| attempt.update);
+    let own = client.own.filter(|_| attempt.deed != Deed::Insert);
+    let erases = own.is_some() && attempt.deed == Deed::Erase;
     let (key, version) = own.map_or_else(
         || {
             client.made += 1;
@@ -153,13 +181,20 @@ fn perform(index: usize, attempt: &Try, client: &mut Client, rows: &mut Rows) ->
         Outcome::Ok if !applies => Outcome::Fail,
         other => other,
     };
-    let digest = index as u64 + 7;
+    let digest = if erases {
+        Record::GONE
+    } else {
+        index as u64 + 7
+    };
     if applies && attempt.done && outcome != Outcome::Fail {
-        rows.insert(key, (version, digest));
+        match erases {
+            true => drop(rows.remove(&key)),
+            false => drop(rows.insert(key, (version, digest))),
+        }
     }
     // After a lost answer nobody knows the row's version: the client leaves it alone.
     match outcome {
-        Outcome::Ok => client.own = Some((key, version)),
+        Outcome::Ok => client.own = Some((key, version)).filter(|_| !erases),
         Outcome::Info => client.own = None,
         Outcome::Fail => {}
     }
@@ -183,19 +218,21 @@ proptest! {
         let (ledger, rows) = world.perform();
         let account = world.account(&ledger, &rows, statement);
         let tally = &account.tally;
-        prop_assert_eq!(tally.lost, world.acknowledged(&ledger, world.recovered..world.boundary));
+        let lost: Vec<&Record> = ledger[..world.boundary].iter().skip(world.recovered).filter(|one| one.outcome == Outcome::Ok && !world.superseded(&ledger, &rows, one)).collect();
+        prop_assert_eq!(tally.lost, lost.len() as u64);
         prop_assert_eq!(tally.discarded, world.acknowledged(&ledger, world.boundary..world.cut_over));
         prop_assert_eq!(tally.kept + tally.lost + tally.discarded, tally.ok);
         let wrong = (tally.lost_after, tally.damaged, tally.resurrected, tally.unexpected, tally.holes);
         prop_assert_eq!(wrong, (0, 0, 0, 0, 0));
-        let oldest = ledger[..world.boundary].iter().skip(world.recovered).find(|one| one.outcome == Outcome::Ok);
-        prop_assert_eq!(account.lost.iter().map(|loss| loss.acked_us).min(), oldest.map(|one| one.acked_us));
+        let oldest = lost.iter().map(|one| one.acked_us).min();
+        prop_assert_eq!(account.lost.iter().map(|loss| loss.acked_us).min(), oldest);
     }
 
     #[test]
     fn a_row_missing_amid_survivors_is_a_hole(world in world(), pick: prop::sample::Index) {
         let (ledger, mut rows) = world.perform();
-        let survives = |one: &&Record| one.outcome == Outcome::Ok && rows.get(&one.key) == Some(&(one.version, one.digest));
+        let tried = |key: Key| ledger.iter().any(|other| other.key == key && other.erases());
+        let survives = |one: &&Record| one.outcome == Outcome::Ok && !tried(one.key) && rows.get(&one.key) == Some(&(one.version, one.digest));
         let survivors: Vec<Record> = ledger[..world.recovered].iter().filter(survives).copied().collect();
         prop_assume!(survivors.len() > 1);
         let gone = survivors[pick.index(survivors.len() - 1)];
@@ -252,7 +289,8 @@ proptest! {
         let end = world.tries.len();
         let world = World { recovered: end, boundary: end, cut_over: end, ..world };
         let (ledger, mut rows) = world.perform();
-        let survives = |one: &&Record| one.outcome == Outcome::Ok && rows.get(&one.key) == Some(&(one.version, one.digest));
+        let tried = |key: Key| ledger.iter().any(|other| other.key == key && other.erases());
+        let survives = |one: &&Record| one.outcome == Outcome::Ok && !tried(one.key) && rows.get(&one.key) == Some(&(one.version, one.digest));
         let survivors: Vec<Record> = ledger.iter().filter(survives).copied().collect();
         prop_assume!(survivors.len() > 1);
         let gone = survivors[pick.index(survivors.len() - 1)];
@@ -283,6 +321,7 @@ proptest! {
         let question = Question { bounds, ready_us: None };
         let readback = Readback::collect(rows.iter().map(|row| found(row, &ledger)));
         let account = balance(&[question], ledger.iter().copied(), readback).remove(0);
+        prop_assume!(!ledger.iter().any(|one| one.key == key && one.erases()));
         let promised = ledger.iter().filter(|one| one.key == key && one.outcome == Outcome::Ok).count() as u64;
         prop_assert_eq!(account.tally.lost + account.tally.lost_after, promised);
         prop_assert_eq!(account.tally.discarded, 0);
@@ -294,7 +333,7 @@ fn a_row_found_twice_is_unexpected() {
     let world = World {
         tries: vec![Try {
             client: 0,
-            update: false,
+            deed: Deed::Insert,
             outcome: Outcome::Ok,
             done: true,
         }],
