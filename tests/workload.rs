@@ -3,7 +3,7 @@
 mod support;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::Path,
     time::{Duration, Instant},
 };
@@ -272,10 +272,17 @@ impl Judgement {
                 Some(_) => {}
             }
         }
+        let erasures = ledger.iter().filter(|r| r.erases());
+        let erased: HashSet<Key> = erasures
+            .filter(|r| r.outcome != Outcome::Fail)
+            .map(|r| r.key)
+            .collect();
         let acknowledged = ledger.iter().filter(|r| r.outcome == Outcome::Ok);
         for record in acknowledged.filter(|r| r.key != Key::NONE) {
-            let lost = found.get(&record.key).is_none_or(|v| *v < record.version);
-            judged.lost += u64::from(lost);
+            let there = found.get(&record.key);
+            let lost = there.map_or(!erased.contains(&record.key), |v| *v < record.version);
+            judged.lost += u64::from(lost && !record.erases());
+            judged.resurrected += u64::from(there.is_some() && record.erases());
         }
         judged
     }
@@ -316,8 +323,15 @@ async fn every_acknowledged_write_is_read_back_as_written_and_a_strange_one_too(
     };
     assert_eq!(bench.judge().await, expected);
     let ledger = read(&bench.dir.path().join("ledger"));
-    let updates = ledger.iter().filter(|r| r.version > 0).count();
+    let updates = ledger.iter().filter(|r| r.version > 0 && !r.erases());
+    let updates = updates.count();
     assert!(updates > 20, "{updates} updates");
+    let erased: HashSet<u8> = ledger
+        .iter()
+        .filter(|r| r.erases())
+        .map(|r| r.workload)
+        .collect();
+    assert_eq!(erased, HashSet::from([0, 2]), "agent and OA erase rows");
     let writes = ledger.iter().filter(|r| r.key != Key::NONE);
     assert!(writes.clone().all(|r| r.lsn > 0));
     let windows = bench.recorder.events().into_iter();

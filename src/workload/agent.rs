@@ -4,7 +4,7 @@ use rand::RngExt;
 
 use super::{
     business::{Business, Memory, Transaction, call},
-    payload::digest,
+    payload::{Content, digest},
     wire::Statement,
 };
 use crate::ledger::Key;
@@ -21,7 +21,8 @@ const START_CONVERSATION: usize = 1;
 const WRITE_MESSAGE: usize = 2;
 const KEEP_DATA: usize = 3;
 const CHANGE_DATA: usize = 4;
-const READ: usize = 5;
+const ERASE_CONVERSATION: usize = 5;
+const READ: usize = 6;
 
 /// The statements of the agent product's clients, by index.
 pub fn statements() -> Vec<Statement> {
@@ -44,6 +45,7 @@ pub fn statements() -> Vec<Statement> {
             "UPDATE external_agent.agent_data SET payload = $3, row_version = row_version + 1 \
                WHERE request_id = $1 AND row_version = $2",
         ),
+        Statement::writing_one("DELETE FROM external_agent.conversations WHERE request_id = $1"),
         Statement::of(
             "SELECT id, role, body FROM external_agent.messages WHERE tenant_id = $1 \
                AND conversation_id = $2 ORDER BY created_at DESC LIMIT 20",
@@ -51,12 +53,13 @@ pub fn statements() -> Vec<Statement> {
     ]
 }
 
-/// The next transaction: of a hundred, 68 messages, 2 conversations, 11 changes of the
-/// client's own data, 4 new data, 15 reads.
+/// The next transaction: of a hundred, 67 messages, 2 conversations begun and 1 erased,
+/// 11 changes of the client's own data, 4 new data, 15 reads.
 pub fn next(business: &Business, memory: &mut Memory) -> Transaction {
     match memory.rng.random_range(0..100) {
-        0..68 => write_message(business, memory),
-        68..70 => start_conversation(business, memory),
+        0..67 => write_message(business, memory),
+        67..69 => start_conversation(business, memory),
+        69 => erase_conversation(business, memory),
         70..81 => change_data(business, memory),
         81..85 => keep_data(business, memory),
         _ => read(business, memory),
@@ -94,10 +97,26 @@ fn write_message(business: &Business, memory: &mut Memory) -> Transaction {
     insert.of_tenant(SET_TENANT, tenant as u32)
 }
 
-fn start_conversation(business: &Business, memory: &mut Memory) -> Transaction {
-    let key = business.new_key(memory, CONVERSATIONS);
+/// A conversation's tenant, and what else is random in it.
+fn conversation(business: &Business, key: Key) -> (u64, Content) {
     let mut content = business.content(key, 0);
     let tenant = content.one_of(business.count("external_agent.tenants"));
+    (tenant, content)
+}
+
+/// A tenant erases a conversation of its own; it holds no message, as those go to loaded ones.
+fn erase_conversation(business: &Business, memory: &mut Memory) -> Transaction {
+    let Some(own) = memory.take_own(CONVERSATIONS, u32::MAX) else {
+        return start_conversation(business, memory);
+    };
+    let (tenant, _) = conversation(business, own.key);
+    let erase = Transaction::erase(business, own, ERASE_CONVERSATION);
+    erase.of_tenant(SET_TENANT, tenant as u32)
+}
+
+fn start_conversation(business: &Business, memory: &mut Memory) -> Transaction {
+    let key = business.new_key(memory, CONVERSATIONS);
+    let (tenant, mut content) = conversation(business, key);
     // Loaded agent n belongs to tenant n.
     let payload = [
         tenant.to_string(),

@@ -1,8 +1,8 @@
 //! What a client does: the next transaction, and what it learns from the outcome.
 //!
-//! A client changes only rows that it made itself and whose state it knows; it refers
-//! only to loaded rows, so no transaction depends on another client's. Keys are never
-//! used twice.
+//! A client changes and erases only rows that it made itself and whose state it knows; it
+//! refers only to loaded rows, so no transaction depends on another client's. Keys are never
+//! used twice, and an erased row is forgotten.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,7 +15,7 @@ use super::{
     wire::{Call, Statement},
 };
 use crate::{
-    ledger::{Key, Outcome},
+    ledger::{Key, Outcome, Record},
     model::Model,
     scenario::plan::{Plan, WorkloadKind},
 };
@@ -51,7 +51,7 @@ pub struct Transaction {
     pub version: u32,
     /// The tenant; 0 where there is none.
     pub tenant: u32,
-    /// Digest of the row after it.
+    /// Digest of the row after it; [`Record::GONE`] when it erases it.
     pub digest: u64,
     /// Its statements.
     pub calls: Vec<Call>,
@@ -168,6 +168,17 @@ impl Transaction {
         }
     }
 
+    /// One that erases a row of the client's own; `$1` is the key.
+    pub fn erase(business: &Business, own: Own, statement: usize) -> Self {
+        Self {
+            key: own.key,
+            version: own.version + 1,
+            tenant: 0,
+            digest: Record::GONE,
+            calls: vec![call(statement, [Some(business.request_id(own.key))])],
+        }
+    }
+
     /// The same for a tenant, which `setter` names first.
     #[must_use]
     pub fn of_tenant(mut self, setter: usize, tenant: u32) -> Self {
@@ -210,7 +221,8 @@ impl Memory {
 
     /// Remembers a row that may be changed later.
     pub fn learn(&mut self, transaction: &Transaction, outcome: Outcome) {
-        if transaction.key == Key::NONE || outcome != Outcome::Ok {
+        let nothing = transaction.key == Key::NONE || transaction.digest == Record::GONE;
+        if nothing || outcome != Outcome::Ok {
             return;
         }
         if self.own.len() == REMEMBERED {

@@ -1,4 +1,4 @@
-//! The internal OA: few writes, in bursts; logins, documents, approvals, users.
+//! The internal OA: few writes, in bursts; log-ins and log-outs, documents, approvals, users.
 
 use rand::RngExt;
 
@@ -24,7 +24,8 @@ const WRITE_DOCUMENT: usize = 2;
 const ASK_APPROVAL: usize = 3;
 const DECIDE_APPROVAL: usize = 4;
 const LOG_IN: usize = 5;
-const READ: usize = 6;
+const LOG_OUT: usize = 6;
+const READ: usize = 7;
 
 /// The statements of the OA's clients, by index.
 pub fn statements() -> Vec<Statement> {
@@ -54,6 +55,7 @@ pub fn statements() -> Vec<Statement> {
             "INSERT INTO internal_oa.login_sessions (request_id, user_id, token_hash) \
                VALUES ($1, $2, $3)",
         ),
+        Statement::writing_one("DELETE FROM internal_oa.login_sessions WHERE request_id = $1"),
         Statement::of(
             "SELECT d.title, u.display_name, u.department FROM internal_oa.documents d \
                JOIN internal_oa.user_directory u ON u.id = d.owner_id WHERE d.id = $1",
@@ -61,11 +63,12 @@ pub fn statements() -> Vec<Statement> {
     ]
 }
 
-/// The next transaction: of a hundred, 35 logins, 25 reads, 15 approvals asked for and 10
+/// The next transaction: of a hundred, 27 log-ins and 8 log-outs, 25 reads, 15 approvals asked for and 10
 /// decided, 5 documents, 4 users added and 6 changed.
 pub fn next(business: &Business, memory: &mut Memory) -> Transaction {
     match memory.rng.random_range(0..100) {
-        0..35 => log_in(business, memory),
+        0..27 => log_in(business, memory),
+        27..35 => log_out(business, memory),
         35..60 => read(business, memory),
         60..75 => ask_approval(business, memory),
         75..85 => decide_approval(business, memory),
@@ -87,6 +90,14 @@ fn log_in(business: &Business, memory: &mut Memory) -> Transaction {
     let user = content.one_of(business.count("internal_oa.users"));
     let payload = [user.to_string(), content.hex(64)];
     Transaction::insert(business, key, LOG_IN, &payload)
+}
+
+/// A session ends: its row goes.
+fn log_out(business: &Business, memory: &mut Memory) -> Transaction {
+    match memory.take_own(LOGIN_SESSIONS, u32::MAX) {
+        Some(own) => Transaction::erase(business, own, LOG_OUT),
+        None => log_in(business, memory),
+    }
 }
 
 fn write_document(business: &Business, memory: &mut Memory) -> Transaction {

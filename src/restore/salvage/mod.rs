@@ -9,8 +9,9 @@
 //! A row that differs from the scratch server's is replaced when the bad statement wrote
 //! it, or when the scratch server, too, knows its transaction as committed: then its bytes
 //! were damaged. Otherwise it was changed after the recovery target and survives
-//! (`transactions`). A row that is missing comes back, whoever deleted it. All this asks
-//! that nobody writes to the scratch server.
+//! (`transactions`). A row that is missing comes back, whoever deleted it: what a business
+//! erased since the target, too, unless it was frozen. All this asks that nobody writes to
+//! the scratch server.
 
 mod definition;
 mod foreign_keys;
