@@ -17,10 +17,9 @@ pub struct Usage {
     pub cpu_percent: u64,
     /// Memory in use at the end.
     pub memory: Bytes,
-    /// Bytes read from block devices, a second.
-    pub read: Bytes,
-    /// Bytes written to block devices, a second.
-    pub written: Bytes,
+    /// Bytes read from block devices and written to them, a second; none where nobody counts
+    /// them: a server that wrote nothing since its start is none.
+    pub io: Option<(Bytes, Bytes)>,
 }
 
 impl fmt::Display for Usage {
@@ -28,13 +27,13 @@ impl fmt::Display for Usage {
         let Self {
             cpu_percent,
             memory,
-            read,
-            written,
+            io,
         } = self;
-        write!(
-            f,
-            "CPU {cpu_percent} % of a core, memory {memory}, read {read}/s, written {written}/s"
-        )
+        write!(f, "CPU {cpu_percent} % of a core, memory {memory}, ")?;
+        match io {
+            Some((read, written)) => write!(f, "read {read}/s, written {written}/s"),
+            None => f.write_str("I/O not counted here"),
+        }
     }
 }
 
@@ -58,8 +57,13 @@ pub fn usage(story: &Story<'_>, node: &str, (from_us, to_us): (u64, u64)) -> Opt
     Some(Usage {
         cpu_percent: a_second(first.cpu_us, last.cpu_us) / 10_000,
         memory: Bytes(last.memory),
-        read: Bytes(a_second(first.read, last.read)),
-        written: Bytes(a_second(first.written, last.written)),
+        io: (last.written > 0).then(|| {
+            let bytes = |first, last| Bytes(a_second(first, last));
+            (
+                bytes(first.read, last.read),
+                bytes(first.written, last.written),
+            )
+        }),
     })
 }
 
@@ -112,6 +116,14 @@ mod tests {
         };
         let told = "CPU 50 % of a core, memory 64.0 MB, read 0 B/s, written 4.0 MB/s";
         assert_eq!(of(&tale, "primary").as_deref(), Some(told));
+        let uncounted = sampled(
+            sampled(salvage(), 3 * SECOND, SECOND, 0),
+            5 * SECOND,
+            SECOND,
+            0,
+        );
+        let told = "CPU 0 % of a core, memory 64.0 MB, I/O not counted here";
+        assert_eq!(of(&uncounted, "primary").as_deref(), Some(told));
         assert_eq!(of(&tale, "replacement"), None);
         assert_eq!(of(&once, "primary"), None);
     }

@@ -7,6 +7,7 @@
 mod command;
 pub mod engine;
 pub mod images;
+mod io;
 pub mod leftover;
 mod node;
 

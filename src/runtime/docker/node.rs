@@ -6,16 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bollard::models::{
-    ContainerBlkioStats, ContainerMemoryStats, NetworkConnectRequest, NetworkDisconnectRequest,
-};
+use bollard::models::{ContainerMemoryStats, NetworkConnectRequest, NetworkDisconnectRequest};
 use bollard::query_parameters::{
     InspectContainerOptions, KillContainerOptionsBuilder, StartContainerOptions,
     StatsOptionsBuilder,
 };
 use futures_util::StreamExt;
 
-use super::{Names, PORT, command, endpoint, engine::Engine, leftover};
+use super::{Names, PORT, command, endpoint, engine::Engine, io, leftover};
 use crate::{
     history::Recorder,
     runtime::{Exec, Layout, NodeSpec, Output, RuntimeError, Stats, exec::Place},
@@ -231,12 +229,13 @@ impl DockerNode {
         };
         let answer = answer.map_err(error)?;
         let cpu = answer.cpu_stats.and_then(|cpu| cpu.cpu_usage?.total_usage);
-        let io = answer.blkio_stats.unwrap_or_default();
+        let id = answer.id.unwrap_or_default();
+        let (read_bytes, written_bytes) = io::bytes(&answer.blkio_stats.unwrap_or_default(), &id);
         Ok(Stats {
             cpu: Duration::from_nanos(cpu.unwrap_or_default()),
             memory: answer.memory_stats.map(memory).unwrap_or_default(),
-            read_bytes: io_bytes(&io, "read"),
-            written_bytes: io_bytes(&io, "write"),
+            read_bytes,
+            written_bytes,
         })
     }
 
@@ -272,17 +271,4 @@ fn memory(stats: ContainerMemoryStats) -> u64 {
         .usage
         .unwrap_or_default()
         .saturating_sub(cache.unwrap_or_default())
-}
-
-fn io_bytes(stats: &ContainerBlkioStats, op: &str) -> u64 {
-    let entries = stats.io_service_bytes_recursive.iter().flatten();
-    entries
-        .filter(|entry| {
-            entry
-                .op
-                .as_deref()
-                .is_some_and(|found| found.eq_ignore_ascii_case(op))
-        })
-        .filter_map(|entry| entry.value)
-        .sum()
 }

@@ -9,7 +9,7 @@ mod host;
 pub mod installation;
 pub mod leftover;
 mod node;
-mod process;
+pub(super) mod process;
 mod shared_memory;
 
 use std::{

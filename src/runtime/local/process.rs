@@ -29,7 +29,7 @@ pub struct Marked {
 }
 
 /// All processes of the machine; those we may not look at have nothing to show.
-fn all() -> impl Iterator<Item = Pid> {
+pub fn all() -> impl Iterator<Item = Pid> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let ourselves = std::process::id() as i32;
     entries
@@ -135,10 +135,17 @@ pub fn stats(pids: &[Pid]) -> Stats {
     for pid in pids {
         sum.cpu += cpu(*pid).unwrap_or_default();
         sum.memory += number(*pid, "smaps_rollup", "Pss:").unwrap_or_default() * 1024;
-        sum.read_bytes += number(*pid, "io", "read_bytes:").unwrap_or_default();
-        sum.written_bytes += number(*pid, "io", "write_bytes:").unwrap_or_default();
+        let (read, written) = block_io(*pid);
+        sum.read_bytes += read;
+        sum.written_bytes += written;
     }
     sum
+}
+
+/// Bytes read from block devices and written to them; 0 where we may not look.
+pub fn block_io(pid: Pid) -> (u64, u64) {
+    let bytes = |name| number(pid, "io", name).unwrap_or_default();
+    (bytes("read_bytes:"), bytes("write_bytes:"))
 }
 
 /// User and system time, of itself and of children waited for.
