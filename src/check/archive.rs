@@ -7,11 +7,12 @@ mod tests;
 
 use super::{Context, Said, count};
 use crate::{
-    event::EventKind,
+    event::{EventKind, Moment},
     measure::{
         projected::SEGMENT,
         view::{ArchiveFiles, View},
     },
+    observation::Observation,
     scenario::plan::Archive,
 };
 use archiver::Archiver;
@@ -116,16 +117,22 @@ fn overwritten(context: &Context<'_>, files: ArchiveFiles<'_>) -> Vec<String> {
     .collect()
 }
 
-/// Who archived a segment first, and its digest then.
+/// Who archived a segment first, and its digest then: as sampled, or in the steady state's listing.
 fn arrival<'a>(context: &Context<'a>, name: &str) -> Option<(&'a str, &'a str)> {
     context.story.events.iter().find_map(|event| {
-        let EventKind::WalPosition {
-            server, arrived, ..
-        } = &event.kind
-        else {
-            return None;
+        let (server, digests) = match &event.kind {
+            EventKind::WalPosition {
+                server, arrived, ..
+            } => (server, arrived),
+            EventKind::Observed {
+                moment: Moment::Before,
+                server,
+                observation: Observation::Archive { digests, .. },
+                ..
+            } => (server, digests),
+            _ => return None,
         };
-        Some((server.as_str(), arrived.get(name)?.as_str()))
+        Some((server.as_str(), digests.get(name)?.as_str()))
     })
 }
 

@@ -21,7 +21,7 @@ use crate::{
 const QUERY: &str = "select pg_current_wal_insert_lsn() || ' ' || failed_count || ' ' || pg_walfile_name(pg_current_wal_insert_lsn() - 16777216) || ' ' || coalesce(last_archived_wal, '') from pg_stat_archiver";
 
 /// A server, and the segment up to which its archived ones were looked at; empty: not yet.
-/// Those from before the first look are not looked at: no backup needs them.
+/// Those from before the first look stand in the steady state's listing.
 #[derive(Clone)]
 struct Watched {
     server: Server,

@@ -71,6 +71,17 @@ fn a_segment_that_holds_something_else_now_is_red() {
     let text = "000000010000000000000003 was overwritten: it is not what `primary` archived";
     expect(&found("0b"), "archive", Verdict::Fail, text);
     expect(&found("0a"), "archive", Verdict::Pass, "without a gap");
+    let listed = listed_before().bend(Moment::Before, move |seen| {
+        if let Observation::Archive { digests, .. } = seen {
+            *digests = holds("0c");
+        }
+    });
+    let changed = listed.bend(Moment::After, move |seen| {
+        if let Observation::Archive { digests, .. } = seen {
+            *digests = holds("0d");
+        }
+    });
+    expect(&changed, "archive", Verdict::Fail, text);
 }
 
 #[test]
