@@ -154,7 +154,7 @@ mod tests {
             cpu_us,
             memory: 64_000_000,
             read_bytes: 0,
-            written_bytes: 0,
+            written_bytes: 4_000_000,
         };
         let samples = [(50, 10), (70, 20), (230, 30), (250, 230)];
         let tale = samples.into_iter().fold(salvage(), |tale, (at, cpu)| {

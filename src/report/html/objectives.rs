@@ -123,10 +123,10 @@ fn rpo_text(measures: &WorkloadMeasures, demanded: &Objectives) -> String {
         let in_drill = time(us);
         text.push_str(&format!(" ({in_drill} in the drill, scale {})", rpo.scale));
     }
-    let of = demanded
+    let allowed = demanded
         .lost
-        .map_or_else(String::new, |n| format!(" of {n}"));
-    format!("{text}, {}{of}", transactions(rpo.transactions))
+        .map_or_else(String::new, |n| format!(" ({n} allowed)"));
+    format!("{text}, {}{allowed}", transactions(rpo.transactions))
 }
 
 fn rto_text(rto: &Rto, demanded: Option<Time>) -> String {
