@@ -23,12 +23,13 @@ type Place = (u32, u64);
 
 /// What was broken before the fault is no fault of the backup.
 pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
-    match (at_the_end(context, now), steady(context, before)) {
-        (Said::Fail(why, _), Said::Fail(was, _)) => {
-            Said::Unknown(format!("{why}; and before the fault: {was}"))
-        }
-        (said, _) => said,
+    let said = at_the_end(context, now);
+    if let Said::Fail(why, _) = &said
+        && let Said::Fail(was, _) = steady(context, before)
+    {
+        return Said::Unknown(format!("{why}; and before the fault: {was}"));
     }
+    said
 }
 
 fn at_the_end(context: &Context<'_>, now: &View<'_>) -> Said {

@@ -10,7 +10,7 @@ use crate::{
     event::{EventKind, Moment},
     model::{BusinessCheck, Expectation, Model},
     observation::{Observation, Probe},
-    postgres::Server,
+    postgres::{Access, Server},
     probe::{
         self, ProbeTarget,
         audit::Trail,
@@ -42,23 +42,25 @@ impl Drill<'_> {
     ) -> Result<(), StepError> {
         let model = self.model()?;
         let business = operations(&model, self.plan);
+        let access = server.access().await?;
         let provoked = by_look(&server.name, &business);
         self.excuses.begin(&Cause::Look, provoked);
-        let target = self.target(server, &model, &business).await?;
+        let target = self.target(server, access, &model, &business);
         probe::observe(moment, &target, kinds, &self.recorder).await;
         self.excuses.end(&Cause::Look);
         Ok(())
     }
 
-    async fn target<'t>(
+    fn target<'t>(
         &'t self,
         server: &'t Server,
+        access: Access,
         model: &'t Model,
         business: &'t [Operation],
-    ) -> Result<ProbeTarget<'t>, StepError> {
-        Ok(ProbeTarget {
+    ) -> ProbeTarget<'t> {
+        ProbeTarget {
             server: &server.name,
-            access: server.access().await?,
+            access,
             passwords: &self.passwords,
             node: &server.node,
             business,
@@ -72,7 +74,7 @@ impl Drill<'_> {
             fault_xid: (self.fault.as_ref())
                 .filter(|fault| fault.server == server.name)
                 .and_then(|fault| fault.xid),
-        })
+        }
     }
 
     fn could_not_look(

@@ -59,6 +59,11 @@ impl<'a> Sample<'a> {
         let name = self.last_archived.get(..24)?;
         place(name).map(|(_, segment)| segment)
     }
+
+    /// Segments between what was archived last and what is being written.
+    fn behind(&self) -> u64 {
+        self.segment().saturating_sub(self.archived().unwrap_or(0))
+    }
 }
 
 impl<'a> Archiver<'a> {
@@ -89,7 +94,7 @@ impl<'a> Archiver<'a> {
     fn refused(&self) -> Option<String> {
         let (first, last) = (self.samples.first()?, self.samples.last()?);
         let failures = last.failures.saturating_sub(first.failures);
-        let behind = last.segment().saturating_sub(last.archived().unwrap_or(0));
+        let behind = last.behind();
         (failures > 0 && behind > 1).then(|| {
             format!("archiving stopped: {failures} failures, {behind} segments behind the WAL")
         })
@@ -135,7 +140,7 @@ pub(super) fn stuck(context: &Context<'_>, server: &str) -> Option<String> {
     let samples = samples(context, server, context.story.first_fault_us()?);
     let idle = idle(&samples);
     let (first, last) = (idle.first()?, idle.last()?);
-    let behind = last.segment().saturating_sub(last.archived().unwrap_or(0));
+    let behind = last.behind();
     let waits = behind > SLACK && first.at_us + PATIENCE_US <= last.at_us;
     let fails = behind > 1 && last.failures > 0;
     (waits || fails).then(|| {
