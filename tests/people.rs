@@ -5,7 +5,7 @@ mod cli;
 use std::{
     io::Write,
     path::Path,
-    process::{Child, ChildStdin, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
 };
 
 use cli::{has_postgres, pgdrill, place, read_until, told, told_until};
@@ -14,8 +14,10 @@ use serde_json::Value;
 const NOTICED: &str = "press Enter when you have noticed what";
 const DECIDED: &str = "press Enter when you have decided how to recover";
 
-fn arguments(reports: &Path) -> [String; 8] {
-    [
+/// A short drill of timed people.
+fn timed(tmp: &Path, reports: &Path) -> Command {
+    let reports = reports.display().to_string();
+    let arguments = [
         "run",
         "server-crashed",
         "--runtime",
@@ -23,9 +25,9 @@ fn arguments(reports: &Path) -> [String; 8] {
         "--people",
         "timed",
         "--reports",
-        &reports.display().to_string(),
-    ]
-    .map(str::to_owned)
+        &reports,
+    ];
+    pgdrill(&arguments, tmp)
 }
 
 fn enter(answers: &mut ChildStdin) {
@@ -48,9 +50,7 @@ fn a_timed_drill_waits_for_people_and_counts_their_time() {
         return;
     }
     let (tmp, reports) = (place(), tempfile::tempdir().unwrap());
-    let arguments = arguments(reports.path());
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let mut child = pgdrill(&arguments, tmp.path())
+    let mut child = timed(tmp.path(), reports.path())
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
@@ -79,9 +79,7 @@ fn a_timed_drill_that_nobody_answers_is_no_pass() {
         return;
     }
     let (tmp, reports) = (place(), tempfile::tempdir().unwrap());
-    let arguments = arguments(reports.path());
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let output = pgdrill(&arguments, tmp.path())
+    let output = timed(tmp.path(), reports.path())
         .stdout(Stdio::piped())
         .output()
         .unwrap();
@@ -91,8 +89,9 @@ fn a_timed_drill_that_nobody_answers_is_no_pass() {
         "{}",
         told(&output)
     );
-    let mut both = arguments.clone();
-    both.extend(["--jobs", "2"]);
-    let refused = pgdrill(&both, tmp.path()).output().unwrap();
+    let refused = timed(tmp.path(), reports.path())
+        .args(["--jobs", "2"])
+        .output()
+        .unwrap();
     assert_eq!(refused.status.code(), Some(64), "{}", told(&refused));
 }

@@ -2,15 +2,21 @@ use std::collections::BTreeMap;
 
 use crate::{check::testing::*, scenario::plan::Archive};
 
+/// What becomes of the segments and the odd files.
+type Bend = fn(&mut Vec<String>, &mut Vec<String>);
+
+/// A tale in which the archive was listed otherwise.
+fn listed(tale: Tale, moment: Moment, bend: Bend) -> Tale {
+    tale.bend(moment, move |seen| {
+        if let Observation::Archive { segments, odd, .. } = seen {
+            bend(segments, odd);
+        }
+    })
+}
+
 #[test]
 fn gaps_odd_files_and_segments_of_a_clone_are_red() {
-    let bent = |bend: fn(&mut Vec<String>, &mut Vec<String>)| {
-        salvage().bend(Moment::After, move |seen| {
-            if let Observation::Archive { segments, odd, .. } = seen {
-                bend(segments, odd);
-            }
-        })
-    };
+    let bent = |bend: Bend| listed(salvage(), Moment::After, bend);
     let gap = |segments: &mut Vec<String>, _odd: &mut Vec<String>| drop(segments.remove(1));
     expect(
         &bent(gap),
@@ -190,13 +196,7 @@ fn steady(tale: &Tale, verdict: Verdict, text: &str) {
 
 #[test]
 fn an_archive_that_was_broken_already_is_no_fault_of_the_backup() {
-    let bent = |bend: fn(&mut Vec<String>, &mut Vec<String>)| {
-        listed_before().bend(Moment::Before, move |seen| {
-            if let Observation::Archive { segments, odd, .. } = seen {
-                bend(segments, odd);
-            }
-        })
-    };
+    let bent = |bend: Bend| listed(listed_before(), Moment::Before, bend);
     steady(&listed_before(), Verdict::Pass, "in order");
     let lost = bent(|segments, _| drop(segments.pop()));
     let text = "takes 3 segments for archived, and 2 are in the archive";
