@@ -67,11 +67,11 @@ pub fn judge(
     drill: &Path,
     declared_empty: impl Fn(&Plan) -> Vec<String>,
 ) -> Result<Judgement, JudgeError> {
-    let plan = read_plan(&drill.join(files::PLAN))?;
     let events = history::read(&drill.join(files::HISTORY)).map_err(|error| JudgeError {
         path: error.path,
         cause: error.cause,
     })?;
+    let plan = read_plan(&drill.join(files::PLAN))?;
     let declared_empty = declared_empty(&plan);
     Ok(judge_history(plan, events, drill, declared_empty))
 }

@@ -1,10 +1,13 @@
 //! `pgdrill analyze RUN`: judges an old run again and rewrites its reports. Needs no
 //! runtime, only the run's directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Failure, Outcome};
-use crate::report::{DRILLS, terminal, write_run};
+use crate::{
+    history::{self, HistoryError, files, planned},
+    report::{DRILLS, terminal, write_run},
+};
 
 /// Judge a run again from its files and rewrite its reports.
 #[derive(Debug, clap::Args)]
@@ -17,7 +20,8 @@ pub struct Args {
 /// Judges, writes and tells; the exit code goes by the worst outcome.
 ///
 /// # Errors
-/// When there is no such run, or its reports can't be written.
+/// When there is no such run, it was written in another format, or its reports can't be
+/// written.
 pub async fn run(args: Args) -> Outcome {
     if !args.run.join(DRILLS).is_dir() {
         let message = format!(
@@ -27,7 +31,24 @@ pub async fn run(args: Args) -> Outcome {
         );
         return Err(Failure::BadInput(message));
     }
+    readable(&args.run).map_err(|error| {
+        let hint =
+            "only a whole run is judged, by the pgdrill that performed it or one of its format";
+        Failure::BadInput(format!("{error}\n  hint: {hint}"))
+    })?;
     let summary = write_run(&args.run).map_err(|error| Failure::World(error.to_string()))?;
     terminal::summary(&summary, &args.run);
     Ok(summary.outcome)
+}
+
+/// The reports of a run that can't be judged here are left as they are.
+fn readable(run: &Path) -> Result<(), HistoryError> {
+    for history in std::fs::read_dir(run.join(DRILLS)).into_iter().flatten() {
+        let Ok(drill) = history else { continue };
+        let history = drill.path().join(files::HISTORY);
+        if history.is_file() {
+            history::check_format(&history)?;
+        }
+    }
+    planned::read(run).map(|_| ())
 }

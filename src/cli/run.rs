@@ -16,6 +16,7 @@ use super::{
 use crate::{
     drill::{self, people::People},
     event::Event,
+    history::planned,
     report::{
         self,
         terminal::{self, Live},
@@ -103,6 +104,8 @@ async fn prepare_and_drill(args: &Args, plans: &mut Vec<Plan>, id: RunId, dir: &
             plan.human = HumanSpans::default();
         }
     }
+    planned::write(dir, plans.iter().map(|plan| plan.drill.as_str()))
+        .map_err(|error| world(&error))?;
     let reaped = runtime.reap().await;
     for removed in &reaped.removed {
         terminal::say(&format!("removed what a dead run left: {removed}"));

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     event::{Event, EventKind, StepOutcome},
-    history::{HistoryError, Recorder, files},
+    history::{FORMAT, HistoryError, Recorder, files},
     meter::Meter,
     runtime::{Runtime, RuntimeError},
     scenario::plan::{Phase, Plan, Step},
@@ -80,6 +80,7 @@ fn begin(
     std::fs::write(dir.join(files::PLAN), text).map_err(error)?;
     let recorder = Recorder::create(&dir.join(files::HISTORY), listener)?;
     recorder.record(EventKind::DrillStarted {
+        format: FORMAT,
         scenario: plan.scenario.clone(),
         drill: plan.drill.clone(),
         wall: crate::units::wall_clock().to_string(),

@@ -36,6 +36,8 @@ pub struct Event {
 pub enum EventKind {
     /// The first event of every history.
     DrillStarted {
+        /// The [format](crate::history::FORMAT) of the history and of the plan beside it.
+        format: u32,
         /// The scenario's name.
         scenario: String,
         /// The drill's identity within its run, e.g. `oa-table-dropped-pg17`.

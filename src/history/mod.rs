@@ -3,11 +3,12 @@
 //! A [`Recorder`] is a cheap handle that anything that acts may hold. Secrets are
 //! redacted before an event is written. What events mean does not belong here.
 
+pub mod planned;
 mod progress;
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, BufWriter, Write},
+    io::{BufRead, BufReader, BufWriter, Read, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Instant,
@@ -18,6 +19,11 @@ use tokio::sync::mpsc;
 pub use progress::{Bytes, Progress};
 
 use crate::event::{Event, EventKind};
+
+/// The format in which histories and plans are written, and the only one that is read. A
+/// change of what an event, an observation or the plan means, or has, is a new number.
+/// 2: log lines stand beside the errors expected, tables tell whether they are unlogged.
+pub const FORMAT: u32 = 2;
 
 /// Names of the files of one drill, below `<run>/drills/<drill>/`.
 pub mod files {
@@ -41,6 +47,15 @@ pub struct HistoryError {
     pub path: PathBuf,
     /// What went wrong.
     pub cause: String,
+}
+
+impl HistoryError {
+    fn new(path: &Path, cause: impl ToString) -> Self {
+        Self {
+            path: path.to_owned(),
+            cause: cause.to_string(),
+        }
+    }
 }
 
 /// Writes the history of one drill. Clones share one file and one clock.
@@ -74,10 +89,7 @@ impl Recorder {
         file: &Path,
         listener: Option<mpsc::UnboundedSender<Event>>,
     ) -> Result<Self, HistoryError> {
-        let out = File::create_new(file).map_err(|cause| HistoryError {
-            path: file.to_owned(),
-            cause: cause.to_string(),
-        })?;
+        let out = File::create_new(file).map_err(|cause| HistoryError::new(file, cause))?;
         Ok(Self::with(Some(BufWriter::new(out)), listener))
     }
 
@@ -192,27 +204,56 @@ impl State {
 /// Reads a history from its file. A torn last line (a killed harness) ends it.
 ///
 /// # Errors
-/// When the file can't be read, or a line that is not the last is no event.
+/// When the file can't be read, is of another [`FORMAT`], or a line that is not the last is
+/// no event.
 pub fn read(file: &Path) -> Result<Vec<Event>, HistoryError> {
-    let error = |cause: String| HistoryError {
-        path: file.to_owned(),
-        cause,
-    };
-    let reader = File::open(file).map_err(|cause| error(cause.to_string()))?;
+    check_format(file)?;
+    let reader = File::open(file).map_err(|cause| HistoryError::new(file, cause))?;
     let lines: Vec<String> = BufReader::new(reader)
         .lines()
         .collect::<Result<_, _>>()
-        .map_err(|cause| error(cause.to_string()))?;
+        .map_err(|cause| HistoryError::new(file, cause))?;
     let mut events = Vec::with_capacity(lines.len());
     for (number, line) in lines.iter().enumerate() {
         match serde_json::from_str(line) {
             Ok(event) => events.push(event),
             Err(_) if number + 1 == lines.len() => break,
-            Err(cause) => return Err(error(format!("line {}: {cause}", number + 1))),
+            Err(cause) => {
+                let cause = format!("line {}: {cause}", number + 1);
+                return Err(HistoryError::new(file, cause));
+            }
         }
     }
     Ok(events)
 }
+
+/// Whether a history is of the format that is read here. One whose first line tells no
+/// format because it is no drill's beginning at all is left to [`read`] and to the checks.
+///
+/// # Errors
+/// When it can't be read, or is of another format.
+pub fn check_format(file: &Path) -> Result<(), HistoryError> {
+    let opened = File::open(file).map_err(|cause| HistoryError::new(file, cause))?;
+    let mut first = String::new();
+    let mut line = BufReader::new(opened.take(LONGEST_BEGINNING));
+    line.read_line(&mut first)
+        .map_err(|cause| HistoryError::new(file, cause))?;
+    let told: serde_json::Value = serde_json::from_str(&first).unwrap_or_default();
+    let Some(started) = told.pointer("/kind/drill_started") else {
+        return Ok(());
+    };
+    let format = started.get("format").and_then(|it| it.as_u64());
+    if format == Some(u64::from(FORMAT)) {
+        return Ok(());
+    }
+    let found = format.unwrap_or(1);
+    let cause =
+        format!("line 1: a history of format {found}, and this pgdrill reads format {FORMAT}");
+    Err(HistoryError::new(file, cause))
+}
+
+/// The first event of a history is shorter.
+const LONGEST_BEGINNING: u64 = 1 << 16;
 
 #[cfg(test)]
 mod tests {
@@ -267,5 +308,20 @@ mod tests {
         text.push_str("{\"seq\":1,\"at");
         std::fs::write(&file, text).unwrap();
         assert_eq!(read(&file).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_history_of_another_format_is_refused_in_a_sentence() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(files::HISTORY);
+        for (format, told) in [("", 1), ("\"format\":99,", 99)] {
+            let line = format!(
+                "{{\"seq\":0,\"at_us\":0,\"kind\":{{\"drill_started\":{{{format}\"pgdrill\":\"0.1.0\"}}}}}}\n"
+            );
+            std::fs::write(&file, line).unwrap();
+            let refused = read(&file).unwrap_err().to_string();
+            let expected = format!("line 1: a history of format {told}, and this pgdrill reads");
+            assert!(refused.contains(&expected), "{refused}");
+        }
     }
 }

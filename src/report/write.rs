@@ -4,12 +4,13 @@
 //! Needs nothing but the files of the run, so an old run can be told again.
 
 use std::{
+    collections::BTreeSet,
     io::Write,
     path::{Path, PathBuf},
 };
 
 use super::{DrillReport, RunSummary, html, junit};
-use crate::{check::judge, model::Model, scenario::plan::Plan};
+use crate::{check::judge, history::planned, model::Model, scenario::plan::Plan};
 
 /// Name of the machine-readable report.
 pub const RUN_JSON: &str = "run.json";
@@ -35,14 +36,13 @@ pub struct WriteError {
 /// Judges the drills of a run and writes its three reports into its directory.
 ///
 /// # Errors
-/// When there are no drills, or a report can't be written. A drill that can't be read is
-/// no error but makes the run `unknown`.
+/// When there are no drills, or a report can't be written. A drill that can't be read, or
+/// that the run set out to perform and that is not there, is no error but makes the run
+/// `unknown`.
 pub fn write_run(run: &Path) -> Result<RunSummary, WriteError> {
-    let drills = drill_dirs(run)?;
-    let summary = RunSummary::new(
-        run_name(run),
-        drills.iter().map(|dir| report(dir)).collect(),
-    );
+    let drills = drill_names(run)?.into_iter();
+    let drills = drills.map(|name| report(&run.join(DRILLS), name));
+    let summary = RunSummary::new(run_name(run), drills.collect());
     let json = serde_json::to_string_pretty(&summary).map_err(|cause| refused(run, cause))?;
     write(&run.join(RUN_JSON), &(json + "\n"))?;
     let xml = junit::render(&summary).map_err(|cause| refused(run, cause))?;
@@ -60,29 +60,34 @@ fn run_name(run: &Path) -> String {
         .into_owned()
 }
 
-fn drill_dirs(run: &Path) -> Result<Vec<PathBuf>, WriteError> {
-    let hint = "a run's directory holds `drills/`; `reports/latest` is the newest";
-    let error = |cause: String| WriteError {
-        path: run.join(DRILLS),
-        cause,
-        hint,
-    };
-    let entries = std::fs::read_dir(run.join(DRILLS)).map_err(|cause| error(cause.to_string()))?;
-    let mut dirs: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .collect();
-    dirs.sort();
-    if dirs.is_empty() {
-        return Err(error("there is no drill in it".into()));
+/// The drills that were planned, and those that are there.
+fn drill_names(run: &Path) -> Result<BTreeSet<String>, WriteError> {
+    let planned = planned::read(run).map_err(|error| WriteError {
+        path: error.path,
+        cause: error.cause,
+        hint: "only a whole run is judged: nobody else knows which drills are missing",
+    })?;
+    let there = std::fs::read_dir(run.join(DRILLS)).into_iter().flatten();
+    let there = there.flatten().filter(|entry| entry.path().is_dir());
+    let there = there.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let names: BTreeSet<String> = planned.into_iter().chain(there).collect();
+    if names.is_empty() {
+        return Err(WriteError {
+            path: run.join(DRILLS),
+            cause: "there is no drill in it".into(),
+            hint: "a run's directory holds `drills/`; `reports/latest` is the newest",
+        });
     }
-    Ok(dirs)
+    Ok(names)
 }
 
-fn report(dir: &Path) -> DrillReport {
-    let name = dir.file_name().unwrap_or_default().to_string_lossy();
-    match judge(dir, declared_empty) {
+fn report(drills: &Path, name: String) -> DrillReport {
+    let dir = drills.join(&name);
+    if !dir.is_dir() {
+        let why = format!("`{DRILLS}/{name}` is missing: the run set out to perform this drill");
+        return DrillReport::unreadable(name, &why);
+    }
+    match judge(&dir, declared_empty) {
         Ok(judgement) => DrillReport::of(judgement),
         Err(error) => DrillReport::unreadable(name, &error.cause),
     }

@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 
 use pgdrill::{
     finding::Verdict,
+    history::{files, planned},
     report::{RunSummary, write_run},
 };
 use tales::{careless, no_archive_timeout, restore_failed};
 use testing::{Tale, lost_server, salvage};
 
 fn write(run: &Path, tales: &[Tale]) {
+    std::fs::create_dir_all(run).unwrap();
+    planned::write(run, tales.iter().map(|tale| tale.plan.drill.as_str())).unwrap();
     for tale in tales {
         tale.write(&run.join("drills").join(&tale.plan.drill));
     }
@@ -91,6 +94,41 @@ fn a_drill_that_cannot_be_read_makes_the_run_unknown() {
 }
 
 #[test]
+fn a_drill_that_the_run_planned_and_that_is_gone_is_named() {
+    let run = place("gone");
+    write(&run, &[salvage(), lost_server()]);
+    std::fs::remove_dir_all(run.join("drills/server-lost-pg17")).unwrap();
+    let summary = write_run(&run).unwrap();
+    assert_eq!(summary.outcome, Verdict::Unknown);
+    let gone = &summary.drills[1];
+    let told = "`drills/server-lost-pg17` is missing";
+    assert_eq!(gone.drill, "server-lost-pg17");
+    assert!(gone.judged.reasons[0].contains(told));
+}
+
+#[test]
+fn a_run_of_an_older_format_is_refused_and_left_as_it_is() {
+    let run = place("older");
+    write(&run, &[salvage()]);
+    write_run(&run).unwrap();
+    let history = run
+        .join("drills/oa-table-dropped-pg17")
+        .join(files::HISTORY);
+    let old = std::fs::read_to_string(&history).unwrap();
+    std::fs::write(&history, old.replacen("\"format\":2,", "", 1)).unwrap();
+    let report = std::fs::read(run.join("run.json")).unwrap();
+    let refused = analyze(&run).code(64).get_output().clone();
+    let told = String::from_utf8(refused.stderr).unwrap();
+    for part in ["history.jsonl: line 1: a history of format 1", "hint: "] {
+        assert!(told.contains(part), "{told}");
+    }
+    assert_eq!(std::fs::read(run.join("run.json")).unwrap(), report);
+    std::fs::write(&history, old).unwrap();
+    std::fs::remove_file(run.join(planned::FILE)).unwrap();
+    analyze(&run).code(64);
+}
+
+#[test]
 fn a_run_without_drills_is_an_error_with_a_hint() {
     let error = write_run(&place("nothing")).unwrap_err().to_string();
     assert!(
@@ -121,16 +159,17 @@ fn the_page_needs_no_network_and_no_script() {
     }
 }
 
+fn analyze(run: &Path) -> assert_cmd::assert::Assert {
+    let mut command = assert_cmd::Command::cargo_bin("pgdrill").unwrap();
+    command
+        .arg("analyze")
+        .arg(run)
+        .env("NO_COLOR", "1")
+        .assert()
+}
+
 #[test]
 fn analyze_goes_by_the_outcome() {
-    let analyze = |run: &Path| {
-        let mut command = assert_cmd::Command::cargo_bin("pgdrill").unwrap();
-        command
-            .arg("analyze")
-            .arg(run)
-            .env("NO_COLOR", "1")
-            .assert()
-    };
     let good = place("analyze-good");
     write(&good, &[salvage(), no_archive_timeout()]);
     let output = analyze(&good).code(0).get_output().clone();
@@ -157,8 +196,8 @@ fn analyze_goes_by_the_outcome() {
     analyze(Path::new("no/such/run")).code(64);
 }
 
-/// What is committed of old runs must be judged as it was: the format of histories and
-/// ledgers is kept.
+/// What is committed of old runs must be judged as it was, as long as the format of histories
+/// keeps its number.
 #[test]
 fn old_histories_are_judged_as_they_were() {
     let histories = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/histories");

@@ -65,6 +65,7 @@ impl Tale {
     /// Beginning and end of the drill, around everything else.
     pub fn frame(&mut self, end_us: u64) {
         let started = EventKind::DrillStarted {
+            format: pgdrill::history::FORMAT,
             scenario: self.plan.scenario.clone(),
             drill: self.plan.drill.clone(),
             wall: "2026-03-01T02:00:00Z".into(),
