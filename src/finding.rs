@@ -33,6 +33,34 @@ impl Verdict {
     }
 }
 
+/// What would have made a check fail in the drill at hand. Where nothing could have, its pass
+/// is worth nothing: it is `unknown`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AtStake {
+    /// Number of things each of which alone could have made it fail.
+    things: usize,
+    /// What they are, and how they would have made it fail, in words.
+    text: String,
+}
+
+impl AtStake {
+    /// So many things, each of which could have made it fail; none of them: no pass.
+    pub fn any(things: usize, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { things, text }
+    }
+
+    /// One thing that every drill has.
+    pub fn always(text: impl Into<String>) -> Self {
+        Self::any(1, text)
+    }
+
+    /// Why a pass would be worth nothing; none when something could have made it fail.
+    pub fn missing(&self) -> Option<String> {
+        (self.things == 0).then(|| format!("nothing here could have made it fail ({})", self.text))
+    }
+}
+
 /// One thing that was judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -44,6 +72,8 @@ pub struct Finding {
     pub message: String,
     /// The particulars, a line each (at most 50).
     pub details: Vec<String>,
+    /// Of a pass: what would have made it fail in this drill; empty otherwise.
+    pub at_stake: String,
     /// The finding that made it impossible to tell; empty: none.
     pub follows_from: String,
 }
@@ -55,13 +85,20 @@ impl Finding {
             verdict,
             message: message.into(),
             details: Vec::new(),
+            at_stake: String::new(),
             follows_from: String::new(),
         }
     }
 
-    /// It holds.
-    pub fn pass(id: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::new(id, Verdict::Pass, message)
+    /// It holds, though something could have made it fail; where nothing could, it can't be told.
+    pub fn pass(id: impl Into<String>, at_stake: AtStake, message: impl Into<String>) -> Self {
+        if let Some(why) = at_stake.missing() {
+            return Self::unknown(id, format!("{}: {why}", message.into()));
+        }
+        Self {
+            at_stake: at_stake.text,
+            ..Self::new(id, Verdict::Pass, message)
+        }
     }
 
     /// It can't be told.

@@ -1,7 +1,7 @@
 //! `amcheck`: `pg_amcheck` finds no corruption in heaps and indexes.
 
 use super::{Said, count};
-use crate::measure::view::View;
+use crate::{finding::AtStake, measure::view::View};
 
 /// `pg_amcheck` exits so when it found corruption.
 const CORRUPTION: i32 = 2;
@@ -14,7 +14,10 @@ pub(super) fn check(now: &View<'_>) -> Said {
         .first()
         .map_or("it printed nothing", String::as_str);
     match exit {
-        0 => Said::pass("`pg_amcheck` found no corruption"),
+        0 => Said::pass(
+            AtStake::always("any heap or index that `pg_amcheck` calls corrupt"),
+            "`pg_amcheck` found no corruption",
+        ),
         CORRUPTION => {
             let lines = count(messages.len(), "line");
             Said::Fail(format!("corruption ({lines}): {first}"), messages.to_vec())

@@ -5,9 +5,10 @@ mod archiver;
 #[cfg(test)]
 mod tests;
 
-use super::{Context, Said, count};
+use super::{Context, Said, any, count};
 use crate::{
     event::{EventKind, Moment},
+    finding::AtStake,
     measure::{
         projected::SEGMENT,
         view::{ArchiveFiles, View},
@@ -55,7 +56,10 @@ fn at_the_end(context: &Context<'_>, now: &View<'_>) -> Said {
         None if !archiver.was_asked() => {
             Said::Unknown(format!("`{}` was never asked what it archived", now.server))
         }
-        None => Said::pass(format!("{} without a gap", count(places.len(), "segment"))),
+        None => Said::pass(
+            any(places.len(), "segment", "missing, altered or unreadable"),
+            format!("{} without a gap", count(places.len(), "segment")),
+        ),
     }
 }
 
@@ -75,7 +79,10 @@ pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> Said {
     wrong.extend(archiver::stuck(context, before.server));
     match wrong.first() {
         Some(first) => Said::Fail(first.clone(), wrong),
-        None => Said::pass("the WAL archive was in order"),
+        None => Said::pass(
+            AtStake::always("an archive that was broken"),
+            "the WAL archive was in order",
+        ),
     }
 }
 

@@ -4,7 +4,7 @@
 //! brought back to an earlier moment beside a trail that was not. That the change is lost
 //! is for the ledger and the RPO to judge.
 
-use super::{Context, Said, count};
+use super::{Context, Said, any, count};
 use crate::{
     ledger::Key,
     measure::view::View,
@@ -35,7 +35,14 @@ pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
     };
     match audit.right {
         0 if lost.is_empty() => Said::NotApplicable("no client changed an audited table".into()),
-        right => Said::pass(format!("{} audited{also}", count(right as usize, "change"))),
+        right => Said::pass(
+            any(
+                right as usize + lost.len(),
+                "change",
+                "without its entry, or an entry that tells it otherwise",
+            ),
+            format!("{} audited{also}", count(right as usize, "change")),
+        ),
     }
 }
 

@@ -3,7 +3,7 @@
 //! At a gate a business may still be frozen: an operation refused with 42501
 //! (insufficient privilege) is then not judged, the view after the last step judges it.
 
-use super::{Said, count};
+use super::{Said, any, count};
 use crate::{event::Moment, measure::view::View, observation::BusinessResult};
 
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
@@ -22,7 +22,14 @@ pub(super) fn check(now: &View<'_>) -> Said {
     let wrong: Vec<&BusinessResult> = results.iter().filter(wrong).collect();
     if wrong.is_empty() {
         let operations = count(results.len(), "operation");
-        return Said::pass(format!("{operations} permitted or refused as they must be"));
+        return Said::pass(
+            any(
+                results.len(),
+                "operation",
+                "that fails, or is permitted and must not be",
+            ),
+            format!("{operations} permitted or refused as they must be"),
+        );
     }
     let line = |one: &&BusinessResult| {
         format!(

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Context, Said, count};
+use super::{Context, Said, any, count};
 use crate::measure::view::View;
 
 pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
@@ -25,7 +25,10 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
         details.extend(settings);
     }
     if details.is_empty() {
-        return Said::pass(format!("{}, defined as before", count(was.len(), "object")));
+        return Said::pass(
+            any(was.len(), "object", "missing or defined otherwise"),
+            format!("{}, defined as before", count(was.len(), "object")),
+        );
     }
     let first = details[0].clone();
     Said::Fail(

@@ -7,6 +7,7 @@
 use super::{Context, Said};
 use crate::{
     event::Moment,
+    finding::AtStake,
     measure::view::View,
     scenario::plan::{Action, Fault},
 };
@@ -20,7 +21,8 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     };
     let base = base(context, before, now);
     if failures <= base {
-        return Said::pass("no page with a wrong checksum was read");
+        let at_stake = AtStake::always("any page read whose checksum failed");
+        return Said::pass(at_stake, "no page with a wrong checksum was read");
     }
     let new = failures - base;
     let counted = format!("pg_stat_database.checksum_failures: {base} at the base, {failures} now");

@@ -143,7 +143,7 @@ fn said_of(kind: CheckKind, context: &Context<'_>, before: &View<'_>, view: &Vie
         }
         Said::Fail(why, details) => Said::Fail(on(why), details),
         Said::Unknown(why) => Said::Unknown(on(why)),
-        Said::Pass(message, details) => Said::Pass(on(message), details),
+        Said::Pass(at_stake, message, details) => Said::Pass(at_stake, on(message), details),
         Said::NotApplicable(why) => Said::NotApplicable(why),
     }
 }
@@ -180,7 +180,9 @@ fn merge(kind: CheckKind, context: &Context<'_>, all: Vec<Said>) -> Result<Findi
     let id = kind.name();
     match all.into_iter().rev().max_by_key(rank) {
         None => Ok(context.unknown(id, "nothing was looked at")),
-        Some(Said::Pass(message, details)) => Ok(Finding::pass(id, message).details(details)),
+        Some(Said::Pass(at_stake, message, details)) => {
+            Ok(Finding::pass(id, at_stake, message).details(details))
+        }
         Some(Said::Unknown(message)) => Ok(context.unknown(id, message)),
         Some(Said::Fail(message, details)) => Ok(Finding::fail(id, message).details(details)),
         Some(Said::NotApplicable(why)) => Err(why),

@@ -4,7 +4,7 @@
 use super::{Context, count};
 use crate::{
     event::{EventKind, Moment},
-    finding::Finding,
+    finding::{AtStake, Finding},
     measure::{account::Account, throughput},
     scenario::plan::CheckKind,
 };
@@ -29,6 +29,7 @@ pub(super) fn check(context: &Context<'_>, files: &Files, accounts: &[Account]) 
         let events = context.story.events.len();
         return Finding::pass(
             "evidence",
+            AtStake::always("a hole in the history, a ledger or readback that is not whole"),
             format!("history of {events} events and ledger are whole"),
         );
     };
@@ -146,7 +147,8 @@ fn left(leaked: &[String], unanswered: &str) -> Finding {
         return Finding::unknown("leak", message).details(hints);
     }
     let Some(first) = leaked.first() else {
-        return Finding::pass("leak", "everything the drill made was removed");
+        let at_stake = AtStake::always("anything that the drill made and is still there");
+        return Finding::pass("leak", at_stake, "everything the drill made was removed");
     };
     let message = format!("{} not removed: {first}", count(leaked.len(), "object"));
     Finding::fail("leak", message).details(leaked.to_vec())

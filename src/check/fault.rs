@@ -1,7 +1,7 @@
 //! `fault`: every injection was shown to have bitten. One without effect proves nothing
 //! about the backup, so it is `unknown`.
 
-use super::{Context, count};
+use super::{Context, any, count};
 use crate::{event::FaultRecord, finding::Finding, scenario::plan::Action};
 
 /// None when the plan injects nothing.
@@ -21,7 +21,8 @@ pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
     let details: Vec<String> = faults.iter().map(|fault| line(fault)).collect();
     let Some(vain) = faults.iter().find(|fault| !fault.bit) else {
         let message = format!("{} shown to have bitten", count(faults.len(), "fault"));
-        return Some(Finding::pass("fault", message).details(details));
+        let at_stake = any(faults.len(), "fault", "without an effect");
+        return Some(Finding::pass("fault", at_stake, message).details(details));
     };
     let message = format!(
         "`{}` on {} had no effect: {}",

@@ -4,8 +4,9 @@
 //! one, nothing allows a loss, and it fails here. Everything else that should
 //! not be fails here: damaged, resurrected, unexpected, holes, lost after the boundary.
 
+use super::any;
 use crate::{
-    finding::Finding,
+    finding::{AtStake, Finding},
     measure::account::{Account, RowVersion, Tally},
 };
 
@@ -20,7 +21,12 @@ pub(super) fn check(workload: &str, account: &Account, allowed_elsewhere: bool) 
     if tally.ok == 0 {
         return Finding::unknown(id, "no transaction was ever acknowledged");
     }
-    Finding::pass(id, balance(tally)).details(details(account))
+    Finding::pass(id, at_stake(tally), balance(tally)).details(details(account))
+}
+
+fn at_stake(tally: &Tally) -> AtStake {
+    let how = "absent or other than written";
+    any(tally.kept as usize, "acknowledged write", how)
 }
 
 fn balance(tally: &Tally) -> String {

@@ -38,7 +38,7 @@ pub use drill::{JudgeError, Judgement, judge};
 use std::collections::BTreeSet;
 
 use crate::{
-    finding::Finding,
+    finding::{AtStake, Finding},
     measure::{
         account::RowVersion,
         story::Story,
@@ -49,8 +49,8 @@ use crate::{
 /// What a check says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Said {
-    /// It holds: what was looked at, in one line, and the figures.
-    Pass(String, Vec<String>),
+    /// It holds: what would have made it fail, what was looked at, in one line, and the figures.
+    Pass(AtStake, String, Vec<String>),
     /// It can't be told.
     Unknown(String),
     /// It does not hold: why, and the particulars.
@@ -60,9 +60,14 @@ pub enum Said {
 }
 
 impl Said {
-    /// It holds, and one line tells all of it.
-    fn pass(message: impl Into<String>) -> Self {
-        Self::Pass(message.into(), Vec::new())
+    /// It holds, and one line tells all of it. Where nothing could have made it fail, it can't
+    /// be told.
+    fn pass(at_stake: AtStake, message: impl Into<String>) -> Self {
+        let message = message.into();
+        match at_stake.missing() {
+            Some(why) => Self::Unknown(format!("{message}: {why}")),
+            None => Self::Pass(at_stake, message, Vec::new()),
+        }
     }
 }
 
@@ -111,6 +116,11 @@ impl<'a> Context<'a> {
         let cause = self.cut_short_by().filter(|cause| *cause != finding.id);
         finding.follows_from(cause.unwrap_or_default())
     }
+}
+
+/// What was at stake: any of so many things, and how one of them would have failed.
+pub(crate) fn any(n: usize, one: &str, how: &str) -> AtStake {
+    AtStake::any(n, format!("any of {} {how}", count(n, one)))
 }
 
 /// Plural or not: `1 table`, `2 tables`.

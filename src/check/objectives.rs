@@ -7,7 +7,7 @@ mod since;
 
 use super::Context;
 use crate::{
-    finding::Finding,
+    finding::{AtStake, Finding},
     measure::{
         WorkloadMeasures,
         outage::Outage,
@@ -58,10 +58,31 @@ fn rpo(context: &Context<'_>, name: &str, rpo: &Rpo, objective: Time) -> Finding
     if rpo.transactions > 0 {
         details.extend(since::of(context, measured));
     }
-    if measured <= demanded_us(objective, rpo.scale) {
-        return Finding::pass(id, message).details(details);
+    let demanded = demanded_us(objective, rpo.scale);
+    if measured > demanded {
+        return Finding::fail(id, message).details(details);
     }
-    Finding::fail(id, message).details(details)
+    let could_miss = rpo.at_stake_us.is_some_and(|all| all > demanded);
+    if rpo.transactions > 0 && !could_miss {
+        let why = too_little(rpo, measured, objective);
+        return context.unknown(id, why).details(details);
+    }
+    let at_stake = match could_miss {
+        true => format!("a lost write older than {}", both(objective, rpo.scale)),
+        false => "any lost write: too little is at stake for a loss to pass".into(),
+    };
+    Finding::pass(id, AtStake::always(at_stake), message).details(details)
+}
+
+/// A loss in a drill that put less at stake than the objective allows: a pass that could not
+/// have been a fail is none.
+fn too_little(rpo: &Rpo, measured: u64, objective: Time) -> String {
+    let (lost, all) = (lost(rpo, measured), rpo.at_stake_us.unwrap_or(0));
+    format!(
+        "lost {lost} of the {} at stake, objective {}: lengthen `run` or raise `scale`",
+        time(all),
+        both(objective, rpo.scale)
+    )
 }
 
 /// The transactions lost, whatever their age: no resolution in time is needed to count them,
@@ -82,7 +103,9 @@ fn transactions(
         super::count(rpo.transactions as usize, "acknowledged transaction")
     );
     if rpo.transactions <= allowed {
-        return Finding::pass(id, message);
+        let beyond = (rpo.transactions + kept).saturating_sub(allowed);
+        let at_stake = super::any(beyond as usize, "more write", "lost");
+        return Finding::pass(id, at_stake, message);
     }
     Finding::fail(id, message).details(rpo_details(rpo))
 }
@@ -153,6 +176,7 @@ fn projected(context: &Context<'_>, name: &str, projected: &Projected, objective
         None => context.unknown(id, why.clone()),
         Some(us) if us <= objective.micros() => Finding::pass(
             id,
+            AtStake::always("an exposure beyond the objective by the settings in force"),
             format!("up to {}: {why}; objective {objective}", time(us)),
         ),
         Some(us) => Finding::fail(
@@ -182,7 +206,8 @@ fn rto(context: &Context<'_>, name: &str, rto: &Rto, objective: Time) -> Finding
         .iter()
         .map(|span| format!("{}: {}", phase_word(span.phase), time(span.us)));
     let finding = if total <= objective.micros() {
-        Finding::pass(id, message)
+        let at_stake = format!("a recovery longer than {objective}");
+        Finding::pass(id, AtStake::always(at_stake), message)
     } else {
         Finding::fail(id, message)
     };
@@ -216,10 +241,16 @@ fn outage(context: &Context<'_>, name: &str, outage: &Outage, objective: Time) -
             time(measured)
         ),
     };
-    if measured <= objective.micros() {
-        return Finding::pass(id, message);
+    if measured > objective.micros() {
+        return Finding::fail(id, message);
     }
-    Finding::fail(id, message)
+    if outage.watched_us <= objective.micros() {
+        let watched = time(outage.watched_us);
+        let why = format!("watched for {watched} only since the fault: lengthen `run`");
+        return context.unknown(id, format!("{message}: {why}"));
+    }
+    let at_stake = format!("a gap longer than {objective}");
+    Finding::pass(id, AtStake::always(at_stake), message)
 }
 
 #[cfg(test)]
@@ -265,7 +296,9 @@ mod tests {
             tale
         };
         expect(&allow(0), "lost.agent", Verdict::Fail, "objective 0");
-        expect(&allow(1_000_000), "lost.agent", Verdict::Pass, "kept");
+        expect(&allow(100), "lost.agent", Verdict::Pass, "kept");
+        let why = "nothing here could have made it fail (any of 0 more writes lost)";
+        expect(&allow(1_000_000), "lost.agent", Verdict::Unknown, why);
         let mut isolated = salvage();
         isolated.plan.objectives.get_mut("agent").unwrap().outage = Some("0s".parse().unwrap());
         expect(&isolated, "outage.agent", Verdict::Pass, "none");
@@ -273,5 +306,33 @@ mod tests {
         expect(&isolated, "outage.agent", Verdict::Unknown, "natural here");
         isolated.plan.objectives.get_mut("oa").unwrap().outage = Some("0s".parse().unwrap());
         expect(&isolated, "outage.oa", Verdict::Fail, "10.1s without");
+        isolated.plan.objectives.get_mut("oa").unwrap().outage = Some("1h".parse().unwrap());
+        expect(&isolated, "outage.oa", Verdict::Unknown, "lengthen `run`");
+    }
+
+    #[test]
+    fn a_loss_that_could_not_have_missed_its_objective_is_open() {
+        let demanding = |rpo: &str| {
+            let mut tale = lost_server();
+            tale.plan.objectives.get_mut("agent").unwrap().rpo = Some(rpo.parse().unwrap());
+            tale
+        };
+        expect(&demanding("8m"), "rpo.agent", Verdict::Pass, "300ms");
+        let why = "at stake, objective 15m = 15s in the drill: lengthen `run` or raise `scale`";
+        expect(&demanding("15m"), "rpo.agent", Verdict::Unknown, why);
+    }
+
+    #[test]
+    fn nothing_lost_meets_every_objective() {
+        let mut tale = salvage();
+        tale.plan.objectives.get_mut("agent").unwrap().rpo = Some("7d".parse().unwrap());
+        let judgement = tale.judge();
+        let rpo = finding(&judgement, "rpo.agent");
+        assert_eq!(rpo.verdict, Verdict::Pass);
+        assert!(
+            rpo.at_stake.starts_with("any lost write"),
+            "{}",
+            rpo.at_stake
+        );
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! Whatever the verdict, the particulars tell the figures and what the node used.
 
-use super::{Context, Said, count};
+use super::{Context, Said, any, count};
 use crate::{
     measure::{resources::usage, rpo::time, view::View},
     observation::QueryTiming,
@@ -36,6 +36,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     match pairs.iter().find(|pair| too_slow(pair)) {
         Some((was, is)) => Said::Fail(told(was, is), details),
         None => Said::Pass(
+            any(pairs.len(), "query", "more than 3 times slower"),
             format!(
                 "{} at most {FACTOR} times as slow as before",
                 count(pairs.len(), "query")

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Said, count};
+use super::{Said, any, count};
 use crate::{event::Moment, measure::view::View};
 
 const WRITES: [&str; 4] = ["INSERT", "UPDATE", "DELETE", "TRUNCATE"];
@@ -27,7 +27,10 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
         .collect();
     let added: Vec<_> = is.difference(&was).collect();
     if missing.is_empty() && added.is_empty() {
-        return Said::pass(format!("{}, as before", count(was.len(), "privilege")));
+        return Said::pass(
+            any(was.len(), "privilege", "missing, or one too many"),
+            format!("{}, as before", count(was.len(), "privilege")),
+        );
     }
     let details = missing.iter().map(|line| format!("missing: {line}"));
     let details = details

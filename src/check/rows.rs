@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Context, Said, count};
+use super::{Context, Said, any, count};
 use crate::{event::EventKind, measure::view::View, observation::TableState};
 
 /// A table differs: its name, what it was, what it is (none: gone).
@@ -23,10 +23,10 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
             return Said::Unknown(why);
         }
         let rows: u64 = was.values().map(|table| table.rows).sum();
-        return Said::pass(format!(
-            "{rows} rows in {}, as before",
-            count(was.len(), "table")
-        ));
+        return Said::pass(
+            any(was.len(), "table", "missing or with another number of rows"),
+            format!("{rows} rows in {}, as before", count(was.len(), "table")),
+        );
     }
     let message = format!(
         "rows differ in {}: {}",

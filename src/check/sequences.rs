@@ -1,7 +1,7 @@
 //! `sequences`: every sequence is still there, and its next value lies beyond the column
 //! it feeds.
 
-use super::{Said, count};
+use super::{Said, any, count};
 use crate::{measure::view::View, observation::SequenceState};
 
 pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
@@ -21,10 +21,10 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
     }
     let behind: Vec<&SequenceState> = is.iter().filter(|one| is_behind(one)).collect();
     if behind.is_empty() {
-        return Said::pass(format!(
-            "{} ahead of their columns",
-            count(is.len(), "sequence")
-        ));
+        return Said::pass(
+            any(is.len(), "sequence", "missing or behind its column"),
+            format!("{} ahead of their columns", count(is.len(), "sequence")),
+        );
     }
     let details = behind.iter().map(|one| {
         let max = one.max.unwrap_or_default();

@@ -1,6 +1,6 @@
 //! `server-log`: no ERROR, FATAL or PANIC line that no step declared, in any server's log.
 
-use super::{Context, Said, count};
+use super::{Context, Said, any, count};
 use crate::{event::EventKind, measure::view::View};
 
 pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
@@ -20,10 +20,13 @@ pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
         return Said::Unknown(format!("the log of `{}` was not read", now.server));
     }
     let total: u64 = read.iter().map(|(_, lines)| **lines).sum();
-    Said::pass(format!(
-        "{total} lines of {}, none unexpected",
-        count(read.len(), "log")
-    ))
+    Said::pass(
+        any(total as usize, "line", "an error that no step declared"),
+        format!(
+            "{total} lines of {}, none unexpected",
+            count(read.len(), "log")
+        ),
+    )
 }
 
 fn line(event: &crate::event::Event) -> Option<String> {

@@ -1,7 +1,7 @@
 //! `steady-state`: before the fault everything was in order. If not, the set-up was bad,
 //! not the backup: `unknown`.
 
-use super::{Context, Said, amcheck, archive, audit, business, count, rows, sequences};
+use super::{Context, Said, amcheck, any, archive, audit, business, count, rows, sequences};
 use crate::{
     finding::Finding,
     measure::view::{self, View},
@@ -16,7 +16,9 @@ pub(super) fn check(context: &Context<'_>) -> Finding {
     let troubles = troubles(context, before);
     if troubles.is_empty() {
         let message = format!("`{}` was in order before the fault", before.server);
-        return Finding::pass("steady-state", message);
+        let kinds = context.story.plan.checks.len();
+        let at_stake = any(kinds, "check", "that was red before the fault");
+        return Finding::pass("steady-state", at_stake, message);
     }
     let message = format!(
         "{} before the fault: {}",

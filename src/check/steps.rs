@@ -1,7 +1,7 @@
 //! `steps`: every step of the plan was performed. A step that failed is a finding of its
 //! own, by its word: `backup`, `restore`, `salvage`, …
 
-use super::{Context, count};
+use super::{Context, any, count};
 use crate::{
     event::StepOutcome, finding::Finding, measure::story::StepTold, scenario::plan::Action,
 };
@@ -15,6 +15,7 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     if done == steps.len() && done > 0 {
         return vec![Finding::pass(
             "steps",
+            any(done, "step", "that failed or was not reached"),
             format!("{} performed", count(done, "step")),
         )];
     }

@@ -2,7 +2,7 @@
 //! recovery and writable.
 
 use super::{Context, Said};
-use crate::{measure::view::View, observation::ServerState};
+use crate::{finding::AtStake, measure::view::View, observation::ServerState};
 
 pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
     let (Some(was), Some(is)) = (before.server_state(), now.server_state()) else {
@@ -26,10 +26,10 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     }
     wrong.extend(wrong_timeline(context, now.server, was, is));
     if wrong.is_empty() {
-        return Said::pass(format!(
-            "timeline {}, out of recovery, writable",
-            is.timeline
-        ));
+        return Said::pass(
+            AtStake::always("another cluster or timeline, a server in recovery or read-only"),
+            format!("timeline {}, out of recovery, writable", is.timeline),
+        );
     }
     Said::Fail(format!("`{}`: {}", now.server, wrong.join("; ")), wrong)
 }

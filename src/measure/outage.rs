@@ -26,6 +26,8 @@ pub struct Outage {
     pub write_gap_us: u64,
     /// A gap up to this long is natural.
     pub allowance_us: u64,
+    /// How long the workload was watched since the first injection: no gap can be longer.
+    pub watched_us: u64,
 }
 
 /// Measures a workload. `acks` as in [`super::account::Account`]: sorted, time × 2, plus 1
@@ -48,6 +50,7 @@ pub fn measure(acks: &[u64], fault_began_us: Option<u64>, end_us: u64) -> Outage
         gap_from_us: from,
         write_gap_us: longest_gap(&writes, began, end_us).1,
         allowance_us,
+        watched_us: end_us.saturating_sub(began),
     }
 }
 

@@ -51,7 +51,7 @@ pub fn plan(drill: &str, actions: Vec<Action>) -> Plan {
         steps: actions.into_iter().enumerate().map(step).collect(),
         objectives: BTreeMap::from([
             ("oa".into(), objectives("5m", "30m")),
-            ("agent".into(), objectives("15m", "1h")),
+            ("agent".into(), objectives("8m", "1h")),
         ]),
         human: HumanSpans::default(),
         checks: CheckKind::ALL.to_vec(),

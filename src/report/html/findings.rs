@@ -51,6 +51,9 @@ fn row(drill: &DrillReport, finding: &Finding) -> Markup {
             td { code { (finding.id) } }
             td {
                 (prose(&finding.message))
+                @if !finding.at_stake.is_empty() {
+                    div.small { "would have failed: " (prose(&finding.at_stake)) }
+                }
                 @if !finding.follows_from.is_empty() {
                     div.small { "follows from " code { (finding.follows_from) } }
                 }
