@@ -102,14 +102,10 @@ pub fn by_fault(server: &str, fault: &Fault) -> impl Iterator<Item = Provoked> {
 /// which then gives way.
 fn sqlstates(fault: &Fault) -> &'static [&'static str] {
     match fault {
-        // XX000: "cache lookup failed" in a session whose object has just gone.
-        Fault::DropTable(_) | Fault::DropSchema(_) => {
-            &["42P01", "3F000", "42883", "42704", "XX000", "40P01"]
-        }
+        Fault::DropTable(_) | Fault::DropSchema(_) => DROPPED,
         Fault::DropDatabase(_) => &["3D000"],
-        Fault::DeleteRows { .. } | Fault::Truncate(_) | Fault::UpdateRows { .. } => {
-            &["23503", "40P01"]
-        }
+        Fault::DeleteRows { .. } | Fault::Truncate(_) => ROWS_GONE,
+        Fault::UpdateRows { .. } => ROWS_CHANGED,
         Fault::RevokeGrants { .. } => &["42501"],
         Fault::DamageIndex(_) | Fault::DamageTable(_) => &["XX001", "XX002", "40P01"],
         // The postmaster is killed with its processes; one that sees it die first says so.
@@ -117,6 +113,24 @@ fn sqlstates(fault: &Fault) -> &'static [&'static str] {
         Fault::StopArchiving => &[],
     }
 }
+
+const DROPPED: &[&str] = &[
+    // The table, its schema, or with CASCADE a function, a type, a column.
+    "42P01", "3F000", "42883", "42704", "42703",
+    // "cache lookup failed" in a session whose object has just gone, and a plan that it was in.
+    "XX000", "0A000",
+    // No partition for a row; a default that is gone; a reference into a partition.
+    "23514", "23502", "23503", "40P01",
+];
+
+/// A reference to a row, a value looked up in one, PL/pgSQL's `INTO STRICT`.
+const ROWS_GONE: &[&str] = &["23503", "23502", "P0002", "40P01"];
+
+/// The same of rows that are not found by their values any more, and new values that what
+/// clients write collides with.
+const ROWS_CHANGED: &[&str] = &[
+    "23503", "23502", "23505", "23514", "23P01", "P0002", "40P01",
+];
 
 #[cfg(test)]
 mod tests {
@@ -152,6 +166,17 @@ mod tests {
         assert_eq!(whom, (Some("oa_app_user"), Some("primary")));
         excuses.end(&Cause::Fault);
         assert!(excuses.all().remove(0).to >= first.to);
+    }
+
+    #[test]
+    fn a_row_without_a_partition_is_provoked_by_the_drop_of_it() {
+        let dropped = Fault::DropTable("m.reads_2026".into());
+        let provoked: Vec<_> = by_fault("primary", &dropped)
+            .map(|one| one.sqlstate)
+            .collect();
+        assert!(provoked.contains(&"23514".to_owned()));
+        // What no drop explains.
+        assert!(!provoked.contains(&"22012".to_owned()) && !provoked.contains(&"53100".to_owned()));
     }
 
     #[test]

@@ -40,7 +40,10 @@ fn statement(fault: &Fault) -> Option<Statement> {
         ),
         Fault::DropSchema(schema) => (
             format!("drop schema {schema} cascade"),
-            named("pg_namespace where nspname", schema),
+            format!(
+                "select (to_regnamespace({}) is not null)::int",
+                literal(schema)
+            ),
         ),
         Fault::DeleteRows { table, r#where } => (
             format!("delete from {table} where {where}"),
@@ -62,7 +65,10 @@ fn statement(fault: &Fault) -> Option<Statement> {
         ),
         Fault::DropDatabase(database) => (
             format!("drop database {database} with (force)"),
-            named("pg_database where datname", database),
+            format!(
+                "select count(*) from pg_database where datname = {}",
+                folded(database)
+            ),
         ),
         Fault::RevokeGrants { role, schema } => (revoking(role, schema), privileges(role, schema)),
         Fault::DamageIndex(_)
@@ -83,9 +89,9 @@ fn boundary(fault: &Fault) -> Boundary {
     }
 }
 
-/// Counts the objects of this name; `what`: catalog and column.
-fn named(what: &str, name: &str) -> String {
-    format!("select count(*) from {what} = {}", literal(name))
+/// A name as the catalog has it: folded unless it is quoted.
+fn folded(name: &str) -> String {
+    format!("(parse_ident({}))[1]", literal(name))
 }
 
 fn literal(text: &str) -> String {
@@ -124,7 +130,7 @@ fn privileges(role: &str, schema: &str) -> String {
         "select (select count(*) from pg_class c, aclexplode(c.relacl) a \
                   where c.relnamespace = {schema}::regnamespace and a.grantee = {role}::regrole) \
               + (select count(*) from pg_namespace n, aclexplode(n.nspacl) a \
-                  where n.nspname = {schema} and a.grantee = {role}::regrole)"
+                  where n.oid = {schema}::regnamespace and a.grantee = {role}::regrole)"
     )
 }
 
@@ -292,6 +298,22 @@ mod tests {
         assert!(!bit);
         assert_eq!(evidence, "rows hit: 2; none of their values changed");
         assert!(!differs("0 0 0").0);
+    }
+
+    /// `"My Schema"` is quoted in SQL and not in the catalog.
+    #[test]
+    fn a_quoted_name_is_looked_up_as_sql_reads_it() {
+        let shown = |fault: &Fault| match statement(fault).unwrap().shown_by {
+            ShownBy::Count(query) => query,
+            ShownBy::Digests => String::new(),
+        };
+        let schema = shown(&Fault::DropSchema("\"My Schema\"".into()));
+        assert!(
+            schema.contains("to_regnamespace('\"My Schema\"')"),
+            "{schema}"
+        );
+        let database = shown(&Fault::DropDatabase("Shop".into()));
+        assert!(database.contains("parse_ident('Shop')"), "{database}");
     }
 
     #[test]
