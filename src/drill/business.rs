@@ -7,6 +7,7 @@ use super::{
 use crate::{
     event::EventKind,
     postgres::Server,
+    restore::salvage::FrozenTable,
     scenario::plan::{CustomWorkload, WorkloadKind},
     workload::Endpoint,
 };
@@ -14,11 +15,11 @@ use crate::{
 /// The write privileges that a role was granted on a table or its columns, as SQL that grants
 /// them again; empty when it has none of its own.
 const OWN_WRITES: &str = "
-SELECT string_agg(format('GRANT %s%s ON %s TO {role}%s', a.privilege_type, a.columns, '{table}'::regclass,
+SELECT string_agg(format('GRANT %s%s ON %s TO {role}%s', a.privilege_type, a.columns, to_regclass('{table}'),
   CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '; ')
-FROM (SELECT '' AS columns, acl.* FROM pg_class c, aclexplode(c.relacl) acl WHERE c.oid = '{table}'::regclass
+FROM (SELECT '' AS columns, acl.* FROM pg_class c, aclexplode(c.relacl) acl WHERE c.oid = to_regclass('{table}')
   UNION ALL SELECT format(' (%I)', c.attname), acl.* FROM pg_attribute c, aclexplode(c.attacl) acl
-    WHERE c.attrelid = '{table}'::regclass AND NOT c.attisdropped) a
+    WHERE c.attrelid = to_regclass('{table}') AND NOT c.attisdropped) a
 WHERE a.grantee = '{role}'::regrole AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')";
 
 /// A business's right to write.
@@ -143,6 +144,29 @@ impl Drill<'_> {
             .collect())
     }
 
+    /// The tables that businesses of the scenario's own write to and may not for now, with their
+    /// roles. How one is thawed whose table was gone when it was frozen, the scratch server tells.
+    ///
+    /// # Errors
+    /// When the scratch server refuses.
+    pub async fn frozen_tables(&mut self, scratch: &Server) -> Result<Vec<FrozenTable>, StepError> {
+        let mut tables = Vec::new();
+        for (name, grant) in &mut self.frozen {
+            let kind = self.plan.workloads.get(name).map(|workload| &workload.kind);
+            let Some(WorkloadKind::Custom(custom)) = kind else {
+                continue;
+            };
+            if grant.is_empty() {
+                *grant = own_grant(custom, scratch).await?.unwrap_or_default();
+            }
+            tables.push(FrozenTable {
+                table: custom.table.clone(),
+                role: custom.role.clone(),
+            });
+        }
+        Ok(tables)
+    }
+
     fn endpoint(&self, workload: &str) -> Option<&Endpoint> {
         self.workloads.as_ref()?.endpoint(workload)
     }
@@ -163,21 +187,38 @@ impl Drill<'_> {
     }
 }
 
-/// The same of a custom workload: what its role was granted itself, on its table alone.
+/// The same of a custom workload: what its role was granted itself, on its table alone. Of a
+/// table that is gone nothing can be revoked: salvage brings it home frozen.
 async fn own_writes(custom: &CustomWorkload, server: &Server) -> Result<Writes, StepError> {
-    let (table, role) = (&custom.table, &custom.role);
-    let query = OWN_WRITES.replace("{table}", &table.replace('\'', "''"));
-    let grant = server.value(&query.replace("{role}", role)).await?;
-    if grant.is_empty() {
-        return Err(StepError::Missing(format!(
-            "`{role}` was granted no write on {table} that could be revoked \
-             (hint: grants to a group it is in, or to all, are not its own)"
-        )));
-    }
-    let writes = "insert, update, delete, truncate";
+    let CustomWorkload { table, role, .. } = custom;
+    let (revoke, grant) = match own_grant(custom, server).await? {
+        None => (String::new(), String::new()),
+        Some(grant) if grant.is_empty() => {
+            return Err(StepError::Missing(format!(
+                "`{role}` was granted no write on {table} that could be revoked \
+                 (hint: grants to a group it is in, or to all, are not its own)"
+            )));
+        }
+        Some(grant) => {
+            let writes = "insert, update, delete, truncate";
+            (format!("revoke {writes} on {table} from {role}"), grant)
+        }
+    };
     Ok(Writes {
         role: role.clone(),
-        revoke: format!("revoke {writes} on {table} from {role}"),
+        revoke,
         grant,
     })
+}
+
+/// The SQL that grants its writes; none where its table is not there.
+async fn own_grant(custom: &CustomWorkload, server: &Server) -> Result<Option<String>, StepError> {
+    let table = custom.table.replace('\'', "''");
+    let gone = format!("select to_regclass('{table}') is null");
+    if server.value(&gone).await? == "t" {
+        return Ok(None);
+    }
+    let query = OWN_WRITES.replace("{table}", &table);
+    let grant = server.value(&query.replace("{role}", &custom.role)).await?;
+    Ok(Some(grant))
 }

@@ -162,6 +162,7 @@ impl Drill<'_> {
             by,
             fault_xid: self.fault.as_ref().and_then(|fault| fault.xid),
             frozen: self.frozen_groups()?,
+            frozen_tables: self.frozen_tables(&scratch).await?,
         };
         let tables = salvage(&from_side, &into_side, &request, &self.recorder).await?;
         self.recorder.record(EventKind::Salvaged {

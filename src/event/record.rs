@@ -161,7 +161,7 @@ pub struct RestoreRecord {
 pub struct SalvagedTable {
     /// Schema-qualified name.
     pub table: String,
-    /// Whether the table itself had to be created again.
+    /// Whether the table had to be created again, or all its rows were swapped.
     pub created: bool,
     /// Rows inserted because they were missing.
     pub inserted: u64,

@@ -89,8 +89,13 @@ pub struct Case {
 impl Case {
     /// With the tables of `schema.sql`.
     pub async fn open() -> Option<Self> {
+        Self::with(SCHEMA).await
+    }
+
+    /// With what this SQL creates.
+    pub async fn with(schema: &str) -> Option<Self> {
         let bench = Bench::open().await?;
-        let production = bench.server("production", SCHEMA).await;
+        let production = bench.server("production", schema).await;
         Some(Self::copied(bench, production).await)
     }
 
@@ -133,10 +138,19 @@ impl Case {
         &self,
         request: SalvageRequest,
     ) -> Result<Vec<SalvagedTable>, SalvageError> {
+        self.salvage_from(&self.scratch, request).await
+    }
+
+    /// The same from another server.
+    pub async fn salvage_from(
+        &self,
+        scratch: &Server,
+        request: SalvageRequest,
+    ) -> Result<Vec<SalvagedTable>, SalvageError> {
         let side = |server: &Server| server.access.clone();
         let from = Side {
-            access: side(&self.scratch),
-            node: &self.scratch.node,
+            access: side(scratch),
+            node: &scratch.node,
         };
         let into = Side {
             access: side(&self.production),

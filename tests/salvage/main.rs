@@ -2,6 +2,7 @@
 //! with the loss. What comes back is held against what probes saw before, to the bit.
 
 mod case;
+mod kinds;
 #[path = "../server/mod.rs"]
 mod server;
 

@@ -3,14 +3,17 @@
 use super::{SalvageError, literal, session::Session};
 use crate::event::SalvagedTable;
 
-/// Constraints on the tables or referring to them, with the query that counts orphans.
+/// Constraints on the tables or referring to them, with the query that counts orphans. A key
+/// neither holds for rows of tables that inherit, nor finds what it refers to in them.
 const KEYS: &str = "
 SELECT k.conname::text, k.conrelid::regclass::text, k.confrelid::regclass::text,
-  format('SELECT count(*) FROM %s c WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)', k.conrelid::regclass,
-    string_agg(format('c.%I IS NOT NULL', c.attname), ' AND '), k.confrelid::regclass,
+  format('SELECT count(*) FROM %s %s c WHERE %s AND NOT EXISTS (SELECT FROM %s %s p WHERE %s)', o.child, k.conrelid::regclass,
+    string_agg(format('c.%I IS NOT NULL', c.attname), ' AND '), o.parent, k.confrelid::regclass,
     string_agg(format('p.%I = c.%I', p.attname, c.attname), ' AND '))
 FROM pg_constraint k CROSS JOIN LATERAL unnest(k.conkey, k.confkey) AS u (ckey, pkey)
 JOIN pg_attribute c ON c.attrelid = k.conrelid AND c.attnum = u.ckey
+CROSS JOIN LATERAL (SELECT (SELECT CASE relkind WHEN 'p' THEN '' ELSE 'ONLY' END FROM pg_class WHERE oid = k.conrelid),
+  (SELECT CASE relkind WHEN 'p' THEN '' ELSE 'ONLY' END FROM pg_class WHERE oid = k.confrelid)) o (child, parent)
 JOIN pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = u.pkey
 WHERE k.contype = 'f' AND k.conparentid = 0 AND k.convalidated AND ARRAY[k.conrelid, k.confrelid]::regclass[] && ";
 
@@ -27,7 +30,9 @@ pub(super) async fn validate(
         .map(|table| literal(&table.table))
         .collect::<Vec<_>>()
         .join(", ");
-    let sql = format!("{KEYS} ARRAY[{tables}]::regclass[] GROUP BY k.oid ORDER BY 2, 1");
+    let sql = format!(
+        "{KEYS} ARRAY[{tables}]::regclass[] GROUP BY k.oid, o.child, o.parent ORDER BY 2, 1"
+    );
     for row in home.query(&sql).await? {
         let orphans: i64 = home.one(row.get(3)).await?.get(0);
         if orphans > 0 {

@@ -12,8 +12,6 @@ use super::{
 pub(super) struct Lost {
     /// Missing objects.
     pub objects: BTreeSet<Id>,
-    /// Tables that were built anew by other means: what hangs on them is missing.
-    pub rebuilt: BTreeSet<Id>,
     /// Missing materialised views that have content.
     pub populated_views: Vec<String>,
     /// Missing tables.
@@ -22,7 +20,7 @@ pub(super) struct Lost {
 
 impl Lost {
     pub fn is_empty(&self) -> bool {
-        self.objects.is_empty() && self.rebuilt.is_empty()
+        self.objects.is_empty()
     }
 
     pub fn creates_table(&self, table: &str) -> bool {
@@ -32,31 +30,20 @@ impl Lost {
 
 impl Catalog {
     /// What is missing of what is wanted, of what that needs, and of what hangs on it.
-    pub fn lost(
-        &self,
-        wanted: &Wanted,
-        present: &BTreeSet<Identity>,
-        rebuilt: &BTreeSet<String>,
-    ) -> Lost {
+    pub fn lost(&self, wanted: &Wanted, present: &BTreeSet<Identity>) -> Lost {
         let missing = |id: &Id| {
             let identity = self.identities.get(id);
             identity.is_some_and(|identity| !present.contains(identity))
         };
         let mut wholes = self.needed(&wanted.roots, missing);
         self.add_dependents(&wanted.roots, missing, &mut wholes);
-        let relations = self.relations.iter();
-        let rebuilt = relations.filter(|relation| rebuilt.contains(&relation.name));
-        let rebuilt: BTreeSet<Id> = rebuilt.map(|relation| relation.id).collect();
-        let belongs = |id: &Id| {
-            let whole = self.whole(*id);
-            wholes.contains(&whole) || rebuilt.contains(&whole)
-        };
+        let belongs = |id: &Id| wholes.contains(&self.whole(*id));
         let all = self.identities.keys().copied().filter(missing);
-        self.described(all.filter(belongs).collect(), rebuilt)
+        self.described(all.filter(belongs).collect())
     }
 
     /// What is lost, with the relations among it by name.
-    fn described(&self, objects: BTreeSet<Id>, rebuilt: BTreeSet<Id>) -> Lost {
+    fn described(&self, objects: BTreeSet<Id>) -> Lost {
         let names = |which: fn(&Relation) -> bool| {
             let created = self.relations.iter().filter(|r| objects.contains(&r.id));
             created.filter(move |r| which(r)).map(|r| r.name.clone())
@@ -65,7 +52,6 @@ impl Catalog {
             tables: names(Relation::is_table).collect(),
             populated_views: names(|r| !r.is_table() && r.populated).collect(),
             objects,
-            rebuilt,
         }
     }
 
@@ -209,7 +195,7 @@ mod tests {
             .iter()
             .filter(|(id, _)| !missing.contains(id));
         let present = there.map(|(_, identity)| identity.clone()).collect();
-        let lost = catalog.lost(&wanted, &present, &BTreeSet::new());
+        let lost = catalog.lost(&wanted, &present);
         lost.objects.into_iter().collect()
     }
 

@@ -19,6 +19,7 @@ mod grants;
 mod lost;
 mod objects;
 mod rows;
+mod rules;
 mod sequences;
 mod session;
 mod swap;
@@ -65,6 +66,17 @@ pub struct SalvageRequest {
     pub fault_xid: Option<u64>,
     /// Group roles whose memberships are left alone: those of frozen businesses.
     pub frozen: Vec<String>,
+    /// Tables that frozen businesses of the scenario's own must not write to when they are home.
+    pub frozen_tables: Vec<FrozenTable>,
+}
+
+/// A table that a role must not write to for now.
+#[derive(Clone, Debug)]
+pub struct FrozenTable {
+    /// The table, as in SQL.
+    pub table: String,
+    /// The role, as in SQL.
+    pub role: String,
 }
 
 /// Why nothing was brought home: the transaction was rolled back.
@@ -100,6 +112,11 @@ pub enum SalvageError {
         /// Rows without what they refer to.
         orphans: u64,
     },
+    /// What was recovered holds what it should bring back from.
+    #[error(
+        "the target lies after the fault: the scratch server has transaction {0} of the bad statement (hint: restore with `target: {{ before: fault }}`)"
+    )]
+    AfterFault(u64),
     /// A table that can't be swapped.
     #[error("{table} can't be swapped: {cause} (hint: `by: rows`)")]
     Swap {
@@ -180,12 +197,10 @@ impl Work<'_> {
         let positions = sequences::positions(self.scratch, self.home, &wanted).await?;
         let horizon = Horizon::of(self.scratch, self.request.fault_xid).await?;
         let present = objects::identities(self.home).await?;
-        let mut salvaged = self.swap(&wanted, &present, &horizon).await?;
+        let (mut salvaged, referring) = self.swap(&wanted, &present, &horizon).await?;
         let swapped: BTreeSet<String> = salvaged.iter().map(|done| done.table.clone()).collect();
-        let mut older = grants::objects(self.home).await?;
-        older.retain(|(_, object)| !swapped.contains(object));
-        let present = objects::identities(self.home).await?;
-        let lost = catalog.lost(&wanted, &present, &swapped);
+        let older = grants::objects(self.home).await?;
+        let lost = catalog.lost(&wanted, &present);
         let dump = match lost.is_empty() {
             true => None,
             false => Some(Dump::take(self.from).await?),
@@ -203,30 +218,38 @@ impl Work<'_> {
             let made = catalog.made_along(&lost, &objects::identities(self.home).await?);
             self.home.run(&dump.after_rows(&lost, &made).await?).await?;
         }
+        for key in &referring {
+            self.home.run(key).await?;
+        }
         self.refresh(&lost).await?;
         sequences::advance(self.home, &positions).await?;
         grants::settle(self.scratch, self.home, self.request, &older).await?;
+        self.freeze().await?;
         foreign_keys::validate(self.home, &salvaged).await?;
         self.analyze(&salvaged).await?;
         Ok(salvaged)
     }
 
-    /// Builds tables anew that are there and were asked to be swapped.
+    /// Builds tables anew that are there and were asked to be swapped. Returns also the
+    /// statements that let others refer to them again.
     async fn swap(
         &self,
         wanted: &Wanted,
         present: &BTreeSet<objects::Identity>,
         horizon: &Horizon,
-    ) -> Result<Vec<SalvagedTable>, SalvageError> {
-        let mut salvaged = Vec::new();
-        if self.request.by == SalvageBy::Swap {
-            for table in &wanted.tables {
-                if present.contains(&("table".to_owned(), table.clone())) {
-                    salvaged.push(swap::swap(self.scratch, self.home, table, horizon).await?);
-                }
-            }
+    ) -> Result<(Vec<SalvagedTable>, Vec<String>), SalvageError> {
+        let (mut salvaged, mut referring) = (Vec::new(), Vec::new());
+        let there = |table: &&String| present.contains(&("table".to_owned(), (*table).clone()));
+        let tables = match self.request.by {
+            SalvageBy::Swap => wanted.tables.iter().filter(there).collect(),
+            SalvageBy::Rows => Vec::new(),
+        };
+        for table in tables {
+            let swapped = swap::swap(self.scratch, self.home, table, horizon).await?;
+            salvaged.push(swapped.table);
+            referring.extend(swapped.referring);
         }
-        Ok(salvaged)
+        Ok((salvaged, referring))
     }
 
     /// A view's query runs as its owner, whom row-level security may concern.
@@ -234,6 +257,19 @@ impl Work<'_> {
         for view in &lost.populated_views {
             let refresh = format!("SET row_security = on; REFRESH MATERIALIZED VIEW {view}");
             self.home.run(&refresh).await?;
+        }
+        Ok(())
+    }
+
+    /// What came home with its grants stays frozen until the thaw.
+    async fn freeze(&self) -> Result<(), SalvageError> {
+        for FrozenTable { table, role } in &self.request.frozen_tables {
+            let there = format!("SELECT to_regclass({}) IS NOT NULL", literal(table));
+            if self.home.one(&there).await?.get(0) {
+                let revoke =
+                    format!("REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {table} FROM {role}");
+                self.home.run(&revoke).await?;
+            }
         }
         Ok(())
     }

@@ -33,7 +33,8 @@ WHERE objid >= 16384 AND refobjid >= 16384 AND (classid, objid) <> (refclassid, 
 const RELATIONS: &str = "
 SELECT c.oid, format('%I.%I', n.nspname, c.relname), quote_ident(n.nspname), c.relkind::text,
   coalesce((SELECT format('%I.%I', rn.nspname, r.relname) FROM pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace
-    WHERE r.oid = pg_partition_root(c.oid)), format('%I.%I', n.nspname, c.relname)), c.relispopulated, c.tableoid
+    WHERE r.oid = pg_partition_root(c.oid)), format('%I.%I', n.nspname, c.relname)), c.relispopulated, c.tableoid,
+  ARRAY(SELECT inhparent FROM pg_inherits WHERE inhrelid = c.oid AND NOT c.relispartition)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 2";
 
@@ -61,6 +62,8 @@ pub(super) struct Relation {
     /// The table it is a partition of, at the top; its own name when it is none.
     pub root: String,
     pub populated: bool,
+    /// OIDs of the tables that it inherits from; none of a partition.
+    pub inherits: Vec<u32>,
 }
 
 impl Relation {
@@ -73,6 +76,7 @@ impl Relation {
             kind: row.get(3),
             root: row.get(4),
             populated: row.get(5),
+            inherits: row.get(7),
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use futures_util::{SinkExt, TryStreamExt};
 
-use super::{SalvageError, array, literal, session::Session, transactions::Horizon};
+use super::{SalvageError, array, literal, rules, session::Session, transactions::Horizon};
 use crate::event::SalvagedTable;
 
 /// Where the scratch server's rows wait beside those of an existing table.
@@ -19,10 +19,17 @@ FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_constraint k ON k.conrelid = a.attrelid AND k.contype = 'p'
 WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attrelid = ";
 
+/// What the table's own rows are read from: an ordinary table's name alone also stands for the
+/// tables that inherit from it, a partitioned one has no rows but its partitions'.
+const OWN: &str =
+    "SELECT CASE relkind WHEN 'p' THEN '' ELSE 'ONLY ' END FROM pg_class WHERE oid = ";
+
 /// A table's columns.
 pub(super) struct Columns {
     pub names: Vec<String>,
     pub key: Vec<String>,
+    /// The table as a query names it to read its own rows.
+    pub own: String,
     /// How COPY carries them.
     format: &'static str,
 }
@@ -31,19 +38,33 @@ impl Columns {
     pub async fn of(server: &Session<'_>, table: &str) -> Result<Self, SalvageError> {
         let sql = format!("{COLUMNS}{}::regclass ORDER BY a.attnum", literal(table));
         let rows = server.query(&sql).await?;
+        let own = format!("{OWN}{}::regclass", literal(table));
+        let only: String = server.one(&own).await?.get(0);
         let key = rows.iter().filter(|row| row.get(2));
         let oids = rows.iter().any(|row| row.get(1));
         Ok(Self {
             names: rows.iter().map(|row| row.get(0)).collect(),
             key: key.map(|row| row.get(0)).collect(),
+            own: format!("{only}{table}"),
             format: if oids { "text" } else { "binary" },
         })
+    }
+
+    /// Whether its rows are its partitions'.
+    pub fn is_partitioned(&self) -> bool {
+        !self.own.starts_with("ONLY ")
     }
 
     /// `a.x, a.y`
     pub fn list(&self, alias: &str) -> String {
         let names = self.names.iter().map(|name| format!("{alias}{name}"));
         names.collect::<Vec<_>>().join(", ")
+    }
+
+    /// A temporary table for these columns, and this besides.
+    pub fn like(&self, name: &str, more: &str) -> String {
+        let (list, own) = (self.list(""), &self.own);
+        format!("CREATE TEMP TABLE {name} AS SELECT {list}{more} FROM {own} WITH NO DATA")
     }
 
     /// `a.k = b.k AND …`
@@ -71,21 +92,13 @@ pub(super) async fn bring_home(
     horizon: &Horizon,
 ) -> Result<SalvagedTable, SalvageError> {
     let columns = Columns::of(scratch, table).await?;
-    let (mut inserted, mut replaced) = (0, 0);
-    if columns.names.is_empty() {
-        // Rows without columns can't be told from each other nor carried over.
-    } else if created {
-        inserted = copy(scratch, home, table, table, &columns).await?;
-    } else {
-        wait(scratch, home, table, &columns).await?;
-        replaced = match columns.key.is_empty() {
-            true => drop_the_faults(home, table, horizon).await?,
-            false => drop_damaged(scratch, home, table, &columns, horizon).await?,
-        };
-        let all = insert_missing(home, table, &columns).await?;
-        inserted = all.saturating_sub(replaced);
-        home.quietly(&format!("DROP TABLE {WAITING}")).await?;
-    }
+    let resting = rules::rest(home, table).await?;
+    let (inserted, replaced) = match columns.names.is_empty() {
+        true => count_up(scratch, home, table, &columns, horizon).await?,
+        false if created => (copy(scratch, home, table, &columns).await?, 0),
+        false => complete(scratch, home, table, &columns, horizon).await?,
+    };
+    resting.wake(home).await?;
     Ok(SalvagedTable {
         table: table.to_owned(),
         created,
@@ -94,15 +107,50 @@ pub(super) async fn bring_home(
     })
 }
 
-/// Streams all rows of a table from one server into a table of the other.
+/// Rows of a table that has some already: how many were missing, and how many replaced.
+async fn complete(
+    scratch: &Session<'_>,
+    home: &Session<'_>,
+    table: &str,
+    columns: &Columns,
+    horizon: &Horizon,
+) -> Result<(u64, u64), SalvageError> {
+    wait(scratch, home, columns).await?;
+    let replaced = match columns.key.is_empty() {
+        true => drop_the_faults(home, columns, horizon).await?,
+        false => drop_damaged(scratch, home, columns, horizon).await?,
+    };
+    let all = insert_missing(home, table, columns).await?;
+    home.quietly(&format!("DROP TABLE {WAITING}")).await?;
+    Ok((all.saturating_sub(replaced), replaced))
+}
+
+/// Rows without columns of their own can't be told from each other: as many as there were.
+async fn count_up(
+    scratch: &Session<'_>,
+    home: &Session<'_>,
+    table: &str,
+    columns: &Columns,
+    horizon: &Horizon,
+) -> Result<(u64, u64), SalvageError> {
+    let replaced = drop_the_faults(home, columns, horizon).await?;
+    let count = format!("SELECT count(*) FROM {}", columns.own);
+    let had: i64 = scratch.one(&count).await?.get(0);
+    let has: i64 = home.one(&count).await?.get(0);
+    let missing = had.saturating_sub(has);
+    let insert = format!("INSERT INTO {table} SELECT FROM generate_series(1, {missing})");
+    let all = home.count(&insert).await?;
+    Ok((all.saturating_sub(replaced), replaced))
+}
+
+/// Streams all of a table's own rows from one server into a table of the other.
 pub(super) async fn copy(
     scratch: &Session<'_>,
     home: &Session<'_>,
-    from: &str,
     into: &str,
     columns: &Columns,
 ) -> Result<u64, SalvageError> {
-    let (list, format) = (columns.list(""), columns.format);
+    let (list, format, from) = (columns.list(""), columns.format, &columns.own);
     let out = format!("COPY (SELECT {list} FROM {from}) TO STDOUT (FORMAT {format})");
     let inn = format!("COPY {into} ({list}) FROM STDIN (FORMAT {format})");
     let began = Instant::now();
@@ -132,15 +180,10 @@ pub(super) async fn copy(
 async fn wait(
     scratch: &Session<'_>,
     home: &Session<'_>,
-    table: &str,
     columns: &Columns,
 ) -> Result<(), SalvageError> {
-    let like = format!(
-        "CREATE TEMP TABLE pgdrill_salvage AS SELECT {} FROM {table} WITH NO DATA",
-        columns.list("")
-    );
-    home.run(&like).await?;
-    copy(scratch, home, table, WAITING, columns).await?;
+    home.run(&columns.like("pgdrill_salvage", "")).await?;
+    copy(scratch, home, WAITING, columns).await?;
     home.quietly(&format!("ANALYZE {WAITING}")).await
 }
 
@@ -148,32 +191,24 @@ async fn wait(
 async fn drop_damaged(
     scratch: &Session<'_>,
     home: &Session<'_>,
-    table: &str,
     columns: &Columns,
     horizon: &Horizon,
 ) -> Result<u64, SalvageError> {
+    let own = &columns.own;
     let differing = format!(
-        "{table} t USING {WAITING} s WHERE {} AND {}",
+        "{} AND {}",
         columns.same_key("t.", "s."),
         columns.differs("t.", "s.")
     );
-    let query = format!(
-        "SELECT DISTINCT t.xmin::text FROM {}",
-        differing.replacen(" USING ", ", ", 1)
-    );
-    let xmins: Vec<String> = home
-        .query(&query)
-        .await?
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
+    let query = format!("SELECT DISTINCT t.xmin::text FROM {own} t, {WAITING} s WHERE {differing}");
+    let xmins = home.query(&query).await?;
+    let xmins: Vec<String> = xmins.iter().map(|row| row.get(0)).collect();
     if xmins.is_empty() {
         return Ok(0);
     }
-    let later = horizon.later(scratch, &xmins).await?;
-    let survive = array(&later);
+    let survive = array(&horizon.later(scratch, &xmins).await?);
     home.count(&format!(
-        "DELETE FROM {differing} AND t.xmin::text <> ALL ({survive})"
+        "DELETE FROM {own} t USING {WAITING} s WHERE {differing} AND t.xmin::text <> ALL ({survive})"
     ))
     .await
 }
@@ -182,12 +217,13 @@ async fn drop_damaged(
 /// wrote goes, and what is missing then comes back.
 async fn drop_the_faults(
     home: &Session<'_>,
-    table: &str,
+    columns: &Columns,
     horizon: &Horizon,
 ) -> Result<u64, SalvageError> {
+    let own = &columns.own;
     match horizon.fault() {
         Some(xid) => {
-            home.count(&format!("DELETE FROM {table} WHERE xmin = '{xid}'::xid"))
+            home.count(&format!("DELETE FROM {own} WHERE xmin = '{xid}'::xid"))
                 .await
         }
         None => Ok(0),
@@ -200,17 +236,17 @@ async fn insert_missing(
     table: &str,
     columns: &Columns,
 ) -> Result<u64, SalvageError> {
-    let (list, from) = (columns.list(""), columns.list("s."));
+    let (list, from, own) = (columns.list(""), columns.list("s."), &columns.own);
     let insert = format!("INSERT INTO {table} ({list}) OVERRIDING SYSTEM VALUE SELECT {from} FROM");
     let sql = if columns.key.is_empty() {
         format!(
             "{insert} (SELECT *, ROW({list})::text AS image, row_number() OVER (PARTITION BY ROW({list})::text) AS nth FROM {WAITING}) s \
-             LEFT JOIN (SELECT ROW({list})::text AS image, count(*) AS there FROM {table} GROUP BY 1) t USING (image) \
+             LEFT JOIN (SELECT ROW({list})::text AS image, count(*) AS there FROM {own} GROUP BY 1) t USING (image) \
              WHERE s.nth > coalesce(t.there, 0)"
         )
     } else {
         let same = columns.same_key("t.", "s.");
-        format!("{insert} {WAITING} s WHERE NOT EXISTS (SELECT FROM {table} t WHERE {same})")
+        format!("{insert} {WAITING} s WHERE NOT EXISTS (SELECT FROM {own} t WHERE {same})")
     };
     home.count(&sql).await
 }

@@ -8,7 +8,8 @@ use super::{SalvageError, literal, session::Session, wanted::Wanted};
 const SEQUENCES: &str = "
 SELECT DISTINCT format('%I.%I', n.nspname, s.relname) FROM pg_class s JOIN pg_namespace n ON n.oid = s.relnamespace
 LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
-LEFT JOIN pg_class t ON t.oid = d.refobjid LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace
+LEFT JOIN (SELECT c.oid, format('%I.%I', tn.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace tn ON tn.oid = c.relnamespace) t
+  ON t.oid = d.refobjid
 WHERE s.relkind = 'S' AND ";
 
 const OWNERS: &str = "
@@ -47,7 +48,7 @@ async fn names(server: &Session<'_>, wanted: &Wanted) -> Result<Vec<String>, Sal
         format!("ARRAY[{names}]::text[]")
     };
     let sql = format!(
-        "{SEQUENCES} (quote_ident(n.nspname) = ANY ({}) OR format('%I.%I', tn.nspname, t.relname) = ANY ({}))",
+        "{SEQUENCES} (quote_ident(n.nspname) = ANY ({}) OR t.name = ANY ({}))",
         list(&wanted.schemas),
         list(&wanted.tables)
     );

@@ -1,15 +1,17 @@
-//! A damaged table built anew beside the old one, then put into its place.
+//! A damaged table's rows built anew beside it, then put into its place.
 //!
-//! The old table may be unreadable in part: of it, only rows written after the recovery
-//! target are wanted, and they are read in ranges that shrink around what can't be read.
-//! It is locked only for that and for the swap itself. What hung on it (keys, indexes,
-//! triggers, policies, grants, views) goes with it and is created again by the caller.
+//! The table may be unreadable in part: of it, only rows written after the recovery target are
+//! wanted, and they are read in ranges that shrink around what can't be read. Then it is
+//! truncated, which gives it, its indexes and its TOAST table new files, and keeps everything
+//! that it is and that hangs on it. Only foreign keys that refer to it forbid that: they go, and
+//! come back when all rows are there. The table is locked only meanwhile.
 
 use std::collections::VecDeque;
 
 use super::{
     SalvageError, array, literal,
     rows::{self, Columns},
+    rules,
     session::Session,
     transactions::Horizon,
 };
@@ -22,96 +24,67 @@ const RANGE: u64 = 128;
 /// A transaction that was still in progress at the target may have begun so many earlier.
 const IN_PROGRESS: u64 = 100_000;
 
+/// Where the table's rows are built anew.
+const ANEW: &str = "pg_temp.pgdrill_anew";
+/// Where its own rows wait that were written since.
 const KEPT: &str = "pg_temp.pgdrill_kept";
 
-const FACTS: &str = "
-SELECT c.relkind::text, c.relispartition, c.relforcerowsecurity, c.relpersistence::text, pg_get_userbyid(c.relowner)::text,
-  array_to_string(c.reloptions, ', '), quote_ident(s.spcname), pg_relation_size(c.oid) / current_setting('block_size')::int
-FROM pg_class c LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.oid = ";
+const PAGES: &str =
+    "SELECT pg_relation_size({table}::regclass) / current_setting('block_size')::int";
 
-const OWNED: &str = "
-SELECT format('%I.%I', n.nspname, s.relname), quote_ident(a.attname) FROM pg_depend d
-JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace n ON n.oid = s.relnamespace
-JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'a' AND d.refobjid = ";
+/// How to drop each foreign key that refers to a table from another, and how to add it again.
+const REFERRING: &str = "
+SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname),
+  format('ALTER TABLE %s ADD CONSTRAINT %I %s', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid))
+    || coalesce(format('; COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, k.conrelid::regclass, obj_description(k.oid, 'pg_constraint')), '')
+FROM pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid <> k.confrelid AND k.confrelid = ";
 
-/// Builds a table anew from the scratch server's rows and its own later ones.
+/// A table that was swapped.
+pub(super) struct Swapped {
+    pub table: SalvagedTable,
+    /// Statements that let other tables refer to it again.
+    pub referring: Vec<String>,
+}
+
+/// Builds a table's rows anew from the scratch server's and its own later ones.
 ///
 /// # Errors
-/// When it is partitioned, a partition or has no primary key, or a server refuses.
+/// When it is partitioned or has no primary key, or a server refuses.
 pub(super) async fn swap(
     scratch: &Session<'_>,
     home: &Session<'_>,
     table: &str,
     horizon: &Horizon,
-) -> Result<SalvagedTable, SalvageError> {
-    let refused = |cause| SalvageError::Swap {
-        table: table.to_owned(),
-        cause,
-    };
-    let facts = home
-        .one(&format!("{FACTS}{}::regclass", literal(table)))
-        .await?;
-    if facts.get::<_, &str>(0) != "r" || facts.get(1) {
-        return Err(refused("it is partitioned or a partition"));
-    }
+) -> Result<Swapped, SalvageError> {
     let columns = Columns::of(scratch, table).await?;
-    if columns.key.is_empty() {
-        return Err(refused("it has no primary key to tell its rows apart"));
-    }
-    let beside = beside(table);
-    home.run(&create(table, &beside, &facts)).await?;
-    let mut rows = rows::copy(scratch, home, table, &beside, &columns).await?;
-    home.run(&format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
+    swappable(table, &columns)?;
+    home.run(&columns.like("pgdrill_anew", "")).await?;
+    let mut rows = rows::copy(scratch, home, ANEW, &columns).await?;
+    let own = &columns.own;
+    home.run(&format!("LOCK TABLE {own} IN ACCESS EXCLUSIVE MODE"))
         .await?;
-    let pages: i64 = facts.get(7);
-    rows += keep_later(
-        scratch,
-        home,
-        table,
-        &beside,
-        &columns,
-        horizon,
-        pages.unsigned_abs(),
-    )
-    .await?;
-    put_in_place(home, table, &beside).await?;
-    Ok(SalvagedTable {
+    rows += keep_later(scratch, home, table, &columns, horizon).await?;
+    let referring = release(home, table).await?;
+    put_in_place(home, table, &columns).await?;
+    let table = SalvagedTable {
         table: table.to_owned(),
         created: true,
         inserted: rows,
         replaced: 0,
+    };
+    Ok(Swapped { table, referring })
+}
+
+fn swappable(table: &str, columns: &Columns) -> Result<(), SalvageError> {
+    let cause = match (columns.is_partitioned(), columns.key.is_empty()) {
+        (true, _) => "it is partitioned",
+        (_, true) => "it has no primary key to tell its rows apart",
+        _ => return Ok(()),
+    };
+    Err(SalvageError::Swap {
+        table: table.to_owned(),
+        cause,
     })
-}
-
-/// The name of the new table until it takes the old one's.
-fn beside(table: &str) -> String {
-    match table.strip_suffix('"') {
-        Some(open) => format!("{open}_salvage\""),
-        None => format!("{table}_salvage"),
-    }
-}
-
-fn create(table: &str, beside: &str, facts: &tokio_postgres::Row) -> String {
-    let unlogged = if facts.get::<_, &str>(3) == "u" {
-        "UNLOGGED "
-    } else {
-        ""
-    };
-    let options: Option<String> = facts.get(5);
-    let options = options.map_or(String::new(), |options| format!(" WITH ({options})"));
-    let tablespace: Option<String> = facts.get(6);
-    let tablespace = tablespace.map_or(String::new(), |name| format!(" TABLESPACE {name}"));
-    let owner: String = facts.get(4);
-    let owner = format!("\"{}\"", owner.replace('"', "\"\""));
-    let forced = match facts.get(2) {
-        true => format!("; ALTER TABLE {beside} FORCE ROW LEVEL SECURITY"),
-        false => String::new(),
-    };
-    format!(
-        "CREATE {unlogged}TABLE {beside} (LIKE {table} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS \
-         INCLUDING STORAGE INCLUDING COMPRESSION){options}{tablespace}; ALTER TABLE {beside} OWNER TO {owner}{forced}"
-    )
 }
 
 /// Carries over the rows that were written after the recovery target. Returns how many
@@ -120,24 +93,10 @@ async fn keep_later(
     scratch: &Session<'_>,
     home: &Session<'_>,
     table: &str,
-    beside: &str,
     columns: &Columns,
     horizon: &Horizon,
-    pages: u64,
 ) -> Result<u64, SalvageError> {
-    let list = columns.list("");
-    home.run(&format!(
-        "CREATE TEMP TABLE pgdrill_kept AS SELECT {list}, xmin::text AS pgdrill_xmin FROM {table} WITH NO DATA"
-    ))
-    .await?;
-    let oldest = horizon.next.saturating_sub(IN_PROGRESS).max(3) as u32;
-    let lost = read(home, pages, |from, to| {
-        format!(
-            "INSERT INTO {KEPT} SELECT {list}, xmin::text FROM {table} \
-             WHERE ctid >= '{from}' AND ctid < '{to}' AND age(xmin) <= age('{oldest}'::xid)"
-        )
-    })
-    .await?;
+    let lost = read_later(home, table, columns, horizon).await?;
     home.note(
         &format!("-- rows of {table} written since the recovery target were read; line pointers that can't be read: {lost}"),
         std::time::Instant::now(),
@@ -151,15 +110,36 @@ async fn keep_later(
     let later = horizon.later(scratch, &xmins).await?;
     let later = format!("k.pgdrill_xmin = ANY ({})", array(&later));
     let same = columns.same_key("n.", "k.");
-    let older = format!("DELETE FROM {beside} n USING {KEPT} k WHERE {same} AND {later}");
+    let older = format!("DELETE FROM {ANEW} n USING {KEPT} k WHERE {same} AND {later}");
     let older = home.count(&older).await?;
-    let from = columns.list("k.");
-    let newer = format!(
-        "INSERT INTO {beside} ({list}) OVERRIDING SYSTEM VALUE SELECT {from} FROM {KEPT} k WHERE {later}"
-    );
+    let (list, from) = (columns.list(""), columns.list("k."));
+    let newer = format!("INSERT INTO {ANEW} ({list}) SELECT {from} FROM {KEPT} k WHERE {later}");
     let newer = home.count(&newer).await?;
     home.quietly(&format!("DROP TABLE {KEPT}")).await?;
     Ok(newer.saturating_sub(older))
+}
+
+/// Sets aside the rows that may have been written after the recovery target. Returns how many
+/// addresses could not be read.
+async fn read_later(
+    home: &Session<'_>,
+    table: &str,
+    columns: &Columns,
+    horizon: &Horizon,
+) -> Result<u64, SalvageError> {
+    home.run(&columns.like("pgdrill_kept", ", xmin::text AS pgdrill_xmin"))
+        .await?;
+    let pages = PAGES.replace("{table}", &literal(table));
+    let pages: i64 = home.one(&pages).await?.get(0);
+    let oldest = horizon.next.saturating_sub(IN_PROGRESS).max(3) as u32;
+    let (list, own) = (columns.list(""), &columns.own);
+    read(home, pages.unsigned_abs(), |from, to| {
+        format!(
+            "INSERT INTO {KEPT} SELECT {list}, xmin::text FROM {own} \
+             WHERE ctid >= '{from}' AND ctid < '{to}' AND age(xmin) <= age('{oldest}'::xid)"
+        )
+    })
+    .await
 }
 
 /// Reads a table in ranges of addresses, each halved until what can't be read is alone.
@@ -211,28 +191,31 @@ fn halves(from: u64, to: u64) -> Option<[(u64, u64); 2]> {
     (from < middle && middle < to).then_some([(from, middle), (middle, to)])
 }
 
-/// Sequences that columns own by `serial` move over; the old table goes, with all that
-/// hangs on it, and the new one takes its name.
-async fn put_in_place(home: &Session<'_>, table: &str, beside: &str) -> Result<(), SalvageError> {
-    for owned in home
-        .query(&format!("{OWNED}{}::regclass", literal(table)))
-        .await?
-    {
-        let (sequence, column): (String, String) = (owned.get(0), owned.get(1));
-        home.run(&format!(
-            "ALTER SEQUENCE {sequence} OWNED BY {beside}.{column}"
-        ))
-        .await?;
+/// Drops the foreign keys that refer to a table; returns what brings them back.
+async fn release(home: &Session<'_>, table: &str) -> Result<Vec<String>, SalvageError> {
+    let mut again = Vec::new();
+    let referring = format!("{REFERRING}{}::regclass ORDER BY 1", literal(table));
+    for row in home.query(&referring).await? {
+        home.run(row.get(0)).await?;
+        again.push(row.get(1));
     }
-    let name = format!(
-        "(SELECT quote_ident(relname) FROM pg_class WHERE oid = {}::regclass)",
-        literal(table)
-    );
-    let name: String = home.one(&format!("SELECT {name}")).await?.get(0);
-    home.run(&format!(
-        "DROP TABLE {table} CASCADE; ALTER TABLE {beside} RENAME TO {name}"
-    ))
-    .await
+    Ok(again)
+}
+
+/// New files for the table, with the rows that were built anew.
+async fn put_in_place(
+    home: &Session<'_>,
+    table: &str,
+    columns: &Columns,
+) -> Result<(), SalvageError> {
+    let (own, list) = (&columns.own, columns.list(""));
+    let resting = rules::rest(home, table).await?;
+    home.run(&format!("TRUNCATE {own}")).await?;
+    let insert =
+        format!("INSERT INTO {table} ({list}) OVERRIDING SYSTEM VALUE SELECT {list} FROM {ANEW}");
+    home.count(&insert).await?;
+    home.quietly(&format!("DROP TABLE {ANEW}")).await?;
+    resting.wake(home).await
 }
 
 #[cfg(test)]
@@ -257,11 +240,5 @@ mod tests {
                 .all(|(at, &range)| range == (at as u64, at as u64 + 1))
         );
         assert_eq!(single.len() as u64, 5 * LINES);
-    }
-
-    #[test]
-    fn quoted_names_stay_quoted() {
-        assert_eq!(beside("a.b"), "a.b_salvage");
-        assert_eq!(beside("a.\"B c\""), "a.\"B c_salvage\"");
     }
 }

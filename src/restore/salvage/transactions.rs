@@ -22,12 +22,18 @@ FROM pg_control_checkpoint() c";
 
 impl Horizon {
     /// Asks the scratch server. `fault`: the bad statement's transaction.
+    ///
+    /// # Errors
+    /// When the scratch server has that transaction itself, or does not answer.
     pub async fn of(scratch: &Session<'_>, fault: Option<u64>) -> Result<Self, SalvageError> {
-        let row = scratch.one(NEXT).await?;
-        Ok(Self {
-            next: row.get::<_, i64>(0).unsigned_abs(),
-            fault,
-        })
+        let next: i64 = scratch.one(NEXT).await?.get(0);
+        let next = next.unsigned_abs();
+        match fault {
+            Some(xid) if xid < next && !unknown(scratch, xid).await? => {
+                Err(SalvageError::AfterFault(xid))
+            }
+            _ => Ok(Self { next, fault }),
+        }
     }
 
     /// The bad statement's transaction as `xmin` shows it.

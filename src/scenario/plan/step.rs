@@ -197,7 +197,7 @@ pub enum SalvageBy {
     /// Insert missing rows, replace damaged ones; tables that are gone are created.
     #[default]
     Rows,
-    /// Build the whole table beside the damaged one and swap by rename.
+    /// Build all rows of the damaged table beside it, then truncate it and put them in.
     Swap,
 }
 

@@ -1,0 +1,34 @@
+-- Tables of every odd kind, and what stands beside them.
+CREATE ROLE app LOGIN;
+CREATE SCHEMA log; CREATE SCHEMA sales; CREATE SCHEMA "Odd Names";
+CREATE SEQUENCE sales.nobodys;
+CREATE TABLE log.events (id int, body text);
+CREATE TABLE log.events_2026 (PRIMARY KEY (id)) INHERITS (log.events);
+INSERT INTO log.events SELECT n, 'parent ' || n FROM generate_series(1, 30) n;
+INSERT INTO log.events_2026 SELECT n, 'child ' || n FROM generate_series(1, 40) n;
+CREATE TABLE log.ticks (); INSERT INTO log.ticks SELECT FROM generate_series(1, 7);
+CREATE TABLE log.marks (always int GENERATED ALWAYS AS (1) STORED); INSERT INTO log.marks SELECT FROM generate_series(1, 5);
+CREATE TABLE sales.orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, order_no text UNIQUE, note text,
+  tag uuid NOT NULL DEFAULT gen_random_uuid(), of bigint REFERENCES sales.orders);
+CREATE UNIQUE INDEX orders_tag ON sales.orders (tag);
+CREATE TABLE sales.lines (order_id bigint REFERENCES sales.orders ON DELETE CASCADE DEFERRABLE, text text);
+COMMENT ON CONSTRAINT lines_order_id_fkey ON sales.lines IS 'of its order';
+ALTER TABLE sales.orders REPLICA IDENTITY USING INDEX orders_tag;
+ALTER TABLE sales.orders ALTER note SET STATISTICS 777;
+ALTER TABLE sales.orders ALTER note SET (n_distinct = 5);
+ALTER TABLE sales.orders SET (toast.autovacuum_enabled = off, toast_tuple_target = 512);
+ALTER TABLE sales.orders CLUSTER ON orders_pkey;
+CREATE STATISTICS sales.orders_st ON note, tag FROM sales.orders;
+CREATE PUBLICATION p_orders FOR TABLE sales.orders (id, order_no, tag) WHERE (tag IS NOT NULL);
+CREATE TABLE sales.history (what text);
+CREATE FUNCTION sales.remember() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO sales.history VALUES (TG_OP); RETURN NULL; END $$;
+CREATE TRIGGER remember AFTER INSERT OR DELETE ON sales.orders FOR EACH ROW EXECUTE FUNCTION sales.remember();
+ALTER TABLE sales.orders ENABLE ALWAYS TRIGGER remember;
+CREATE RULE remember AS ON INSERT TO sales.orders DO ALSO INSERT INTO sales.history VALUES ('rule');
+ALTER TABLE sales.orders ENABLE REPLICA RULE remember;
+INSERT INTO sales.orders (order_no, note) SELECT n, 'note ' || n FROM generate_series(1, 200) n;
+UPDATE sales.orders SET of = id - 1 WHERE id > 1;
+INSERT INTO sales.lines SELECT n, 'line ' || n FROM generate_series(1, 200) n;
+CREATE TABLE "Odd Names".a_name_of_sixty_three_bytes_that_no_suffix_can_be_added_to_at_a (id int PRIMARY KEY, v text);
+INSERT INTO "Odd Names".a_name_of_sixty_three_bytes_that_no_suffix_can_be_added_to_at_a SELECT n, 'v' FROM generate_series(1, 9) n;
