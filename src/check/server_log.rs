@@ -1,25 +1,60 @@
-//! `server-log`: no ERROR, FATAL or PANIC line that no step declared, in any server's log.
+//! `server-log`: no ERROR, FATAL or PANIC line in any server's log that neither a fault nor a
+//! step explains at its time.
 
+mod expected;
+
+use self::expected::Expected;
 use super::{Context, Said, any, count};
-use crate::{event::EventKind, measure::view::View};
+use crate::{
+    event::{EventKind, LogLines},
+    measure::view::View,
+};
 
 pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
-    let lines: Vec<String> = context.story.events.iter().filter_map(line).collect();
-    if let Some(first) = lines.first() {
-        let message = format!("{} nobody declared: {first}", count(lines.len(), "line"));
-        return Said::Fail(message, lines);
+    let Some(expected) = Expected::of(&context.story) else {
+        return Said::Unknown("the history does not tell when the drill began".into());
+    };
+    let unexpected = errors(context).filter(|lines| !expected.explains(lines));
+    let unexpected: Vec<&LogLines> = unexpected.collect();
+    if let Some(first) = unexpected.first() {
+        let lines: u64 = unexpected.iter().map(|lines| lines.count).sum();
+        let lines = count(lines as usize, "line");
+        let message = format!("{lines} nobody declared: {}", told(first));
+        return Said::Fail(message, unexpected.into_iter().map(told).collect());
     }
-    let read = context.story.events.iter().filter_map(|event| {
-        let EventKind::ServerLogRead { server, lines } = &event.kind else {
+    read(context, now)
+}
+
+fn errors<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a LogLines> + use<'a> {
+    context.story.events.iter().filter_map(|event| {
+        let EventKind::ServerLog(lines) = &event.kind else {
             return None;
         };
-        Some((server, lines))
+        Some(lines)
+    })
+}
+
+/// Whether all logs were read, the serving server's among them.
+fn read(context: &Context<'_>, now: &View<'_>) -> Said {
+    let read = context.story.events.iter().filter_map(|event| {
+        let EventKind::ServerLogRead {
+            server,
+            lines,
+            unread,
+        } = &event.kind
+        else {
+            return None;
+        };
+        Some((server, lines, unread))
     });
     let read: Vec<_> = read.collect();
-    if !read.iter().any(|(server, _)| *server == now.server) {
+    if !read.iter().any(|(server, ..)| *server == now.server) {
         return Said::Unknown(format!("the log of `{}` was not read", now.server));
     }
-    let total: u64 = read.iter().map(|(_, lines)| **lines).sum();
+    if let Some((server, _, why)) = read.iter().find(|(.., unread)| !unread.is_empty()) {
+        return Said::Unknown(format!("the log of `{server}` was read in part: {why}"));
+    }
+    let total: u64 = read.iter().map(|(_, lines, _)| **lines).sum();
     Said::pass(
         any(total as usize, "line", "an error that no step declared"),
         format!(
@@ -29,42 +64,52 @@ pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
     )
 }
 
-fn line(event: &crate::event::Event) -> Option<String> {
-    let EventKind::ServerLog {
-        server,
-        severity,
-        sqlstate,
-        role,
-        message,
-    } = &event.kind
-    else {
-        return None;
+fn told(lines: &LogLines) -> String {
+    let words = [&lines.severity, &lines.sqlstate, &lines.role].map(String::as_str);
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    let times = match lines.count {
+        1 => String::new(),
+        more => format!(" ({more} times)"),
     };
-    let words = [severity, sqlstate, role].map(String::as_str);
-    let told: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    Some(format!("{server}: {}: {message}", told.join(" ")))
+    let (server, message) = (&lines.server, &lines.message);
+    format!("{server}: {}: {message}{times}", words.join(" "))
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::check::testing::*;
+    use crate::{check::testing::*, event::LogLines};
 
     #[test]
     fn unexpected_errors_are_red() {
-        let line = EventKind::ServerLog {
+        let at = "2026-03-01T02:00:20Z".parse().unwrap();
+        let line = EventKind::ServerLog(LogLines {
             server: "primary".into(),
             severity: "PANIC".into(),
-            sqlstate: "XX000".into(),
+            sqlstate: "57P03".into(),
             role: "agent_app_user".into(),
             message: "could not locate a valid checkpoint record".into(),
-        };
+            count: 2,
+            first: at,
+            last: at,
+        });
         expect(
             &salvage().with(27 * SECOND, line),
             "server-log",
             Verdict::Fail,
-            "nobody declared: primary: PANIC XX000 agent_app_user: could not locate",
+            "2 lines nobody declared: primary: PANIC 57P03 agent_app_user: could not locate",
         );
+    }
+
+    #[test]
+    fn a_log_that_was_not_read_or_in_part_is_open() {
         let unread = salvage().without(|kind| matches!(kind, EventKind::ServerLogRead { .. }));
         expect(&unread, "server-log", Verdict::Unknown, "not read");
+        let part = EventKind::ServerLogRead {
+            server: "scratch".into(),
+            lines: 9,
+            unread: "larger than 64 MB".into(),
+        };
+        let part = salvage().with(27 * SECOND, part);
+        expect(&part, "server-log", Verdict::Unknown, "read in part");
     }
 }

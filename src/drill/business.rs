@@ -1,11 +1,11 @@
 //! One business held back while the other goes on, and clients moved to another server.
 
 use super::{
-    excuses::{Cause, by_freeze},
+    excuses::by_freeze,
     state::{Drill, StepError},
 };
 use crate::{
-    event::EventKind,
+    event::{Cause, EventKind},
     postgres::Server,
     restore::salvage::FrozenTable,
     scenario::plan::{CustomWorkload, WorkloadKind},
@@ -41,7 +41,7 @@ impl Drill<'_> {
         let server = self.server(server)?;
         let writes = self.writes(workload, &server).await?;
         let cause = Cause::Freeze(workload.to_owned());
-        self.excuses.begin(&cause, by_freeze(&writes.role));
+        self.expect_errors(cause, by_freeze(&writes.role));
         server.sql(&writes.revoke).await?;
         self.frozen.insert(workload.to_owned(), writes.grant);
         self.recorder.record(EventKind::Frozen {
@@ -59,7 +59,7 @@ impl Drill<'_> {
         let grant = self.frozen.get(workload).ok_or_else(not_frozen)?;
         self.server(server)?.sql(grant).await?;
         self.frozen.remove(workload);
-        self.excuses.end(&Cause::Freeze(workload.to_owned()));
+        self.errors_over(Cause::Freeze(workload.to_owned()));
         self.recorder.record(EventKind::Thawed {
             workload: workload.to_owned(),
         });

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{
-    excuses::{Cause, by_look},
+    excuses::by_look,
     state::{Drill, StepError},
 };
 use crate::{
-    event::{EventKind, Moment},
+    event::{Cause, EventKind, Moment},
     model::{BusinessCheck, Expectation, Model},
     observation::{Observation, Probe},
     postgres::{Access, Server},
@@ -44,10 +44,10 @@ impl Drill<'_> {
         let business = operations(&model, self.plan);
         let access = server.access().await?;
         let provoked = by_look(&server.name, &business);
-        self.excuses.begin(&Cause::Look, provoked);
+        self.expect_errors(Cause::Look, provoked);
         let target = self.target(server, access, &model, &business);
         probe::observe(moment, &target, kinds, &self.recorder).await;
-        self.excuses.end(&Cause::Look);
+        self.errors_over(Cause::Look);
         Ok(())
     }
 

@@ -2,71 +2,33 @@
 //! how long: a freeze until the thaw, a fault until the last step that repairs it, a look at a
 //! server while it lasts.
 //!
-//! Which lines an excuse covers is said in `probe::server_log`.
+//! They are recorded as they begin and end; which lines of a log they explain is judged in
+//! `check::server_log`.
 
+use super::state::Drill;
 use crate::{
-    probe::{self, business::Operation, server_log::Excuse},
+    event::{Cause, EventKind, ExpectedError},
+    probe::{self, business::Operation},
     scenario::plan::Fault,
-    units::wall_clock,
 };
 
-/// What provokes errors.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// This workload's writes are revoked.
-    Freeze(String),
-    /// Faults; steps of the recovery don't say which one they repair.
-    Fault,
-    /// Probes try what must be refused.
-    Look,
-}
-
-/// An error that is provoked: for a role or any, on a server or any.
-pub struct Provoked {
-    sqlstate: String,
-    server: Option<String>,
-    role: Option<String>,
-}
-
-/// Everything excused so far.
-#[derive(Debug, Default)]
-pub struct Excuses(Vec<(Cause, Excuse)>);
-
-impl Excuses {
+impl Drill<'_> {
     /// From now on these errors are provoked.
-    pub fn begin(&mut self, cause: &Cause, provoked: impl IntoIterator<Item = Provoked>) {
-        let from = wall_clock();
-        let excuse = |one: Provoked| Excuse {
-            sqlstate: one.sqlstate,
-            server: one.server,
-            role: one.role,
-            from,
-            to: None,
-        };
-        let excuses = provoked.into_iter().map(excuse);
-        self.0.extend(excuses.map(|one| (cause.clone(), one)));
+    pub fn expect_errors(&self, cause: Cause, errors: impl IntoIterator<Item = ExpectedError>) {
+        let errors = errors.into_iter().collect();
+        self.recorder
+            .record(EventKind::ErrorsExpected { cause, errors });
     }
 
-    /// The cause is gone. A fault may be repaired by one step after the other: the last counts.
-    pub fn end(&mut self, cause: &Cause) {
-        let now = wall_clock();
-        let of_cause = self.0.iter_mut().filter(|(of, _)| of == cause);
-        for (_, excuse) in of_cause {
-            if excuse.to.is_none() || *cause == Cause::Fault {
-                excuse.to = Some(now);
-            }
-        }
-    }
-
-    /// All of them.
-    pub fn all(&self) -> Vec<Excuse> {
-        self.0.iter().map(|(_, excuse)| excuse.clone()).collect()
+    /// The cause is gone.
+    pub fn errors_over(&self, cause: Cause) {
+        self.recorder.record(EventKind::ErrorsOver { cause });
     }
 }
 
 /// What a freeze makes a business's role run into, also on a server recovered meanwhile.
-pub fn by_freeze(role: &str) -> [Provoked; 1] {
-    [Provoked {
+pub fn by_freeze(role: &str) -> [ExpectedError; 1] {
+    [ExpectedError {
         sqlstate: "42501".into(),
         server: None,
         role: Some(role.into()),
@@ -74,8 +36,8 @@ pub fn by_freeze(role: &str) -> [Provoked; 1] {
 }
 
 /// What looking at a server makes its business checks run into.
-pub fn by_look(server: &str, business: &[Operation]) -> Vec<Provoked> {
-    let refused = |(role, sqlstate): (&str, &str)| Provoked {
+pub fn by_look(server: &str, business: &[Operation]) -> Vec<ExpectedError> {
+    let refused = |(role, sqlstate): (&str, &str)| ExpectedError {
         sqlstate: sqlstate.into(),
         server: Some(server.into()),
         role: Some(role.into()),
@@ -85,13 +47,13 @@ pub fn by_look(server: &str, business: &[Operation]) -> Vec<Provoked> {
 }
 
 /// What a fault makes clients of its server run into.
-pub fn by_fault(server: &str, fault: &Fault) -> impl Iterator<Item = Provoked> {
+pub fn by_fault(server: &str, fault: &Fault) -> impl Iterator<Item = ExpectedError> {
     let role = match fault {
         Fault::RevokeGrants { role, .. } => Some(role.clone()),
         _any => None,
     };
     let sqlstates = sqlstates(fault).iter();
-    sqlstates.map(move |sqlstate| Provoked {
+    sqlstates.map(move |sqlstate| ExpectedError {
         sqlstate: (*sqlstate).into(),
         server: Some(server.into()),
         role: role.clone(),
@@ -137,35 +99,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_that_is_gone_excuses_nothing_more() {
-        let (oa, agent) = (Cause::Freeze("oa".into()), Cause::Freeze("agent".into()));
-        let mut excuses = Excuses::default();
-        excuses.begin(&oa, by_freeze("oa_app_user"));
-        excuses.begin(&agent, by_freeze("agent_app_user"));
-        excuses.end(&oa);
-        let first = excuses.all();
-        assert!(first[0].to.is_some() && first[1].to.is_none());
-        excuses.begin(&oa, by_freeze("oa_app_user"));
-        excuses.end(&oa);
-        let second = excuses.all();
-        assert_eq!(second[..2], first[..]);
-        assert!(second[2].from >= second[0].to.unwrap());
-    }
-
-    #[test]
-    fn a_fault_is_repaired_by_the_last_step_that_does() {
+    fn revoked_grants_are_missed_by_their_role_on_their_server() {
         let fault = Fault::RevokeGrants {
             role: "oa_app_user".into(),
             schema: "internal_oa".into(),
         };
-        let mut excuses = Excuses::default();
-        excuses.begin(&Cause::Fault, by_fault("primary", &fault));
-        excuses.end(&Cause::Fault);
-        let first = excuses.all().remove(0);
-        let whom = (first.role.as_deref(), first.server.as_deref());
-        assert_eq!(whom, (Some("oa_app_user"), Some("primary")));
-        excuses.end(&Cause::Fault);
-        assert!(excuses.all().remove(0).to >= first.to);
+        let expected: Vec<_> = by_fault("primary", &fault).collect();
+        let missed = ExpectedError {
+            sqlstate: "42501".into(),
+            server: Some("primary".into()),
+            role: Some("oa_app_user".into()),
+        };
+        assert_eq!(expected, [missed]);
     }
 
     #[test]

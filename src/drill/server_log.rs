@@ -1,14 +1,8 @@
-//! The servers' logs: kept in the drill's directory, and read for what nothing explains.
-//!
-//! The history gets those lines alone: of a business that is frozen, or whose table is gone,
-//! there are thousands that are as they must be.
+//! The servers' logs: kept in the drill's directory, and every error in them recorded.
 
 use super::state::{Drill, StepError};
 use crate::{
-    event::EventKind,
-    history::files,
-    postgres::Server,
-    probe::server_log::{scan, unexplained},
+    event::EventKind, history::files, postgres::Server, probe::server_log, runtime::RuntimeError,
 };
 
 impl Drill<'_> {
@@ -20,8 +14,8 @@ impl Drill<'_> {
             let Ok(log) = server.node.get(&server.log()).await else {
                 continue;
             };
-            let lines = scan(&String::from_utf8_lossy(&log));
-            let panic = lines.iter().rfind(|line| line.severity == "PANIC");
+            let log = server_log::read(&server.name, &String::from_utf8_lossy(&log));
+            let panic = log.lines.iter().rfind(|line| line.severity == "PANIC");
             if let Some(line) = panic.filter(|line| !why.contains(&line.message)) {
                 let name = &server.name;
                 why.push_str(&format!("; `{name}` gave up: PANIC: {}", line.message));
@@ -30,41 +24,41 @@ impl Drill<'_> {
         why
     }
 
-    /// Copies a server's log into the drill's directory and records what it did not
-    /// expect to find in it.
+    /// Copies a server's log into the drill's directory and records the errors in it.
     pub async fn keep_log(&mut self, server: &Server) {
         if !self.logs_kept.insert(server.name.clone()) {
             return;
         }
-        let Ok(log) = server.node.get(&server.log()).await else {
-            return;
-        };
-        let file = self
-            .dir
-            .join(files::LOGS)
-            .join(format!("{}.log", server.name));
+        let name = &server.name;
+        match self.copy_log(server).await {
+            Ok(log) => self.tell_log(name, &String::from_utf8_lossy(&log)),
+            Err(error) => self.recorder.record(EventKind::Note {
+                text: format!("the log of `{name}` could not be read: {error}"),
+            }),
+        }
+    }
+
+    async fn copy_log(&self, server: &Server) -> Result<Vec<u8>, RuntimeError> {
+        let log = server.node.get(&server.log()).await?;
+        let file = format!("{}.log", server.name);
+        let file = self.dir.join(files::LOGS).join(file);
         if let Err(cause) = std::fs::write(&file, &log) {
             self.recorder.record(EventKind::Note {
                 text: format!("cannot write {}: {cause}", file.display()),
             });
         }
-        self.tell_log(&server.name, &String::from_utf8_lossy(&log));
+        Ok(log)
     }
 
-    /// Records the lines that neither the fault nor a step explains.
     fn tell_log(&self, server: &str, log: &str) {
-        for line in unexplained(server, scan(log), &self.excuses.all()) {
-            self.recorder.record(EventKind::ServerLog {
-                server: server.to_owned(),
-                severity: line.severity,
-                sqlstate: line.sqlstate,
-                role: line.role,
-                message: line.message,
-            });
+        let log = server_log::read(server, log);
+        for lines in log.lines {
+            self.recorder.record(EventKind::ServerLog(lines));
         }
         self.recorder.record(EventKind::ServerLogRead {
             server: server.to_owned(),
-            lines: log.lines().count() as u64,
+            lines: log.read,
+            unread: log.unread,
         });
     }
 }

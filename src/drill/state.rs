@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{excuses::Excuses, people::People, watch::Watch};
+use super::{people::People, watch::Watch};
 use crate::{
     backup::BackupError,
     event::{EventKind, FaultRecord},
@@ -92,8 +92,6 @@ pub struct Drill<'a> {
     pub serving: BTreeMap<String, String>,
     /// Workloads whose writes are revoked, each with the SQL that grants them back.
     pub frozen: BTreeMap<String, String>,
-    /// Which errors in the servers' logs are provoked.
-    pub excuses: Excuses,
     /// Backups taken.
     pub backups: Vec<Taken>,
     /// Restore points made.
@@ -133,7 +131,6 @@ impl<'a> Drill<'a> {
             workloads: None,
             serving: BTreeMap::new(),
             frozen: BTreeMap::new(),
-            excuses: Excuses::default(),
             backups: Vec::new(),
             points: Vec::new(),
             fault: None,

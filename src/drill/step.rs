@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    excuses::{Cause, by_fault},
+    excuses::by_fault,
     state::{Drill, StepError},
 };
 use crate::{
     backup::{retention, wal},
-    event::{EventKind, Moment},
+    event::{Cause, EventKind, Moment},
     fault,
     meter::{Place, outside},
     runtime::Exec,
@@ -25,7 +25,7 @@ impl Drill<'_> {
         self.act(step).await?;
         let mut workloads = self.plan.workloads.keys();
         if workloads.any(|name| step.action.brings_back(name)) {
-            self.excuses.end(&Cause::Fault);
+            self.errors_over(Cause::Fault);
         }
         Ok(())
     }
@@ -148,7 +148,7 @@ impl Drill<'_> {
         if matches!(fault, Fault::LoseServer) {
             self.keep_log(&server).await;
         }
-        self.excuses.begin(&Cause::Fault, by_fault(name, fault));
+        self.expect_errors(Cause::Fault, by_fault(name, fault));
         let record = fault::inject(&server, fault, &self.recorder).await?;
         self.recorder
             .record(EventKind::FaultInjected(record.clone()));

@@ -222,29 +222,33 @@ pub enum EventKind {
         /// Bytes written to block devices.
         written_bytes: u64,
     },
-    /// A server's log was read to its end; the lines worth a finding are the `ServerLog`
+    /// From now on, until the end of the same cause, these errors are provoked and belong in
+    /// the servers' logs.
+    ErrorsExpected {
+        /// What provokes them.
+        cause: Cause,
+        /// The errors.
+        errors: Vec<ExpectedError>,
+    },
+    /// What provoked errors is gone. A fault may be repaired by one step after the other: its
+    /// last end counts.
+    ErrorsOver {
+        /// What provoked them.
+        cause: Cause,
+    },
+    /// A server's log was read; its lines of severity ERROR and worse are the `ServerLog`
     /// events. Without this event nobody looked, and `server-log` is `unknown`.
     ServerLogRead {
         /// The server.
         server: String,
         /// Lines read.
         lines: u64,
-    },
-    /// A line of a server's log with severity ERROR or worse that neither a fault nor a step
-    /// explains at its time.
-    ServerLog {
-        /// The server.
-        server: String,
-        /// `ERROR`, `FATAL` or `PANIC`.
-        severity: String,
-        /// The SQLSTATE.
-        sqlstate: String,
-        /// The role that was logged in; empty: none, or not recorded.
+        /// What of it could not be read or told, and why; empty when nothing.
         #[serde(default, skip_serializing_if = "String::is_empty")]
-        role: String,
-        /// The message.
-        message: String,
+        unread: String,
     },
+    /// Lines of a server's log with severity ERROR or worse, whatever explains them.
+    ServerLog(LogLines),
     /// Something a reader should know that is no failure.
     Note {
         /// The text.

@@ -180,3 +180,48 @@ pub enum Moment {
     /// After the last step, workloads ended.
     After,
 }
+
+/// What provokes errors in servers' logs for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// This workload's writes are revoked.
+    Freeze(String),
+    /// Faults; steps of the recovery don't say which one they repair.
+    Fault,
+    /// Probes try what must be refused.
+    Look,
+}
+
+/// An error that is provoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpectedError {
+    /// The SQLSTATE.
+    pub sqlstate: String,
+    /// The server it is provoked on; none: on any.
+    pub server: Option<String>,
+    /// The role that runs into it; none: any.
+    pub role: Option<String>,
+}
+
+/// Lines of a server's log that differ in their time alone and follow each other closely.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLines {
+    /// The server.
+    pub server: String,
+    /// `ERROR`, `FATAL` or `PANIC`.
+    pub severity: String,
+    /// The SQLSTATE; empty for lines of background processes.
+    pub sqlstate: String,
+    /// The role that was logged in; empty: none, or not recorded.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub role: String,
+    /// The message; a long one is cut.
+    pub message: String,
+    /// How many lines.
+    pub count: u64,
+    /// When the first was written, by the clock of the server's host.
+    pub first: jiff::Timestamp,
+    /// When the last was written; a second later at most.
+    pub last: jiff::Timestamp,
+}

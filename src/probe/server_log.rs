@@ -1,106 +1,130 @@
-//! Lines of a server's log with severity ERROR or worse.
+//! Lines of a server's log with severity ERROR or worse, as they were written.
 //!
 //! Reads logs written with the `log_line_prefix` of drilled servers (`%m [%p] %q%u@%d %e `,
-//! `postgres::configuration`). Which lines are ordinary on every server is said here once, and
-//! what an [`Excuse`] covers; which excuses a drill has is known in `drill/excuses`, and what the
-//! other lines mean is judged in `check/`.
+//! `postgres::configuration`), in English: a drilled server finds no translations
+//! (`runtime::exec::UNTRANSLATED`), whatever its `lc_messages`. What explains a line is judged in
+//! `check::server_log`.
+
+use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// One line of a log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine {
-    /// When it was written, by the clock of the server's host.
-    pub at: Timestamp,
-    /// `ERROR`, `FATAL` or `PANIC`.
-    pub severity: String,
-    /// The SQLSTATE; empty for lines of background processes.
-    pub sqlstate: String,
-    /// The message.
-    pub message: String,
-    /// Role that was logged in; empty for background processes.
-    pub role: String,
-}
+use crate::event::LogLines;
 
 const SEVERITIES: [&str; 3] = ["ERROR", "FATAL", "PANIC"];
 
-/// Lines that belong to what drills do to every server.
-const ORDINARY: &[(&str, &str)] = &[
-    // Sessions ended by a stop, and logins while the server starts or stops.
-    (
-        "57P01",
-        "terminating connection due to administrator command",
-    ),
-    ("57P03", ""),
-    // The harness's own clients that went away in the middle.
-    ("57014", "canceling statement due to user request"),
-    // Clients that waited too long: refused transactions, counted as outage and latency.
-    ("57014", "canceling statement due to statement timeout"),
-    ("57014", "canceling authentication due to timeout"),
-    ("08006", ""),
-    ("08P01", "unexpected EOF"),
-    // What background processes say when a postmaster dies or stops.
-    ("", "terminating connection due to administrator command"),
-    (
-        "",
-        "terminating walreceiver process due to administrator command",
-    ),
-    ("", "terminating background worker"),
-    ("", "terminating logical replication worker"),
-    ("", "the database system is"),
+/// What else stands where a severity does: less than an error, or more of the line before.
+const OTHERS: [&str; 18] = [
+    "LOG",
+    "WARNING",
+    "NOTICE",
+    "INFO",
+    "DEBUG",
+    "DEBUG1",
+    "DEBUG2",
+    "DEBUG3",
+    "DEBUG4",
+    "DEBUG5",
+    "DETAIL",
+    "HINT",
+    "QUERY",
+    "CONTEXT",
+    "LOCATION",
+    "STATEMENT",
+    "BACKTRACE",
+    "???",
 ];
 
-/// A line may be stamped so much before or after what provoked it: a client that was in the
-/// middle of it is answered a little later.
-const SLACK: SignedDuration = SignedDuration::from_secs(1);
+/// Lines that differ in their time alone are told together while they follow each other within
+/// `CLOSE`, for `LONGEST` at most.
+const CLOSE: SignedDuration = SignedDuration::from_millis(100);
+const LONGEST: SignedDuration = SignedDuration::from_secs(1);
 
-/// An error that something in the drill provokes while it lasts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Excuse {
-    /// The SQLSTATE.
-    pub sqlstate: String,
-    /// The server it is provoked on; none: on any.
-    pub server: Option<String>,
-    /// The role that runs into it; none: any.
-    pub role: Option<String>,
-    /// When it began.
-    pub from: Timestamp,
-    /// When it ended; none: it lasts.
-    pub to: Option<Timestamp>,
+/// So many are told of one log; a drill's history is read by people, too.
+const MOST: usize = 10_000;
+
+/// Of a message so many characters are told.
+const MESSAGE: usize = 1_000;
+
+/// What stands in a log.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    /// Lines of severity ERROR and worse.
+    pub lines: Vec<LogLines>,
+    /// Lines read.
+    pub read: u64,
+    /// What could not be told of it, and why; empty when nothing.
+    pub unread: String,
 }
 
-impl Excuse {
-    fn covers(&self, server: &str, line: &LogLine) -> bool {
-        let or_any =
-            |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|it| it == is);
-        line.sqlstate == self.sqlstate
-            && or_any(&self.server, server)
-            && or_any(&self.role, &line.role)
-            && line.at >= self.from - SLACK
-            && self.to.is_none_or(|to| line.at <= to + SLACK)
+/// One line.
+#[derive(Debug, PartialEq, Eq)]
+struct Line<'l> {
+    at: Timestamp,
+    severity: &'l str,
+    sqlstate: &'l str,
+    role: &'l str,
+    message: &'l str,
+}
+
+/// What stands in a server's log.
+pub fn read(server: &str, log: &str) -> Log {
+    let mut told = Log::default();
+    let mut newest: HashMap<(&str, &str, &str, &str), usize> = HashMap::new();
+    for text in log.lines() {
+        told.read += 1;
+        let Some(line) = parse(text) else { continue };
+        if OTHERS.contains(&line.severity) {
+            continue;
+        }
+        if !SEVERITIES.contains(&line.severity) {
+            let severity = line.severity;
+            told.unread = format!("line {} has the unknown severity `{severity}`", told.read);
+            continue;
+        }
+        let same = (line.severity, line.sqlstate, line.role, line.message);
+        let before = newest.get(&same).and_then(|&at| told.lines.get_mut(at));
+        if before.is_some_and(|before| continues(before, &line)) {
+            continue;
+        }
+        if told.lines.len() == MOST {
+            told.unread = format!("more than {MOST} different errors");
+            break;
+        }
+        newest.insert(same, told.lines.len());
+        told.lines.push(line.told_of(server));
+    }
+    told
+}
+
+/// Whether a line only repeats those told last, which then count it.
+fn continues(before: &mut LogLines, line: &Line<'_>) -> bool {
+    let close = (SignedDuration::ZERO..=CLOSE).contains(&line.at.duration_since(before.last));
+    let short = line.at.duration_since(before.first) <= LONGEST;
+    if close && short {
+        before.last = line.at;
+        before.count += 1;
+    }
+    close && short
+}
+
+impl Line<'_> {
+    fn told_of(&self, server: &str) -> LogLines {
+        LogLines {
+            server: server.to_owned(),
+            severity: self.severity.to_owned(),
+            sqlstate: self.sqlstate.to_owned(),
+            role: self.role.to_owned(),
+            message: self.message.chars().take(MESSAGE).collect(),
+            count: 1,
+            first: self.at,
+            last: self.at,
+        }
     }
 }
 
-/// Every line with severity ERROR, FATAL or PANIC.
-pub fn scan(log: &str) -> Vec<LogLine> {
-    log.lines().filter_map(parse).collect()
-}
-
-/// The lines of a server's log that nothing explains: neither ordinary, nor excused.
-pub fn unexplained(server: &str, lines: Vec<LogLine>, excuses: &[Excuse]) -> Vec<LogLine> {
-    let excused = |line: &LogLine| excuses.iter().any(|excuse| excuse.covers(server, line));
-    let explained = |line: &LogLine| line.severity != "PANIC" && (ordinary(line) || excused(line));
-    lines.into_iter().filter(|line| !explained(line)).collect()
-}
-
-fn ordinary(line: &LogLine) -> bool {
-    ORDINARY
-        .iter()
-        .any(|(sqlstate, text)| line.sqlstate == *sqlstate && line.message.contains(text))
-}
-
 /// `2026-11-21 02:38:24.123 UTC [77] role@database 42501 ERROR:  text`
-fn parse(line: &str) -> Option<LogLine> {
+fn parse(line: &str) -> Option<Line<'_>> {
     let (time, after) = line.split_once(" [")?;
     let at = stamp(time)?;
     let (process, rest) = after.split_once("] ")?;
@@ -109,17 +133,14 @@ fn parse(line: &str) -> Option<LogLine> {
     }
     let (origin, message) = rest.split_once(":  ")?;
     let (origin, severity) = origin.rsplit_once(' ').unwrap_or(("", origin));
-    if !SEVERITIES.contains(&severity) {
-        return None;
-    }
     let (session, sqlstate) = origin.rsplit_once(' ').unwrap_or(("", origin));
     let role = session.rsplit_once('@').map_or("", |(role, _)| role);
-    Some(LogLine {
+    Some(Line {
         at,
-        severity: severity.into(),
-        sqlstate: sqlstate.into(),
-        message: message.into(),
-        role: role.into(),
+        severity,
+        sqlstate,
+        message,
+        role,
     })
 }
 
@@ -146,90 +167,61 @@ mod tests {
 ";
 
     #[test]
-    fn only_lines_of_error_or_worse_are_taken() {
-        let lines = scan(LOG);
-        let short: Vec<_> = lines
-            .iter()
-            .map(|line| {
-                (
-                    line.severity.as_str(),
-                    line.sqlstate.as_str(),
-                    line.role.as_str(),
-                )
-            })
-            .collect();
+    fn every_line_of_error_or_worse_is_told() {
+        let log = read("primary", LOG);
+        let short = |one: &LogLines| {
+            let words = [&one.severity, &one.sqlstate, &one.role];
+            words.map(|word| word.clone())
+        };
+        let short: Vec<_> = log.lines.iter().map(short).collect();
         let expected = [
-            ("ERROR", "42501", "oa_app_user"),
-            ("FATAL", "", ""),
-            ("FATAL", "57P03", "[unknown]"),
-            ("ERROR", "XX001", "postgres"),
-            ("PANIC", "", ""),
+            ["ERROR", "42501", "oa_app_user"],
+            ["FATAL", "", ""],
+            ["FATAL", "57P03", "[unknown]"],
+            ["ERROR", "XX001", "postgres"],
+            ["PANIC", "", ""],
         ];
         assert_eq!(short, expected);
-        assert_eq!(lines[0].message, "permission denied for table users");
+        assert_eq!(log.lines[0].message, "permission denied for table users");
+        assert_eq!((log.read, log.unread.as_str()), (8, ""));
     }
 
-    fn at(time: &str) -> Timestamp {
-        format!("2026-11-21 {time}Z").parse().unwrap()
-    }
-
-    /// The OA was frozen on any server for two seconds.
-    fn frozen() -> Excuse {
-        Excuse {
-            sqlstate: "42501".into(),
-            server: None,
-            role: Some("oa_app_user".into()),
-            from: at("02:38:24"),
-            to: Some(at("02:38:26")),
-        }
-    }
-
-    /// How many lines of a log, all errors that a client ran into, are left.
-    fn left(lines: &[(&str, &str)], excuse: Excuse) -> usize {
-        let line = |(time, error): &(&str, &str)| {
-            format!("2026-11-21 {time} UTC [81] {error} ERROR:  permission denied\n")
+    /// A log of the same error at these milliseconds.
+    fn at(millis: &[u32]) -> Vec<LogLines> {
+        let line = |ms: &u32| {
+            let (s, ms) = (ms / 1000, ms % 1000);
+            format!("2026-11-21 02:38:{s:02}.{ms:03} UTC [81] oa@postgres 42501 ERROR:  no\n")
         };
-        let log: String = lines.iter().map(line).collect();
-        let all = scan(&log);
-        assert_eq!(all.len(), lines.len());
-        unexplained("primary", all, &[excuse]).len()
+        read("primary", &millis.iter().map(line).collect::<String>()).lines
     }
 
     #[test]
-    fn what_nothing_explains_is_left_and_a_panic_always() {
-        let left = unexplained("primary", scan(LOG), &[frozen()]);
-        let severities: Vec<_> = left.iter().map(|line| line.severity.as_str()).collect();
-        assert_eq!(severities, ["FATAL", "ERROR", "PANIC"]);
+    fn lines_that_repeat_are_told_together_for_a_second_at_most() {
+        let counts = |millis: &[u32]| at(millis).iter().map(|one| one.count).collect::<Vec<_>>();
+        assert_eq!(counts(&[0, 50, 150, 251]), [3, 1]);
+        let lasting: Vec<u32> = (0..15).map(|n| n * 100).collect();
+        assert_eq!(counts(&lasting), [11, 4]);
+        let told = at(&[0, 50]).remove(0);
+        let lasted = told.last.duration_since(told.first);
+        assert_eq!(lasted, SignedDuration::from_millis(50));
     }
 
     #[test]
-    fn an_excuse_holds_while_its_cause_lasts_and_a_little_longer() {
-        let denied = "oa_app_user@postgres 42501";
-        let within = ["02:38:23.000", "02:38:25.001", "02:38:27.000"].map(|time| (time, denied));
-        assert_eq!(left(&within, frozen()), 0);
-        let beyond = ["02:38:22.999", "02:38:27.001"].map(|time| (time, denied));
-        assert_eq!(left(&beyond, frozen()), 2);
-        let lasting = Excuse {
-            to: None,
-            ..frozen()
-        };
-        assert_eq!(left(&beyond, lasting), 1);
+    fn a_severity_that_is_not_known_is_no_silence() {
+        let german = "2026-11-21 02:38:25.001 UTC [81] oa@postgres 42501 FEHLER:  keine\n";
+        let log = read("primary", german);
+        assert!(
+            log.unread
+                .contains("line 1 has the unknown severity `FEHLER`")
+        );
     }
 
     #[test]
-    fn an_excuse_holds_for_its_role_its_sqlstate_and_its_server() {
-        let others = [
-            ("02:38:25.000", "agent_app_user@postgres 42501"),
-            ("02:38:25.000", "oa_app_user@postgres 42P01"),
-        ];
-        assert_eq!(left(&others, frozen()), 2);
-        let denied = [("02:38:25.000", "oa_app_user@postgres 42501")];
-        let on = |server: &str| Excuse {
-            server: Some(server.into()),
-            role: None,
-            ..frozen()
-        };
-        assert_eq!(left(&denied, on("primary")), 0);
-        assert_eq!(left(&denied, on("replacement")), 1);
+    fn a_log_of_endless_errors_is_told_in_part_and_says_so() {
+        let line =
+            |n: usize| format!("2026-11-21 02:38:25.001 UTC [81] oa@postgres 23505 ERROR:  {n}\n");
+        let log = read("primary", &(0..=MOST).map(line).collect::<String>());
+        assert_eq!(log.lines.len(), MOST);
+        assert!(log.unread.contains("more than 10000"));
     }
 }

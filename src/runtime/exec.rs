@@ -12,6 +12,10 @@ pub(super) use outcome::{Ended, Lines, Place};
 /// A command at its deadline is asked to end, and killed so much later.
 pub const GRACE: Duration = Duration::from_secs(2);
 
+/// Environment of every command in a node: programs of GNU gettext, PostgreSQL's among them, find
+/// no translation, whatever `lc_messages` a server or a role has: what they say is read.
+pub const UNTRANSLATED: (&str, &str) = ("LANGUAGE", "C");
+
 /// Which user a command runs as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RunAs {

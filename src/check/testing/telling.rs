@@ -114,7 +114,12 @@ impl Tale {
     /// A server's log was read, and nothing unexpected found.
     pub fn log_read(&mut self, at_us: u64, server: &str, lines: u64) {
         let server = server.to_owned();
-        self.tell(at_us, EventKind::ServerLogRead { server, lines });
+        let read = EventKind::ServerLogRead {
+            server,
+            lines,
+            unread: String::new(),
+        };
+        self.tell(at_us, read);
     }
 }
 

@@ -114,7 +114,9 @@ impl DrillReport {
             | EventKind::ProbeFailed { .. }
             | EventKind::NodeStats { .. }
             | EventKind::ServerLogRead { .. }
-            | EventKind::ServerLog { .. }
+            | EventKind::ServerLog(_)
+            | EventKind::ErrorsExpected { .. }
+            | EventKind::ErrorsOver { .. }
             | EventKind::DrillEnded { .. } => {}
         }
     }

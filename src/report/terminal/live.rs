@@ -167,7 +167,9 @@ impl Line {
             | EventKind::ProbeFailed { .. }
             | EventKind::NodeStats { .. }
             | EventKind::ServerLogRead { .. }
-            | EventKind::ServerLog { .. } => None,
+            | EventKind::ServerLog(_)
+            | EventKind::ErrorsExpected { .. }
+            | EventKind::ErrorsOver { .. } => None,
         }
     }
 

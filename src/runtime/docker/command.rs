@@ -16,7 +16,7 @@ use tokio::{io::AsyncWriteExt, task::JoinHandle};
 use super::engine::Engine;
 use crate::runtime::{
     Exec, RunAs, RuntimeError,
-    exec::{Ended, GRACE, Lines},
+    exec::{Ended, GRACE, Lines, UNTRANSLATED},
     wait,
 };
 
@@ -70,7 +70,8 @@ fn options(exec: &Exec) -> CreateExecOptions<String> {
         format!("{seconds:.3}"),
     ];
     argv.extend(exec.argv.iter().cloned());
-    let env = exec.env.iter();
+    let own = exec.env.iter().map(|(name, value)| (&**name, &**value));
+    let env = std::iter::once(UNTRANSLATED).chain(own);
     CreateExecOptions {
         attach_stdin: Some(!exec.stdin.is_empty()),
         attach_stdout: Some(true),

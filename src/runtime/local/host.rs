@@ -25,7 +25,7 @@ use crate::{
     meter::{self, outside},
     runtime::{
         Exec, Output, RuntimeError,
-        exec::{Ended, GRACE, Lines, Place},
+        exec::{Ended, GRACE, Lines, Place, UNTRANSLATED},
     },
 };
 
@@ -139,6 +139,7 @@ impl Host {
             ("USER", self.user.name.clone()),
             ("LOGNAME", self.user.name.clone()),
             ("LANG", "C.UTF-8".into()),
+            (UNTRANSLATED.0, UNTRANSLATED.1.into()),
             ("TZ", "UTC".into()),
             (MARKER, self.marker.clone()),
             (OWNER, self.owner.clone()),
