@@ -1,11 +1,15 @@
 //! Full backups: `pg_basebackup` in plain format, or the user's own script that
-//! fills a directory; then what `pg_verifybackup` says of it.
+//! fills a directory; then what lies there, and what `pg_verifybackup` says of it.
 
 use std::{path::Path, time::Duration};
 
 use serde::Deserialize;
 
-use super::BackupError;
+use super::{
+    BackupError,
+    contents::{Contents, Found, Position},
+    tablespaces::{self, Tablespace},
+};
 use crate::{
     event::{BackupRecord, EventKind},
     history::{Bytes, Progress, Recorder},
@@ -26,40 +30,29 @@ pub async fn take(
     recorder: &Recorder,
 ) -> Result<BackupRecord, BackupError> {
     let began_us = recorder.now_us();
-    let directory = server
-        .node
-        .layout()
-        .store
-        .join("base")
-        .join(label)
-        .display()
-        .to_string();
+    let store = &server.node.layout().store;
+    let directory = store.join("base").join(label).display().to_string();
+    let before = (Position::of(server).await?, tablespaces::of(server).await?);
     let progress = Progress::begin(recorder, "backup");
-    let taking = async {
-        match how {
-            FullBackup::PgBasebackup(options) => {
-                pg_basebackup(server, options, &directory, deadline).await
-            }
-            FullBackup::Command(command) => {
-                own_command(server, command, &directory, deadline).await
-            }
-        }
-    };
+    let taking = copy(server, how, &directory, &before.1, deadline);
     progress
         .during(taking, async || streamed(server).await)
         .await?;
-    let path = Path::new(&directory);
-    let manifest = server.node.get(&path.join("backup_manifest")).await.ok();
-    let (start_lsn, end_lsn) = match &manifest {
-        Some(manifest) => range_of_manifest(manifest)?,
-        None => range_of_label(server, path).await?,
+    let found = found(server, &directory, &before).await?;
+    let manifest = Path::new(&directory).join("backup_manifest");
+    let manifest = server.node.get(&manifest).await.ok();
+    let end_lsn = match &manifest {
+        Some(manifest) => end_of_manifest(manifest)?,
+        // The backup ended before.
+        None => Position::of(server).await?.lsn,
     };
     let record = BackupRecord {
         label: label.into(),
         kind: "full".into(),
         server: server.name.clone(),
-        start_lsn,
+        start_lsn: found.start_lsn,
         end_lsn,
+        labelled: found.labelled,
         began_us,
         bytes: size(server, &format!("{directory} {directory}.tblspc")).await?,
     };
@@ -72,26 +65,65 @@ pub async fn take(
     Ok(record)
 }
 
+async fn copy(
+    server: &Server,
+    how: &FullBackup,
+    directory: &str,
+    spaces: &[Tablespace],
+    deadline: Duration,
+) -> Result<(), BackupError> {
+    match how {
+        FullBackup::PgBasebackup(options) => {
+            pg_basebackup(server, options, directory, spaces, deadline).await
+        }
+        FullBackup::Command(command) => {
+            own_command(server, command, directory, spaces, deadline).await
+        }
+    }
+}
+
+/// What the tool left, if that is a backup, this step's, and complete.
+async fn found(
+    server: &Server,
+    directory: &str,
+    (position, spaces): &(Position, Vec<Tablespace>),
+) -> Result<Found, BackupError> {
+    let contents = Contents::read(server, directory).await?;
+    let started = match contents.start_time() {
+        Some(time) => {
+            epoch(
+                server,
+                &format!("'{time}'::timestamp AT TIME ZONE current_setting('log_timezone')"),
+            )
+            .await?
+        }
+        None => None,
+    };
+    let postmaster = epoch(server, "pg_postmaster_start_time()").await?;
+    let found = contents.judge(position, started, postmaster.unwrap_or_default())?;
+    let mut needed = tablespaces::of(server).await?;
+    needed.retain(|space| spaces.contains(space));
+    contents.holds(&needed)?;
+    Ok(found)
+}
+
+/// An instant in whole seconds of the epoch.
+async fn epoch(server: &Server, instant: &str) -> Result<Option<i64>, BackupError> {
+    let query = format!("SELECT floor(extract(epoch FROM {instant}))::bigint");
+    Ok(server.value(&query).await?.parse().ok())
+}
+
 async fn pg_basebackup(
     server: &Server,
     options: &[String],
     directory: &str,
+    spaces: &[Tablespace],
     deadline: Duration,
 ) -> Result<(), BackupError> {
     let mut arguments = ["-D", directory, "-F", "plain", "-X", "stream", "-c", "fast"]
         .map(String::from)
         .to_vec();
-    let query =
-        "select string_agg(pg_tablespace_location(oid), ',') from pg_tablespace where oid > 16383";
-    for space in server
-        .value(query)
-        .await?
-        .split(',')
-        .filter(|space| !space.is_empty())
-    {
-        let name = space.rsplit('/').next().unwrap_or(space);
-        arguments.extend(["-T".into(), format!("{space}={directory}.tblspc/{name}")]);
-    }
+    arguments.extend(tablespaces::mapping(spaces, directory));
     arguments.extend(options.iter().map(|option| server.fill_in(option)));
     server.tool("pg_basebackup", &arguments, deadline).await?;
     Ok(())
@@ -101,18 +133,20 @@ async fn own_command(
     server: &Server,
     command: &str,
     directory: &str,
+    spaces: &[Tablespace],
     deadline: Duration,
 ) -> Result<(), BackupError> {
     let layout = server.node.layout();
-    let exec = Exec::shell(format!(
-        "mkdir -p {directory} && {}",
-        server.fill_in(command)
-    ))
-    .env("PGDRILL_BACKUP", directory)
-    .env("PGDRILL_STORE", layout.store.display().to_string())
-    .env("PGDRILL_DATA", layout.data.display().to_string())
-    .envs(server.environment())
-    .within(deadline);
+    let command = server.fill_in(command).replace(
+        "{tablespaces}",
+        &tablespaces::mapping_words(spaces, directory),
+    );
+    let exec = Exec::shell(format!("mkdir -p {directory} && {command}"))
+        .env("PGDRILL_BACKUP", directory)
+        .env("PGDRILL_STORE", layout.store.display().to_string())
+        .env("PGDRILL_DATA", layout.data.display().to_string())
+        .envs(server.environment())
+        .within(deadline);
     server.node.exec(exec).await?;
     Ok(())
 }
@@ -165,51 +199,23 @@ struct Manifest {
 
 #[derive(Deserialize)]
 struct WalRange {
-    #[serde(rename = "Start-LSN")]
-    start: String,
     #[serde(rename = "End-LSN")]
     end: String,
 }
 
-/// The WAL that a backup without a manifest needs: from the start in its `backup_label` to
-/// where the server is now, for the backup ended before.
-async fn range_of_label(server: &Server, directory: &Path) -> Result<(u64, u64), BackupError> {
-    let label = server.node.get(&directory.join("backup_label")).await?;
-    let start = start_of_label(&String::from_utf8_lossy(&label))?;
-    let now = server.value("select pg_current_wal_lsn()").await?;
-    let end = lsn::parse(&now).ok_or_else(|| BackupError::Unreadable {
-        what: "pg_current_wal_lsn()".into(),
-        cause: format!("`{now}` is no LSN"),
-    })?;
-    Ok((start, end))
-}
-
-/// First and last LSN of the WAL that the backup needs, from its manifest.
-fn range_of_manifest(manifest: &[u8]) -> Result<(u64, u64), BackupError> {
+/// Last LSN of the WAL that the backup needs, from its manifest.
+fn end_of_manifest(manifest: &[u8]) -> Result<u64, BackupError> {
     let bad = |cause: String| BackupError::Unreadable {
         what: "backup_manifest".into(),
         cause,
     };
     let manifest: Manifest =
         serde_json::from_slice(manifest).map_err(|cause| bad(cause.to_string()))?;
-    let first = manifest
+    let last = manifest
         .wal_ranges
-        .first()
+        .last()
         .ok_or_else(|| bad("no WAL range".into()))?;
-    let last = manifest.wal_ranges.last().unwrap_or(first);
-    let number = |text: &str| lsn::parse(text).ok_or_else(|| bad(format!("`{text}` is no LSN")));
-    Ok((number(&first.start)?, number(&last.end)?))
-}
-
-fn start_of_label(label: &str) -> Result<u64, BackupError> {
-    label
-        .strip_prefix("START WAL LOCATION: ")
-        .and_then(|rest| rest.split_whitespace().next())
-        .and_then(lsn::parse)
-        .ok_or_else(|| BackupError::Unreadable {
-            what: "backup_label".into(),
-            cause: "no start location".into(),
-        })
+    lsn::parse(&last.end).ok_or_else(|| bad(format!("`{}` is no LSN", last.end)))
 }
 
 /// Bytes below these paths of the store; those that do not exist count nothing.
@@ -224,13 +230,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wal_range_comes_from_the_manifest() {
+    fn the_end_comes_from_the_manifest() {
         let manifest = br#"{"Files": [], "WAL-Ranges": [{"Timeline": 1, "Start-LSN": "0/2000028", "End-LSN": "0/2000138"}]}"#;
-        assert_eq!(
-            range_of_manifest(manifest).unwrap(),
-            (0x200_0028, 0x200_0138)
-        );
-        assert!(range_of_manifest(b"{}").is_err());
+        assert_eq!(end_of_manifest(manifest).unwrap(), 0x200_0138);
+        assert!(end_of_manifest(b"{}").is_err());
     }
 
     #[test]
@@ -242,12 +245,5 @@ mod tests {
         assert_eq!(streamed_of("8192 0"), Some(unknown));
         // No backup streams.
         assert_eq!(streamed_of(""), None);
-    }
-
-    #[test]
-    fn the_start_comes_from_the_label_where_there_is_no_manifest() {
-        let label = "START WAL LOCATION: 0/5000028 (file 000000010000000000000005)\nCHECKPOINT LOCATION: 0/5000060\n";
-        assert_eq!(start_of_label(label).unwrap(), 0x500_0028);
-        assert!(start_of_label("nothing").is_err());
     }
 }

@@ -1,12 +1,15 @@
 //! Taking backups with the real tools, and removing old ones.
 //!
-//! One file a tool. Backups lie in the store: `base/<label>` a full backup (with
-//! `<label>.tblspc/` beside it for tablespaces), `tables/<label>.dump` a dump of single
+//! One file a tool; `contents` says whether what one left is a backup, `tablespaces` where those
+//! go. Backups lie in the store: `base/<label>` a full backup (with `<label>.tblspc/` beside it
+//! for tablespaces), `tables/<label>.dump` a dump of single
 //! tables, `wal/` the archive. Bringing them back is `restore/`.
 
 pub mod base;
+mod contents;
 pub mod retention;
 pub mod tables;
+pub mod tablespaces;
 pub mod wal;
 
 use crate::{postgres::ServerError, runtime::RuntimeError};
@@ -17,6 +20,9 @@ pub enum BackupError {
     /// The server or its node refused.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// What a tool left is no backup, or not this step's: why.
+    #[error("{0}")]
+    Unfit(String),
     /// A tool's output could not be understood.
     #[error("cannot read {what}: {cause}")]
     Unreadable {

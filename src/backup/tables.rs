@@ -48,6 +48,7 @@ pub async fn take(
         server: server.name.clone(),
         start_lsn: 0,
         end_lsn: 0,
+        labelled: false,
         began_us,
         bytes: base::size(server, &file).await?,
     };

@@ -88,6 +88,8 @@ pub struct BackupRecord {
     pub start_lsn: u64,
     /// End LSN; 0 for a logical backup.
     pub end_lsn: u64,
+    /// Whether it has a `backup_label`; a copy of a server that was shut down needs none.
+    pub labelled: bool,
     /// Begin, in the drill's clock.
     pub began_us: u64,
     /// Bytes in the backup storage.

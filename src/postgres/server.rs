@@ -42,6 +42,18 @@ pub enum ServerError {
         /// The log's tail, indented.
         log: String,
     },
+    /// A tablespace of a restored server lies in a directory of another.
+    #[error(
+        "tablespace `{tablespace}` of the restored `{server}` lies in {location}, a directory that is not its own"
+    )]
+    Foreign {
+        /// The server.
+        server: String,
+        /// The tablespace.
+        tablespace: String,
+        /// Where it lies.
+        location: String,
+    },
     /// A condition did not come true in time.
     #[error("`{server}`: {what} did not happen within {within}; last status: {last}")]
     Wait {

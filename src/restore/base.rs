@@ -9,9 +9,11 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::target::Resolved;
+use super::{
+    fetch::{fetch, in_own_places},
+    target::Resolved,
+};
 use crate::{
-    backup,
     event::{BackupRecord, EventKind, RestoreRecord},
     history::{Bytes, Progress, Recorder},
     postgres::{Server, ServerError, lsn},
@@ -47,13 +49,14 @@ pub async fn restore(
     recorder.record(EventKind::PhaseBegan {
         phase: Phase::Fetch,
     });
-    fetch(request, recorder).await?;
+    fetch(request.server, request.backup, request.deadline, recorder).await?;
     recorder.record(EventKind::PhaseBegan {
         phase: Phase::ReplayToConsistency,
     });
     ask_for_recovery(request).await?;
     let progress = Progress::begin(recorder, "replay");
     replay(request, &progress, recorder).await?;
+    in_own_places(request.server).await?;
     let identity = request.server.announce(recorder).await?;
     let log = request.server.node.get(&request.server.log()).await?;
     let (reached_lsn, reached_time) = reached(&String::from_utf8_lossy(&log));
@@ -70,33 +73,6 @@ pub async fn restore(
     };
     recorder.record(EventKind::Restored(record.clone()));
     Ok(record)
-}
-
-/// Copies the backup into the data directory and its tablespaces to their new place.
-async fn fetch(request: &Restore<'_>, recorder: &Recorder) -> Result<(), ServerError> {
-    let layout = request.server.node.layout();
-    let (data, spaces) = (layout.data.display(), layout.tablespaces.display());
-    let backup = layout.store.join("base").join(&request.backup.label);
-    let backup = backup.display();
-    let command = format!(
-        "mkdir -p {data} {spaces} && cp -a {backup}/. {data}/ && chmod 700 {data} && \
-         for link in {data}/pg_tblspc/*; do [ -L \"$link\" ] || continue; \
-         from=$(readlink \"$link\"); to={spaces}/$(basename \"$from\"); \
-         cp -a \"$from\" \"$to\" && ln -sfn \"$to\" \"$link\"; done"
-    );
-    let exec = Exec::shell(command).within(request.deadline);
-    let progress = Progress::begin(recorder, "fetch");
-    let total = request.backup.bytes;
-    let paths = format!("{data} {spaces}");
-    let fetched = async || {
-        let done = backup::base::size(request.server, &paths).await.ok()?;
-        Some(Bytes { done, total })
-    };
-    progress
-        .during(request.server.node.exec(exec), fetched)
-        .await?;
-    progress.end(total);
-    Ok(())
 }
 
 async fn ask_for_recovery(request: &Restore<'_>) -> Result<(), ServerError> {

@@ -5,5 +5,6 @@
 //! brings lost rows home. Whether what came back is right is judged in `check/`.
 
 pub mod base;
+mod fetch;
 pub mod salvage;
 pub mod target;

@@ -267,6 +267,7 @@ mod tests {
 
     fn taken(label: &str, end_lsn: u64, ended_us: u64) -> Taken {
         let record = BackupRecord {
+            labelled: true,
             label: label.into(),
             kind: "full".into(),
             server: "primary".into(),

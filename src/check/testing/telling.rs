@@ -148,6 +148,7 @@ fn backup() -> BackupRecord {
         server: PRIMARY.into(),
         start_lsn: 0x200_0028,
         end_lsn: 0x200_0100,
+        labelled: true,
         began_us: 2 * SECOND,
         bytes: 41_000_000,
     }

@@ -61,7 +61,8 @@ pub enum FullBackup {
     PgBasebackup(Vec<String>),
     /// The user's own script, run as the operator. Environment: `PGDRILL_BACKUP` (the
     /// empty directory to fill with a data directory), `PGDRILL_STORE`, `PGDRILL_DATA`,
-    /// `PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`.
+    /// `PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`. `{tablespaces}` stands for the options with
+    /// which `pg_basebackup` lays each tablespace beside the backup.
     Command(String),
 }
 

@@ -12,6 +12,9 @@ use crate::scenario::{
 
 const PLACEHOLDERS: [&str; 5] = ["store", "archive", "data", "bin", "run"];
 
+/// Those of a command that takes a full backup.
+const OF_BACKUPS: [&str; 6] = ["store", "archive", "data", "bin", "run", "tablespaces"];
+
 /// Settings that a strategy states elsewhere than under `settings`.
 const STATED_ELSEWHERE: [(&str, &str); 3] = [
     ("archive_command", "archive"),
@@ -44,7 +47,7 @@ fn commands(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
         );
     }
     if let FullBackup::Command(command) = &file.full {
-        placeholders(command, at(&["full", "command"]), problems);
+        of_these(&OF_BACKUPS, command, at(&["full", "command"]), problems);
     }
     if let RetentionRule::Command(command) = &file.retention.rule {
         placeholders(command, at(&["retention", "rule", "command"]), problems);
@@ -79,8 +82,12 @@ fn needs(command: &str, parts: &[&str], what: &str, place: Place, problems: &mut
     }
 }
 
-/// `{name}` that nothing fills in; `${name}` and `{}` are the shell's.
 fn placeholders(command: &str, place: Place, problems: &mut Vec<Problem>) {
+    of_these(&PLACEHOLDERS, command, place, problems);
+}
+
+/// `{name}` that nothing fills in; `${name}` and `{}` are the shell's.
+fn of_these(known: &[&'static str], command: &str, place: Place, problems: &mut Vec<Problem>) {
     let mut before = ' ';
     for (index, c) in command.char_indices() {
         let inner = command[index + c.len_utf8()..]
@@ -89,9 +96,9 @@ fn placeholders(command: &str, place: Place, problems: &mut Vec<Problem>) {
             .unwrap_or_default();
         let name = !inner.is_empty() && inner.chars().all(|c| c.is_ascii_lowercase() || c == '_');
         let closed = command[index + c.len_utf8()..].contains('}');
-        if c == '{' && before != '$' && name && closed && !PLACEHOLDERS.contains(&inner) {
+        if c == '{' && before != '$' && name && closed && !known.contains(&inner) {
             let message = format!("unknown placeholder `{{{inner}}}`");
-            problems.push(Problem::at(place, message).known(inner, PLACEHOLDERS));
+            problems.push(Problem::at(place, message).known(inner, known.iter().copied()));
         }
         before = c;
     }

@@ -1,0 +1,80 @@
+//! The tablespaces of a server, and where a backup keeps each: `<label>.tblspc/<oid>`, beside it.
+//!
+//! The directory is named by OID, for two tablespaces may lie in directories of one name.
+
+use crate::{
+    postgres::{PgError, Server, ServerError},
+    runtime::exec::quoted,
+};
+
+/// A tablespace with a directory of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tablespace {
+    /// OID: the name of its link in `pg_tblspc`.
+    pub oid: u32,
+    /// Name.
+    pub name: String,
+    /// Directory, absolute.
+    pub location: String,
+}
+
+/// Those of a server, without `pg_default` and `pg_global`.
+///
+/// # Errors
+/// When it can't be asked.
+pub async fn of(server: &Server) -> Result<Vec<Tablespace>, ServerError> {
+    const QUERY: &str = "SELECT oid, spcname::text, pg_tablespace_location(oid) FROM pg_tablespace \
+         WHERE pg_tablespace_location(oid) LIKE '/%' ORDER BY oid";
+    let client = server.connect().await?;
+    let rows = client.query(QUERY, &[]).await;
+    let rows = rows.map_err(|error| PgError::new("read the tablespaces", &error))?;
+    let space = |row: &tokio_postgres::Row| Tablespace {
+        oid: row.get(0),
+        name: row.get(1),
+        location: row.get(2),
+    };
+    Ok(rows.iter().map(space).collect())
+}
+
+/// The options with which `pg_basebackup` lays each beside a backup.
+pub fn mapping(tablespaces: &[Tablespace], directory: &str) -> Vec<String> {
+    let escaped = |path: &str| path.replace('=', r"\=");
+    let option = |space: &Tablespace| {
+        let to = format!("{directory}.tblspc/{}", space.oid);
+        [
+            "-T".into(),
+            format!("{}={}", escaped(&space.location), escaped(&to)),
+        ]
+    };
+    tablespaces.iter().flat_map(option).collect()
+}
+
+/// The same as words of a shell command.
+pub fn mapping_words(tablespaces: &[Tablespace], directory: &str) -> String {
+    let options = mapping(tablespaces, directory);
+    let words: Vec<String> = options.iter().map(|word| quoted(word)).collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_of_one_name_or_with_any_character_stay_apart() {
+        let space = |oid: u32, location: &str| Tablespace {
+            oid,
+            name: format!("space {oid}"),
+            location: location.into(),
+        };
+        let spaces = [
+            space(1, "/a/fast"),
+            space(2, "/b/fast"),
+            space(3, "/c/x,y = z"),
+        ];
+        assert_eq!(
+            mapping_words(&spaces, "/store/full-1"),
+            r"-T /a/fast=/store/full-1.tblspc/1 -T /b/fast=/store/full-1.tblspc/2 -T '/c/x,y \= z=/store/full-1.tblspc/3'"
+        );
+    }
+}
