@@ -84,6 +84,7 @@ async fn server_ready(runtime: &Runtime, pair: usize) -> Duration {
         node,
         passwords,
         scratch: false,
+        moved: BTreeMap::new(),
     };
     server.create(&BTreeMap::new()).await.expect("a server");
     server.connect().await.expect("an answer");

@@ -14,7 +14,7 @@ use pgdrill::{
         target::{Known, Taken, choose, resolve},
     },
     runtime::{Choice, NodeSpec, Runtime, Wanted, choose as choose_runtime, run::Run},
-    scenario::plan::{Fault, FullBackup, Recovery, RecoverySignal, Target},
+    scenario::plan::{Fault, FullBackup, Recovery, RecoverySignal, Target, TargetAction},
     secret::Secret,
 };
 
@@ -52,6 +52,7 @@ async fn server(
         node,
         passwords,
         scratch: name == "scratch",
+        moved: BTreeMap::new(),
     }
 }
 
@@ -61,7 +62,7 @@ fn settings(archive: &str) -> BTreeMap<String, String> {
         ("archive_mode", archive),
         (
             "archive_command",
-            "sh {run}/archive-wal \"%p\" \"{archive}/%f\"",
+            "sh {store}/archive-wal \"%p\" \"{archive}/%f\"",
         ),
     ];
     pairs
@@ -117,14 +118,13 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
     let recovery = Recovery {
         signal: RecoverySignal::RecoverySignal,
         restore_command: "cp {archive}/%f %p".into(),
+        target_action: Some(TargetAction::Promote),
     };
-    let off = settings("off");
     let request = Restore {
         server: &scratch,
         backup,
         target: &target,
         recovery: &recovery,
-        settings: &off,
         deadline: minute,
     };
     let restored = restore(&request, &recorder).await.unwrap();
@@ -133,6 +133,56 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
         scratch.value("select count(*) from t").await.unwrap(),
         "1001"
     );
+
+    // Its files are those of the backup: what a runbook left out there is left out here.
+    let read =
+        |server: &Server, file: &str| std::fs::read(server.node.layout().data.join(file)).unwrap();
+    for file in [
+        "pgdrill.conf",
+        "pg_hba.conf",
+        "pg_ident.conf",
+        "postgresql.auto.conf",
+    ] {
+        assert!(read(&scratch, file) == read(&primary, file), "{file}");
+    }
+    for stays in [true, false] {
+        let mode = scratch.value("show archive_mode").await.unwrap();
+        assert_eq!(mode, "off", "a clone archives nothing");
+        if stays {
+            scratch.stop().await.unwrap();
+            scratch.start().await.unwrap();
+        }
+    }
+
+    let silent = Recovery {
+        target_action: None,
+        ..recovery.clone()
+    };
+    let waits = server(&runtime, drill, "waits", major, &recorder).await;
+    let paused = Restore {
+        server: &waits,
+        recovery: &silent,
+        ..request
+    };
+    assert!(restore(&paused, &recorder).await.unwrap().paused);
+    // (The table itself is locked: its drop has begun, and its commit is what was not replayed.)
+    let recovering = waits.value("select pg_is_in_recovery()").await;
+    assert_eq!(recovering.unwrap(), "t");
+    let ends = Recovery {
+        target_action: Some(TargetAction::Shutdown),
+        ..recovery.clone()
+    };
+    let gone = server(&runtime, drill, "gone", major, &recorder).await;
+    let shut_down = Restore {
+        server: &gone,
+        recovery: &ends,
+        ..request
+    };
+    let told = restore(&shut_down, &recorder)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(told.contains("recovery_target_action"), "{told}");
 
     let conf = Recovery {
         signal: RecoverySignal::RecoveryConf,
@@ -216,8 +266,8 @@ async fn every_kind_of_target_is_reached() {
             recovery: &Recovery {
                 signal: RecoverySignal::RecoverySignal,
                 restore_command: "cp {archive}/%f %p".into(),
+                target_action: Some(TargetAction::Promote),
             },
-            settings: &settings("off"),
             deadline: minute,
         };
         restore(&request, &recorder).await.unwrap();

@@ -10,9 +10,8 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     };
     let mut wrong = Vec::new();
     if is.in_recovery {
-        wrong.push("it is still in recovery".to_owned());
-    }
-    if is.read_only {
+        wrong.push(in_recovery(context, now.server));
+    } else if is.read_only {
         wrong.push("it is read-only".to_owned());
     }
     if is.system_identifier != was.system_identifier {
@@ -34,6 +33,18 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     Said::Fail(format!("`{}`: {}", now.server, wrong.join("; ")), wrong)
 }
 
+fn in_recovery(context: &Context<'_>, server: &str) -> String {
+    let paused = (context.story.restore_of(server)).is_some_and(|restore| restore.paused);
+    let why = match paused {
+        true => {
+            "paused at its target, read-only for every application \
+                 (hint: `recovery_target_action: promote`, or promote it in a step)"
+        }
+        false => "read-only for every application",
+    };
+    format!("it is still in recovery: {why}")
+}
+
 /// A restored server has left the old timeline for the one its restore told of; any other
 /// server has stayed where it was.
 fn wrong_timeline(
@@ -46,13 +57,17 @@ fn wrong_timeline(
         let stayed = is.timeline == was.timeline;
         return (!stayed).then(|| format!("timeline {}, though nothing was restored", is.timeline));
     };
+    if is.in_recovery {
+        return None;
+    }
     if is.timeline <= was.timeline {
         return Some(format!(
             "timeline {}: recovery did not end in a promotion",
             is.timeline
         ));
     }
-    (is.timeline != restore.timeline).then(|| {
+    let promoted_since = restore.paused && is.timeline == restore.timeline + 1;
+    (is.timeline != restore.timeline && !promoted_since).then(|| {
         format!(
             "timeline {}, not {} as restored",
             is.timeline, restore.timeline
@@ -108,6 +123,18 @@ mod tests {
             "timeline",
             Verdict::Fail,
             "another cluster",
+        );
+        let mut paused = server(lost_server(), |s| s.in_recovery = true);
+        for event in &mut paused.events {
+            if let EventKind::Restored(restore) = &mut event.kind {
+                restore.paused = true;
+            }
+        }
+        expect(
+            &paused,
+            "timeline",
+            Verdict::Fail,
+            "paused at its target, read-only",
         );
         let blind = salvage().unseen(Moment::After, |seen| matches!(seen, Observation::Server(_)));
         expect(&blind, "timeline", Verdict::Unknown, "not read");

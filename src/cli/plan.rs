@@ -6,7 +6,7 @@ use crate::{
     report::terminal::{self, fold},
     scenario::{
         self,
-        plan::{Archive, CheckKind, Objectives, Plan, WorkloadKind, WorkloadPlan},
+        plan::{Archive, CheckKind, Objectives, Plan, TargetAction, WorkloadKind, WorkloadPlan},
     },
 };
 
@@ -78,6 +78,7 @@ fn text(plan: &Plan) -> String {
         fact("workload", describe(workload));
     }
     fact("strategy", strategy(plan));
+    fact("recovery", recovery(plan));
     for (workload, objectives) in &plan.objectives {
         fact("objectives", format!("{workload}: {}", demands(objectives)));
     }
@@ -117,6 +118,17 @@ fn strategy(plan: &Plan) -> String {
         Archive::Command(command) => format!("WAL archived by `{command}`"),
     };
     format!("{}: {archive}", plan.strategy.name)
+}
+
+fn recovery(plan: &Plan) -> String {
+    let recovery = &plan.strategy.recovery;
+    let then = match recovery.target_action {
+        Some(TargetAction::Promote) => "promoted at a target",
+        Some(TargetAction::Shutdown) => "shut down at a target",
+        Some(TargetAction::Pause) => "paused at a target",
+        None => "paused at a target, as no `recovery_target_action` is stated",
+    };
+    format!("`{}`, {then}", recovery.restore_command)
 }
 
 fn demands(objectives: &Objectives) -> String {

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::state::{Drill, StepError};
+use super::state::{Drill, Made, StepError};
 use crate::{
     backup::{base, retention, tables},
     event::EventKind,
-    postgres::lsn,
+    postgres::{Server, configuration::moved, lsn},
     restore::{
         base::{Restore, restore},
         salvage::{SalvageRequest, Side, salvage},
-        target::{Known, Taken, choose, resolve},
+        target::{Known, Resolved, Taken, choose, resolve},
     },
-    scenario::plan::{BackupKind, SalvageBy, ServerPlan, Target},
+    scenario::plan::{BackupKind, PRIMARY, SalvageBy, Target},
     units::wall_clock,
 };
 
@@ -97,14 +97,6 @@ impl Drill<'_> {
         target: &Target,
         deadline: Duration,
     ) -> Result<(), StepError> {
-        let limits = self
-            .plan
-            .servers
-            .values()
-            .next()
-            .cloned()
-            .unwrap_or_default();
-        let server = self.new_server(into, scratch, &limits).await?;
         let known = Known {
             fault: self.fault.as_ref(),
             points: &self.points,
@@ -113,26 +105,38 @@ impl Drill<'_> {
             scale: self.plan.scale,
         };
         let resolved = resolve(target, known).map_err(StepError::Missing)?;
+        let source = self.source(target, &resolved);
+        let mut server = self.new_server(into, scratch, &source.plan).await?;
         let stored = retention::stored_backups(&server).await?;
-        let backup =
-            choose(target, &resolved, &self.backups, &stored).map_err(StepError::Missing)?;
-        let settings = self.settings(
-            &ServerPlan {
-                settings: limits.settings.clone(),
-                ..limits
-            },
-            scratch,
+        let backup = choose(target, &resolved, &self.backups, &stored);
+        let backup = backup.map_err(StepError::Missing)?.clone();
+        let made = self.made.get(&backup.server).unwrap_or(&source);
+        server.moved = moved(
+            &self.plan.settings(&made.plan),
+            &made.layout,
+            server.node.layout(),
         );
+        self.servers.insert(into.to_owned(), server.clone());
         let request = Restore {
             server: &server,
-            backup,
+            backup: &backup,
             target: &resolved,
             recovery: &self.plan.strategy.recovery,
-            settings: &settings,
             deadline,
         };
         restore(&request, &self.recorder).await?;
         Ok(())
+    }
+
+    /// What the server was made as whose backup a restore begins from, as far as that is known
+    /// before a node can look into the store.
+    fn source(&self, target: &Target, resolved: &Resolved) -> Made {
+        let all: Vec<String> = (self.backups.iter())
+            .map(|taken| taken.record.label.clone())
+            .collect();
+        let likely = choose(target, resolved, &self.backups, &all).ok();
+        let name = likely.map_or(PRIMARY, |backup| backup.server.as_str());
+        self.made.get(name).cloned().unwrap_or_default()
     }
 
     /// Brings lost rows home from a scratch server.
@@ -148,6 +152,7 @@ impl Drill<'_> {
         by: SalvageBy,
     ) -> Result<(), StepError> {
         let (scratch, production) = (self.server(from)?, self.server(into)?);
+        readable(&scratch).await?;
         let from_side = Side {
             access: scratch.access().await?,
             node: &scratch.node,
@@ -172,4 +177,24 @@ impl Drill<'_> {
         });
         Ok(())
     }
+}
+
+/// Relations that recovery holds locked where it waits: of a transaction, as the one that dropped
+/// them, whose end was not replayed.
+const LOCKED: &str = "select coalesce(string_agg(l.relation::regclass::text, ', '), '') \
+     from pg_locks l join pg_stat_activity a using (pid) where a.backend_type = 'startup' \
+     and l.granted and l.mode = 'AccessExclusiveLock' and l.relation is not null \
+     and l.database = (select oid from pg_database where datname = current_database())";
+
+/// Whether a server's tables can be read; one that is paused keeps the locks of what had not ended.
+async fn readable(server: &Server) -> Result<(), StepError> {
+    let locked = server.value(LOCKED).await?;
+    if locked.is_empty() {
+        return Ok(());
+    }
+    Err(StepError::Missing(format!(
+        "`{}` is paused at its target, in the middle of the transaction that locks {locked}: nobody \
+         can read that (hint: `recovery_target_action: promote`)",
+        server.name
+    )))
 }

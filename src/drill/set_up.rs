@@ -43,14 +43,14 @@ impl Drill<'_> {
     fn first_settings(&self, name: &str) -> BTreeMap<String, String> {
         let limits = &self.plan.servers[name];
         match self.plan.strategy.apply {
-            Apply::Restart => self.settings(limits, false),
+            Apply::Restart => self.plan.settings(limits),
             Apply::Reload => limits.settings.clone(),
         }
     }
 
     async fn apply_by_reload(&self, server: &Server) -> Result<(), StepError> {
         let client = server.connect().await?;
-        for (name, value) in self.settings(&self.plan.servers[PRIMARY], false) {
+        for (name, value) in self.plan.settings(&self.plan.servers[PRIMARY]) {
             let value = server.fill_in(&value).replace('\'', "''");
             run_sql(&client, &format!("alter system set {name} = '{value}'")).await?;
         }

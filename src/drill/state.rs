@@ -18,8 +18,8 @@ use crate::{
     model::{Model, ModelError},
     postgres::{Passwords, PgError, Server, ServerError, server::SUPERUSER},
     restore::{salvage::SalvageError, target::Taken},
-    runtime::{NodeSpec, Runtime, RuntimeError},
-    scenario::plan::{Archive, Plan, ServerPlan},
+    runtime::{Layout, NodeSpec, Runtime, RuntimeError},
+    scenario::plan::{Plan, ServerPlan},
     secret::Secret,
     units::wall_clock,
     workload::{WorkloadError, Workloads, readback::ReadbackError},
@@ -66,6 +66,15 @@ impl From<PgError> for StepError {
     }
 }
 
+/// What a server was made as: one that is restored from its backup is to be the same.
+#[derive(Clone, Debug, Default)]
+pub struct Made {
+    /// Its limits, and the settings its files began with.
+    pub plan: ServerPlan,
+    /// Where things lay on its node.
+    pub layout: Layout,
+}
+
 /// A drill that is being performed.
 pub struct Drill<'a> {
     /// What to do.
@@ -86,6 +95,8 @@ pub struct Drill<'a> {
     pub passwords: Passwords,
     /// Servers that exist.
     pub servers: BTreeMap<String, Server>,
+    /// What every server was made as, also one that is lost.
+    pub made: BTreeMap<String, Made>,
     /// The clients, once started.
     pub workloads: Option<Workloads>,
     /// Which server each workload talks to.
@@ -128,6 +139,7 @@ impl<'a> Drill<'a> {
             nonce,
             passwords: Arc::default(),
             servers: BTreeMap::new(),
+            made: BTreeMap::new(),
             workloads: None,
             serving: BTreeMap::new(),
             frozen: BTreeMap::new(),
@@ -200,58 +212,14 @@ impl<'a> Drill<'a> {
             node,
             passwords: self.passwords.clone(),
             scratch,
+            moved: BTreeMap::new(),
         };
+        let made = Made {
+            plan: limits.clone(),
+            layout: server.node.layout().clone(),
+        };
+        self.made.insert(name.to_owned(), made);
         self.servers.insert(name.to_owned(), server.clone());
         Ok(server)
-    }
-
-    /// Settings of a server: its own, the strategy's and the archive's, scaled.
-    pub fn settings(&self, own: &ServerPlan, scratch: bool) -> BTreeMap<String, String> {
-        let mut settings = self.plan.strategy.settings.clone();
-        match &self.plan.strategy.archive {
-            Archive::Safe => {
-                let command = "sh {run}/archive-wal \"%p\" \"{archive}/%f\"";
-                settings.insert("archive_command".into(), command.into());
-            }
-            Archive::Command(command) => {
-                settings.insert("archive_command".into(), command.clone());
-            }
-            Archive::None => {
-                settings.insert("archive_mode".into(), "off".into());
-            }
-        }
-        settings.extend(own.settings.clone());
-        if let Some(timeout) = settings.get_mut("archive_timeout") {
-            *timeout = scaled(timeout, self.plan.scale);
-        }
-        if scratch {
-            settings.insert("archive_mode".into(), "off".into());
-        }
-        settings
-    }
-}
-
-/// A setting in seconds divided by the scale; validation saw to it that it stays whole.
-fn scaled(value: &str, scale: u32) -> String {
-    let time: Option<crate::units::Time> = value
-        .parse()
-        .ok()
-        .or_else(|| format!("{value}s").parse().ok());
-    match time {
-        Some(time) if scale > 1 => format!("{}s", time.0.as_secs() / u64::from(scale)),
-        _ => value.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_archive_timeout_is_scaled() {
-        assert_eq!(scaled("300s", 60), "5s");
-        assert_eq!(scaled("5m", 60), "5s");
-        assert_eq!(scaled("300", 60), "5s");
-        assert_eq!(scaled("60s", 1), "60s");
     }
 }

@@ -154,6 +154,9 @@ pub struct RestoreRecord {
     pub reached_lsn: u64,
     /// Commit time of the last transaction replayed, as the server's log states it.
     pub reached_time: String,
+    /// Whether it waits at its target for somebody to promote it, and is read-only until then.
+    #[serde(default)]
+    pub paused: bool,
     /// Bytes fetched from the backup storage.
     pub bytes: u64,
 }

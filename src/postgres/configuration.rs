@@ -1,10 +1,16 @@
-//! A server's configuration: `pgdrill.conf`, access rules, the archive script, and the
-//! superuser's password, as shell lines that write them in one go.
+//! A server's configuration: what its files say when a drill makes it (`pgdrill.conf`, access
+//! rules, the archive script), and what its command line says over them at each start.
+//!
+//! Files are written once, for a server that is made from nothing. A restored one keeps what
+//! came home with the backup: what the runbook did not carry is missing, as in life.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::server::{SUPERUSER, Server};
-use crate::{runtime::exec::quoted, secret::Secret};
+use crate::{
+    runtime::{Layout, exec::quoted},
+    secret::Secret,
+};
 
 /// `log_line_prefix` of every drilled server; `probe::server_log` reads it.
 pub const LOG_LINE_PREFIX: &str = "%m [%p] %q%u@%d %e ";
@@ -12,10 +18,11 @@ pub const LOG_LINE_PREFIX: &str = "%m [%p] %q%u@%d %e ";
 const ARCHIVE_SCRIPT: &str = include_str!("../../fixtures/scripts/archive-wal.sh");
 
 impl Server {
-    /// The shell lines that write its configuration.
+    /// The shell lines that write the files of a server that is made from nothing. The archive
+    /// script lies in the store: a site's tools are there whichever of its servers is lost.
     pub fn configuring(&self, settings: &BTreeMap<String, String>) -> String {
-        let data = self.node.layout().data.display().to_string();
-        let run = self.node.layout().run.display().to_string();
+        let layout = self.node.layout();
+        let (data, store) = (layout.data.display(), layout.store.display());
         let mut script = String::new();
         let mut file = |name: &str, content: &str| {
             let _ = writeln!(script, "printf '%s\\n' {} > {name}", quoted(content));
@@ -29,36 +36,51 @@ impl Server {
             &format!("{data}/pg_ident.conf"),
             &format!("pgdrill /^.*$ {SUPERUSER}"),
         );
-        file(&format!("{run}/archive-wal"), ARCHIVE_SCRIPT);
+        file(&format!("{store}/archive-wal"), ARCHIVE_SCRIPT);
         let _ = writeln!(
             script,
-            "grep -q pgdrill.conf {data}/postgresql.conf || echo \"include_if_exists 'pgdrill.conf'\" >> {data}/postgresql.conf"
+            "echo \"include_if_exists 'pgdrill.conf'\" >> {data}/postgresql.conf"
         );
         script
     }
 
-    /// Of two lines for one setting PostgreSQL takes the last: a scenario may choose the time zone,
-    /// but not where its server listens or how it logs, by which it is reached and judged.
+    /// Of two lines for one setting PostgreSQL takes the last: a scenario may choose the time zone.
     fn conf(&self, settings: &BTreeMap<String, String>) -> String {
-        let run = self.node.layout().run.display().to_string();
-        let own = [
-            ("listen_addresses", self.node.listen_addresses().to_owned()),
-            ("port", self.node.port().to_string()),
-            ("unix_socket_directories", run),
-            ("log_line_prefix", LOG_LINE_PREFIX.to_owned()),
-            ("logging_collector", "off".to_owned()),
-            ("log_timezone", "UTC".to_owned()),
-            ("restart_after_crash", "off".to_owned()),
-        ];
         let wanted = settings
             .iter()
             .map(|(name, value)| (name.as_str(), self.fill_in(value)));
         let zone = [("timezone", "UTC".to_owned())];
         let mut text = String::from("# Written by pgdrill.\n");
-        for (name, value) in zone.into_iter().chain(wanted).chain(own) {
+        for (name, value) in zone.into_iter().chain(wanted) {
             let _ = writeln!(text, "{name} = '{}'", value.replace('\'', "''"));
         }
         text
+    }
+
+    /// What its command line says over its files: how it is reached on its node and how it logs,
+    /// its own paths where its files hold those of another node, and that a clone archives nothing.
+    pub fn overrides(&self) -> Vec<(String, String)> {
+        let own = self.own().map(|(name, value)| (name.to_owned(), value));
+        let moved = self.moved.iter();
+        let moved = moved.map(|(name, value)| (name.clone(), self.fill_in(value)));
+        let clone = self.scratch.then(|| ("archive_mode".into(), "off".into()));
+        own.into_iter().chain(moved).chain(clone).collect()
+    }
+
+    /// The [`plan::OVERRIDDEN`](crate::scenario::plan::OVERRIDDEN) settings.
+    fn own(&self) -> [(&'static str, String); 9] {
+        let layout = self.node.layout();
+        [
+            ("data_directory", layout.data.display().to_string()),
+            ("listen_addresses", self.node.listen_addresses().to_owned()),
+            ("log_destination", "stderr".to_owned()),
+            ("log_line_prefix", LOG_LINE_PREFIX.to_owned()),
+            ("log_timezone", "UTC".to_owned()),
+            ("logging_collector", "off".to_owned()),
+            ("port", self.node.port().to_string()),
+            ("restart_after_crash", "off".to_owned()),
+            ("unix_socket_directories", layout.run.display().to_string()),
+        ]
     }
 
     /// The shell lines that give the superuser its password. They don't wait for the disk: the
@@ -81,6 +103,29 @@ impl Server {
     }
 }
 
+/// Fills in the placeholders of a strategy's text, for a node with these places.
+pub fn fill_in(layout: &Layout, text: &str) -> String {
+    let archive = layout.store.join("wal").display().to_string();
+    text.replace("{archive}", &archive)
+        .replace("{store}", &layout.store.display().to_string())
+        .replace("{data}", &layout.data.display().to_string())
+        .replace("{bin}", &layout.bin.display().to_string())
+        .replace("{run}", &layout.run.display().to_string())
+}
+
+/// Of these settings the ones that read differently on two nodes: a path of one of them is in it.
+pub fn moved(
+    settings: &BTreeMap<String, String>,
+    from: &Layout,
+    to: &Layout,
+) -> BTreeMap<String, String> {
+    let differs = |value: &str| fill_in(from, value) != fill_in(to, value);
+    let moved = settings.iter().filter(|(_, value)| differs(value));
+    moved
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
 /// The SCRAM-SHA-256 verifier of a password: what a server stores, so the password
 /// itself never travels nor reaches a log.
 pub fn verifier(password: &Secret) -> String {
@@ -90,6 +135,29 @@ pub fn verifier(password: &Secret) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_with_a_path_of_a_lost_node_move_with_the_server() {
+        let node = |name: &str| Layout {
+            data: format!("/drill/{name}/data").into(),
+            store: "/drill/store".into(),
+            ..Layout::default()
+        };
+        let settings = BTreeMap::from([
+            (
+                "archive_command".to_owned(),
+                "cp {data}/%p {archive}/%f".to_owned(),
+            ),
+            (
+                "archive_cleanup_command".to_owned(),
+                "true {store}".to_owned(),
+            ),
+        ]);
+        let moved = |to: &str| moved(&settings, &node("primary"), &node(to));
+        assert!(moved("primary").is_empty());
+        let names: Vec<String> = moved("replacement").into_keys().collect();
+        assert_eq!(names, ["archive_command"]);
+    }
 
     #[test]
     fn a_verifier_does_not_contain_its_password() {

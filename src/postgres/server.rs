@@ -1,14 +1,13 @@
 //! A server on a node: made from the template cluster, configured, started, stopped.
 //!
-//! The data directory carries `pgdrill.conf`, included last, which holds every setting
-//! of the harness and of the strategy. Where a server's data comes from otherwise
-//! (a restore) belongs to `restore/`.
+//! What its files and its command line say is `configuration`. Where a server's data comes
+//! from otherwise (a restore) belongs to `restore/`.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use super::PgError;
+use super::{PgError, configuration::fill_in};
 use crate::{
-    runtime::{Exec, Node, Output, RuntimeError},
+    runtime::{Exec, Node, Output, RuntimeError, exec::quoted},
     secret::Secret,
     units::Time,
 };
@@ -79,6 +78,9 @@ pub struct Server {
     pub passwords: Passwords,
     /// Never to serve clients, archives nothing.
     pub scratch: bool,
+    /// Settings whose values hold a path of the node that it was restored from, placeholders not
+    /// yet filled in: its own paths stand in their place on its command line.
+    pub moved: BTreeMap<String, String>,
 }
 
 impl Server {
@@ -100,20 +102,8 @@ impl Server {
             template = layout.template.display(),
         );
         let script =
-            prepare + &self.configuring(settings) + &self.starting() + &self.setting_password();
+            prepare + &self.configuring(settings) + &self.starting(&[]) + &self.setting_password();
         self.start_with(script).await
-    }
-
-    /// Writes `pgdrill.conf`, the access rules and the archive script.
-    ///
-    /// # Errors
-    /// When the node refuses.
-    pub async fn configure(&self, settings: &BTreeMap<String, String>) -> Result<(), ServerError> {
-        let script = String::from("set -eu\n") + &self.configuring(settings);
-        self.node
-            .exec(Exec::new(["sh", "-s"]).stdin(script).unrecorded())
-            .await?;
-        Ok(())
     }
 
     /// Starts it and waits until it accepts connections.
@@ -121,7 +111,7 @@ impl Server {
     /// # Errors
     /// When it does not start; the error shows its log.
     pub async fn start(&self) -> Result<(), ServerError> {
-        self.start_with(String::from("set -eu\n") + &self.starting())
+        self.start_with(String::from("set -eu\n") + &self.starting(&[]))
             .await
     }
 
@@ -201,13 +191,7 @@ impl Server {
 
     /// Fills in the placeholders of a strategy's text.
     pub fn fill_in(&self, text: &str) -> String {
-        let layout = self.node.layout();
-        let archive = layout.store.join("wal").display().to_string();
-        text.replace("{archive}", &archive)
-            .replace("{store}", &layout.store.display().to_string())
-            .replace("{data}", &layout.data.display().to_string())
-            .replace("{bin}", &layout.bin.display().to_string())
-            .replace("{run}", &layout.run.display().to_string())
+        fill_in(self.node.layout(), text)
     }
 
     /// Turns a failed start into an error that shows the log.
@@ -243,10 +227,13 @@ impl Server {
     /// The shell lines that start it and wait until it accepts connections, or has ended.
     /// They know by `postmaster.pid`, as `pg_ctl start` does; but that looks only each 100 ms,
     /// and gives up by itself in a long recovery: how long it may take is the caller's to say.
-    pub fn starting(&self) -> String {
+    /// `once`: settings for this start, beside those of every one.
+    pub fn starting(&self, once: &[(String, String)]) -> String {
         let data = self.node.layout().data.display();
+        let own = self.overrides();
+        let settings: String = own.iter().chain(once).map(option).collect();
         format!(
-            "setsid {postgres} -D {data} < /dev/null >> {log} 2>&1 &\n\
+            "setsid {postgres} -D {data}{settings} < /dev/null >> {log} 2>&1 &\n\
              until {{ read -r pid; for line in 2 3 4 5 6 7 8; do read -r state; done; }} < {data}/postmaster.pid &&\n\
              [ \"$pid\" = $! ] && case $state in ready|standby) ;; *) false ;; esac; do\n\
              kill -0 $! || break\n\
@@ -257,6 +244,11 @@ impl Server {
             log = self.log().display()
         )
     }
+}
+
+/// A setting on a server's command line.
+fn option((name, value): &(String, String)) -> String {
+    format!(" -c {}", quoted(&format!("{name}={value}")))
 }
 
 /// The shell lines that put a new directory in an empty one's place, apart from what

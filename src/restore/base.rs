@@ -1,7 +1,6 @@
 //! Point-in-time recovery: fetch a base backup, ask for recovery, replay, promote.
 
 use std::{
-    collections::BTreeMap,
     fmt::Write as _,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -21,6 +20,10 @@ use crate::{
     scenario::plan::{Phase, Recovery, RecoverySignal},
 };
 
+/// What a server logs that waits at its target for somebody to promote it, and one that ends there.
+const PAUSED: &str = "pausing at the end of recovery";
+const SHUT_DOWN: &str = "shutdown at recovery target";
+
 /// What to restore where.
 #[derive(Clone, Copy, Debug)]
 pub struct Restore<'a> {
@@ -32,8 +35,6 @@ pub struct Restore<'a> {
     pub target: &'a Resolved,
     /// How recovery is asked for.
     pub recovery: &'a Recovery,
-    /// Settings of the server, without those of recovery.
-    pub settings: &'a BTreeMap<String, String>,
     /// Deadline of replay.
     pub deadline: Duration,
 }
@@ -53,13 +54,18 @@ pub async fn restore(
     recorder.record(EventKind::PhaseBegan {
         phase: Phase::ReplayToConsistency,
     });
-    ask_for_recovery(request).await?;
+    let settings = ask_for_recovery(request).await?;
     let progress = Progress::begin(recorder, "replay");
-    replay(request, &progress, recorder).await?;
+    let ended = replay(request, &settings, &progress, recorder).await?;
     in_own_places(request.server).await?;
     let identity = request.server.announce(recorder).await?;
-    let log = request.server.node.get(&request.server.log()).await?;
-    let (reached_lsn, reached_time) = reached(&String::from_utf8_lossy(&log));
+    let (reached_lsn, reached_time) = match ended {
+        Ended::Promoted => {
+            let log = request.server.node.get(&request.server.log()).await?;
+            reached(&String::from_utf8_lossy(&log))
+        }
+        Ended::Paused => paused_at(request.server).await?,
+    };
     progress.end(reached_lsn.saturating_sub(request.backup.start_lsn));
     let record = RestoreRecord {
         server: request.server.name.clone(),
@@ -69,68 +75,78 @@ pub async fn restore(
         timeline: identity.timeline,
         reached_lsn,
         reached_time,
+        paused: ended == Ended::Paused,
         bytes: request.backup.bytes,
     };
     recorder.record(EventKind::Restored(record.clone()));
     Ok(record)
 }
 
-async fn ask_for_recovery(request: &Restore<'_>) -> Result<(), ServerError> {
-    let server = request.server;
-    let mut settings = request.settings.clone();
-    let mut recovery: Vec<(String, String)> = vec![(
-        "restore_command".into(),
-        request.recovery.restore_command.clone(),
-    )];
-    recovery.extend(request.target.settings.iter().cloned());
-    if !request.target.settings.is_empty() {
-        recovery.push(("recovery_target_action".into(), "promote".into()));
-    }
-    let data = server.node.layout().data.clone();
-    match request.recovery.signal {
-        RecoverySignal::RecoverySignal => {
-            settings.extend(recovery);
-            server.configure(&settings).await?;
-            let signal = data.join("recovery.signal").display().to_string();
-            server
-                .node
-                .exec(Exec::new(["touch".to_owned(), signal]))
-                .await?;
-        }
-        RecoverySignal::RecoveryConf => {
-            server.configure(&settings).await?;
-            let mut text = String::new();
-            for (name, value) in recovery {
-                let _ = writeln!(
-                    text,
-                    "{name} = '{}'",
-                    server.fill_in(&value).replace('\'', "''")
-                );
-            }
-            server
-                .node
-                .put(&data.join("recovery.conf"), text.as_bytes(), 0o600)
-                .await?;
-        }
-    }
-    Ok(())
+/// Recovery's settings, as the runbook states them: what a strategy leaves out is left to
+/// PostgreSQL. Every other setting came home with the backup, or did not.
+fn recovery_settings(request: &Restore<'_>) -> Vec<(String, String)> {
+    let recovery = request.recovery;
+    let command = request.server.fill_in(&recovery.restore_command);
+    let mut settings = vec![("restore_command".into(), command)];
+    settings.extend(request.target.settings.iter().cloned());
+    let action = recovery.target_action.map(|action| action.name().into());
+    settings.extend(action.map(|action| ("recovery_target_action".into(), action)));
+    settings
 }
 
-/// Starts the server and waits for the end of recovery; the script tells each span's end.
+/// Makes the file that asks for recovery; returns what the server's command line must say of it.
+async fn ask_for_recovery(request: &Restore<'_>) -> Result<Vec<(String, String)>, ServerError> {
+    let node = &request.server.node;
+    let data = &node.layout().data;
+    let settings = recovery_settings(request);
+    match request.recovery.signal {
+        RecoverySignal::RecoverySignal => {
+            let signal = data.join("recovery.signal").display().to_string();
+            node.exec(Exec::new(["touch".to_owned(), signal])).await?;
+            Ok(settings)
+        }
+        RecoverySignal::RecoveryConf => {
+            let text = recovery_conf(&settings);
+            let file = data.join("recovery.conf");
+            node.put(&file, text.as_bytes(), 0o600).await?;
+            Ok(Vec::new())
+        }
+    }
+}
+
+fn recovery_conf(settings: &[(String, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in settings {
+        let _ = writeln!(text, "{name} = '{}'", value.replace('\'', "''"));
+    }
+    text
+}
+
+/// How recovery ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Promoted,
+    Paused,
+}
+
+/// Starts the server and waits for the end of recovery, or until it pauses at its target; the
+/// script tells each span's end.
 async fn replay(
     request: &Restore<'_>,
+    settings: &[(String, String)],
     progress: &Progress<'_>,
     recorder: &Recorder,
-) -> Result<(), ServerError> {
+) -> Result<Ended, ServerError> {
     let server = request.server;
     let (lines, mut told) = mpsc::unbounded_channel::<String>();
     let mut exec = Exec::new(["sh", "-s"])
-        .stdin(replay_script(server))
+        .stdin(replay_script(server, settings))
         .within(request.deadline)
         .unrecorded();
     exec = exec.envs(server.environment());
     exec.lines = Some(lines);
     let consistent = AtomicBool::new(false);
+    let mut ended = Ended::Promoted;
     let marks = async {
         while let Some(line) = told.recv().await {
             match line.trim() {
@@ -143,6 +159,7 @@ async fn replay(
                 "pgdrill: redo done" => recorder.record(EventKind::PhaseBegan {
                     phase: Phase::Promote,
                 }),
+                "pgdrill: paused" => ended = Ended::Paused,
                 _ => {}
             }
         }
@@ -155,7 +172,7 @@ async fn replay(
     let replaying = progress.during(server.node.exec(exec), replayed);
     let (outcome, ()) = tokio::join!(replaying, marks);
     match outcome {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(ended),
         Err(error) => Err(server.start_failure(error).await),
     }
 }
@@ -188,20 +205,26 @@ fn replayed_of(answer: &str, start_lsn: u64) -> Option<Bytes> {
     })
 }
 
-fn replay_script(server: &Server) -> String {
+/// The control file tells the end of recovery, also where access rules let nobody in. Whether it
+/// is paused can't be asked once it has ended: that error is kept out of the log.
+fn replay_script(server: &Server, settings: &[(String, String)]) -> String {
+    let data = server.node.layout().data.display();
     let log = server.log();
     let (log, psql) = (log.display(), server.program("psql"));
-    let alive = format!(
-        "{} -D {} status > /dev/null || {{ echo 'the server stopped during recovery' >&2; exit 3; }}",
-        server.program("pg_ctl"),
-        server.node.layout().data.display()
-    );
-    let starting = server.starting();
-    let ended = format!("[ \"$({psql} -XAtc 'select pg_is_in_recovery()' 2>/dev/null)\" = f ]");
+    let (pg_ctl, control) = (server.program("pg_ctl"), server.program("pg_controldata"));
+    let starting = server.starting(settings);
     format!(
-        "set -eu\n: > {log}\n{starting}echo 'pgdrill: consistent'\n\
-         until grep -q 'redo done\\|redo is not required' {log} || {ended}; do {alive}; sleep 0.05; done\necho 'pgdrill: redo done'\n\
-         until {ended}; do {alive}; sleep 0.05; done\n"
+        "set -eu\n\
+         ended() {{ LC_ALL=C {control} -D {data} | grep -q 'state: *in production'; }}\n\
+         paused() {{ grep -q '{PAUSED}' {log} || \
+         [ \"$(PGOPTIONS='-c log_min_messages=panic' {psql} -XAtc 'select pg_get_wal_replay_pause_state()' 2>/dev/null)\" = paused ]; }}\n\
+         alive() {{ {pg_ctl} -D {data} status > /dev/null || {{ \
+         if grep -q '{SHUT_DOWN}' {log}; then echo 'it shut down at its target, as its recovery_target_action says'; \
+         else echo 'the server stopped during recovery'; fi >&2; exit 3; }}; }}\n\
+         : > {log}\n{starting}echo 'pgdrill: consistent'\n\
+         until grep -q 'redo done\\|redo is not required' {log} || ended || paused; do alive; sleep 0.05; done\n\
+         echo 'pgdrill: redo done'\n\
+         until ended; do if paused; then echo 'pgdrill: paused'; exit 0; fi; alive; sleep 0.05; done\n"
     )
 }
 
@@ -216,6 +239,14 @@ fn reached(log: &str) -> (u64, String) {
         after("redo done at ").and_then(|rest| lsn::parse(rest.split_whitespace().next()?));
     let time = after("last completed transaction was at log time ").unwrap_or_default();
     (position.unwrap_or_default(), time)
+}
+
+/// The same of a server that waits at its target.
+async fn paused_at(server: &Server) -> Result<(u64, String), ServerError> {
+    let query = "select pg_last_wal_replay_lsn() || ' ' || coalesce(pg_last_xact_replay_timestamp()::text, '')";
+    let answer = server.value(query).await?;
+    let (position, time) = answer.split_once(' ').unwrap_or_default();
+    Ok((lsn::parse(position).unwrap_or_default(), time.to_owned()))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::plan::{
     Apply, Archive, FullBackup, Recovery, RecoverySignal, Retention, RetentionRule, StrategyPlan,
+    TargetAction,
 };
 use crate::units::Time;
 
@@ -66,6 +67,9 @@ pub struct RecoveryFile {
     /// The `restore_command`.
     #[serde(rename = "restore_command")]
     pub restore_command: String,
+    /// The `recovery_target_action`. Default: PostgreSQL's own, which pauses at a target.
+    #[serde(rename = "recovery_target_action")]
+    pub target_action: Option<TargetAction>,
 }
 
 /// A server setting's value: text, a number, or true/false.
@@ -115,6 +119,7 @@ impl StrategyFile {
             recovery: Recovery {
                 signal: self.recovery.signal,
                 restore_command: self.recovery.restore_command.clone(),
+                target_action: self.recovery.target_action,
             },
         }
     }

@@ -62,6 +62,7 @@ fn strategy() -> StrategyPlan {
         recovery: Recovery {
             signal: RecoverySignal::RecoverySignal,
             restore_command: String::new(),
+            target_action: None,
         },
     }
 }

@@ -183,6 +183,7 @@ async fn a_port_that_somebody_took_is_told_and_nothing_is_left() {
         node,
         passwords: Arc::default(),
         scratch: false,
+        moved: BTreeMap::new(),
     };
     let error = server.create(&BTreeMap::new()).await.unwrap_err();
     assert_told(

@@ -77,6 +77,7 @@ fn strategy() -> StrategyPlan {
         recovery: Recovery {
             signal: RecoverySignal::RecoverySignal,
             restore_command: "cp {archive}/%f %p".into(),
+            target_action: Some(TargetAction::Promote),
         },
     }
 }

@@ -193,6 +193,7 @@ pub fn restored(server: &str, scratch: bool, target: &str) -> EventKind {
         timeline: 2,
         reached_lsn: FAULT_LSN - 0x100,
         reached_time: "2026-03-01 02:00:11+00".into(),
+        paused: false,
         bytes: 41_000_000,
     })
 }

@@ -7,6 +7,7 @@
 mod check;
 mod fault;
 mod phase;
+mod settings;
 mod step;
 mod strategy;
 
@@ -17,9 +18,11 @@ use serde::{Deserialize, Serialize};
 pub use check::CheckKind;
 pub use fault::Fault;
 pub use phase::Phase;
+pub use settings::OVERRIDDEN;
 pub use step::{Action, BackupKind, RunFor, SalvageBy, Step, Target};
 pub use strategy::{
     Apply, Archive, FullBackup, Recovery, RecoverySignal, Retention, RetentionRule, StrategyPlan,
+    TargetAction,
 };
 
 use crate::units::{Bytes, Rate, Time};

@@ -97,6 +97,31 @@ pub struct Recovery {
     pub signal: RecoverySignal,
     /// `restore_command`, placeholders to be filled in.
     pub restore_command: String,
+    /// `recovery_target_action`; none: PostgreSQL's own, which is to pause at a target.
+    pub target_action: Option<TargetAction>,
+}
+
+/// What a server does once it has reached its recovery target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetAction {
+    /// It waits, read-only, until somebody promotes it.
+    Pause,
+    /// It leaves recovery and accepts writes.
+    Promote,
+    /// It ends.
+    Shutdown,
+}
+
+impl TargetAction {
+    /// Its name, as PostgreSQL has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Promote => "promote",
+            Self::Shutdown => "shutdown",
+        }
+    }
 }
 
 /// Which file asks for recovery.

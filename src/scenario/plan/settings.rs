@@ -1,0 +1,69 @@
+//! What a server's configuration files say when a drill makes it.
+
+use std::collections::BTreeMap;
+
+use super::{Archive, Plan, ServerPlan};
+
+/// Settings that every drilled server is given on its command line, whatever its files say: by
+/// them it is reached on its node, and its log is read. A scenario can't state them.
+pub const OVERRIDDEN: [&str; 9] = [
+    "data_directory",
+    "listen_addresses",
+    "log_destination",
+    "log_line_prefix",
+    "log_timezone",
+    "logging_collector",
+    "port",
+    "restart_after_crash",
+    "unix_socket_directories",
+];
+
+impl Plan {
+    /// Settings of a server: the strategy's, the archive's and its own, scaled; placeholders not
+    /// yet filled in.
+    pub fn settings(&self, own: &ServerPlan) -> BTreeMap<String, String> {
+        let mut settings = self.strategy.settings.clone();
+        match &self.strategy.archive {
+            Archive::Safe => {
+                let command = "sh {store}/archive-wal \"%p\" \"{archive}/%f\"";
+                settings.insert("archive_command".into(), command.into());
+            }
+            Archive::Command(command) => {
+                settings.insert("archive_command".into(), command.clone());
+            }
+            Archive::None => {
+                settings.insert("archive_mode".into(), "off".into());
+            }
+        }
+        settings.extend(own.settings.clone());
+        if let Some(timeout) = settings.get_mut("archive_timeout") {
+            *timeout = scaled(timeout, self.scale);
+        }
+        settings
+    }
+}
+
+/// A setting in seconds divided by the scale; validation saw to it that it stays whole.
+fn scaled(value: &str, scale: u32) -> String {
+    let time: Option<crate::units::Time> = value
+        .parse()
+        .ok()
+        .or_else(|| format!("{value}s").parse().ok());
+    match time {
+        Some(time) if scale > 1 => format!("{}s", time.0.as_secs() / u64::from(scale)),
+        _ => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_archive_timeout_is_scaled() {
+        assert_eq!(scaled("300s", 60), "5s");
+        assert_eq!(scaled("5m", 60), "5s");
+        assert_eq!(scaled("300", 60), "5s");
+        assert_eq!(scaled("60s", 1), "60s");
+    }
+}
