@@ -22,7 +22,9 @@ pub enum Probe {
     LargeObjects,
     /// Every privilege.
     Privileges,
-    /// Every catalog object.
+    /// Every definition, as PostgreSQL's own tools write it.
+    Definitions,
+    /// Every row of the system catalogs.
     Catalog,
     /// Every sequence.
     Sequences,
@@ -50,6 +52,7 @@ impl Probe {
             Self::Tables => "tables",
             Self::LargeObjects => "large-objects",
             Self::Privileges => "privileges",
+            Self::Definitions => "definitions",
             Self::Catalog => "catalog",
             Self::Sequences => "sequences",
             Self::Business => "business",
@@ -67,8 +70,8 @@ impl Probe {
         match check {
             CheckKind::Rows => &[Self::Tables],
             CheckKind::Digests => &[Self::Tables, Self::LargeObjects],
-            CheckKind::Permissions => &[Self::Privileges],
-            CheckKind::Catalog => &[Self::Catalog, Self::Server],
+            CheckKind::Permissions => &[Self::Privileges, Self::Definitions],
+            CheckKind::Catalog => &[Self::Definitions, Self::Catalog, Self::Server],
             CheckKind::Sequences => &[Self::Sequences],
             CheckKind::Business => &[Self::Business],
             CheckKind::Ledger => &[Self::Readback],
@@ -93,6 +96,9 @@ impl fmt::Display for Probe {
     }
 }
 
+/// Begins the names of definitions that say who may do what: `acl table sales.orders`.
+pub const ACL: &str = "acl ";
+
 /// What one probe saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -101,7 +107,10 @@ pub enum Observation {
     Tables(BTreeMap<String, TableState>),
     /// Every privilege, as `role kind object privilege` (a `*` at the end: with grant option).
     Privileges(Vec<String>),
-    /// Every catalog object, `kind name` → its definition.
+    /// Every object of every database and of the cluster, `kind name` → its definition as
+    /// `pg_dump` and `pg_dumpall` write it. `acl kind name`: who may do what with it.
+    Definitions(BTreeMap<String, String>),
+    /// Every row of the system catalogs by what it is about, `kind name` → lines `field: value`.
     Catalog(BTreeMap<String, String>),
     /// Every sequence beside the column it feeds.
     Sequences(Vec<SequenceState>),

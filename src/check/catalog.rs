@@ -1,19 +1,27 @@
-//! `catalog`: tables, columns, constraints, indexes, functions, triggers, policies,
-//! extensions and settings are defined as in the steady state.
+//! `catalog`: every object of every database and of the cluster is defined as in the steady
+//! state, as `pg_dump` and `pg_dumpall` write it and as the system catalogs have it, and so
+//! are the settings. Who may do what is the business of `permissions`.
 
 use std::collections::BTreeMap;
 
-use super::{Context, Said, any, count};
-use crate::measure::view::View;
+use super::{
+    Context, Said, any, count,
+    differences::{differences, head},
+};
+use crate::{measure::view::View, observation::ACL};
 
 pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
     let (Some(was), Some(is)) = (before.catalog(), now.catalog()) else {
         return Said::Unknown("the catalog was not read both before and after".into());
     };
-    if was.is_empty() {
+    let (Some(dumped), Some(dumps)) = (before.definitions(), now.definitions()) else {
+        return Said::Unknown("the definitions were not dumped both before and after".into());
+    };
+    if was.is_empty() || dumped.is_empty() {
         return Said::Unknown("the catalog was empty in the steady state".into());
     }
-    let mut details = differences(was, is);
+    let mut details = differences(&without_acl(dumped), &without_acl(dumps));
+    details.extend(differences(was, is));
     let scratch = context
         .story
         .restore_of(now.server)
@@ -30,14 +38,18 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
             format!("{}, defined as before", count(was.len(), "object")),
         );
     }
-    let first = details[0].clone();
-    Said::Fail(
-        format!(
-            "{} in the catalog: {first}",
-            count(details.len(), "difference")
-        ),
-        details,
-    )
+    let message = format!(
+        "{} in the catalog: {}",
+        count(details.len(), "difference"),
+        head(&details[0])
+    );
+    Said::Fail(message, details)
+}
+
+fn without_acl(dumped: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut objects = dumped.clone();
+    objects.retain(|name, _| !name.starts_with(ACL));
+    objects
 }
 
 fn settings(before: &View<'_>, now: &View<'_>) -> Option<Vec<String>> {
@@ -51,17 +63,6 @@ fn settings(before: &View<'_>, now: &View<'_>) -> Option<Vec<String>> {
     )
 }
 
-fn differences(was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> Vec<String> {
-    let gone = was.iter().filter_map(|(name, was)| match is.get(name) {
-        None => Some(format!("missing: {name}")),
-        Some(is) if is == was => None,
-        Some(is) => Some(format!("changed: {name}: was {was}, is {is}")),
-    });
-    let new = is.keys().filter(|name| !was.contains_key(*name));
-    gone.chain(new.map(|name| format!("added: {name}")))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use crate::check::testing::*;
@@ -73,7 +74,8 @@ mod tests {
                 objects.insert("table app.users".into(), "owner postgres".into());
             }
         });
-        expect(&bent, "catalog", Verdict::Fail, "changed: table app.users");
+        let why = "1 difference in the catalog: table app.users differs";
+        expect(&bent, "catalog", Verdict::Fail, why);
         let setting = salvage().bend(Moment::After, |seen| {
             if let Observation::Server(state) = seen {
                 state.settings.clear();
@@ -83,11 +85,27 @@ mod tests {
             &setting,
             "catalog",
             Verdict::Fail,
-            "setting missing: wal_level",
+            "setting wal_level is missing",
         );
         let blind = salvage().unseen(Moment::After, |seen| {
             matches!(seen, Observation::Catalog(_))
         });
         expect(&blind, "catalog", Verdict::Unknown, "not read");
+    }
+
+    #[test]
+    fn what_pg_dump_tells_otherwise_is_red() {
+        let bent = salvage().bend(Moment::After, |seen| {
+            if let Observation::Definitions(objects) = seen {
+                objects.insert("cast (app.pair AS text)".into(), "CREATE CAST".into());
+                objects.remove("table app.users");
+            }
+        });
+        let why = "2 differences in the catalog: table app.users is missing";
+        expect(&bent, "catalog", Verdict::Fail, why);
+        let blind = salvage().unseen(Moment::Before, |seen| {
+            matches!(seen, Observation::Definitions(_))
+        });
+        expect(&blind, "catalog", Verdict::Unknown, "not dumped");
     }
 }

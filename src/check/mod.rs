@@ -13,6 +13,7 @@ mod business;
 mod catalog;
 mod checksums;
 mod comparison;
+mod differences;
 mod digests;
 mod drill;
 mod evidence;

@@ -69,7 +69,13 @@ macro_rules! accessor {
 }
 accessor!(tables, Tables, BTreeMap<String, TableState>, "Rows and digests of every table.");
 accessor!(privileges, Privileges, Vec<String>, "The privilege matrix.");
-accessor!(catalog, Catalog, BTreeMap<String, String>, "Every catalog object.");
+accessor!(
+    definitions,
+    Definitions,
+    BTreeMap<String, String>,
+    "Every definition."
+);
+accessor!(catalog, Catalog, BTreeMap<String, String>, "Every row of the system catalogs.");
 accessor!(
     audit,
     Audit,

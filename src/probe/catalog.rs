@@ -1,19 +1,156 @@
-//! Every catalog object and its definition, as text without OIDs.
+//! Every row of every system catalog that says how something is defined, by name and
+//! without OIDs: what pg_dump is silent about stands here (`definitions` is what it tells).
+//!
+//! Validity of indexes, state of a foreign key's own triggers, targets of statistics, recorded
+//! versions of collations, what became of PostgreSQL's own objects, roles' passwords.
 
-use super::{ProbeError, ProbeTarget, pg, session};
+use std::collections::BTreeMap;
+
+use futures_util::future::try_join_all;
+use serde_json::Value;
+use tokio_postgres::Client;
+
+use super::{ProbeError, ProbeTarget, databases, definitions::keyed, pg, session};
 use crate::observation::Observation;
 
-/// One row an object: `kind name`, definition.
+/// Makes the queries.
 const CATALOG: &str = include_str!("catalog.sql");
 
-/// Looks at the catalog.
+/// Schemas that a server makes for itself.
+const PASSING: [&str; 3] = ["pg_toast", "pg_temp_", "pg_toast_temp_"];
+
+const PASSWORDS: &str = "SELECT format('password of role %I', rolname), rolpassword FROM pg_authid \
+     WHERE rolpassword IS NOT NULL";
+
+/// Looks at the catalogs of every database, and at those that the databases share.
 ///
 /// # Errors
-/// When it can't be read.
+/// When one can't be read.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
-    let rows = client.query(CATALOG, &[]).await;
-    let rows = rows.map_err(pg("read the catalog"))?;
-    let objects = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let databases = databases::all(&client).await?;
+    let each = databases
+        .iter()
+        .map(|database| of_database(target, database));
+    let mut objects: BTreeMap<String, String> = BTreeMap::new();
+    for (name, definition) in try_join_all(each).await?.into_iter().flatten() {
+        let same = objects.entry(name).or_default();
+        *same = together(same, definition);
+    }
+    objects.extend(passwords(&client, target).await?);
     Ok(Observation::Catalog(objects))
+}
+
+/// Names and rows of one database's objects; the shared ones are read in the drilled database.
+async fn of_database(
+    target: &ProbeTarget<'_>,
+    database: &str,
+) -> Result<Vec<(String, String)>, ProbeError> {
+    let drilled = target.access.database.as_str();
+    let client = session(&databases::within(&target.access, database)).await?;
+    let made = client.query(CATALOG, &[]).await;
+    let made = made.map_err(pg("list the catalogs"))?;
+    let queries: Vec<&str> = made
+        .iter()
+        .filter(|row| database == drilled || !row.get::<_, bool>(0))
+        .map(|row| row.get(1))
+        .collect();
+    let rows = client.query(&queries.join("\nUNION ALL\n"), &[]).await;
+    let rows = rows.map_err(pg(format!("read the catalog of database {database}")))?;
+    let object = |row: &tokio_postgres::Row| {
+        let (name, definition): (String, &str) = (row.get(0), row.get(1));
+        let shown = (
+            databases::told(name.clone(), database, drilled),
+            fields(definition),
+        );
+        (!is_passing(&name)).then_some(shown)
+    };
+    Ok(rows.iter().filter_map(object).collect())
+}
+
+/// Objects that share a name, as the triggers of a table's foreign keys do.
+fn together(one: &str, other: String) -> String {
+    if one.is_empty() {
+        return other;
+    }
+    let mut all: Vec<&str> = one.split("\n\n").chain([other.as_str()]).collect();
+    all.sort_unstable();
+    all.join("\n\n")
+}
+
+/// Whether an object is of a schema that a server makes for itself.
+fn is_passing(name: &str) -> bool {
+    let own = |word: &str| {
+        let schema = word.split('.').next().unwrap_or_default();
+        PASSING.iter().any(|passing| {
+            schema
+                .strip_prefix(passing)
+                .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+        })
+    };
+    name.split(' ').any(own)
+}
+
+/// A row as lines `field: value`, without what is false or empty anyway.
+fn fields(row: &str) -> String {
+    let Ok(Value::Object(fields)) = serde_json::from_str(row) else {
+        return row.to_owned();
+    };
+    let shown = fields.iter().filter_map(|(name, value)| match value {
+        Value::Bool(false) | Value::Null => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(format!("{name}: {text}")),
+        other => Some(format!("{name}: {other}")),
+    });
+    shown.collect::<Vec<_>>().join("\n")
+}
+
+async fn passwords(
+    client: &Client,
+    target: &ProbeTarget<'_>,
+) -> Result<Vec<(String, String)>, ProbeError> {
+    let rows = client.query(PASSWORDS, &[]).await;
+    let rows = rows.map_err(pg("read the roles' passwords"))?;
+    let digest = |row: &tokio_postgres::Row| {
+        let digest = keyed(&target.access.password, row.get(1));
+        (row.get(0), format!("digest {digest}"))
+    };
+    Ok(rows.iter().map(digest).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_makes_for_itself_is_no_object() {
+        for own in [
+            "schema pg_toast",
+            "schema pg_temp_3",
+            "table pg_temp_3.t",
+            "pg_index pg_toast.pg_toast_9_index",
+        ] {
+            assert!(is_passing(own), "{own}");
+        }
+        for users in [
+            "schema pg_tempura",
+            "table pg_foo.t",
+            "table sales.pg_temp_3",
+        ] {
+            assert!(!is_passing(users), "{users}");
+        }
+    }
+
+    #[test]
+    fn a_row_is_told_field_by_field() {
+        let row =
+            r#"{"attstattarget": 777, "attnotnull": false, "attidentity": "", "attname": "a"}"#;
+        assert_eq!(fields(row), "attname: a\nattstattarget: 777");
+    }
+
+    #[test]
+    fn objects_of_one_name_are_told_in_one_order() {
+        let one = together(&together("", "b".into()), "a".into());
+        assert_eq!(one, together(&together("", "a".into()), "b".into()));
+    }
 }

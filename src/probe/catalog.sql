@@ -1,122 +1,71 @@
--- Every object of the user's as `kind name` and its definition. Names are qualified
--- (search_path is empty), OIDs do not occur, members of extensions stand for themselves
--- in the extension's version.
-WITH ns AS (
-  SELECT oid, nspname, nspowner FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
-), member AS (
-  SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
-), rel AS (
-  SELECT c.*, format('%I.%I', n.nspname, c.relname) AS name, coalesce(s.spcname, '-') AS spcname
-  FROM pg_class c JOIN ns n ON n.oid = c.relnamespace LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
-  WHERE (('pg_class'::regclass)::oid, c.oid) NOT IN (SELECT classid, objid FROM member)
-), routine AS (
-  SELECT p.*, format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name
-  FROM pg_proc p JOIN ns n ON n.oid = p.pronamespace
-  WHERE (('pg_proc'::regclass)::oid, p.oid) NOT IN (SELECT classid, objid FROM member)
-), utype AS (
-  SELECT t.*, format('%I.%I', n.nspname, t.typname) AS name
-  FROM pg_type t JOIN ns n ON n.oid = t.typnamespace
-  WHERE (('pg_type'::regclass)::oid, t.oid) NOT IN (SELECT classid, objid FROM member)
+-- Makes the queries that read a database's catalog: one a catalog, of rows `name, row`.
+--
+-- What is left out is said here, with why; whatever else stands in a catalog, of whatever
+-- version, is looked at. References are shown by name, since a restore by SQL gives out new
+-- OIDs: `pg_get_catalog_foreign_keys()` knows them all. Expressions, arrays of column numbers
+-- and access lists are pg_dump's to tell.
+WITH omitted (catalog, why) AS (VALUES
+  ('pg_depend', 'follows from the objects'), ('pg_shdepend', 'the same'), ('pg_init_privs', 'made by initdb and extensions'),
+  ('pg_statistic', 'a sample'), ('pg_statistic_ext_data', 'a sample'), ('pg_largeobject', 'content'),
+  ('pg_largeobject_metadata', 'content'), ('pg_subscription_rel', 'progress'), ('pg_attrdef', 'pg_dump tells'),
+  ('pg_enum', 'pg_dump tells'), ('pg_default_acl', 'pg_dump tells'), ('pg_parameter_acl', 'pg_dumpall tells'),
+  ('pg_auth_members', 'pg_dumpall tells'), ('pg_db_role_setting', 'pg_dump and pg_dumpall tell')
+), passing (attname, why) AS (VALUES
+  ('relfilenode', 'a file''s name'), ('relrewrite', 'work in progress'), ('relpages', 'an estimate'),
+  ('reltuples', 'an estimate'), ('relallvisible', 'an estimate'), ('relallfrozen', 'an estimate'),
+  ('reltoastrelid', 'made when needed'), ('relhasindex', 'reset late'), ('relhasrules', 'reset late'),
+  ('relhastriggers', 'reset late'), ('relhassubclass', 'reset late'), ('relnatts', 'counts dropped columns'),
+  ('attnum', 'counts dropped columns'), ('attcacheoff', 'a cache'), ('atthasmissing', 'ends with a rewrite'),
+  ('attndims', 'not kept by pg_dump'), ('attlen', 'the type''s'), ('attalign', 'the type''s'), ('attbyval', 'the type''s'),
+  ('indcheckxmin', 'until old transactions end'), ('connoinherit', 'pg_dump tells'), ('conparentid', 'stands in the name'),
+  ('classoid', 'stands in the name'), ('objsubid', 'stands in the name'), ('rolpassword', 'a secret'),
+  ('umoptions', 'a secret'), ('srvoptions', 'a secret'), ('fdwoptions', 'a secret'), ('subconninfo', 'a secret')
+), passing_type (type) AS (
+  SELECT unnest('{pg_node_tree,aclitem[],int2vector,oidvector,oid[],smallint[],xid,anyarray,pg_lsn}'::regtype[])
+), minor (catalog, condition, why) AS (VALUES
+  ('pg_class', 't.relkind <> ''t''', 'made when needed'),
+  ('pg_attribute', 't.attnum > 0 AND NOT t.attisdropped AND (SELECT c.relkind FROM pg_class c WHERE c.oid = t.attrelid) NOT IN (''t'', ''S'', ''i'', ''I'')', 'no columns of a user''s'),
+  ('pg_type', 't.typcategory <> ''A'' AND (t.typrelid = 0 OR (SELECT c.relkind FROM pg_class c WHERE c.oid = t.typrelid) = ''c'')', 'follow from the table or type')
+), alias (catalog, type) AS (VALUES
+  ('pg_class'::regclass, 'regclass'), ('pg_proc', 'regprocedure'), ('pg_type', 'regtype'), ('pg_operator', 'regoperator'),
+  ('pg_authid', 'regrole'), ('pg_namespace', 'regnamespace'), ('pg_collation', 'regcollation')
+), columns AS (
+  SELECT c.oid AS catalog, c.relname, c.relisshared, a.attname, a.attnum, p.indrelid IS NOT NULL AS key,
+    a.attname IN (SELECT attname FROM passing) OR a.atttypid IN (SELECT type FROM passing_type)
+      OR (a.atttypid = 'oid'::regtype AND k.pktable IS NULL AND a.attname NOT IN ('objoid', 'roident')) AS passing,
+    a.attname IN (SELECT attname FROM passing) OR a.atttypid IN ('xid'::regtype, 'aclitem[]'::regtype) AS unsteady,
+    CASE WHEN a.attname = 'objoid' THEN format('(SELECT concat_ws('' '', i.type, i.identity) FROM pg_identify_object(t.classoid, t.objoid, %s) i)',
+        CASE WHEN c.relisshared THEN '0' ELSE 't.objsubid' END)
+      WHEN r.type IS NOT NULL THEN format('nullif(t.%I::oid, 0)::%s::text', a.attname, r.type)
+      WHEN k.pktable IS NOT NULL THEN format('(SELECT i.identity FROM pg_identify_object(%L::regclass, nullif(t.%I::oid, 0), 0) i)', k.pktable, a.attname)
+      WHEN a.attname = 'tgname' THEN 'regexp_replace(t.tgname, ''^(RI_ConstraintTrigger_[ac])_\d+$'', ''\1'')'
+      ELSE format('t.%I', a.attname) END AS shown
+  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+  LEFT JOIN pg_index p ON p.indrelid = c.oid AND p.indisprimary AND a.attnum = ANY (p.indkey)
+  LEFT JOIN pg_get_catalog_foreign_keys() k
+    ON k.fktable = c.oid AND k.fkcols = ARRAY[a.attname::text] AND k.pkcols = '{oid}' AND NOT k.is_array
+  LEFT JOIN alias r ON r.catalog = k.pktable
+  WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r' AND c.relname NOT IN (SELECT catalog FROM omitted)
+), catalogs AS (
+  SELECT relname, relisshared AS shared, coalesce('(' || min(condition) || ')', 'true') AS major,
+    (array_agg(attname ORDER BY NOT key, attnum))[1] AS id,
+    string_agg(CASE attname WHEN 'attnum' THEN 't.attname' ELSE shown END, ', ' ORDER BY attnum)
+      FILTER (WHERE key AND (NOT passing OR attname = 'attnum')) AS keys,
+    string_agg(format('%L, %s', attname, shown), ', ' ORDER BY attnum) FILTER (WHERE NOT passing) AS shown,
+    string_agg(format('t.%I', attname), ', ' ORDER BY attnum) FILTER (WHERE NOT unsteady) AS steady
+  FROM columns LEFT JOIN minor ON minor.catalog = relname GROUP BY relname, relisshared
+), of_its_own AS (
+  -- A user's objects by name. Of initdb's only those that were changed since it made the last of them.
+  SELECT relname, shared, format('SELECT %s, jsonb_strip_nulls(jsonb_build_object(%s))::text FROM %I t WHERE %s',
+    CASE id WHEN 'oid' THEN format('(SELECT concat_ws('' '', i.type, regexp_replace(i.identity, ''RI_ConstraintTrigger_([ac])_\d+'', ''RI_ConstraintTrigger_\1'')) FROM pg_identify_object(%L::regclass, t.oid, 0) i)', relname)
+      ELSE format('concat_ws('' '', %L, %s)', relname, keys) END, shown, relname,
+    CASE WHEN shared THEN 'true' ELSE format('%s AND (t.%I::oid >= 16384 OR age(t.xmin) < (SELECT age(d.xmin) FROM pg_database d WHERE d.datname = ''template0'')%s)',
+      major, id, CASE relname WHEN 'pg_namespace' THEN ' OR t.nspname = ''public''' ELSE '' END) END) AS query
+  FROM catalogs
+), of_initdb AS (
+  -- All that initdb made, as one digest a catalog. Schema public may have been made anew.
+  SELECT relname, shared, format('SELECT ''built-in rows of %1$s'', concat(count(*), '' rows, digest '', sum(hashtextextended(ROW(%2$s)::text, 0))) FROM %1$I t WHERE t.%3$I::oid < 16384 AND %4$s',
+    relname, steady, id, CASE relname WHEN 'pg_namespace' THEN 't.nspname <> ''public''' WHEN 'pg_description' THEN 't.objoid <> 2200' ELSE 'true' END) AS query
+  FROM catalogs WHERE NOT shared
 )
-SELECT 'schema ' || quote_ident(nspname), 'owner ' || pg_get_userbyid(nspowner) FROM ns
-UNION ALL
-SELECT 'table ' || name, concat_ws(' ', 'owner', pg_get_userbyid(relowner), 'persistence', relpersistence,
-  'kind', relkind, 'row-security', relrowsecurity, 'forced', relforcerowsecurity, 'tablespace', spcname,
-  'options ' || reloptions::text, 'replica-identity', relreplident, 'key ' || pg_get_partkeydef(rel.oid),
-  'bound ' || pg_get_expr(relpartbound, rel.oid))
-FROM rel WHERE relkind IN ('r', 'p', 'f')
-UNION ALL
-SELECT 'parent ' || rel.name || ' ' || p.name, 'inherits' FROM pg_inherits i
-JOIN rel ON rel.oid = i.inhrelid JOIN rel p ON p.oid = i.inhparent WHERE rel.relkind IN ('r', 'p', 'f')
-UNION ALL
-SELECT 'column ' || rel.name || '.' || quote_ident(a.attname), concat_ws(' ', format_type(a.atttypid, a.atttypmod),
-  CASE WHEN a.attnotnull THEN 'not null' END, 'default ' || pg_get_expr(d.adbin, d.adrelid),
-  'generated ' || nullif(a.attgenerated::text, ''), 'identity ' || nullif(a.attidentity::text, ''),
-  'collation ' || (SELECT format('%I.%I', cn.nspname, co.collname) FROM pg_collation co
-    JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation),
-  'storage', a.attstorage, 'compression ' || nullif(a.attcompression::text, ''))
-FROM pg_attribute a JOIN rel ON rel.oid = a.attrelid
-LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE a.attnum > 0 AND NOT a.attisdropped AND rel.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
-UNION ALL
-SELECT 'constraint ' || rel.name || '.' || quote_ident(k.conname), pg_get_constraintdef(k.oid)
-  || CASE WHEN k.convalidated THEN ' validated' ELSE ' not valid' END
-FROM pg_constraint k JOIN rel ON rel.oid = k.conrelid
-UNION ALL
-SELECT 'index ' || rel.name, concat_ws(' ', pg_get_indexdef(i.indexrelid), 'tablespace', spcname,
-  'valid', i.indisvalid, 'ready', i.indisready, 'clustered', i.indisclustered, 'replica-identity', i.indisreplident)
-FROM pg_index i JOIN rel ON rel.oid = i.indexrelid
-UNION ALL
-SELECT 'view ' || name, concat_ws(' ', 'owner', pg_get_userbyid(relowner), 'options ' || reloptions::text,
-  pg_get_viewdef(oid)) FROM rel WHERE relkind = 'v'
-UNION ALL
-SELECT 'materialized-view ' || name, concat_ws(' ', 'owner', pg_get_userbyid(relowner), 'populated', relispopulated,
-  'tablespace', spcname, 'options ' || reloptions::text, pg_get_viewdef(oid)) FROM rel WHERE relkind = 'm'
-UNION ALL
-SELECT 'sequence ' || name, concat_ws(' ', 'owner', pg_get_userbyid(relowner), 'persistence', relpersistence,
-  format_type(s.seqtypid, NULL), 'start', s.seqstart, 'increment', s.seqincrement, 'min', s.seqmin, 'max', s.seqmax,
-  'cache', s.seqcache, 'cycle', s.seqcycle, 'owned by ' || (SELECT format('%s.%I', t.name, a.attname) FROM pg_depend d
-    JOIN rel t ON t.oid = d.refobjid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
-    WHERE d.classid = 'pg_class'::regclass AND d.objid = rel.oid AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0))
-FROM rel JOIN pg_sequence s ON s.seqrelid = rel.oid
-UNION ALL
-SELECT 'function ' || name, concat_ws(' ', 'owner', pg_get_userbyid(proowner), 'body md5',
-  md5(CASE WHEN prokind = 'a' THEN prosrc || format_type(prorettype, NULL) ELSE pg_get_functiondef(oid) END),
-  CASE WHEN prosecdef THEN 'security definer' END) FROM routine
-UNION ALL
-SELECT 'trigger ' || rel.name || '.' || quote_ident(t.tgname), pg_get_triggerdef(t.oid) || ' enabled ' || t.tgenabled::text
-FROM pg_trigger t JOIN rel ON rel.oid = t.tgrelid WHERE NOT t.tgisinternal
-UNION ALL
-SELECT 'rule ' || rel.name || '.' || quote_ident(r.rulename), pg_get_ruledef(r.oid) || ' enabled ' || r.ev_enabled::text
-FROM pg_rewrite r JOIN rel ON rel.oid = r.ev_class WHERE r.rulename <> '_RETURN'
-UNION ALL
-SELECT 'policy ' || rel.name || '.' || quote_ident(p.polname), concat_ws(' ', 'command', p.polcmd, 'permissive',
-  p.polpermissive, 'to', (SELECT string_agg(CASE WHEN r = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(r)::text END, ',' ORDER BY r = 0,
-    pg_get_userbyid(r)) FROM unnest(p.polroles) r), 'using ' || pg_get_expr(p.polqual, p.polrelid),
-  'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
-FROM pg_policy p JOIN rel ON rel.oid = p.polrelid
-UNION ALL
-SELECT 'enum ' || name, concat_ws(' ', 'owner', pg_get_userbyid(typowner),
-  (SELECT string_agg(quote_literal(enumlabel), ',' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = utype.oid))
-FROM utype WHERE typtype = 'e'
-UNION ALL
-SELECT 'domain ' || name, concat_ws(' ', 'owner', pg_get_userbyid(typowner), format_type(typbasetype, typtypmod),
-  CASE WHEN typnotnull THEN 'not null' END, 'default ' || typdefault,
-  (SELECT string_agg(quote_ident(conname) || ' ' || pg_get_constraintdef(oid), ', ' ORDER BY conname)
-   FROM pg_constraint WHERE contypid = utype.oid)) FROM utype WHERE typtype = 'd'
-UNION ALL
-SELECT 'type ' || name, concat_ws(' ', 'owner', pg_get_userbyid(typowner), 'kind', typtype,
-  (SELECT format_type(rngsubtype, NULL) FROM pg_range WHERE rngtypid = utype.oid))
-FROM utype WHERE typtype IN ('c', 'r', 'b') AND typelem = 0
-  AND (typrelid = 0 OR (SELECT relkind = 'c' FROM pg_class WHERE oid = typrelid))
-UNION ALL
-SELECT 'statistics ' || format('%I.%I', n.nspname, s.stxname), pg_get_statisticsobjdef(s.oid)
-FROM pg_statistic_ext s JOIN ns n ON n.oid = s.stxnamespace
-UNION ALL
-SELECT 'extension ' || quote_ident(e.extname), 'version ' || e.extversion || ' schema ' || n.nspname
-FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-UNION ALL
-SELECT 'publication ' || quote_ident(p.pubname), concat_ws(' ', 'owner', pg_get_userbyid(p.pubowner), 'all', p.puballtables,
-  'insert', p.pubinsert, 'update', p.pubupdate, 'delete', p.pubdelete, 'truncate', p.pubtruncate, 'tables',
-  (SELECT string_agg(format('%I.%I', t.schemaname, t.tablename), ',' ORDER BY t.schemaname, t.tablename)
-   FROM pg_publication_tables t WHERE t.pubname = p.pubname)) FROM pg_publication p
-UNION ALL
-SELECT 'event-trigger ' || quote_ident(evtname), concat_ws(' ', 'owner', pg_get_userbyid(evtowner), 'event', evtevent,
-  'function', evtfoid::regproc, 'enabled', evtenabled, 'tags ' || evttags::text) FROM pg_event_trigger
-UNION ALL
-SELECT 'tablespace ' || quote_ident(spcname), concat_ws(' ', 'owner', pg_get_userbyid(spcowner), 'options ' || spcoptions::text)
-FROM pg_tablespace WHERE oid >= 16384
-UNION ALL
-SELECT 'database ' || quote_ident(d.datname), concat_ws(' ', 'owner', pg_get_userbyid(d.datdba), 'encoding',
-  pg_encoding_to_char(d.encoding), 'collate', d.datcollate, 'ctype', d.datctype, 'tablespace', s.spcname,
-  'limit', d.datconnlimit)
-FROM pg_database d JOIN pg_tablespace s ON s.oid = d.dattablespace WHERE NOT d.datistemplate
-UNION ALL
-SELECT 'comment ' || i.type || ' ' || i.identity, d.description
-FROM pg_description d CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
-WHERE d.objoid >= 16384 AND i.identity IS NOT NULL AND (d.classoid, d.objoid) NOT IN (SELECT classid, objid FROM member)
-UNION ALL
-SELECT 'comment ' || i.type || ' ' || i.identity, d.description
-FROM pg_shdescription d CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, 0) i
-WHERE d.objoid >= 16384 AND i.identity IS NOT NULL
-ORDER BY 1
+SELECT shared, query FROM of_its_own UNION ALL SELECT shared, query FROM of_initdb

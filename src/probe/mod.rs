@@ -9,6 +9,8 @@ pub mod archive;
 pub mod audit;
 pub mod business;
 pub mod catalog;
+pub mod databases;
+pub mod definitions;
 pub mod digest;
 pub mod large_objects;
 pub mod performance;
@@ -83,6 +85,7 @@ async fn look(probe: Probe, target: &ProbeTarget<'_>) -> Option<Result<Observati
         Probe::Tables => tables::look(target).await,
         Probe::LargeObjects => large_objects::look(target).await,
         Probe::Privileges => privileges::look(target).await,
+        Probe::Definitions => definitions::look(target).await,
         Probe::Catalog => catalog::look(target).await,
         Probe::Sequences => sequences::look(target).await,
         Probe::Business => business::look(target).await,

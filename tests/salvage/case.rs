@@ -59,6 +59,12 @@ fn lines(event: EventKind) -> Option<(&'static str, Vec<String>)> {
                 .map(|(name, text)| format!("{name} := {text}"));
             Some(("catalog", lines.collect()))
         }
+        Observation::Definitions(definitions) => {
+            let lines = definitions
+                .iter()
+                .map(|(name, text)| format!("{name} := {text}"));
+            Some(("definitions", lines.collect()))
+        }
         Observation::Privileges(privileges) => Some(("privileges", privileges)),
         _ => None,
     }

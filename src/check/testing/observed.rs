@@ -45,6 +45,16 @@ pub fn observations(timeline: u32) -> Vec<Observation> {
             "app_user table app.users INSERT".into(),
             "app_user table app.users SELECT".into(),
         ]),
+        Observation::Definitions(BTreeMap::from([
+            (
+                "acl table app.users".into(),
+                "GRANT SELECT ON TABLE app.users TO app_user;".into(),
+            ),
+            (
+                "table app.users".into(),
+                "CREATE TABLE app.users (\n    id bigint\n);".into(),
+            ),
+        ])),
         Observation::Catalog(BTreeMap::from([(
             "table app.users".into(),
             "owner db_admin".into(),

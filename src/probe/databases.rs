@@ -1,0 +1,36 @@
+//! The databases of a cluster: every one that lets somebody in is looked at.
+
+use tokio_postgres::Client;
+
+use super::{ProbeError, pg};
+use crate::postgres::Access;
+
+/// A limit of -2 marks what `DROP DATABASE` left half done; nobody can connect to it.
+const DATABASES: &str = "SELECT datname::text FROM pg_catalog.pg_database \
+     WHERE datallowconn AND datconnlimit <> -2 ORDER BY 1";
+
+/// Every database that can be connected to, `template1` included, in the order of their names.
+///
+/// # Errors
+/// When the server can't be asked.
+pub async fn all(client: &Client) -> Result<Vec<String>, ProbeError> {
+    let rows = client.query(DATABASES, &[]).await;
+    let rows = rows.map_err(pg("list the databases"))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// The same server's other database.
+pub fn within(access: &Access, database: &str) -> Access {
+    Access {
+        database: database.to_owned(),
+        ..access.clone()
+    }
+}
+
+/// Tells an object of the drilled database by its name alone, and one of another with it.
+pub fn told(name: String, database: &str, drilled: &str) -> String {
+    if database == drilled {
+        return name;
+    }
+    format!("{name} in database {database}")
+}

@@ -1,0 +1,107 @@
+//! The definition of every object as PostgreSQL's own tools write it: `pg_dump --schema-only`
+//! of every database, `pg_dumpall --globals-only` of the cluster.
+//!
+//! Their output is the complete list of what a restore must bring back; it is cut into one
+//! section an object (`sections`), so that a difference can be told by name. What they are
+//! silent about is `catalog`'s.
+
+mod sections;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::future::{try_join, try_join_all};
+
+use super::{ProbeError, ProbeTarget, databases, session};
+use crate::{observation::Observation, runtime::Exec, secret::Secret};
+
+const DEADLINE: Duration = Duration::from_secs(600);
+
+/// Tablespaces and access methods would be settings between the sections; they stand in the
+/// catalog.
+const PG_DUMP: &[&str] = &[
+    "--schema-only",
+    "--create",
+    "--no-tablespaces",
+    "--no-table-access-method",
+    "--lock-wait-timeout=30s",
+];
+const PG_DUMPALL: &[&str] = &["--globals-only", "--no-role-passwords"];
+
+/// Definitions by object.
+type Definitions = BTreeMap<String, String>;
+
+/// Looks at every definition.
+///
+/// # Errors
+/// When the databases can't be listed, or a dump fails.
+pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
+    let client = session(&target.access).await?;
+    let databases = databases::all(&client).await?;
+    let dumps = databases.iter().map(|database| schema(target, database));
+    let (globals, schemas) = try_join(globals(target), try_join_all(dumps)).await?;
+    let all = schemas.into_iter().flatten().chain(globals);
+    Ok(Observation::Definitions(all.collect()))
+}
+
+async fn schema(target: &ProbeTarget<'_>, database: &str) -> Result<Definitions, ProbeError> {
+    let dump = execute(target, "pg_dump", PG_DUMP, database).await?;
+    let key = &target.access.password;
+    let told = |(name, text)| {
+        (
+            databases::told(name, database, &target.access.database),
+            text,
+        )
+    };
+    let sections = sections::of_schema(&dump, |secret| keyed(key, secret));
+    Ok(sections.into_iter().map(told).collect())
+}
+
+async fn globals(target: &ProbeTarget<'_>) -> Result<Definitions, ProbeError> {
+    let dump = execute(target, "pg_dumpall", PG_DUMPALL, &target.access.database).await?;
+    Ok(sections::of_globals(&dump))
+}
+
+/// Runs a client program in the node, over the server's Unix socket. The database's name goes
+/// into the environment: as an argument it might be taken for a connection string.
+async fn execute(
+    target: &ProbeTarget<'_>,
+    program: &str,
+    arguments: &[&str],
+    database: &str,
+) -> Result<String, ProbeError> {
+    let layout = target.node.layout();
+    let path = layout.bin.join(program).display().to_string();
+    let exec = Exec::new(std::iter::once(path.as_str()).chain(arguments.iter().copied()))
+        .arg("--no-password")
+        .env("PGHOST", layout.run.display().to_string())
+        .env("PGPORT", target.node.port().to_string())
+        .env("PGUSER", &target.access.user)
+        .env("PGDATABASE", database)
+        .within(DEADLINE)
+        .unrecorded();
+    Ok(target.node.exec(exec).await?.text())
+}
+
+/// Stands for a secret: the same secret gives the same digest within a drill, and nobody
+/// without the drill's own passwords can try which text gives it.
+pub(super) fn keyed(key: &Secret, secret: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let mut digest = Sha256::new();
+    digest.update(key.reveal());
+    digest.update([0]);
+    digest.update(secret);
+    hex::encode(&digest.finalize()[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_told_by_a_digest_of_its_own_drill() {
+        let (one, other) = (Secret::new("one"), Secret::new("other"));
+        assert_eq!(keyed(&one, "p"), keyed(&one, "p"));
+        assert_ne!(keyed(&one, "p"), keyed(&one, "q"));
+        assert_ne!(keyed(&one, "p"), keyed(&other, "p"));
+    }
+}
