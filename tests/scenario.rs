@@ -42,6 +42,38 @@ fn every_bad_scenario_has_exactly_its_message() {
     }
 }
 
+/// What a lost server loses is judged only where more than the objective is at stake.
+#[test]
+fn an_objective_that_no_loss_could_miss_is_warned_of() {
+    let warned = |run: &str, scale: u32| {
+        let path = "scenarios/s0/server-lost.yaml".to_owned();
+        let text = format!(
+            "name: a\nabout: A.\nscale: {scale}\ndata: {{ model: dual-tenant, size: 20MB }}\n\
+             workloads:\n  oa: {{ clients: 1, rate: 20/s }}\nstrategy: base-and-wal\nsteps:\n\
+             - backup: {{ kind: full }}\n- run: {run}\n- inject: lose-server\n\
+             - restore: {{ into: other, target: latest }}\n- verify: other\n\
+             - cut-over: {{ to: other }}\n- run: 1s\n\
+             objectives:\n  oa: {{ rpo: 5m, rto: 30m }}\n"
+        );
+        let loaded = scenario::plans_of(Source { path, text }, &[]);
+        loaded
+            .unwrap_or_else(|problems| panic!("{problems}"))
+            .warnings
+    };
+    let warnings = warned("5s", 60);
+    insta::assert_snapshot!(warnings[0].to_string());
+    assert!(warned("6s", 60).is_empty());
+    assert!(warned("{ transactions: 100 }", 1).is_empty());
+}
+
+/// No shipped drill depends on less than its objective being at stake.
+#[test]
+fn no_shipped_scenario_is_warned_of() {
+    let loaded = scenario::load(&[], &[]).unwrap_or_else(|problems| panic!("{problems}"));
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert!(warnings.is_empty(), "{}", warnings.join("\n\n"));
+}
+
 #[test]
 fn no_message_is_left_without_its_scenario() {
     for entry in fs::read_dir("fixtures/bad-scenarios").unwrap() {
@@ -69,7 +101,7 @@ fn every_shipped_scenario_is_sound_and_says_so() {
 
 #[test]
 fn the_quick_drills_are_exactly_three() {
-    let plans = scenario::load(&["quick".into()], &[17]).unwrap();
+    let plans = scenario::load(&["quick".into()], &[17]).unwrap().plans;
     let names: Vec<&str> = plans.iter().map(|p| p.scenario.as_str()).collect();
     assert_eq!(
         names,
@@ -79,7 +111,7 @@ fn the_quick_drills_are_exactly_three() {
 
 #[test]
 fn as_written_scenarios_expect_a_failure_and_its_reason() {
-    let plans = scenario::load(&["as-written".into()], &[]).unwrap();
+    let plans = scenario::load(&["as-written".into()], &[]).unwrap().plans;
     assert!(plans.len() >= 6);
     for plan in plans {
         assert!(

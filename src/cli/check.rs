@@ -21,8 +21,9 @@ pub async fn run(args: Args) -> Outcome {
     for source in sources {
         let path = source.path.clone();
         match scenario::plans_of(source, &[]) {
-            Ok(plans) => {
-                let drills: Vec<&str> = plans.iter().map(|p| p.drill.as_str()).collect();
+            Ok(loaded) => {
+                super::warn(&loaded.warnings);
+                let drills: Vec<&str> = loaded.plans.iter().map(|p| p.drill.as_str()).collect();
                 terminal::data(&format!("ok  {path}  {}", drills.join(" ")));
             }
             Err(problems) => {

@@ -19,7 +19,7 @@ pub struct Args {
 /// # Errors
 /// Bad input, when a selected file has a problem.
 pub async fn run(args: Args) -> Outcome {
-    let mut plans = scenario::load(&args.selectors, &[])?;
+    let mut plans = scenario::load(&args.selectors, &[])?.plans;
     plans.dedup_by(|a, b| a.scenario == b.scenario);
     let names = plans.iter().map(|p| p.scenario.chars().count());
     let column = names.max().unwrap_or(0);

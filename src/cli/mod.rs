@@ -15,7 +15,11 @@ mod schema;
 
 use clap::{Parser, Subcommand};
 
-use crate::{finding::Verdict, report::terminal, scenario::problem::Problems};
+use crate::{
+    finding::Verdict,
+    report::terminal,
+    scenario::problem::{Problem, Problems},
+};
 
 /// Exit code of bad input: a scenario, an argument, an unknown name.
 pub const BAD_INPUT: u8 = 64;
@@ -98,6 +102,13 @@ async fn perform(command: Command) -> Outcome {
         Command::Plan(args) => plan::run(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Schema(args) => schema::run(args).await,
+    }
+}
+
+/// Shows a person what can be performed, but not as it was meant.
+fn warn(warnings: &[Problem]) {
+    for warning in warnings {
+        terminal::show(&format!("{warning}\n"));
     }
 }
 

@@ -38,7 +38,9 @@ enum Format {
 /// # Errors
 /// Bad input, when a selected file has a problem.
 pub async fn run(args: Args) -> Outcome {
-    let plans = scenario::load(&args.selectors, &args.postgres)?;
+    let loaded = scenario::load(&args.selectors, &args.postgres)?;
+    super::warn(&loaded.warnings);
+    let plans = loaded.plans;
     match args.format {
         Format::Json => terminal::data(&json(&plans)?),
         Format::Text => {

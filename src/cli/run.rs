@@ -64,7 +64,9 @@ pub struct Args {
 /// On a wrong scenario or argument, and when no runtime can serve.
 pub async fn run(args: Args) -> Outcome {
     one_drill_at_a_time(&args)?;
-    let mut plans = load(&args.selectors, &args.postgres)?;
+    let loaded = scenario::load(&args.selectors, &args.postgres)?;
+    super::warn(&loaded.warnings);
+    let mut plans = loaded.plans;
     let id = RunId::new();
     let dir = run_dir(&args.reports, &id)?;
     let outcome = prepare_and_drill(&args, &mut plans, id, &dir).await;
@@ -124,18 +126,6 @@ async fn prepare_and_drill(args: &Args, plans: &mut Vec<Plan>, id: RunId, dir: &
     Ok(summary.outcome)
 }
 
-fn load(selectors: &[String], postgres: &[u32]) -> Result<Vec<Plan>, Failure> {
-    scenario::load(selectors, postgres).map_err(|problems| {
-        // Each problem says `error:` by itself.
-        Failure::BadInput(
-            problems
-                .to_string()
-                .trim_start_matches("error: ")
-                .to_owned(),
-        )
-    })
-}
-
 /// A new directory for this run, before anything else is created.
 fn run_dir(reports: &Path, id: &RunId) -> Result<PathBuf, Failure> {
     let stamp = wall_clock().strftime("%Y%m%dT%H%M%SZ");
@@ -167,7 +157,7 @@ fn servable(args: &Args, plans: Vec<Plan>, runtime: &Runtime) -> Result<Vec<Plan
     terminal::say(&format!(
         "PostgreSQL {newest} of this machine is drilled in place of the scenarios' versions"
     ));
-    load(&args.selectors, &[newest])
+    Ok(scenario::load(&args.selectors, &[newest])?.plans)
 }
 
 async fn drill_all(

@@ -26,7 +26,7 @@ use std::{
 
 use file::{ScenarioFile, StrategyChoice};
 use plan::{Plan, StrategyPlan};
-use problem::{Problem, Problems, Source};
+use problem::{Problem, Problems, Severity, Source};
 use strategy::StrategyFile;
 use yaml::Node;
 
@@ -47,6 +47,15 @@ pub struct Document<T> {
     pub typed: T,
 }
 
+/// What scenarios come to.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// One for each variant.
+    pub plans: Vec<Plan>,
+    /// What can be performed, but not as it was meant.
+    pub warnings: Vec<Problem>,
+}
+
 /// The plans of all selected scenarios, one for each variant.
 ///
 /// `selectors`: files, folders, names and tags; none: everything there is.
@@ -54,22 +63,25 @@ pub struct Document<T> {
 ///
 /// # Errors
 /// All problems of all selected files, and selectors that select nothing.
-pub fn load(selectors: &[String], postgres: &[u32]) -> Result<Vec<Plan>, Problems> {
+pub fn load(selectors: &[String], postgres: &[u32]) -> Result<Loaded, Problems> {
     let sources = select::find(selectors)?;
-    let mut plans = Vec::new();
+    let mut loaded = Loaded::default();
     let mut problems = Vec::new();
     for source in sources {
         match plans_of(source, postgres) {
-            Ok(more) => plans.extend(more),
+            Ok(more) => {
+                loaded.plans.extend(more.plans);
+                loaded.warnings.extend(more.warnings);
+            }
             Err(Problems(more)) => problems.extend(more),
         }
     }
-    problems.extend(same_names(&plans));
+    problems.extend(same_names(&loaded.plans));
     // What is wrong with an argument is wrong for every scenario, and said once.
     let mut said = HashSet::new();
     problems.retain(|problem| said.insert(problem.to_string()));
     if problems.is_empty() {
-        Ok(plans)
+        Ok(loaded)
     } else {
         Err(Problems(problems))
     }
@@ -79,17 +91,24 @@ pub fn load(selectors: &[String], postgres: &[u32]) -> Result<Vec<Plan>, Problem
 ///
 /// # Errors
 /// All its problems.
-pub fn plans_of(source: Source, postgres: &[u32]) -> Result<Vec<Plan>, Problems> {
+pub fn plans_of(source: Source, postgres: &[u32]) -> Result<Loaded, Problems> {
     let document = read::<ScenarioFile>(source, &SCENARIO)?;
     let (strategy, mut problems) = match resolve_strategy(&document) {
         Ok(strategy) => (Some(strategy), Vec::new()),
         Err(Problems(problems)) => (None, problems),
     };
-    problems.extend(semantics::check(&document, strategy.as_ref(), postgres));
+    let found = semantics::check(&document, strategy.as_ref(), postgres);
+    let (warnings, errors): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|problem| problem.severity == Severity::Warning);
+    problems.extend(errors);
     match (strategy, problems.is_empty()) {
         (Some(strategy), true) => {
             let plans = expand::plans(&document, &strategy, postgres);
-            plans.map_err(|problem| of(&document.source, problem).into())
+            match plans {
+                Ok(plans) => Ok(Loaded { plans, warnings }),
+                Err(problem) => Err(of(&document.source, problem).into()),
+            }
         }
         (_, _) => Err(sorted(problems)),
     }
@@ -205,8 +224,8 @@ mod tests {
 
     #[test]
     fn the_quick_scenarios_have_plans() {
-        let plans = load(&["quick".into()], &[]).unwrap_or_else(|p| panic!("{p}"));
-        let drills: Vec<&str> = plans.iter().map(|p| p.drill.as_str()).collect();
+        let loaded = load(&["quick".into()], &[]).unwrap_or_else(|p| panic!("{p}"));
+        let drills: Vec<&str> = loaded.plans.iter().map(|p| p.drill.as_str()).collect();
         let expected = [
             "oa-rows-deleted-pg17",
             "oa-table-dropped-pg17",
@@ -214,6 +233,6 @@ mod tests {
         ];
         assert_eq!(drills, expected);
         let again = load(&["quick".into()], &[15, 18]).unwrap();
-        assert_eq!(again.len(), 6);
+        assert_eq!(again.plans.len(), 6);
     }
 }

@@ -15,9 +15,20 @@ pub struct Source {
     pub text: String,
 }
 
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The scenario can't be performed.
+    Error,
+    /// It can, but not what was meant.
+    Warning,
+}
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
     /// The file; none when the problem is in the command line.
     pub source: Option<Arc<Source>>,
     /// Where in it.
@@ -38,6 +49,7 @@ impl Problem {
     /// A problem at a place, still without a file.
     pub fn at(place: Place, message: impl Into<String>) -> Self {
         Self {
+            severity: Severity::Error,
             source: None,
             place,
             message: message.into(),
@@ -49,6 +61,13 @@ impl Problem {
     /// A problem that has no place: of the command line.
     pub fn nowhere(message: impl Into<String>) -> Self {
         Self::at(Place::default(), message)
+    }
+
+    /// As a warning.
+    #[must_use]
+    pub fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
     }
 
     /// With what was expected.
@@ -114,7 +133,11 @@ pub fn one_of(names: &[&str]) -> String {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.message)?;
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, "{severity}: {}", self.message)?;
         let mut margin = 0;
         if let Some(source) = &self.source {
             margin = self.write_place(f, source)?;

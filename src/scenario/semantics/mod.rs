@@ -3,6 +3,7 @@
 //!
 //! The form itself is held against the schema in `structure`.
 
+mod at_stake;
 mod expectation;
 mod names;
 mod recovery;
@@ -27,7 +28,8 @@ pub use strategy::check as strategy;
 /// The majors of PostgreSQL that there are images for.
 static MATRIX: &str = include_str!("../../../fixtures/images/matrix.yaml");
 
-/// Everything that does not make sense in a scenario. `strategy`: when it could be resolved.
+/// Everything that does not make sense in a scenario, and warnings. `strategy`: when it could
+/// be resolved.
 pub fn check(
     document: &Document<ScenarioFile>,
     strategy: Option<&StrategyPlan>,
@@ -51,6 +53,8 @@ pub fn check(
     check.scale();
     check.steps();
     check.expectation();
+    let warnings = check.at_stake();
+    warnings.into_iter().for_each(|one| check.problem(one));
     check.problems
 }
 
