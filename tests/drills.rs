@@ -2,8 +2,9 @@
 //! expected verdict for the stated reason, and nothing left behind.
 //!
 //! `PGDRILL_DRILLS` says how much: `quick` (the default: the three drills of the README
-//! on each runtime that is there), or `all` (every shipped scenario on PostgreSQL 17,
-//! a representative set on 15, on 18 and on `local`).
+//! on each runtime that is there), `representative` (each tool, fault and check once in
+//! containers, and the three on 15, on 18 and on `local`), or `all` (every shipped
+//! scenario on each version and runtime).
 
 mod cli;
 
@@ -18,10 +19,6 @@ use serde_json::Value;
 
 use cli::has_engine;
 
-/// One of each kind: salvage of a table, of rows, a lost server, damage in place, and a
-/// strategy that must come out red.
-const REPRESENTATIVE: &[&str] = &["quick", "representative"];
-
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Drills measure time: two cores serve one run, of two drills at a time.
@@ -29,8 +26,18 @@ fn alone() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn everything() -> bool {
-    std::env::var("PGDRILL_DRILLS").is_ok_and(|how_much| how_much == "all")
+const QUICK: &[&str] = &["quick"];
+/// Each tool, fault and check at least once.
+const REPRESENTATIVE: &[&str] = &["quick", "representative"];
+const ALL: &[&str] = &["scenarios"];
+
+/// How much is drilled on PostgreSQL 17 in containers, and on every other version and runtime.
+fn how_much() -> [&'static [&'static str]; 2] {
+    match std::env::var("PGDRILL_DRILLS").as_deref() {
+        Ok("all") => [ALL, ALL],
+        Ok("representative") => [REPRESENTATIVE, QUICK],
+        _ => [QUICK, &[]],
+    }
 }
 
 fn pgdrill(arguments: &[&str]) -> Output {
@@ -146,37 +153,33 @@ fn read(file: &Path) -> Result<Value, String> {
 }
 
 #[test]
-fn every_shipped_drill_comes_out_as_it_says_in_containers() {
-    if !has_engine() {
-        return;
+fn shipped_drills_come_out_as_they_say_in_containers() {
+    let [selectors, _] = how_much();
+    if has_engine() {
+        drill(selectors, "docker", Some("17"));
     }
-    let selectors = if everything() {
-        &["scenarios"][..]
-    } else {
-        &["quick"][..]
-    };
-    drill(selectors, "docker", Some("17"));
 }
 
 #[test]
-fn a_representative_set_comes_out_the_same_on_other_versions() {
-    if !has_engine() || !everything() {
+fn they_come_out_the_same_on_other_versions() {
+    let [_, selectors] = how_much();
+    if !has_engine() || selectors.is_empty() {
         return;
     }
     for major in ["15", "18"] {
-        drill(REPRESENTATIVE, "docker", Some(major));
+        drill(selectors, "docker", Some(major));
     }
 }
 
 #[test]
 fn drills_need_no_container_engine() {
-    if !has_postgres() {
-        return;
+    let [_, selectors] = how_much();
+    if has_postgres() {
+        let selectors = if selectors.is_empty() {
+            QUICK
+        } else {
+            selectors
+        };
+        drill(selectors, "local", None);
     }
-    let selectors = if everything() {
-        REPRESENTATIVE
-    } else {
-        &["quick"][..]
-    };
-    drill(selectors, "local", None);
 }

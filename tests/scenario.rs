@@ -1,10 +1,14 @@
 //! Scenario files: the corpus of bad ones beside their exact messages, the shipped
 //! ones, the checked-in schema, and the subcommands that read them.
 
-use std::{fs, path::Path};
+use std::{collections::HashSet, fs, path::Path};
 
 use assert_cmd::Command;
-use pgdrill::scenario::{self, problem::Source};
+use pgdrill::scenario::{
+    self,
+    plan::{Action, CheckKind},
+    problem::Source,
+};
 
 /// Set to write what the tests compare with.
 const UPDATE: &str = "PGDRILL_UPDATE_EXPECTED";
@@ -64,6 +68,44 @@ fn an_objective_that_no_loss_could_miss_is_warned_of() {
     insta::assert_snapshot!(warnings[0].to_string());
     assert!(warned("6s", 60).is_empty());
     assert!(warned("{ transactions: 100 }", 1).is_empty());
+}
+
+/// What `ci/test` drills has every fault, and turns every check red once.
+#[test]
+fn the_representative_set_leaves_no_fault_and_no_check_out() {
+    let selectors = ["quick".to_owned(), "representative".to_owned()];
+    let plans = scenario::load(&selectors, &[17]).unwrap().plans;
+    let red: HashSet<&str> = plans
+        .iter()
+        .flat_map(|plan| plan.expect.fail.keys())
+        .map(|id| id.split('.').next().unwrap_or_default())
+        .collect();
+    let green = CheckKind::ALL.into_iter().map(CheckKind::name);
+    let green: Vec<&str> = green.filter(|name| !red.contains(name)).collect();
+    assert!(green.is_empty(), "no drill turns {green:?} red");
+    let injected: HashSet<String> = plans
+        .iter()
+        .flat_map(|plan| &plan.steps)
+        .filter_map(|step| match &step.action {
+            Action::Inject { fault, .. } => Some(fault_word(&serde_json::to_value(fault).unwrap())),
+            _other => None,
+        })
+        .collect();
+    let schema = scenario::schema::scenario();
+    let faults = schema["$defs"]["Fault"]["oneOf"].as_array().unwrap();
+    for fault in faults.iter().map(|one| match &one["const"] {
+        serde_json::Value::String(word) => word.clone(),
+        _ => fault_word(&one["properties"]),
+    }) {
+        assert!(injected.contains(&fault), "no drill injects `{fault}`");
+    }
+}
+
+/// The one word, or the one key, that says which fault it is.
+fn fault_word(fault: &serde_json::Value) -> String {
+    let key = fault.as_object().and_then(|one| one.keys().next());
+    let word = key.map(String::as_str).or_else(|| fault.as_str());
+    word.unwrap().to_owned()
 }
 
 /// No shipped drill depends on less than its objective being at stake.
