@@ -118,13 +118,8 @@ pub enum Observation {
     Business(Vec<BusinessResult>),
     /// The server as a whole.
     Server(ServerState),
-    /// `pg_amcheck`: its exit code and what it printed about corruption.
-    Amcheck {
-        /// Exit code: 0 nothing found, 2 corruption.
-        exit: i32,
-        /// Lines printed.
-        messages: Vec<String>,
-    },
+    /// Structure of tables and indexes in every database.
+    Amcheck(Structure),
     /// Large objects: how many, and the order-independent digest of their content.
     LargeObjects {
         /// Number of large objects.
@@ -215,6 +210,45 @@ pub struct Change {
     /// The ledger's key; none when no client of this drill has it.
     #[serde(default)]
     pub key: Option<u64>,
+}
+
+/// Structure of tables and indexes. Indexes are named `database: schema.index`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Structure {
+    /// Exit code of `pg_amcheck`: 0 nothing found, 2 corruption.
+    pub exit: i32,
+    /// What it printed; without what it said of an index in [`refused`](Self::refused), and of
+    /// one that is in order when it is asked for by the role's own `search_path`.
+    pub messages: Vec<String>,
+    /// Databases looked at.
+    pub databases: Vec<String>,
+    /// Of these, those without the extension `amcheck`, which it skips.
+    pub unchecked: Vec<String>,
+    /// Indexes that it leaves out, read through a query that used them: they answered as a
+    /// sequential scan did.
+    pub read: Vec<String>,
+    /// Those that answered otherwise, and how.
+    pub different: Vec<String>,
+    /// Those that could not be read, or whose rows `pg_amcheck` could not look up, and why.
+    pub refused: BTreeMap<String, Refused>,
+}
+
+/// Why something could not be looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The SQLSTATE; empty: the server was not asked, or did not answer.
+    pub sqlstate: String,
+    /// The error.
+    pub message: String,
+}
+
+impl Refused {
+    /// Whether it speaks of the object: corrupted, or a file that can't be read. Anything else
+    /// is for want of something beside it, such as a function not found by its `search_path`.
+    pub fn is_damage(&self) -> bool {
+        let class = self.sqlstate.get(..2).unwrap_or_default();
+        class == "XX" || class == "58"
+    }
 }
 
 /// A sequence and the column it feeds.

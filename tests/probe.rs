@@ -127,7 +127,7 @@ fn name(observation: &Observation) -> &'static str {
         Observation::Sequences(_) => "sequences",
         Observation::Business(_) => "business",
         Observation::Server(_) => "server",
-        Observation::Amcheck { .. } => "amcheck",
+        Observation::Amcheck(_) => "amcheck",
         Observation::LargeObjects { .. } => "large objects",
         Observation::Performance(_) => "performance",
         Observation::Readback { .. } => "readback",
@@ -227,7 +227,7 @@ fn first_sight(seen: &BTreeMap<&str, Observation>) {
     // The business operation that writes was rolled back; its number is spent.
     assert_eq!((items.max, items.next >= 508), (Some(507), true));
     assert!(
-        matches!(&seen["amcheck"], Observation::Amcheck { exit: 0, messages } if messages.is_empty())
+        matches!(&seen["amcheck"], Observation::Amcheck(seen) if seen.exit == 0 && seen.messages.is_empty())
     );
     assert!(matches!(
         &seen["large objects"],

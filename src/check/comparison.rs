@@ -28,7 +28,7 @@ fn compare(kind: CheckKind, context: &Context<'_>, before: &View<'_>, now: &View
         CheckKind::Ledger => Said::NotApplicable("judged by workload".into()),
         CheckKind::Audit => audit::check(context, now),
         CheckKind::Timeline => timeline::check(context, before, now),
-        CheckKind::Amcheck => amcheck::check(now),
+        CheckKind::Amcheck => amcheck::check(before, now),
         CheckKind::Checksums => checksums::check(context, before, now),
         CheckKind::Performance => performance::check(context, before, now),
         CheckKind::ServerLog => server_log::check(context, now),

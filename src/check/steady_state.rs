@@ -52,7 +52,7 @@ fn by_itself(kind: CheckKind, context: &Context<'_>, before: &View<'_>) -> Optio
         CheckKind::Sequences => Some(sequences::check(before, before)),
         CheckKind::Business => Some(business::check(before)),
         CheckKind::Audit => Some(audit::check(context, before)),
-        CheckKind::Amcheck => Some(amcheck::check(before)),
+        CheckKind::Amcheck => Some(amcheck::check(before, before)),
         CheckKind::Archive => Some(archive::steady(context, before)),
         CheckKind::Rows
         | CheckKind::Digests

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     event::{EventKind, Moment},
     history::files,
-    postgres::{Server, query::run_sql},
+    postgres::{Access, DATABASE_TEMPLATE, Server, query::run_sql, server::DATABASE},
     runtime::Exec,
     scenario::plan::{Apply, PRIMARY},
     workload::{Workloads, create_own_tables},
@@ -90,7 +90,14 @@ impl Drill<'_> {
         model
             .create(&access, &spaces.display().to_string(), &self.passwords)
             .await?;
-        server.sql("create extension if not exists amcheck").await?;
+        for database in [DATABASE, DATABASE_TEMPLATE] {
+            let access = Access {
+                database: database.into(),
+                ..access.clone()
+            };
+            let client = access.connect("pgdrill").await?;
+            run_sql(&client, "create extension if not exists amcheck").await?;
+        }
         model
             .load(&access, self.plan.data.size, self.plan.seed, &self.recorder)
             .await?;

@@ -9,7 +9,7 @@ use crate::{
     measure::story::Story,
     observation::{
         AuditState, BusinessResult, Observation, Probe, QueryTiming, SequenceState, ServerState,
-        TableState,
+        Structure, TableState,
     },
     scenario::plan::{PRIMARY, StepIndex},
 };
@@ -91,6 +91,12 @@ accessor!(
 );
 accessor!(server_state, Server, ServerState, "The server as a whole.");
 accessor!(
+    structure,
+    Amcheck,
+    Structure,
+    "Structure of tables and indexes."
+);
+accessor!(
     performance,
     Performance,
     Vec<QueryTiming>,
@@ -98,16 +104,6 @@ accessor!(
 );
 
 impl<'a> View<'a> {
-    /// Exit code and messages of `pg_amcheck`.
-    pub fn amcheck(&self) -> Option<(i32, &'a [String])> {
-        self.find(|seen| {
-            let Observation::Amcheck { exit, messages } = seen else {
-                return None;
-            };
-            Some((*exit, messages.as_slice()))
-        })
-    }
-
     /// Number and digest of the large objects.
     pub fn large_objects(&self) -> Option<(u64, &'a str)> {
         self.find(|seen| {

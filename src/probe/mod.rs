@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod databases;
 pub mod definitions;
 pub mod digest;
+mod indexes;
 pub mod large_objects;
 pub mod performance;
 pub mod privileges;
@@ -159,6 +160,10 @@ const SESSION: &str = "SET search_path = ''; SET row_security = off; SET stateme
 const SESSION_17: &str = "SELECT set_config('transaction_timeout', '0', false) \
      WHERE current_setting('server_version_num')::int >= 170000";
 
+/// For reading the user's own tables: planning may need functions that are found by the role's own
+/// path, as for any client. Names in such queries are qualified.
+const OWN_PATH: &str = "RESET search_path";
+
 /// A session in which names are shown in full and values always in the same words.
 async fn session(access: &Access) -> Result<Client, ProbeError> {
     let client = access.connect(APPLICATION).await?;
@@ -172,7 +177,7 @@ async fn session(access: &Access) -> Result<Client, ProbeError> {
 /// The same for reading many rows.
 async fn reading_session(access: &Access) -> Result<CopyReader, ProbeError> {
     let mut reader = CopyReader::connect(access, APPLICATION).await?;
-    for settings in [SESSION, SESSION_17] {
+    for settings in [SESSION, SESSION_17, OWN_PATH] {
         reader.read(settings, |_data| ()).await?;
     }
     Ok(reader)

@@ -2,7 +2,7 @@
 
 use tokio_postgres::Client;
 
-use super::{ProbeError, ProbeTarget, pg, session};
+use super::{OWN_PATH, ProbeError, ProbeTarget, pg, session};
 use crate::observation::{Observation, SequenceState};
 
 const SEQUENCES: &str = "
@@ -21,8 +21,11 @@ WHERE s.relkind = 'S' AND n.nspname !~ '^pg_' ORDER BY 1";
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
     let rows = client.query(SEQUENCES, &[]).await;
+    let rows = rows.map_err(pg("list the sequences"))?;
+    let own_path = client.batch_execute(OWN_PATH).await;
+    own_path.map_err(pg("prepare a session"))?;
     let mut states = Vec::new();
-    for row in rows.map_err(pg("list the sequences"))? {
+    for row in rows {
         states.push(state(&client, row.get(0), row.get(1), row.get(2)).await?);
     }
     Ok(Observation::Sequences(states))

@@ -66,10 +66,11 @@ pub fn observations(timeline: u32) -> Vec<Observation> {
         Observation::Sequences(vec![sequence]),
         Observation::Business(vec![business("login", "rows"), business("peek", "42501")]),
         Observation::Server(server),
-        Observation::Amcheck {
-            exit: 0,
-            messages: vec![],
-        },
+        Observation::Amcheck(Structure {
+            databases: vec!["app".into(), "template1".into()],
+            read: vec!["app: app.users_tags".into()],
+            ..Structure::default()
+        }),
         Observation::LargeObjects {
             count: 8,
             digest: "0d".into(),

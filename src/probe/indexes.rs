@@ -1,0 +1,246 @@
+//! Reading an index through a query that must use it, where `pg_amcheck` looks at B-trees alone:
+//! what the index answers is held against what a sequential scan answers.
+//!
+//! A scan of the whole index comes first; where its operator class knows none, rows of the table
+//! are looked up through it. The plan must name the index, else it was not read.
+
+use serde_json::Value;
+use tokio_postgres::{Client, Error, SimpleQueryMessage};
+
+use crate::{observation::Refused, postgres::access::describe};
+
+/// Rows looked up in an index that can't be scanned as a whole.
+const LOOKED_UP: u32 = 1000;
+
+/// Conditions that hold for as many rows as possible, and that some operator class answers by a
+/// scan of all of its index. Of a type that has no such operator they are refused, and the next
+/// is tried.
+const WHOLE: [&str; 10] = [
+    "IS NOT NULL",
+    "@> '{}'",
+    "@@ '!pgdrill'",
+    "~~ '%'",
+    "@> ''",
+    "<@ '(,)'",
+    "<@ '{(,)}'",
+    "<@ '((-Infinity,-Infinity),(Infinity,Infinity))'",
+    "<<= '0.0.0.0/0'",
+    "^@ ''",
+];
+
+/// Valid indexes of other access methods than `btree`, and these B-trees.
+const INDEXES: &str = "
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relname::text,
+  quote_ident(tn.nspname) || '.' || quote_ident(t.relname), pg_get_indexdef(c.oid, 1, true),
+  pg_get_expr(i.indpred, i.indrelid), pg_index_column_has_property(c.oid, 1, 'search_nulls'),
+  ARRAY(SELECT 'OPERATOR(' || quote_ident(op.nspname) || '.' || o.oprname || ')'
+    FROM pg_opclass k JOIN pg_amop a ON a.amopfamily = k.opcfamily AND a.amoppurpose = 's'
+      AND a.amoplefttype = k.opcintype AND a.amoprighttype = k.opcintype
+    JOIN pg_operator o ON o.oid = a.amopopr AND o.oprresult = 'bool'::regtype
+    JOIN pg_namespace op ON op.oid = o.oprnamespace
+    WHERE k.oid = i.indclass[0] ORDER BY a.amopstrategy)
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
+JOIN pg_am m ON m.oid = c.relam
+WHERE c.relkind = 'i' AND c.relpersistence <> 't' AND i.indisvalid AND i.indisready
+  AND (m.amname <> 'btree' OR c.oid = ANY ($1)) ORDER BY 1";
+
+/// An index, as far as queries are made of it.
+#[derive(Debug)]
+pub(super) struct Index {
+    /// Qualified name.
+    pub name: String,
+    relname: String,
+    table: String,
+    /// Its first column or expression.
+    expression: String,
+    predicate: Option<String>,
+    nulls: bool,
+    operators: Vec<String>,
+}
+
+/// What reading one came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// It answers as the table does.
+    Same,
+    /// It does not: how.
+    Different(String),
+    /// It was not read: why.
+    Refused(Refused),
+}
+
+/// The indexes to read in a database.
+pub(super) async fn list(client: &Client, trees: &[u32]) -> Result<Vec<Index>, Error> {
+    let rows = client.query(INDEXES, &[&trees]).await?;
+    let index = |row: &tokio_postgres::Row| Index {
+        name: row.get(0),
+        relname: row.get(1),
+        table: row.get(2),
+        expression: row.get(3),
+        predicate: row.get(4),
+        nulls: row.get::<_, Option<bool>>(5).unwrap_or_default(),
+        operators: row.get(6),
+    };
+    Ok(rows.iter().map(index).collect())
+}
+
+/// Reads one index.
+pub(super) async fn read(client: &Client, index: &Index) -> Read {
+    match answers(client, index).await {
+        Ok(read) => read,
+        Err(error) => Read::Refused(refused(&error)),
+    }
+}
+
+/// What a server's error says.
+pub(super) fn refused(error: &Error) -> Refused {
+    Refused {
+        sqlstate: error
+            .code()
+            .map(|code| code.code().to_owned())
+            .unwrap_or_default(),
+        message: describe(error),
+    }
+}
+
+async fn answers(client: &Client, index: &Index) -> Result<Read, Error> {
+    let whole = WHOLE
+        .iter()
+        .filter(|one| index.nulls || **one != "IS NOT NULL");
+    for condition in whole {
+        let query = index.whole(condition);
+        if uses(client, &query, index).await? {
+            return compared(client, &query).await;
+        }
+    }
+    for operator in &index.operators {
+        let query = index.look_up(operator);
+        if uses(client, &query, index).await? {
+            return found(client, &query).await;
+        }
+    }
+    Ok(Read::Refused(Refused {
+        sqlstate: String::new(),
+        message: "no query was found that uses it".into(),
+    }))
+}
+
+impl Index {
+    fn and(&self) -> String {
+        let predicate = self.predicate.as_ref();
+        predicate
+            .map(|text| format!(" AND ({text})"))
+            .unwrap_or_default()
+    }
+
+    fn whole(&self, condition: &str) -> String {
+        format!(
+            "SELECT count(*) || ' rows, ' || coalesce(sum(hashtext(ctid::text)::bigint), 0) \
+             FROM ONLY {} WHERE {} {condition}{}",
+            self.table,
+            self.expression,
+            self.and()
+        )
+    }
+
+    fn look_up(&self, operator: &str) -> String {
+        let (table, expression, and) = (&self.table, &self.expression, self.and());
+        format!(
+            "SELECT count(*) FILTER (WHERE f.pgdrill_found IS NOT TRUE) || ' of ' || count(*) FROM \
+             (SELECT ctid AS pgdrill_at, {expression} AS pgdrill_value FROM ONLY {table} \
+             WHERE {expression} {operator} {expression}{and} \
+             ORDER BY hashtext(ctid::text) LIMIT {LOOKED_UP}) s \
+             LEFT JOIN LATERAL (SELECT bool_or(b.ctid = s.pgdrill_at) AS pgdrill_found \
+             FROM ONLY {table} b WHERE {expression} {operator} s.pgdrill_value{and}) f ON true"
+        )
+    }
+}
+
+/// Whether the plan of a query names the index. A query that the server can't plan is none.
+async fn uses(client: &Client, query: &str, index: &Index) -> Result<bool, Error> {
+    client.batch_execute(BY_INDEX).await?;
+    match one(client, &format!("EXPLAIN (FORMAT JSON, COSTS OFF) {query}")).await {
+        Ok(plan) => {
+            let plan: Value = serde_json::from_str(&plan).unwrap_or_default();
+            Ok(names(&plan, &index.relname))
+        }
+        Err(error) if error.as_db_error().is_some() && !refused(&error).is_damage() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn names(plan: &Value, relname: &str) -> bool {
+    match plan {
+        Value::Object(map) => {
+            map.get("Index Name").and_then(Value::as_str) == Some(relname)
+                || map.values().any(|value| names(value, relname))
+        }
+        Value::Array(values) => values.iter().any(|value| names(value, relname)),
+        _scalar => false,
+    }
+}
+
+const BY_INDEX: &str = "SET enable_seqscan = off; SET enable_tidscan = off; \
+     SET enable_indexscan = on; SET enable_bitmapscan = on; SET enable_indexonlyscan = on";
+const BY_TABLE: &str = "SET enable_seqscan = on; SET enable_indexscan = off; \
+     SET enable_bitmapscan = off; SET enable_indexonlyscan = off";
+
+/// Both answers, of one snapshot.
+async fn compared(client: &Client, query: &str) -> Result<Read, Error> {
+    client
+        .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        .await?;
+    let both = async {
+        client.batch_execute(BY_INDEX).await?;
+        let by_index = one(client, query).await?;
+        client.batch_execute(BY_TABLE).await?;
+        Ok::<_, Error>((by_index, one(client, query).await?))
+    };
+    let both = both.await;
+    client.batch_execute("ROLLBACK").await?;
+    let (by_index, by_table) = both?;
+    let count = |answer: &str| answer.split(',').next().unwrap_or_default().to_owned();
+    Ok(match by_index == by_table {
+        true => Read::Same,
+        false => Read::Different(format!(
+            "{} through it, {} in the table",
+            count(&by_index),
+            count(&by_table)
+        )),
+    })
+}
+
+async fn found(client: &Client, query: &str) -> Result<Read, Error> {
+    let answer = one(client, query).await?;
+    Ok(match answer.starts_with("0 of ") {
+        true => Read::Same,
+        false => Read::Different(format!(
+            "{answer} rows of the table are not found through it"
+        )),
+    })
+}
+
+async fn one(client: &Client, query: &str) -> Result<String, Error> {
+    let messages = client.simple_query(query).await?;
+    let value = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _other => None,
+    });
+    Ok(value.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_names_the_index_however_deep() {
+        let plan: Value = serde_json::from_str(
+            r#"[{"Plan": {"Node Type": "Aggregate", "Plans": [{"Index Name": "Odd \"one"}]}}]"#,
+        )
+        .unwrap();
+        assert!(names(&plan, "Odd \"one"));
+        assert!(!names(&plan, "Odd"));
+    }
+}
