@@ -5,8 +5,8 @@
 //! is what a readback finds in a restored server. Who writes it (`workload/`) and who
 //! judges it (`check/ledger`) does not belong here.
 //!
-//! Format, little endian: 16 bytes header `PGDRILL-LEDGER1\n`, then records of 64
-//! bytes, each closed by an xxh3-32 of its first 60 bytes. A torn last record ends it.
+//! Format, little endian: 16 bytes header `PGDRILL-LEDGER2\n`, then records of 68
+//! bytes, each closed by an xxh3-32 of its first 64 bytes. A torn last record ends it.
 
 use std::{
     fs::File,
@@ -18,8 +18,8 @@ use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes of a record on disk.
-pub const RECORD: usize = 64;
-const MAGIC: &[u8; 16] = b"PGDRILL-LEDGER1\n";
+pub const RECORD: usize = 68;
+const MAGIC: &[u8; 16] = b"PGDRILL-LEDGER2\n";
 
 /// How a transaction ended, in Jepsen's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,6 +66,9 @@ pub struct Record {
     /// `pg_current_wal_insert_lsn()` read right after the commit: not less than the
     /// commit's end; 0 when not known.
     pub lsn: u64,
+    /// Its transaction id without the epoch, which the rows it wrote have as `xmin`; 0 when
+    /// not known. Of a row read back: its `xmin`.
+    pub xid: u32,
 }
 
 impl Key {
@@ -144,6 +147,7 @@ impl Record {
         ] {
             put(&field.to_le_bytes());
         }
+        put(&self.xid.to_le_bytes());
         let sum = xxh3_64(&bytes[..RECORD - 4]) as u32;
         bytes[RECORD - 4..].copy_from_slice(&sum.to_le_bytes());
         bytes
@@ -171,6 +175,7 @@ impl Record {
             sent_us: u64_at(36),
             acked_us: u64_at(44),
             lsn: u64_at(52),
+            xid: u32_at(60),
         })
     }
 }
@@ -280,6 +285,7 @@ mod tests {
             sent_us: 2,
             acked_us: 3,
             lsn,
+            xid: 0,
         }
     }
 
@@ -294,8 +300,8 @@ mod tests {
         }
 
         #[test]
-        fn records_survive_the_disk(key in 1u64.., version: u32, lsn: u64) {
-            let record = record(Key(key), version, lsn);
+        fn records_survive_the_disk(key in 1u64.., version: u32, lsn: u64, xid: u32) {
+            let record = Record { xid, ..record(Key(key), version, lsn) };
             prop_assert_eq!(Record::from_bytes(&record.to_bytes()), Some(record));
         }
     }

@@ -74,7 +74,7 @@ impl Probe {
             CheckKind::Catalog => &[Self::Definitions, Self::Catalog, Self::Server],
             CheckKind::Sequences => &[Self::Sequences],
             CheckKind::Business => &[Self::Business],
-            CheckKind::Ledger => &[Self::Readback],
+            CheckKind::Ledger | CheckKind::ClientRows => &[Self::Readback],
             CheckKind::Audit => &[Self::Audit],
             CheckKind::Timeline | CheckKind::Checksums => &[Self::Server],
             CheckKind::Amcheck => &[Self::Amcheck],

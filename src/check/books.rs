@@ -1,14 +1,20 @@
 //! The ledger and what was read back: the one place where checks read files.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::{Context, evidence};
 use crate::{
+    event::{EventKind, Moment},
     history::files,
+    images,
     ledger::{Key, Outcome, Reader, Record},
     measure::{
         account::{self, Account, Question, Readback, RowVersion},
         boundary::{self, Bounds},
+        images::{Circumstances, Eras, Look, Sets, Writers, balance},
         projected,
         rto::{self, Gates},
         view::{self, View},
@@ -86,8 +92,130 @@ pub(super) fn made(context: &Context<'_>, drill: &Path) -> BTreeSet<RowVersion> 
         .collect()
 }
 
+/// What became of the rows that clients left in every table; none where no step could have
+/// harmed them.
+///
+/// # Errors
+/// Why nothing can be said of them.
+pub(super) fn client_rows(
+    context: &Context<'_>,
+    drill: &Path,
+) -> Result<Option<BTreeMap<String, Sets>>, String> {
+    let story = &context.story;
+    let needed = story.plan.checks.contains(&CheckKind::ClientRows)
+        && !story.plan.workloads.is_empty()
+        && story
+            .plan
+            .steps
+            .iter()
+            .any(|step| step.action.may_harm_rows());
+    if !needed {
+        return Ok(None);
+    }
+    let before = looks(context, drill, Moment::Before)?;
+    let after = looks(context, drill, Moment::After)?;
+    let names: Vec<&str> = story.plan.workloads.keys().map(String::as_str).collect();
+    let servers: Vec<&str> = names.iter().map(|name| story.server_of(name)).collect();
+    let unseen = |server: &&&str| after.iter().all(|look| look.record.server != ***server);
+    if before.is_empty() {
+        return Err("the rows that clients wrote were not looked at before a fault".into());
+    }
+    if let Some(server) = servers.iter().find(unseen) {
+        let what = "rows that clients wrote were not looked at after the last step";
+        return Err(format!("{what} on `{server}`"));
+    }
+    let ledger = drill.join(files::LEDGER);
+    let (there, trouble) = read_back(context, drill, &names);
+    let troubles = [trouble_with(&ledger, None), trouble];
+    if let Some(trouble) = troubles.into_iter().find(|trouble| !trouble.is_empty()) {
+        return Err(trouble);
+    }
+    let row = |key| there.version_and_xid(key);
+    let writers = Writers::of(|| records(&ledger), row, &eras(context, &names));
+    for (index, name) in names.iter().enumerate() {
+        let held = writers.acknowledged(index as u8);
+        if let Some(short) = evidence::short_of(context, name, held) {
+            return Err(short);
+        }
+    }
+    let circumstances = circumstances(context, servers);
+    Ok(Some(balance(&before, &after, &writers, &circumstances)))
+}
+
+/// When each workload's clients found themselves on another server, or a restored one.
+fn eras(context: &Context<'_>, names: &[&str]) -> Eras {
+    let story = &context.story;
+    let restored = || {
+        let real = story.restores().filter(|(_, restore)| !restore.scratch);
+        real.map(|(at_us, _)| at_us)
+    };
+    let breaks = |name: &&str| {
+        let moves = story.cut_overs();
+        let moves = moves.filter(|moved| moved.workloads.iter().any(|one| one == name));
+        let mut breaks: Vec<u64> = moves.map(|moved| moved.at_us).chain(restored()).collect();
+        breaks.sort_unstable();
+        breaks
+    };
+    Eras {
+        breaks_us: names.iter().map(breaks).collect(),
+        first_fault_us: story.first_fault_us(),
+    }
+}
+
+fn circumstances<'a>(context: &Context<'a>, servers: Vec<&'a str>) -> Circumstances<'a> {
+    let story = &context.story;
+    let salvaged = story.events.iter().filter_map(|event| {
+        let EventKind::Salvaged { tables, .. } = &event.kind else {
+            return None;
+        };
+        Some(tables.iter().map(|table| table.table.as_str()))
+    });
+    let crashed = story.faults().any(|fault| fault.fault == "crash-server");
+    Circumstances {
+        servers,
+        serving: story.serving(),
+        salvaged: salvaged.flatten().collect(),
+        fault_xids: story
+            .faults()
+            .filter_map(|fault| Some(fault.xid? as u32))
+            .collect(),
+        emptied: crashed || story.restores().next().is_some(),
+    }
+}
+
+/// The looks at rows of a moment that left images, with the images.
+fn looks<'a>(context: &Context<'a>, drill: &Path, moment: Moment) -> Result<Vec<Look<'a>>, String> {
+    let story = &context.story;
+    let first_fault_us = story.first_fault_us().unwrap_or(u64::MAX);
+    let wanted = story
+        .looks_at_rows()
+        .filter(|(_, look)| look.moment == moment);
+    let read = wanted
+        .filter(|(_, look)| look.error.is_empty())
+        .map(|(at_us, look)| {
+            let images = images::read(&drill.join(&look.file), look.rows);
+            let images =
+                images.map_err(|cause| format!("`{}` can't be read: {cause}", look.file))?;
+            Ok(Look {
+                record: look,
+                images,
+                until_us: step_end_us(context, at_us),
+                before_faults: at_us <= first_fault_us,
+            })
+        });
+    read.collect()
+}
+
+/// When the step ended during which, or before which, something was told.
+fn step_end_us(context: &Context<'_>, at_us: u64) -> u64 {
+    let events = context.story.events.iter();
+    let mut ends = events.filter(|event| matches!(event.kind, EventKind::StepEnded { .. }));
+    let end = ends.find(|event| event.at_us >= at_us);
+    end.map_or(u64::MAX, |event| event.at_us)
+}
+
 /// The records of a file; none when it can't be opened, which [`trouble_with`] tells.
-fn records(path: &Path) -> impl Iterator<Item = Record> {
+fn records(path: &Path) -> impl Iterator<Item = Record> + use<> {
     Reader::open(path).into_iter().flatten()
 }
 
@@ -160,7 +288,7 @@ fn not_read_back(context: &Context<'_>, server: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{check::judge, check::testing::*};
+    use crate::{check::judge, check::testing::*, ledger::RECORD};
 
     #[test]
     fn each_server_that_serves_has_a_readback_of_its_own() {
@@ -187,7 +315,7 @@ mod tests {
         salvage().write(dir.path());
         let path = dir.path().join("readback-primary");
         let bytes = std::fs::read(&path).unwrap();
-        std::fs::write(&path, &bytes[..bytes.len() - 64]).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - RECORD]).unwrap();
         let judgement = judge(dir.path(), |_plan| vec![]).unwrap();
         let evidence = finding(&judgement, "evidence");
         assert_eq!(evidence.verdict, Verdict::Unknown);

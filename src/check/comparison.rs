@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Context, Said, amcheck, archive, audit, business, catalog, checksums, digests, performance,
-    permissions, rows, sequences, server_log, timeline,
+    Context, Said, amcheck, archive, audit, business, catalog, checksums, client_rows, digests,
+    performance, permissions, rows, sequences, server_log, timeline,
 };
 use crate::{
     event::Moment,
@@ -26,6 +26,7 @@ fn compare(kind: CheckKind, context: &Context<'_>, before: &View<'_>, now: &View
         CheckKind::Sequences => sequences::check(before, now),
         CheckKind::Business => business::check(now),
         CheckKind::Ledger => Said::NotApplicable("judged by workload".into()),
+        CheckKind::ClientRows => client_rows::check(context),
         CheckKind::Audit => audit::check(context, now),
         CheckKind::Timeline => timeline::check(context, before, now),
         CheckKind::Amcheck => amcheck::check(before, now),
@@ -98,6 +99,10 @@ pub(super) fn findings(context: &Context<'_>) -> (Vec<Finding>, BTreeMap<&'stati
 
 /// One check's finding; an error says why it is not applicable.
 fn finding(kind: CheckKind, context: &Context<'_>) -> Result<Finding, String> {
+    if kind == CheckKind::ClientRows {
+        // Of each table it knows itself on which server it is to be judged.
+        return merge(kind, context, vec![guarded(|| client_rows::check(context))]);
+    }
     let Some(before) = view::steady(&context.views) else {
         let why = "the steady state before the fault was not observed";
         return Ok(context.unknown(kind.name(), why));
@@ -165,6 +170,7 @@ fn may_lack(kind: CheckKind) -> bool {
         | CheckKind::Sequences
         | CheckKind::Business
         | CheckKind::Ledger
+        | CheckKind::ClientRows
         | CheckKind::Audit
         | CheckKind::Amcheck
         | CheckKind::Checksums => true,

@@ -97,6 +97,7 @@ fn judge_history(
     };
     let mut context = Context::new(story, declared_empty);
     context.made = books::made(&context, drill);
+    context.client_rows = books::client_rows(&context, drill);
     let gates = gate::gates(&context);
     let books = Books::open(&context, drill, &gates);
     let measures = measures(&context, &books, &gates);

@@ -115,16 +115,16 @@ fn began(context: &Context<'_>, name: &str) -> bool {
 /// A ledger that holds fewer acknowledgements than the clients counted is not whole.
 fn short_ledger(context: &Context<'_>, accounts: &[Account]) -> Vec<String> {
     let names = context.story.plan.workloads.keys();
-    names
-        .zip(accounts)
-        .filter_map(|(name, account)| {
-            let counted = throughput::summary(&context.story, name)?.ok;
-            let held = account.tally.ok;
-            (held < counted).then(|| {
-                format!("the ledger holds {held} acknowledged transactions of `{name}`, its clients counted {counted}")
-            })
-        })
-        .collect()
+    let short = |(name, account): (&String, &Account)| short_of(context, name, account.tally.ok);
+    names.zip(accounts).filter_map(short).collect()
+}
+
+/// Why a ledger that holds so many acknowledgements of a workload is not whole, if it is not.
+pub(super) fn short_of(context: &Context<'_>, name: &str, held: u64) -> Option<String> {
+    let counted = throughput::summary(&context.story, name)?.ok;
+    (held < counted).then(|| {
+        format!("the ledger holds {held} acknowledged transactions of `{name}`, its clients counted {counted}")
+    })
 }
 
 /// Whether everything was removed; a history that does not end tells nothing of it.

@@ -12,6 +12,7 @@ mod books;
 mod business;
 mod catalog;
 mod checksums;
+mod client_rows;
 mod comparison;
 mod differences;
 mod digests;
@@ -36,12 +37,13 @@ pub mod verifiers;
 
 pub use drill::{JudgeError, Judgement, judge};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     finding::{AtStake, Finding},
     measure::{
         account::RowVersion,
+        images::Sets,
         story::Story,
         view::{self, View},
     },
@@ -83,6 +85,9 @@ pub struct Context<'a> {
     pub declared_empty: Vec<String>,
     /// Of the changes that an audit trail alone tells of, those that a client made.
     pub made: BTreeSet<RowVersion>,
+    /// What became of the rows that clients left, by table; none where nobody had to look, an
+    /// error where somebody should have.
+    pub client_rows: Result<Option<BTreeMap<String, Sets>>, String>,
 }
 
 impl<'a> Context<'a> {
@@ -94,6 +99,7 @@ impl<'a> Context<'a> {
             views,
             declared_empty,
             made: BTreeSet::new(),
+            client_rows: Ok(None),
         }
     }
 

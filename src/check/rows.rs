@@ -61,6 +61,7 @@ pub(super) fn changes<'t>(
     };
     was.iter()
         .map(|(name, was)| (name.as_str(), was, is.get(name)))
+        .filter(|(name, _, _)| !clients_write_all(context, name))
         .filter(|(name, was, is)| match is {
             None => true,
             Some(_) if was.error.is_some() => false,
@@ -68,6 +69,18 @@ pub(super) fn changes<'t>(
             Some(is) => !same(was, is) && !may_be_empty(name, is),
         })
         .collect()
+}
+
+/// Whether clients write rows of a table that no key tells from the others: all its rows are
+/// then judged by `client-rows`.
+fn clients_write_all(context: &Context<'_>, name: &str) -> bool {
+    let judged = context.client_rows.as_ref().ok().and_then(Option::as_ref);
+    let theirs = judged.and_then(|tables| tables.get(name));
+    let whole = context.story.looks_at_rows().any(|(_, look)| {
+        let mut tables = look.tables.iter();
+        tables.any(|table| table.name == name && table.whole)
+    });
+    whole && theirs.is_some_and(|sets| sets.seen > 0 && sets.error.is_empty())
 }
 
 /// What could not be read in the steady state, so that nothing can be told of it; none when

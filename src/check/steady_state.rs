@@ -59,6 +59,7 @@ fn by_itself(kind: CheckKind, context: &Context<'_>, before: &View<'_>) -> Optio
         | CheckKind::Permissions
         | CheckKind::Catalog
         | CheckKind::Ledger
+        | CheckKind::ClientRows
         | CheckKind::Timeline
         | CheckKind::Checksums
         | CheckKind::Performance

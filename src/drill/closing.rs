@@ -29,7 +29,8 @@ impl Drill<'_> {
         if let Err(error) = self.probe(moment, &server, kinds).await {
             self.could_not_look(moment, name, Probe::All, &error);
         }
-        if moment == Moment::After && kinds.contains(&CheckKind::Ledger) {
+        let read_back = |kind: &CheckKind| Probe::needed_by(*kind).contains(&Probe::Readback);
+        if moment == Moment::After && kinds.iter().any(read_back) {
             self.read_back(&server).await;
         }
     }
@@ -133,6 +134,7 @@ impl Drill<'_> {
         let plan = self.plan;
         for name in serving {
             self.look(Moment::After, &name, &plan.checks).await;
+            self.image(Moment::After, &name).await;
         }
     }
 

@@ -6,6 +6,7 @@
 mod business;
 mod closing;
 mod excuses;
+mod images;
 pub mod people;
 mod recovery;
 mod server_log;

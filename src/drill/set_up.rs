@@ -107,6 +107,7 @@ impl Drill<'_> {
     }
 
     async fn start_clients(&mut self, server: &Server) -> Result<(), StepError> {
+        self.begin_images(server).await?;
         let access = server.access().await?;
         let ledger = self.dir.join(files::LEDGER);
         let workloads = Workloads::start(

@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{people::People, watch::Watch};
+use super::{images::Images, people::People, watch::Watch};
 use crate::{
     backup::BackupError,
     event::{EventKind, FaultRecord},
@@ -115,6 +115,8 @@ pub struct Drill<'a> {
     pub people: Option<People>,
     /// Samples WAL positions and node statistics.
     pub watch: Option<Watch>,
+    /// What looks at the clients' rows have found out.
+    pub images: Images,
     /// Log lines already judged, per server: logs are copied once.
     pub logs_kept: BTreeSet<String>,
 }
@@ -149,6 +151,7 @@ impl<'a> Drill<'a> {
             unnoticed: false,
             people: None,
             watch: None,
+            images: Images::default(),
             logs_kept: BTreeSet::new(),
         }
     }

@@ -21,6 +21,7 @@ impl Drill<'_> {
     /// # Errors
     /// What went wrong, in full.
     pub async fn perform(&mut self, step: &Step) -> Result<(), StepError> {
+        self.image_before(&step.action).await;
         self.mark(&step.action);
         self.act(step).await?;
         let mut workloads = self.plan.workloads.keys();

@@ -198,6 +198,8 @@ pub enum EventKind {
         /// What it saw.
         observation: Observation,
     },
+    /// Images were taken of the rows that clients wrote.
+    RowsImaged(ImageRecord),
     /// A probe could not look; the checks that need it are `unknown`.
     ProbeFailed {
         /// Before the fault, at a gate, or after the last step.

@@ -174,11 +174,52 @@ pub struct SalvagedTable {
     pub replaced: u64,
 }
 
+/// A look at the rows that clients wrote, each of which left an image (`images`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRecord {
+    /// The server.
+    pub server: String,
+    /// `before` a step that may harm rows, or `after` the last step.
+    pub moment: Moment,
+    /// The file that holds the images, in the drill's directory.
+    pub file: String,
+    /// How many it holds.
+    pub rows: u64,
+    /// The first transaction that may be a client's.
+    pub since: u64,
+    /// When the look began.
+    pub began_us: u64,
+    /// The tables there were; images name them by their places.
+    pub tables: Vec<ImagedTable>,
+    /// Why there are no images; empty: there are.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub error: String,
+}
+
+/// A table of which images were taken, or could have been.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImagedTable {
+    /// Schema-qualified name, quoted where needed.
+    pub name: String,
+    /// Whether it is a table that the ledger tells of.
+    pub ledgered: bool,
+    /// Whether it is unlogged: a restore or a crash empties it.
+    pub unlogged: bool,
+    /// Whether every row was taken: clients write rows without a key there.
+    pub whole: bool,
+    /// Rows deleted from it so far, by the server's statistics.
+    pub deleted: u64,
+    /// Why it could not be read; empty: it was.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub error: String,
+}
+
 /// When a probe looked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Moment {
     /// Steady state, before the fault.
+    #[default]
     Before,
     /// At a `verify` step: the gate before clients come back.
     Gate,

@@ -35,6 +35,8 @@ pub mod files {
     pub const LEDGER: &str = "ledger";
     /// Rows found after the last step; the server's name follows (`workload::readback`).
     pub const READBACK: &str = "readback";
+    /// Images of rows; a number and the server's name follow.
+    pub const IMAGES: &str = "images";
     /// Server and tool logs.
     pub const LOGS: &str = "logs";
 }

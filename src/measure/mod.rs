@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod boundary;
+pub mod images;
 pub mod outage;
 pub mod overhead;
 pub mod projected;

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    event::{Boundary, Event, EventKind, FaultRecord, RestoreRecord, StepOutcome},
+    event::{Boundary, Event, EventKind, FaultRecord, ImageRecord, RestoreRecord, StepOutcome},
     scenario::plan::{Action, PRIMARY, Plan, StepIndex, Target},
 };
 
@@ -122,6 +122,16 @@ impl<'a> Story<'a> {
                 return None;
             };
             Some((event.at_us, restore))
+        })
+    }
+
+    /// Every look at the rows that clients wrote, in order, with the time it was told.
+    pub fn looks_at_rows(&self) -> impl Iterator<Item = (u64, &'a ImageRecord)> + use<'a> {
+        self.events.iter().filter_map(|event| {
+            let EventKind::RowsImaged(look) = &event.kind else {
+                return None;
+            };
+            Some((event.at_us, look))
         })
     }
 

@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod databases;
 pub mod definitions;
 pub mod digest;
+pub mod images;
 mod indexes;
 pub mod large_objects;
 pub mod performance;
@@ -154,7 +155,7 @@ const APPLICATION: &str = "pgdrill probe";
 const SESSION: &str = "SET search_path = ''; SET row_security = off; SET statement_timeout = 0; \
      SET idle_in_transaction_session_timeout = 0; \
      SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; \
-     SET extra_float_digits = 1; SET bytea_output = 'hex'; SET lock_timeout = '30s'";
+     SET extra_float_digits = 1; SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET lock_timeout = '30s'";
 
 /// Limits that PostgreSQL has since 17. A session that keeps a snapshot idles in its transaction.
 const SESSION_17: &str = "SELECT set_config('transaction_timeout', '0', false) \

@@ -304,6 +304,7 @@ mod tests {
             sent_us: 1_000,
             acked_us,
             lsn: 0,
+            xid: 0,
         };
         let mut window = Window::new();
         window.count(&one(Outcome::Ok, 3_000));

@@ -170,7 +170,8 @@ impl Session {
         let text = format!("given up: not sent within {} s", PATIENCE.as_secs());
         self.client.book.error(self.client.business.workload, &text);
         let none = Transaction::read(0, Vec::new());
-        self.record(&none, Outcome::Fail, [intended_us, now_us, now_us], 0);
+        let times = [intended_us, now_us, now_us];
+        self.record(&none, Outcome::Fail, times, &unsent());
     }
 
     async fn perform(&mut self, intended_us: u64) -> Outcome {
@@ -192,7 +193,7 @@ impl Session {
         let outcome = self.conclude(&answer);
         self.client.memory.learn(&transaction, outcome);
         let times = [intended_us, sent_us, acked_us];
-        self.record(&transaction, outcome, times, answer.lsn);
+        self.record(&transaction, outcome, times, &answer);
         outcome
     }
 
@@ -229,7 +230,13 @@ impl Session {
         self.client.book.error(workload, &parts.join(" "));
     }
 
-    fn record(&self, transaction: &Transaction, outcome: Outcome, times: [u64; 3], lsn: u64) {
+    fn record(
+        &self,
+        transaction: &Transaction,
+        outcome: Outcome,
+        times: [u64; 3],
+        answer: &Answer,
+    ) {
         let [intended_us, sent_us, acked_us] = times;
         self.client.book.put(Record {
             key: transaction.key,
@@ -241,7 +248,8 @@ impl Session {
             intended_us,
             sent_us,
             acked_us,
-            lsn,
+            lsn: answer.lsn,
+            xid: answer.xid,
         });
     }
 }
@@ -249,12 +257,21 @@ impl Session {
 /// A transaction that the endpoint's move cut short.
 fn abandoned() -> Answer {
     Answer {
-        reached: Reached::Statements,
         error: Some(Trouble {
             sqlstate: None,
             message: "abandoned: the endpoint moved".into(),
         }),
+        ..unsent()
+    }
+}
+
+/// Of what no server ever saw.
+fn unsent() -> Answer {
+    Answer {
+        reached: Reached::Statements,
+        error: None,
         lsn: 0,
+        xid: 0,
         wrote: false,
         usable: false,
     }

@@ -12,7 +12,7 @@ use tokio_postgres::{
 
 use super::{
     WorkloadError,
-    business::{Business, Memory, Transaction},
+    business::{Business, Memory, Transaction, call},
     wire::Statement,
 };
 use crate::{
@@ -134,16 +134,22 @@ async fn unkeyed(client: &Client, custom: &CustomWorkload) -> Result<(), String>
     }
 }
 
-/// The one statement.
+const OWN: usize = 0;
+const TELL_XID: usize = 1;
+
+/// The one statement, and what asks for its transaction: it may be no INSERT, or of a view
+/// that can't return anything.
 pub fn statements(custom: &CustomWorkload) -> Vec<Statement> {
-    vec![Statement::of(&custom.sql)]
+    vec![Statement::of(&custom.sql), Statement::telling_xid()]
 }
 
 /// The next transaction: always a new row.
 pub fn next(business: &Business, memory: &mut Memory) -> Transaction {
     let key = business.new_key(memory, 0);
     let payload = business.content(key, 0).text(20, 200);
-    Transaction::insert(business, key, 0, &[payload])
+    let mut insert = Transaction::insert(business, key, OWN, &[payload]);
+    insert.calls.push(call(TELL_XID, []));
+    insert
 }
 
 #[cfg(test)]

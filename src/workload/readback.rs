@@ -1,6 +1,6 @@
 //! Reading back what the workloads wrote, in the ledger's own form.
 //!
-//! Each row that is present becomes one record: key, version, digest, tenant. The
+//! Each row that is present becomes one record: key, version, digest, tenant, `xmin`. The
 //! columns selected here, in this order, are the payload as `payload::digest` takes it.
 
 use std::{path::Path, pin::pin};
@@ -145,11 +145,11 @@ impl LiveTable {
         }
     }
 
-    /// Selects key, version, tenant and the payload of every row that a workload wrote.
+    /// Selects key, version, tenant, `xmin` and the payload of every row that a workload wrote.
     pub fn sql(&self) -> String {
         let payload: Vec<String> = self.payload.iter().map(|c| format!("{c}::text")).collect();
         format!(
-            "SELECT {key}::text, ({version})::int8, ({tenant})::int8, {payload} FROM {table} WHERE {key} IS NOT NULL",
+            "SELECT {key}::text, ({version})::int8, ({tenant})::int8, xmin::text::int8, {payload} FROM {table} WHERE {key} IS NOT NULL",
             key = self.key,
             version = self.version,
             tenant = self.tenant,
@@ -171,7 +171,7 @@ impl LiveTable {
 
     /// The record of a row of [`LiveTable::sql`] that is there as `key`.
     fn record(row: &Row, key: Key) -> Record {
-        let payload = (3..row.len()).map(|at| row.get::<_, Option<&str>>(at));
+        let payload = (4..row.len()).map(|at| row.get::<_, Option<&str>>(at));
         Record {
             key,
             version: row.get::<_, i64>(1) as u32,
@@ -183,6 +183,7 @@ impl LiveTable {
             sent_us: 0,
             acked_us: 0,
             lsn: 0,
+            xid: row.get::<_, i64>(3) as u32,
         }
     }
 }
@@ -254,7 +255,7 @@ mod tests {
         let messages = &tables(&WorkloadKind::Agent)[1];
         assert_eq!(
             messages.sql(),
-            "SELECT request_id::text, (0)::int8, (tenant_id)::int8, tenant_id::text, \
+            "SELECT request_id::text, (0)::int8, (tenant_id)::int8, xmin::text::int8, tenant_id::text, \
              conversation_id::text, role::text, body::text, tokens::text \
              FROM external_agent.messages WHERE request_id IS NOT NULL"
         );

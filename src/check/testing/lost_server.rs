@@ -20,6 +20,7 @@ pub fn lost_server() -> Tale {
 pub fn oa_alone_moved() -> Tale {
     let mut tale = moved(&["oa"]);
     tale.observe(tenths(266), Moment::After, PRIMARY, 1);
+    tale.image(tenths(266), Moment::After, PRIMARY);
     tale.in_order()
 }
 
@@ -49,6 +50,8 @@ fn moved(workloads: &[&str]) -> Tale {
         "000000020000000000000004",
     );
     tale.observe(tenths(265), Moment::After, REPLACEMENT, 2);
+    tale.image(tenths(119), Moment::Before, PRIMARY);
+    tale.image(tenths(265), Moment::After, REPLACEMENT);
     tale.log_read(tenths(266), REPLACEMENT, 230);
     tale.frame(tenths(270));
     tale.in_order()

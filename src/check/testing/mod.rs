@@ -12,6 +12,7 @@
 
 use pgdrill::{
     event::{Event, StepOutcome},
+    images::Image,
     ledger::Record,
     scenario::plan::Plan,
     units::Time,
@@ -24,6 +25,7 @@ pub use pgdrill::{
 };
 
 mod asserting;
+mod images;
 mod lost_server;
 mod observed;
 mod plan;
@@ -48,6 +50,8 @@ pub struct Tale {
     pub events: Vec<Event>,
     pub ledger: Vec<Record>,
     pub readback: Vec<Record>,
+    /// Files of row images.
+    pub images: Vec<(String, Vec<Image>)>,
 }
 
 pub fn seconds(text: &str) -> Time {
@@ -62,6 +66,7 @@ impl Tale {
             events: vec![],
             ledger: vec![],
             readback: vec![],
+            images: vec![],
         }
     }
 

@@ -24,6 +24,8 @@ pub fn salvage() -> Tale {
     tale.stands(tenths(45), PRIMARY, 0x2f8_8000, "000000010000000000000001");
     tale.stands(tenths(255), PRIMARY, 0x400_0028, "000000010000000000000003");
     tale.observe(tenths(275), Moment::After, PRIMARY, 1);
+    tale.image(tenths(119), Moment::Before, PRIMARY);
+    tale.image(tenths(275), Moment::After, PRIMARY);
     tale.log_read(tenths(276), PRIMARY, 812);
     tale.frame(tenths(280));
     tale.in_order()

@@ -24,6 +24,7 @@ pub fn insert(workload: u8, number: u64, acked_us: u64, lsn: u64) -> Record {
         sent_us: acked_us.saturating_sub(2_000),
         acked_us,
         lsn,
+        xid: number as u32 + 1000,
     }
 }
 

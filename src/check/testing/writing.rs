@@ -6,6 +6,7 @@ use pgdrill::{
     check::{Judgement, judge},
     event::{Event, EventKind},
     history::files,
+    images,
     ledger::{Record, Writer},
     measure::story::Story,
     observation::Observation,
@@ -30,14 +31,19 @@ impl Tale {
             let rows = self.rows_on(server);
             write_records(&dir.join(readback::file_name(server)), &rows);
         }
+        for (file, rows) in &self.images {
+            let mut writer = images::Writer::create(&dir.join(file)).unwrap();
+            rows.iter().for_each(|row| writer.append(row).unwrap());
+            writer.flush().unwrap();
+        }
     }
 
-    fn rows_on(&self, server: &str) -> Vec<Record> {
+    pub(super) fn rows_on(&self, server: &str) -> Vec<Record> {
         let here = |one: &&Record| self.server_of(one.workload) == server;
         self.readback.iter().filter(here).copied().collect()
     }
 
-    /// An event that tells as many rows read back as there are.
+    /// An event that tells as many rows read back, or imaged, as there are.
     fn counted(&self, mut event: Event) -> Event {
         if let EventKind::Observed {
             server,
@@ -46,6 +52,10 @@ impl Tale {
         } = &mut event.kind
         {
             *rows = self.rows_on(server).len() as u64;
+        }
+        if let EventKind::RowsImaged(record) = &mut event.kind {
+            let images = self.images.iter().find(|(file, _)| *file == record.file);
+            record.rows = images.map_or(0, |(_, rows)| rows.len() as u64);
         }
         event
     }

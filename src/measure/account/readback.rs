@@ -20,6 +20,7 @@ pub(super) struct Present {
     pub version: u32,
     pub explained: Explained,
     pub digest: u64,
+    pub xid: u32,
 }
 
 /// The rows found after the restore, and those found twice.
@@ -38,12 +39,19 @@ impl Readback {
                 version: record.version,
                 explained: Explained::Not,
                 digest: record.digest,
+                xid: record.xid,
             };
             if readback.rows.insert(record.key, present).is_some() {
                 readback.twice.push((record.key, record.version));
             }
         }
         readback
+    }
+
+    /// Version and `xmin` of a row; none when it is not there.
+    pub fn version_and_xid(&self, key: Key) -> Option<(u32, u32)> {
+        let row = self.rows.get(&key)?;
+        Some((row.version, row.xid))
     }
 
     /// Rows that no acknowledgement explains, by key: the same readback names the same

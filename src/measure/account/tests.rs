@@ -209,6 +209,7 @@ fn perform(index: usize, attempt: &Try, client: &mut Client, rows: &mut Rows) ->
         sent_us: time(index),
         acked_us: time(index) + 5,
         lsn: time(index),
+        xid: 0,
     }
 }
 

@@ -111,6 +111,7 @@ impl DrillReport {
             | EventKind::Thawed { .. }
             | EventKind::Salvaged { .. }
             | EventKind::Observed { .. }
+            | EventKind::RowsImaged(_)
             | EventKind::ProbeFailed { .. }
             | EventKind::NodeStats { .. }
             | EventKind::ServerLogRead { .. }

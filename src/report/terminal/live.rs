@@ -164,6 +164,7 @@ impl Line {
             | EventKind::Salvaged { .. }
             | EventKind::CutOver { .. }
             | EventKind::Observed { .. }
+            | EventKind::RowsImaged(_)
             | EventKind::ProbeFailed { .. }
             | EventKind::NodeStats { .. }
             | EventKind::ServerLogRead { .. }

@@ -23,6 +23,8 @@ pub enum CheckKind {
     Business,
     /// Lost, damaged, resurrected, unexpected, holes.
     Ledger,
+    /// Rows that clients wrote, in every table: whole, once, and as they left them.
+    ClientRows,
     /// One entry in the audit trail for every change of an audited table.
     Audit,
     /// Timeline and read-write state.
@@ -41,7 +43,7 @@ pub enum CheckKind {
 
 impl CheckKind {
     /// Every check there is.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Rows,
         Self::Digests,
         Self::Permissions,
@@ -49,6 +51,7 @@ impl CheckKind {
         Self::Sequences,
         Self::Business,
         Self::Ledger,
+        Self::ClientRows,
         Self::Audit,
         Self::Timeline,
         Self::Amcheck,
@@ -68,6 +71,7 @@ impl CheckKind {
             Self::Sequences => "sequences",
             Self::Business => "business",
             Self::Ledger => "ledger",
+            Self::ClientRows => "client-rows",
             Self::Audit => "audit",
             Self::Timeline => "timeline",
             Self::Amcheck => "amcheck",
@@ -90,9 +94,12 @@ impl CheckKind {
             | Self::Timeline
             | Self::Amcheck
             | Self::Checksums => true,
-            Self::Ledger | Self::Audit | Self::Performance | Self::ServerLog | Self::Archive => {
-                false
-            }
+            Self::Ledger
+            | Self::ClientRows
+            | Self::Audit
+            | Self::Performance
+            | Self::ServerLog
+            | Self::Archive => false,
         }
     }
 }

@@ -144,6 +144,14 @@ pub enum Action {
 }
 
 impl Action {
+    /// Whether this step may harm rows that clients wrote, or write them anew.
+    pub fn may_harm_rows(&self) -> bool {
+        matches!(
+            self,
+            Self::Inject { .. } | Self::Salvage { .. } | Self::Sql { .. } | Self::Command { .. }
+        )
+    }
+
     /// Whether this step, in a recovery, brings a workload's service back or a part of it.
     pub fn brings_back(&self, workload: &str) -> bool {
         match self {

@@ -37,14 +37,29 @@ pub struct Statement {
     pub sql: String,
     /// Whether it must write exactly one row.
     pub writes_one: bool,
+    /// Whether the first column that it returns is the transaction's id.
+    pub tells_xid: bool,
 }
 
+/// No column is named, so that who may write the row may return this.
+const XID: &str = "pg_catalog.pg_current_xact_id_if_assigned()::text";
+
 impl Statement {
-    /// One that must write exactly one row.
+    /// One that must write exactly one row, and tells in which transaction.
     pub fn writing_one(sql: &str) -> Self {
         Self {
-            sql: sql.into(),
+            sql: format!("{sql} RETURNING {XID}"),
             writes_one: true,
+            tells_xid: true,
+        }
+    }
+
+    /// One that only tells the transaction's id.
+    pub fn telling_xid() -> Self {
+        Self {
+            sql: format!("SELECT {XID}"),
+            writes_one: false,
+            tells_xid: true,
         }
     }
 
@@ -53,6 +68,7 @@ impl Statement {
         Self {
             sql: sql.into(),
             writes_one: false,
+            tells_xid: false,
         }
     }
 }
@@ -75,6 +91,8 @@ pub struct Answer {
     pub error: Option<Trouble>,
     /// `pg_current_wal_insert_lsn()` after the commit; 0 when not known.
     pub lsn: u64,
+    /// The transaction's id without its epoch; 0 when it was not told.
+    pub xid: u32,
     /// Whether every statement that must write one row did.
     pub wrote: bool,
     /// Whether the connection can be used again.
@@ -147,6 +165,7 @@ impl Wire {
             reached: Reached::Statements,
             error: None,
             lsn: 0,
+            xid: 0,
             wrote: true,
             usable: false,
         };
@@ -244,7 +263,13 @@ impl Wire {
                     answer.reached = reached(completed, calls.len(), tag, answer.reached);
                 }
                 Message::DataRow(row) if answer.reached == Reached::Committed => {
-                    answer.lsn = position(&row).unwrap_or(0);
+                    answer.lsn = text(&row).and_then(lsn::parse).unwrap_or(0);
+                }
+                Message::DataRow(row) => {
+                    let call = completed.checked_sub(1).and_then(|at| calls.get(at));
+                    if call.is_some_and(|call| self.statements[call.statement].tells_xid) {
+                        answer.xid = text(&row).and_then(xid).unwrap_or(answer.xid);
+                    }
                 }
                 Message::ErrorResponse(body) => {
                     answer.error.get_or_insert(Trouble::said(&body));
@@ -290,8 +315,14 @@ fn reached(completed: usize, calls: usize, tag: &str, before: Reached) -> Reache
     }
 }
 
-fn position(row: &DataRowBody) -> Option<u64> {
+/// The first column of a row; none when it is NULL.
+fn text(row: &DataRowBody) -> Option<&str> {
     let range = row.ranges().next().ok()??;
     let bytes = row.buffer().get(range?)?;
-    lsn::parse(std::str::from_utf8(bytes).ok()?)
+    std::str::from_utf8(bytes).ok()
+}
+
+/// An `xid8` without its epoch, as rows have it.
+fn xid(text: &str) -> Option<u32> {
+    text.parse::<u64>().ok().map(|full| full as u32)
 }

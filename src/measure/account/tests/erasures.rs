@@ -24,6 +24,7 @@ fn record(number: u64, version: u32, sent_us: u64, digest: u64) -> Record {
         sent_us,
         acked_us: sent_us + 5,
         lsn: sent_us + 5,
+        xid: 0,
     }
 }
 

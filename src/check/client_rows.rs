@@ -1,0 +1,119 @@
+//! `client-rows`: every row that clients left, in every table, is there once and as they left
+//! it; whole rows count, of further tables and audit trails as well.
+//!
+//! What is lost within an objective, and rows that the ledger names by their keys, are judged
+//! through the ledger.
+
+use std::collections::BTreeMap;
+
+use super::{Context, Said, any, count};
+use crate::measure::images::Sets;
+
+pub(super) fn check(context: &Context<'_>) -> Said {
+    match &context.client_rows {
+        Err(why) => Said::Unknown(why.clone()),
+        Ok(None) => Said::NotApplicable("no step could have harmed rows of clients".into()),
+        Ok(Some(tables)) => said(tables),
+    }
+}
+
+fn said(tables: &BTreeMap<String, Sets>) -> Said {
+    let wrong: Vec<_> = tables.iter().filter(|(_, sets)| !sets.is_right()).collect();
+    if !wrong.is_empty() {
+        let told = wrong.iter().take(3).map(|(name, sets)| line(name, sets));
+        let more = if wrong.len() > 3 { ", …" } else { "" };
+        let message = format!("{}{more}", told.collect::<Vec<_>>().join(", "));
+        return Said::Fail(
+            message,
+            tables.iter().map(|(name, sets)| line(name, sets)).collect(),
+        );
+    }
+    if let Some((name, sets)) = tables.iter().find(|(_, sets)| !sets.error.is_empty()) {
+        return Said::Unknown(format!("{name} could not be read: {}", sets.error));
+    }
+    let seen: u64 = tables.values().map(|sets| sets.seen).sum();
+    let at_stake = any(seen as usize, "row", "gone, doubled or not as it was left");
+    let details = tables.iter().map(|(name, sets)| line(name, sets)).collect();
+    let tables = count(tables.len(), "table");
+    let message = format!("{seen} rows of clients in {tables} as they left them");
+    match Said::pass(at_stake, message) {
+        Said::Pass(at_stake, message, _) => Said::Pass(at_stake, message, details),
+        open => open,
+    }
+}
+
+fn line(name: &str, sets: &Sets) -> String {
+    let what = [
+        (sets.missing, "missing"),
+        (sets.changed, "changed"),
+        (sets.doubled, "there more than once"),
+        (sets.unexpected, "that no client wrote"),
+    ];
+    let wrong = what.into_iter().filter(|(count, _)| *count > 0);
+    let wrong: Vec<String> = wrong
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    match wrong.as_slice() {
+        [] => format!("{name}: {} rows as clients left them", sets.seen),
+        _ => format!(
+            "{name}: of {} rows of clients {}",
+            sets.seen,
+            wrong.join(" and ")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{check::testing::*, images::Image};
+
+    fn imaged(bend: impl Fn(&mut Vec<Image>)) -> Tale {
+        let mut tale = salvage();
+        bend(&mut tale.images.last_mut().unwrap().1);
+        tale
+    }
+
+    #[test]
+    fn a_row_that_is_not_as_its_client_left_it_is_red() {
+        expect(
+            &imaged(|_as_it_was| ()),
+            "client-rows",
+            Verdict::Pass,
+            "rows of clients in 2 tables",
+        );
+        let changed = imaged(|rows| rows[0].content ^= 1);
+        expect(&changed, "client-rows", Verdict::Fail, "app.notes: of");
+        expect(&changed, "client-rows", Verdict::Fail, "1 changed");
+        let gone = imaged(|rows| {
+            rows.remove(0);
+        });
+        expect(&gone, "client-rows", Verdict::Fail, "1 missing");
+        let twice = imaged(|rows| rows.push(rows[0]));
+        expect(
+            &twice,
+            "client-rows",
+            Verdict::Fail,
+            "1 there more than once",
+        );
+    }
+
+    #[test]
+    fn rows_that_nobody_looked_at_are_open() {
+        let after = |kind: &EventKind| matches!(kind, EventKind::RowsImaged(record) if record.moment == Moment::After);
+        let blind = salvage().without(after);
+        expect(
+            &blind,
+            "client-rows",
+            Verdict::Unknown,
+            "were not looked at after the last step",
+        );
+        let before = |kind: &EventKind| matches!(kind, EventKind::RowsImaged(record) if record.moment == Moment::Before);
+        let blind = salvage().without(before);
+        expect(
+            &blind,
+            "client-rows",
+            Verdict::Unknown,
+            "were not looked at before",
+        );
+    }
+}

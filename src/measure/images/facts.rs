@@ -1,0 +1,130 @@
+//! What was seen of rows before they could be harmed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{Look, Writers};
+use crate::images::Image;
+
+/// Whose transaction left a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A client's.
+    Client,
+    /// One from before the clients began.
+    Loaded,
+    /// Somebody else's: a job of the server's, say, or a part of a transaction that has an id
+    /// of its own.
+    Other,
+}
+
+/// A row as it was last seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fact {
+    pub content: u64,
+    pub xid: u32,
+    pub owner: Owner,
+    /// The workload of the client; of another's rows none.
+    pub workload: Option<u8>,
+    /// The look it is from.
+    pub look: u16,
+    /// How many rows look like this: more than one only where nothing tells them apart.
+    pub count: u32,
+}
+
+/// What is known of one table.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub rows: HashMap<u64, Fact>,
+    /// The workloads that write it.
+    pub workloads: BTreeSet<u8>,
+    /// Whether every row of it was looked at.
+    pub whole: bool,
+    /// Whether others write it as well.
+    pub others: bool,
+    /// Rows deleted from it before any fault.
+    pub deleted: u64,
+}
+
+/// Of each table that clients write.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub tables: BTreeMap<String, Table>,
+}
+
+impl Facts {
+    /// Later looks count more.
+    pub fn collect(looks: &[Look<'_>], writers: &Writers) -> Self {
+        let mut facts = Self::default();
+        for (place, look) in looks.iter().enumerate() {
+            let mut tables: Vec<Option<Table>> = Vec::new();
+            for told in &look.record.tables {
+                let mut table = facts.tables.remove(&told.name).unwrap_or_default();
+                table.whole |= told.whole;
+                if look.before_faults {
+                    table.deleted = table.deleted.max(told.deleted);
+                }
+                tables.push(Some(table));
+            }
+            for image in &look.images {
+                if let Some(Some(table)) = tables.get_mut(usize::from(image.table)) {
+                    table.see(image, place as u16, look, writers);
+                }
+            }
+            let told = look.record.tables.iter().zip(tables);
+            let seen = told.filter_map(|(told, table)| Some((told.name.clone(), table?)));
+            facts.tables.extend(seen);
+        }
+        facts.tables.retain(|_, table| !table.workloads.is_empty());
+        facts
+    }
+}
+
+impl Table {
+    fn see(&mut self, image: &Image, place: u16, look: &Look<'_>, writers: &Writers) {
+        let writer = writers.sent_by(image.xid, look.until_us);
+        let owner = match writer {
+            Some(_) => Owner::Client,
+            None if is_before(image.xid, look.record.since) => Owner::Loaded,
+            None => Owner::Other,
+        };
+        let workload = writer.map(|writer| writer.workload);
+        self.workloads.extend(workload);
+        self.others |= owner == Owner::Other && look.before_faults;
+        let fact = Fact {
+            content: image.content,
+            xid: image.xid,
+            owner,
+            workload,
+            look: place,
+            count: 1,
+        };
+        match self.rows.get_mut(&image.identity) {
+            Some(known) if known.look == place => known.count += 1,
+            Some(known) if owner == Owner::Client => *known = fact,
+            Some(_) => {}
+            None if owner == Owner::Client || look.before_faults => {
+                self.rows.insert(image.identity, fact);
+            }
+            None => {}
+        }
+    }
+
+    /// The most rows that one client's transaction left.
+    pub fn most_by_one(&self) -> u64 {
+        let mut counts: HashMap<u32, u64> = HashMap::new();
+        for fact in self
+            .rows
+            .values()
+            .filter(|fact| fact.owner == Owner::Client)
+        {
+            *counts.entry(fact.xid).or_default() += u64::from(fact.count);
+        }
+        counts.into_values().max().unwrap_or_default()
+    }
+}
+
+/// Whether a transaction is older than another, as PostgreSQL compares them; the permanent
+/// ones below 3 are the oldest.
+fn is_before(xid: u32, since: u64) -> bool {
+    xid < 3 || (xid.wrapping_sub(since as u32) as i32) < 0
+}

@@ -1,0 +1,179 @@
+//! The clients' transactions by their ids, and which of them survive.
+//!
+//! A restored server gives ids out again that transactions had which are lost: an id counts
+//! within its era, from one move to another server, or restore, to the next.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
+
+use crate::ledger::{Key, Outcome, Record};
+
+/// A client's transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Writer {
+    pub acked_us: u64,
+    took_us: u32,
+    pub workload: u8,
+    /// Whether what it wrote is there, or was changed or erased by one that survives.
+    survives: bool,
+    /// Whether its row was erased later, and perhaps others with it.
+    pub erased: bool,
+}
+
+/// When ids began to be given out again.
+#[derive(Clone, Debug, Default)]
+pub struct Eras {
+    /// When clients of each workload found themselves on another or a restored server, sorted.
+    pub breaks_us: Vec<Vec<u64>>,
+    /// When the first fault came; none: never.
+    pub first_fault_us: Option<u64>,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub struct Writers {
+    by_id: HashMap<(u32, u8), Writer>,
+    eras: u8,
+    /// Transactions acknowledged to each workload, reads among them.
+    acknowledged: HashMap<u8, u64>,
+    /// When each workload's first erasure was acknowledged.
+    first_erasure_us: HashMap<u8, u64>,
+}
+
+/// By then the server's statistics tell what was deleted.
+const STATISTICS_US: u64 = 2_000_000;
+
+/// Rows that were erased and are not there.
+#[derive(Default)]
+struct Erased {
+    /// By an erasure that survives for certain.
+    surviving: HashSet<Key>,
+    all: HashSet<Key>,
+}
+
+impl Eras {
+    fn breaks_of(&self, workload: u8) -> &[u64] {
+        let breaks = self.breaks_us.get(usize::from(workload));
+        breaks.map_or(&[], Vec::as_slice)
+    }
+
+    fn of(&self, record: &Record) -> u8 {
+        let breaks = self.breaks_of(record.workload).iter();
+        breaks.filter(|at_us| **at_us <= record.sent_us).count() as u8
+    }
+
+    /// Whether nothing came between it and the end that loses transactions.
+    fn is_last(&self, record: &Record) -> bool {
+        let last = self.breaks_of(record.workload).last();
+        last.is_none_or(|at_us| *at_us <= record.sent_us)
+    }
+}
+
+impl Writers {
+    /// Reads the ledger. `present` tells version and `xmin` of a row that is there.
+    pub fn of<I: Iterator<Item = Record>>(
+        ledger: impl Fn() -> I,
+        present: impl Fn(Key) -> Option<(u32, u32)>,
+        eras: &Eras,
+    ) -> Self {
+        let there = |one: &Record| present(one.key).is_some_and(|(last, _)| last >= one.version);
+        let written =
+            || ledger().filter(|one| one.key != Key::NONE && one.outcome != Outcome::Fail);
+        let fault_us = eras.first_fault_us.unwrap_or(u64::MAX);
+        // What was acknowledged before a survivor was sent survives as well.
+        let proofs =
+            written().filter(|one| !one.erases() && one.acked_us <= fault_us && there(one));
+        let last_us = proofs.map(|one| one.sent_us).max().unwrap_or_default();
+        let mut writers = Self::default();
+        for record in ledger().filter(|record| record.outcome == Outcome::Ok) {
+            *writers.acknowledged.entry(record.workload).or_default() += 1;
+        }
+        let mut erased = Erased::default();
+        for record in written().filter(Record::erases) {
+            let first = writers.first_erasure_us.entry(record.workload);
+            let first = first.or_insert(record.acked_us);
+            *first = record.acked_us.min(*first);
+            if present(record.key).is_none() {
+                erased.all.insert(record.key);
+                if record.acked_us < last_us || eras.is_last(&record) {
+                    erased.surviving.insert(record.key);
+                }
+            }
+        }
+        for record in written() {
+            let gone = erased.surviving.contains(&record.key);
+            let writer = Writer {
+                acked_us: record.acked_us,
+                took_us: record.acked_us.saturating_sub(record.sent_us) as u32,
+                workload: record.workload,
+                survives: gone || there(&record) && !record.erases(),
+                erased: erased.all.contains(&record.key) && !record.erases(),
+            };
+            writers.add(&record, present(record.key), eras.of(&record), writer);
+        }
+        writers
+    }
+
+    fn add(&mut self, record: &Record, row: Option<(u32, u32)>, era: u8, writer: Writer) {
+        // Of an answer that was lost the row itself may tell.
+        let row = row.filter(|(version, _)| *version == record.version);
+        let xid = match record.xid {
+            0 => row.map_or(0, |(_, xid)| xid),
+            told => told,
+        };
+        self.eras = self.eras.max(era);
+        if xid != 0 {
+            self.by_id.insert((xid, era), writer);
+        }
+    }
+
+    /// Transactions acknowledged to a workload, reads among them.
+    pub fn acknowledged(&self, workload: u8) -> u64 {
+        self.acknowledged
+            .get(&workload)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn all_of(&self, xid: u32) -> impl Iterator<Item = &Writer> {
+        let eras = (0..=self.eras).rev();
+        eras.filter_map(move |era| self.by_id.get(&(xid, era)))
+    }
+
+    /// Whose this id was up to then, by whichever came last.
+    pub(super) fn sent_by(&self, xid: u32, at_us: u64) -> Option<&Writer> {
+        self.all_of(xid)
+            .find(|writer| writer.acked_us.saturating_sub(u64::from(writer.took_us)) <= at_us)
+    }
+
+    /// One that has this id and survives.
+    pub(super) fn surviving(&self, xid: u32) -> Option<&Writer> {
+        self.all_of(xid).find(|writer| writer.survives)
+    }
+
+    /// Transactions that survive and were acknowledged within one of these times.
+    pub(super) fn surviving_within(&self, windows: &[Range<u64>]) -> u64 {
+        let within = |writer: &&Writer| {
+            writer.survives
+                && windows
+                    .iter()
+                    .any(|window| window.contains(&writer.acked_us))
+        };
+        self.by_id.values().filter(within).count() as u64
+    }
+
+    /// Whether a workload had erased rows long enough before a look that what went with them
+    /// was counted then.
+    pub(super) fn erasures_spare(&self, workload: u8, looked_us: u64) -> bool {
+        let first = self.first_erasure_us.get(&workload);
+        first.is_some_and(|first| first + STATISTICS_US < looked_us)
+    }
+}
+
+impl Writer {
+    pub(super) fn survives(&self) -> bool {
+        self.survives
+    }
+}
