@@ -31,13 +31,15 @@
 //! - [`fault`]: inject one and show that it bit.
 //! - [`probe`]: look at a server and say what was seen, without judging.
 //!
-//! Words used everywhere: [`units`] (time, bytes, rates), [`secret`] (cannot be printed).
+//! Words used everywhere: [`units`] (time, bytes, rates), [`secret`] (cannot be printed); [`bug`]:
+//! what a panic of the harness itself comes to.
 //! [`cli`] asks for all of it.
 
 #[cfg(test)]
 extern crate self as pgdrill;
 
 pub mod backup;
+pub mod bug;
 pub mod check;
 pub mod cli;
 pub mod drill;

@@ -2,7 +2,11 @@
 
 mod cli;
 
-use std::{path::Path, process::Child};
+use std::{
+    io::BufReader,
+    path::Path,
+    process::{Child, ChildStderr},
+};
 
 use cli::{has_postgres, left_in, pgdrill, place, servers_of, told_until};
 use nix::{
@@ -12,6 +16,13 @@ use nix::{
 
 /// Starts a drill on `local` and waits until its first step runs.
 fn drilling(tmp: &Path, reports: &Path) -> Child {
+    let (child, mut told) = told_drilling(tmp, reports);
+    std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
+    child
+}
+
+/// The same, with what it goes on to tell.
+fn told_drilling(tmp: &Path, reports: &Path) -> (Child, BufReader<ChildStderr>) {
     let reports = reports.display().to_string();
     let arguments = [
         "run",
@@ -22,9 +33,8 @@ fn drilling(tmp: &Path, reports: &Path) -> Child {
         &reports,
     ];
     let mut child = pgdrill(&arguments, tmp).spawn().unwrap();
-    let mut told = told_until(&mut child, " 1/");
-    std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
-    child
+    let told = told_until(&mut child, " 1/");
+    (child, told)
 }
 
 #[test]
@@ -40,6 +50,21 @@ fn ctrl_c_leaves_nothing_and_is_no_pass() {
     assert_eq!(servers_of(tmp.path()), 0);
     let run = std::fs::read_to_string(reports.path().join("latest/run.json")).unwrap();
     assert!(run.contains("cancelled"), "the report says why");
+}
+
+#[test]
+fn a_terminal_that_is_closed_is_ctrl_c() {
+    if !has_postgres() {
+        return;
+    }
+    let (tmp, reports) = (place(), tempfile::tempdir().unwrap());
+    let (mut child, told) = told_drilling(tmp.path(), reports.path());
+    // From now on nothing can be told.
+    drop(told);
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGHUP).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+    assert_eq!(left_in(tmp.path()), Vec::<String>::new());
+    assert_eq!(servers_of(tmp.path()), 0);
 }
 
 #[test]

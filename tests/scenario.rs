@@ -298,3 +298,27 @@ fn mistyped(text: &str) -> Vec<String> {
     }
     texts
 }
+
+#[test]
+fn what_is_no_file_of_a_person_is_refused_and_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| dir.path().join(name).display().to_string();
+    nix::unistd::mkfifo(&dir.path().join("pipe.yaml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", dir.path().join("zero.sql")).unwrap();
+    let file = fs::File::create(dir.path().join("large.yaml")).unwrap();
+    file.set_len(scenario::select::LARGEST + 1).unwrap();
+    let own = fs::read_to_string("scenarios/s0/own-sql-server-lost.yaml").unwrap();
+    let sql = own.lines().find(|line| line.contains("sql:")).unwrap();
+    let zero = own.replace(sql, "      sql: zero.sql");
+    fs::write(dir.path().join("own.yaml"), zero).unwrap();
+    for (name, told) in [
+        ("pipe.yaml", "it is not a regular file"),
+        ("large.yaml", "it is larger than 4 MiB"),
+        ("own.yaml", "it is not a regular file"),
+    ] {
+        let refused = pgdrill(&["check", &place(name)]);
+        let text = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(64), "{text}");
+        assert!(text.contains(told), "{text}");
+    }
+}

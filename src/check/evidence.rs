@@ -3,7 +3,7 @@
 
 use super::{Context, count};
 use crate::{
-    event::{EventKind, Moment},
+    event::{Event, EventKind, Moment},
     finding::{AtStake, Finding},
     measure::{account::Account, throughput},
     scenario::plan::CheckKind,
@@ -71,6 +71,14 @@ fn history(context: &Context<'_>) -> Vec<String> {
         Some(EventKind::DrillStarted { .. })
     ) {
         troubles.push("the history does not begin with the drill's beginning".into());
+    }
+    let withheld = |event: &Event| event.kind == EventKind::Withheld;
+    let withheld = events.iter().filter(|event| withheld(event)).count();
+    if withheld > 0 {
+        let events = count(withheld, "event");
+        troubles.push(format!(
+            "{events} withheld, since a secret stood in the way"
+        ));
     }
     match ended(context) {
         None => troubles.push("the history does not end with the drill's end".into()),
@@ -189,6 +197,12 @@ mod tests {
         for (id, cause) in [("evidence", ""), ("rows", "evidence")] {
             assert_eq!(finding(&blind, id).follows_from, cause, "{id}");
         }
+    }
+
+    #[test]
+    fn an_event_that_was_withheld_is_missed() {
+        let withheld = salvage().with(20 * SECOND, EventKind::Withheld);
+        expect(&withheld, "evidence", Verdict::Unknown, "1 event withheld");
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub async fn run(args: Args) -> Outcome {
     })?;
     let summary = write_run(&args.run).map_err(|error| Failure::World(error.to_string()))?;
     terminal::summary(&summary, &args.run);
-    Ok(summary.outcome)
+    super::unless_a_bug(summary.outcome, &args.run)
 }
 
 /// The reports of a run that can't be judged here are left as they are.

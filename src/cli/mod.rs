@@ -13,11 +13,14 @@ mod plan;
 mod run;
 mod schema;
 
+use std::path::Path;
+
 use clap::{Parser, Subcommand};
 
 use crate::{
+    bug,
     finding::Verdict,
-    report::terminal,
+    report::{terminal, write::REPORT_HTML},
     scenario::problem::{Problem, Problems},
 };
 
@@ -61,6 +64,9 @@ pub enum Failure {
     /// The world refused (engine, disk, tool): the verdict is `unknown`, exit code 2.
     #[error("{0}")]
     World(String),
+    /// A bug in pgdrill: exit code 70; what it touched is `unknown`.
+    #[error("{0}")]
+    Bug(String),
 }
 
 impl From<Problems> for Failure {
@@ -81,14 +87,29 @@ pub fn main() -> u8 {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    bug::watch(terminal::say);
     let runtime = tokio::runtime::Runtime::new();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(perform(cli.command)),
-        Err(cause) => Err(Failure::World(format!(
+        Ok(runtime) => bug::caught(|| runtime.block_on(perform(cli.command))),
+        Err(cause) => Ok(Err(Failure::World(format!(
             "cannot start the async runtime: {cause}"
-        ))),
+        )))),
     };
-    exit_code(outcome)
+    exit_code(outcome.unwrap_or_else(|bug| Err(Failure::Bug(bug))))
+}
+
+/// The outcome, unless pgdrill itself had a bug: what it came to is then in the report alone.
+fn unless_a_bug(outcome: Verdict, dir: &Path) -> Outcome {
+    match bug::first() {
+        None => Ok(outcome),
+        Some(bug) => {
+            let report = dir.join(REPORT_HTML).display().to_string();
+            let hint = "please report it, with the run's directory";
+            Err(Failure::Bug(format!(
+                "{bug}\n  report: {report}\n  hint: {hint}"
+            )))
+        }
+    }
 }
 
 async fn perform(command: Command) -> Outcome {
@@ -136,6 +157,10 @@ fn exit_code(outcome: Outcome) -> u8 {
                 Failure::World(_) => {
                     terminal::say(&text);
                     2
+                }
+                Failure::Bug(_) => {
+                    terminal::show(&text);
+                    BUG
                 }
             }
         }

@@ -14,6 +14,7 @@ use super::{
     people::{self, Timing},
 };
 use crate::{
+    bug,
     drill::{self, people::People},
     event::Event,
     history::planned,
@@ -123,7 +124,7 @@ async fn prepare_and_drill(args: &Args, plans: &mut Vec<Plan>, id: RunId, dir: &
     let summary = report::write_run(dir).map_err(|error| world(&error))?;
     point_latest(&args.reports, dir);
     terminal::summary(&summary, dir);
-    Ok(summary.outcome)
+    super::unless_a_bug(summary.outcome, dir)
 }
 
 /// A new directory for this run, before anything else is created.
@@ -197,7 +198,11 @@ async fn perform(
     people: Option<People>,
     cancel: &CancellationToken,
 ) -> Result<(), Failure> {
-    let performed = drill::perform(plan, runtime, &place, Some(listener), people, cancel).await;
+    let performed = drill::perform(plan, runtime, &place, Some(listener), people, cancel);
+    // A bug that is not even recorded leaves a history without an end; the others go on.
+    let Ok(performed) = bug::caught_in(performed).await else {
+        return Ok(());
+    };
     performed.map_err(|error| {
         cancel.cancel();
         Failure::World(error.to_string())
@@ -236,10 +241,22 @@ async fn heed_signals(cancel: CancellationToken, live: Arc<Live>) {
     ) else {
         return;
     };
+    // Of a terminal that was closed; whoever started it with `nohup` wants it to go on.
+    let mut hang_up = match hang_up_is_ignored() {
+        true => None,
+        false => signal(SignalKind::hangup()).ok(),
+    };
     let mut next = async || {
+        let hung_up = async {
+            match &mut hang_up {
+                Some(hang_up) => _ = hang_up.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            () = hung_up => {}
         }
     };
     next().await;
@@ -248,6 +265,15 @@ async fn heed_signals(cancel: CancellationToken, live: Arc<Live>) {
     next().await;
     live.say("stopped at once; `pgdrill clean` removes what is left");
     leave();
+}
+
+/// Whether this process was started with SIGHUP ignored, as the kernel tells it: bit 0 of a mask.
+fn hang_up_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut lines = status.lines();
+    let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
 }
 
 #[expect(clippy::exit, reason = "a second signal means now")]

@@ -114,15 +114,18 @@ impl Drill<'_> {
     }
 
     /// Ends the clients and records what became of them.
-    pub async fn stop_workloads(&mut self) {
-        self.watch = None;
-        let Some(workloads) = self.workloads.take() else {
-            return;
-        };
-        if let Err(error) = workloads.stop().await {
+    ///
+    /// # Errors
+    /// What of the harness itself broke meanwhile: the drill is no evidence then.
+    pub async fn stop_workloads(&mut self) -> Result<(), String> {
+        let trouble = self.watch.take().and_then(|watch| watch.trouble());
+        if let Some(workloads) = self.workloads.take()
+            && let Err(error) = workloads.stop().await
+        {
             let text = format!("the ledger is no evidence: {error}");
             self.recorder.record(EventKind::Note { text });
         }
+        trouble.map_or(Ok(()), Err)
     }
 
     /// Looks at every server that serves at the end.
@@ -147,8 +150,11 @@ impl Drill<'_> {
     }
 
     /// Ends the drill: clients, logs, and everything that was created.
-    pub async fn close(mut self, reason: String) {
-        self.stop_workloads().await;
+    pub async fn close(mut self, mut reason: String) {
+        let stopped = self.stop_workloads().await;
+        if let (Err(trouble), true) = (stopped, reason.is_empty()) {
+            reason = trouble;
+        }
         let (leaked, unanswered) = match self.runtime.answers().await {
             Ok(()) => (self.remove().await, String::new()),
             Err(error) => (Vec::new(), error.to_string()),

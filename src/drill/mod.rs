@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    bug,
     event::{Event, EventKind, StepOutcome},
     history::{FORMAT, HistoryError, Recorder, files},
     meter::Meter,
@@ -53,7 +54,11 @@ pub async fn perform(
 async fn from_begin_to_end(mut drill: Drill<'_>, cancel: &CancellationToken) {
     let deadline = drill.plan.deadline;
     let runtime = drill.runtime;
-    let whole = tokio::time::timeout(deadline.0, doing(&mut drill));
+    let doing = async {
+        let done = bug::caught_in(doing(&mut drill)).await;
+        done.unwrap_or_else(Err)
+    };
+    let whole = tokio::time::timeout(deadline.0, doing);
     let reason = tokio::select! {
         biased;
         () = cancel.cancelled() => "cancelled".to_owned(),
@@ -105,7 +110,7 @@ async fn doing(drill: &mut Drill<'_>) -> Result<(), String> {
     }
     drill.account();
     let failed = steps(drill).await.map_err(|error| error.to_string())?;
-    drill.stop_workloads().await;
+    drill.stop_workloads().await?;
     match failed {
         None => {
             drill.look_after().await;
@@ -163,4 +168,32 @@ async fn within_deadline(drill: &mut Drill<'_>, step: &Step) -> Result<(), StepE
             "did not end within its deadline of {deadline}"
         )))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{check::testing::salvage, history, runtime::fake::Fake};
+
+    #[tokio::test]
+    async fn a_bug_of_the_harness_ends_the_drill_with_its_end_recorded() {
+        let fake = Fake::default();
+        fake.have_a_bug();
+        let (runtime, dir) = (Runtime::Fake(fake), tempfile::tempdir().unwrap());
+        let (plan, cancel) = (salvage().plan, CancellationToken::new());
+        let performed = perform(&plan, &runtime, dir.path(), None, None, &cancel).await;
+        performed.unwrap();
+        let events = history::read(&dir.path().join(files::HISTORY)).unwrap();
+        let Some(EventKind::DrillEnded {
+            completed, reason, ..
+        }) = events.last().map(|event| &event.kind)
+        else {
+            panic!("{:?}", events.last());
+        };
+        assert!(
+            !completed && reason.contains("a bug in pgdrill"),
+            "{reason}"
+        );
+        assert!(reason.ends_with("the test wanted a bug"), "{reason}");
+    }
 }

@@ -31,15 +31,17 @@ impl Drill<'_> {
         }
         let name = &server.name;
         match self.copy_log(server).await {
-            Ok(log) => self.tell_log(name, &String::from_utf8_lossy(&log)),
+            Ok(log) => self.tell_log(name, &log),
             Err(error) => self.recorder.record(EventKind::Note {
                 text: format!("the log of `{name}` could not be read: {error}"),
             }),
         }
     }
 
-    async fn copy_log(&self, server: &Server) -> Result<Vec<u8>, RuntimeError> {
+    /// Servers may be told to log statements, and so passwords' hashes.
+    async fn copy_log(&self, server: &Server) -> Result<String, RuntimeError> {
         let log = server.node.get(&server.log()).await?;
+        let log = self.recorder.redacted(&String::from_utf8_lossy(&log));
         let file = format!("{}.log", server.name);
         let file = self.dir.join(files::LOGS).join(file);
         if let Err(cause) = std::fs::write(&file, &log) {

@@ -43,6 +43,14 @@ impl Watch {
     }
 }
 
+impl Watch {
+    /// Why there are no samples any more; none while it samples.
+    pub fn trouble(&self) -> Option<String> {
+        let ended = self.task.is_finished();
+        ended.then(|| "a bug in pgdrill: the sampler of WAL positions ended early".into())
+    }
+}
+
 impl Drop for Watch {
     fn drop(&mut self) {
         self.task.abort();

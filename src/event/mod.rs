@@ -251,6 +251,9 @@ pub enum EventKind {
     },
     /// Lines of a server's log with severity ERROR or worse, whatever explains them.
     ServerLog(LogLines),
+    /// Something happened that could not be recorded without a secret: the history is no
+    /// evidence.
+    Withheld,
     /// Something a reader should know that is no failure.
     Note {
         /// The text.

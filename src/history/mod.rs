@@ -5,6 +5,7 @@
 
 pub mod planned;
 mod progress;
+mod redaction;
 
 use std::{
     fs::File,
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 pub use progress::{Bytes, Progress};
 
 use crate::event::{Event, EventKind};
+use redaction::Secrets;
 
 /// The format in which histories and plans are written, and the only one that is read. A
 /// change of what an event, an observation or the plan means, or has, is a new number.
@@ -76,7 +78,7 @@ struct Inner {
 struct State {
     seq: u64,
     out: Option<BufWriter<File>>,
-    secrets: Vec<String>,
+    secrets: Secrets,
     listener: Option<mpsc::UnboundedSender<Event>>,
     kept: Vec<Event>,
     failed: Option<String>,
@@ -104,7 +106,7 @@ impl Recorder {
         let state = State {
             seq: 0,
             out,
-            secrets: Vec::new(),
+            secrets: Secrets::default(),
             listener,
             kept: Vec::new(),
             failed: None,
@@ -129,7 +131,12 @@ impl Recorder {
 
     /// From now on this text is replaced by `***` in every event.
     pub fn redact(&self, secret: &str) {
-        self.lock().secrets.push(secret.to_owned());
+        self.lock().secrets.add(secret);
+    }
+
+    /// A text that is kept elsewhere, with `***` in place of what must not be.
+    pub fn redacted(&self, text: &str) -> String {
+        self.lock().secrets.hide(text)
     }
 
     /// Appends an event and flushes it.
@@ -168,24 +175,12 @@ impl Recorder {
 }
 
 impl State {
+    /// In place of an event that could not be rid of its secrets stands that there was one.
     fn redacted(&self, event: Event) -> Event {
-        if self.secrets.is_empty() {
-            return event;
-        }
-        let Ok(mut text) = serde_json::to_string(&event) else {
-            return event;
-        };
-        if !self
-            .secrets
-            .iter()
-            .any(|secret| text.contains(secret.as_str()))
-        {
-            return event;
-        }
-        for secret in &self.secrets {
-            text = text.replace(secret.as_str(), "***");
-        }
-        serde_json::from_str(&text).unwrap_or(event)
+        self.secrets.hidden(&event).unwrap_or(Event {
+            kind: EventKind::Withheld,
+            ..event
+        })
     }
 
     fn keep(&mut self, event: &Event) {

@@ -7,7 +7,10 @@ mod fold;
 mod live;
 mod table;
 
-use std::{io::IsTerminal, path::Path};
+use std::{
+    io::{ErrorKind, IsTerminal, Write},
+    path::Path,
+};
 
 pub use fold::{WIDTH, cut, fold};
 pub use live::Live;
@@ -16,7 +19,14 @@ use super::RunSummary;
 
 /// Prints data: what a caller may want to pipe.
 pub fn data(text: &str) {
-    anstream::println!("{text}");
+    let written = writeln!(anstream::stdout(), "{text}");
+    match written {
+        Err(cause) if cause.kind() != ErrorKind::BrokenPipe => {
+            show(&format!("error: cannot write to standard output: {cause}"));
+        }
+        // Whoever does not read on has what they wanted.
+        _ => {}
+    }
 }
 
 /// Says something to a person: folded on a terminal, a line as it is in a log.
@@ -29,7 +39,8 @@ pub fn say(text: &str) {
 
 /// Shows a person what is laid out already: an excerpt with its carets.
 pub fn show(text: &str) {
-    anstream::eprintln!("{text}");
+    // A terminal that was closed reads nothing, and must not end what removes containers.
+    let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 /// Prints what a run came to: every drill with its figures, what is wrong, where the

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{DrillReport, RunSummary, html, junit};
-use crate::{check::judge, history::planned, model::Model, scenario::plan::Plan};
+use crate::{bug, check::judge, history::planned, model::Model, scenario::plan::Plan};
 
 /// Name of the machine-readable report.
 pub const RUN_JSON: &str = "run.json";
@@ -87,9 +87,11 @@ fn report(drills: &Path, name: String) -> DrillReport {
         let why = format!("`{DRILLS}/{name}` is missing: the run set out to perform this drill");
         return DrillReport::unreadable(name, &why);
     }
-    match judge(&dir, declared_empty) {
-        Ok(judgement) => DrillReport::of(judgement),
-        Err(error) => DrillReport::unreadable(name, &error.cause),
+    let judged = bug::caught(|| judge(&dir, declared_empty).map(DrillReport::of));
+    match judged {
+        Ok(Ok(report)) => report,
+        Ok(Err(error)) => DrillReport::unreadable(name, &error.cause),
+        Err(bug) => DrillReport::unreadable(name, &bug),
     }
 }
 

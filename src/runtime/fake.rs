@@ -25,6 +25,7 @@ struct State {
     asked: Vec<String>,
     files: BTreeMap<(String, PathBuf), Vec<u8>>,
     nodes: BTreeMap<String, bool>,
+    bug: bool,
 }
 
 /// A node of it.
@@ -42,6 +43,11 @@ impl Fake {
     pub fn answer<'a>(&self, words: impl IntoIterator<Item = &'a str>, output: Output) {
         let words = words.into_iter().map(str::to_owned).collect();
         self.lock().answers.push((words, output));
+    }
+
+    /// From now on the harness panics when it creates a node.
+    pub fn have_a_bug(&self) {
+        self.lock().bug = true;
     }
 
     /// What was asked so far, in order, each as `node: what`.
@@ -63,6 +69,7 @@ impl Fake {
             return Err(error(std::io::ErrorKind::AlreadyExists.into()));
         }
         self.note(&spec.name, "create");
+        assert!(!self.lock().bug, "the test wanted a bug");
         self.lock().nodes.insert(spec.name.clone(), true);
         Ok(FakeNode {
             name: spec.name.clone(),

@@ -169,15 +169,34 @@ impl Problem {
             return Ok(1);
         }
         let margin = line.to_string().len();
-        let shown = source.text.lines().nth(line - 1).unwrap_or_default();
-        let rest = shown.chars().count().saturating_sub(column - 1).max(1);
-        let indent: String = shown.chars().take(column - 1).map(blank).collect();
+        let whole = source.text.lines().nth(line - 1).unwrap_or_default();
+        let (shown, before) = excerpt(whole, column - 1);
+        let rest = shown.chars().count().saturating_sub(before).max(1);
+        let indent: String = shown.chars().take(before).map(blank).collect();
         let carets = "^".repeat(length.clamp(1, rest));
         write!(f, "\n{:margin$}--> {}:{line}:{column}", "", source.path)?;
         write!(f, "\n{:margin$} |\n{line} | {shown}", "")?;
         write!(f, "\n{:margin$} | {indent}{carets}", "")?;
         Ok(margin)
     }
+}
+
+/// A line is shown whole up to so many characters; of a longer one so many around the caret.
+const SHOWN: usize = 160;
+const AROUND: usize = 70;
+
+/// What is shown of a line, and how many characters of that stand before the caret.
+fn excerpt(line: &str, before: usize) -> (String, usize) {
+    let count = line.chars().count();
+    if count <= SHOWN {
+        return (line.to_owned(), before);
+    }
+    let from = before.saturating_sub(AROUND / 2).min(count - AROUND);
+    let part: String = line.chars().skip(from).take(AROUND).collect();
+    let (left, right) = (from > 0, from + AROUND < count);
+    let dots = |there| if there { "…" } else { "" };
+    let shown = format!("{}{part}{}", dots(left), dots(right));
+    (shown, before - from + usize::from(left))
 }
 
 /// A tab stays a tab, so that the caret stands under its character.
@@ -222,6 +241,17 @@ mod tests {
         problem.source = Some(Arc::new(source));
         let expected = "error: bad\n --> a.yaml:2:6\n  |\n2 | \tbé: x\n  | \t    ^\n  = expected one of `run` or `backup`\nhelp: did you mean `run`?";
         assert_eq!(problem.to_string(), expected);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_the_caret() {
+        let line = |before: usize, after: usize| "é".repeat(before) + "X" + &"n".repeat(after);
+        for (before, after) in [(100_000, 0), (0, 100_000), (50_000, 50_000), (10, 200)] {
+            let (shown, caret) = excerpt(&line(before, after), before);
+            assert!(shown.chars().count() <= AROUND + 2, "{shown}");
+            assert_eq!(shown.chars().nth(caret), Some('X'), "{shown}");
+        }
+        assert_eq!(excerpt(&line(9, 9), 9), (line(9, 9), 9));
     }
 
     #[test]

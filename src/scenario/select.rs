@@ -5,6 +5,7 @@
 
 use std::{
     fs,
+    io::Read,
     path::{Component, Path, PathBuf},
 };
 
@@ -16,6 +17,9 @@ use super::{
 };
 
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
+
+/// A scenario, a strategy or a file of SQL is no larger, in bytes.
+pub const LARGEST: u64 = 4 << 20;
 
 /// Where names and tags are looked up.
 const LIBRARY: &str = "scenarios";
@@ -50,13 +54,27 @@ pub fn find(selectors: &[String]) -> Result<Vec<Source>, Problems> {
 /// Reads a file.
 ///
 /// # Errors
-/// It cannot be read, or is not UTF-8.
+/// It cannot be read, is no regular file, is larger than [`LARGEST`], or is not UTF-8.
 pub fn read_file(path: &Path) -> Result<Source, Problem> {
     let shown = path.display().to_string();
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Source { path: shown, text }),
-        Err(cause) => Err(Problem::nowhere(format!("cannot read `{shown}`: {cause}"))),
+    let refused =
+        |cause: &dyn std::fmt::Display| Problem::nowhere(format!("cannot read `{shown}`: {cause}"));
+    // Opening a pipe waits for its writer, and a device has no end.
+    let is_file = fs::metadata(path)
+        .map_err(|cause| refused(&cause))?
+        .is_file();
+    if !is_file {
+        return Err(refused(&"it is not a regular file"));
     }
+    let mut text = String::new();
+    let opened = fs::File::open(path).map_err(|cause| refused(&cause))?;
+    let read = opened.take(LARGEST + 1).read_to_string(&mut text);
+    let read = read.map_err(|cause| refused(&cause))?;
+    if read as u64 > LARGEST {
+        let cause = format!("it is larger than {} MiB", LARGEST >> 20);
+        return Err(refused(&cause).help("scenarios and their SQL are written by people"));
+    }
+    Ok(Source { path: shown, text })
 }
 
 /// Reads a file that a scenario names, relative to the scenario.

@@ -98,6 +98,9 @@ pub enum WorkloadError {
     /// The ledger.
     #[error("ledger: {0}")]
     Ledger(#[from] std::io::Error),
+    /// A client panicked: what it did last stands nowhere.
+    #[error("a bug in pgdrill: a client ended in the middle")]
+    Crashed,
 }
 
 impl Workloads {
@@ -212,10 +215,15 @@ impl Workloads {
     /// `WorkloadEnded`. Takes no longer than a transaction's deadline and a little.
     ///
     /// # Errors
-    /// When the ledger could not be written: it is then no evidence.
+    /// When the ledger could not be written, or a client crashed: it is then no evidence.
     pub async fn stop(mut self) -> Result<Vec<WorkloadSummary>, WorkloadError> {
         self.stop.send_replace(true);
-        let ended = async { while self.clients.join_next().await.is_some() {} };
+        let mut crashed = false;
+        let ended = async {
+            while let Some(ended) = self.clients.join_next().await {
+                crashed |= ended.is_err();
+            }
+        };
         if tokio::time::timeout(END, ended).await.is_err() {
             self.clients.shutdown().await;
         }
@@ -223,6 +231,9 @@ impl Workloads {
         let keeper = self.keeper;
         let finished = tokio::task::spawn_blocking(move || keeper.finish()).await;
         let summaries = finished.map_err(std::io::Error::other)??;
+        if crashed {
+            return Err(WorkloadError::Crashed);
+        }
         for summary in &summaries {
             let ended = EventKind::WorkloadEnded(summary.clone());
             self.recorder.record(ended);

@@ -116,6 +116,7 @@ impl DrillReport {
             | EventKind::NodeStats { .. }
             | EventKind::ServerLogRead { .. }
             | EventKind::ServerLog(_)
+            | EventKind::Withheld
             | EventKind::ErrorsExpected { .. }
             | EventKind::ErrorsOver { .. }
             | EventKind::DrillEnded { .. } => {}

@@ -169,6 +169,7 @@ impl Line {
             | EventKind::NodeStats { .. }
             | EventKind::ServerLogRead { .. }
             | EventKind::ServerLog(_)
+            | EventKind::Withheld
             | EventKind::ErrorsExpected { .. }
             | EventKind::ErrorsOver { .. } => None,
         }
