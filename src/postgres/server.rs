@@ -229,26 +229,45 @@ impl Server {
     /// and gives up by itself in a long recovery: how long it may take is the caller's to say.
     /// `once`: settings for this start, beside those of every one.
     pub fn starting(&self, once: &[(String, String)]) -> String {
-        let data = self.node.layout().data.display();
+        let layout = self.node.layout();
+        let data = layout.data.display();
         let own = self.overrides();
         let settings: String = own.iter().chain(once).map(option).collect();
-        format!(
-            "setsid {postgres} -D {data}{settings} < /dev/null >> {log} 2>&1 &\n\
+        unlocking(&layout.data, &layout.run)
+            + &format!(
+                "setsid {postgres} -D {data}{settings} < /dev/null >> {log} 2>&1 &\n\
              until {{ read -r pid; for line in 2 3 4 5 6 7 8; do read -r state; done; }} < {data}/postmaster.pid &&\n\
              [ \"$pid\" = $! ] && case $state in ready|standby) ;; *) false ;; esac; do\n\
              kill -0 $! || break\n\
              sleep 0.01\n\
              done 2> /dev/null\n\
              kill -0 $! 2> /dev/null || {{ echo 'it ended before it was ready' >&2; exit 1; }}\n",
-            postgres = self.program("postgres"),
-            log = self.log().display()
-        )
+                postgres = self.program("postgres"),
+                log = self.log().display()
+            )
     }
 }
 
 /// A setting on a server's command line.
 fn option((name, value): &(String, String)) -> String {
     format!(" -c {}", quoted(&format!("{name}={value}")))
+}
+
+/// The shell lines that take the lock files of a server that was killed for what they are. In a
+/// container started again process ids begin anew: the one they name is soon another process's,
+/// and then PostgreSQL refuses to start, or it is the new server's, and then the dead one's
+/// `ready` would be believed. This shell's own id in its place is known to PostgreSQL as no
+/// server's; the files stay, as they guard shared memory, too.
+fn unlocking(data: &Path, run: &Path) -> String {
+    format!(
+        "for lock in {data}/postmaster.pid {run}/.s.PGSQL.*.lock; do\n\
+         if [ -f \"$lock\" ] && read -r pid < \"$lock\" && ! [ \"/proc/$pid/cwd\" -ef {data} ]; then\n\
+         sed -i \"1s/.*/$$/\" \"$lock\"\n\
+         fi\n\
+         done\n",
+        data = data.display(),
+        run = run.display(),
+    )
 }
 
 /// The shell lines that put a new directory in an empty one's place, apart from what
@@ -274,7 +293,45 @@ fn last_words(log: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::last_words;
+    use std::process::{Command, Stdio};
+
+    use super::{last_words, unlocking};
+
+    /// What is left of a lock file that names this process, once the shell has looked.
+    fn unlocked(pid: u32) -> (u32, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("postmaster.pid");
+        std::fs::write(&file, format!("{pid}\n/data\n  1234  5\nready   \n")).unwrap();
+        let script = String::from("set -eu\n") + &unlocking(dir.path(), dir.path());
+        let mut shell = Command::new("sh").args(["-c", &script]).spawn().unwrap();
+        assert!(shell.wait().unwrap().success());
+        (shell.id(), std::fs::read_to_string(&file).unwrap())
+    }
+
+    #[test]
+    fn a_killed_servers_lock_names_no_other_process() {
+        let (shell, lock) = unlocked(std::process::id());
+        assert_eq!(lock, format!("{shell}\n/data\n  1234  5\nready   \n"));
+    }
+
+    #[test]
+    fn a_living_servers_lock_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut server = Command::new("sleep")
+            .arg("60")
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let file = dir.path().join("postmaster.pid");
+        let lock = format!("{}\nready\n", server.id());
+        std::fs::write(&file, &lock).unwrap();
+        let script = unlocking(dir.path(), dir.path());
+        Command::new("sh").args(["-euc", &script]).status().unwrap();
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), lock);
+    }
 
     #[test]
     fn the_last_words_of_a_server_are_its_last_fatal_line() {
