@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use super::{Context, evidence};
+use super::{Context, evidence, gate};
 use crate::{
     event::{EventKind, Moment},
     history::files,
@@ -16,6 +16,7 @@ use crate::{
         boundary::{self, Bounds},
         images::{Circumstances, Eras, Look, Sets, Writers, balance},
         projected,
+        recovery::Recovery,
         rto::{self, Gates},
         view::{self, View},
     },
@@ -24,10 +25,10 @@ use crate::{
 
 /// The ledger balanced against the readback; each list is in the plan's order.
 pub(super) struct Books {
-    /// What counts as lost, of each workload.
-    pub bounds: Vec<Bounds>,
-    /// When each workload could go on.
-    pub ready_us: Vec<Option<u64>>,
+    /// What counts as lost, and when it could go on, of each workload.
+    pub questions: Vec<Question>,
+    /// What the gates of each recovery came to, of each workload.
+    pub gates: Vec<Vec<Gates>>,
     /// What became of each workload's transactions.
     pub accounts: Vec<Account>,
     /// WAL in bytes a second; none when the ledger does not tell.
@@ -38,23 +39,31 @@ pub(super) struct Books {
 
 impl Books {
     /// Reads a drill's ledger and readback.
-    pub fn open(context: &Context<'_>, drill: &Path, gates: &Gates) -> Self {
+    pub fn open(context: &Context<'_>, drill: &Path, recoveries: &[Recovery<'_>]) -> Self {
         let story = &context.story;
         let path = drill.join(files::LEDGER);
-        let statement_us = boundary::statement_instant(story.fault(), records(&path));
+        let statements = boundary::statement_instants(story.faults(), records(&path));
         let names: Vec<&str> = story.plan.workloads.keys().map(String::as_str).collect();
+        let gates: Vec<Vec<Gates>> = names
+            .iter()
+            .map(|name| recoveries.iter().map(|one| gate::gates(context, one, name)))
+            .map(Iterator::collect)
+            .collect();
         let questions: Vec<Question> = names
             .iter()
-            .map(|name| Question {
-                bounds: Bounds::of(story, name, statement_us),
-                ready_us: rto::ready_us(story, name, gates),
+            .zip(&gates)
+            .map(|(name, gates)| Question {
+                bounds: Bounds::of(story, recoveries, name, &statements),
+                ready_us: (recoveries.iter().zip(gates))
+                    .map(|(one, gates)| rto::ready_us(story, one, name, gates))
+                    .collect(),
             })
             .collect();
         let (readback, readback_trouble) = read_back(context, drill, &names);
         let accounts = account::balance(&questions, records(&path), readback);
         Self {
-            bounds: questions.iter().map(|one| one.bounds.clone()).collect(),
-            ready_us: questions.iter().map(|one| one.ready_us).collect(),
+            questions,
+            gates,
             accounts,
             wal_rate: projected::wal_rate(story, records(&path)),
             files: evidence::Files {

@@ -10,7 +10,7 @@ use super::{
     performance, permissions, rows, sequences, server_log, timeline,
 };
 use crate::{
-    event::Moment,
+    event::{FaultRecord, Moment},
     finding::Finding,
     measure::view::{self, View},
     scenario::plan::CheckKind,
@@ -78,8 +78,8 @@ fn with_probe_error(kind: CheckKind, why: &str, before: &View<'_>, now: &View<'_
     format!("{why} ({})", errors.join("; "))
 }
 
-/// The findings of the selected checks on the servers that count: the one that serves at
-/// the end, and the last gate of every other one. And what was not applicable, with why.
+/// The findings of the selected checks on the servers that count: those that serve at the end, and
+/// the last gate of each recovery. And what was not applicable, with why.
 pub(super) fn findings(context: &Context<'_>) -> (Vec<Finding>, BTreeMap<&'static str, String>) {
     let mut findings = Vec::new();
     let mut not_applicable = BTreeMap::new();
@@ -117,7 +117,8 @@ fn finding(kind: CheckKind, context: &Context<'_>) -> Result<Finding, String> {
 }
 
 /// What a check is judged on: each server that serves at the end, as it was seen after the last
-/// step if it was, and for gates the last gate of every other server than the one that serves.
+/// step if it was, and for gates the last gate of every server in every recovery; but in the last
+/// recovery what was seen after the last step stands for the gate of the server that serves.
 fn that_count<'v, 'a>(
     kind: CheckKind,
     context: &'v Context<'a>,
@@ -128,20 +129,23 @@ fn that_count<'v, 'a>(
         .map(|server| (server, view::after(&context.views, server)))
         .collect();
     if kind.is_gate() {
-        let gates = view::last_gates(&context.views).into_iter();
-        let others = gates.filter(|view| view.server != serving);
-        all.extend(others.map(|view| (view.server, Some(view))));
+        let gates = view::last_gates(&context.views, |view| context.recovery_of(view));
+        let others = gates
+            .into_iter()
+            .filter(|(recovery, view)| view.server != serving || !context.is_last(*recovery));
+        all.extend(others.map(|(_, view)| (view.server, Some(view))));
     }
     all
 }
 
-/// What a check says of a view, with the server's name where it is not the one that serves.
+/// What a check says of a view, with the server's name where it is not the one that serves, and the
+/// recovery where it is not the last one.
 fn said_of(kind: CheckKind, context: &Context<'_>, before: &View<'_>, view: &View<'_>) -> Said {
     let said = judge_view(kind, context, before, view);
-    if view.server == context.story.serving() {
+    let Some(place) = place(context, view) else {
         return said;
-    }
-    let on = |message: String| format!("{message} (on `{}`)", view.server);
+    };
+    let on = |message: String| format!("{message} ({place})");
     match said {
         Said::Fail(why, _) if left_behind(context, view) && may_lack(kind) => {
             Said::Unknown(on(format!("it still serves what did not move: {why}")))
@@ -153,10 +157,23 @@ fn said_of(kind: CheckKind, context: &Context<'_>, before: &View<'_>, view: &Vie
     }
 }
 
+fn place(context: &Context<'_>, view: &View<'_>) -> Option<String> {
+    let recovery = context.recovery_of(view);
+    if view.moment == Moment::Gate && !context.is_last(recovery) {
+        let all = context.recoveries.len();
+        return Some(format!(
+            "on `{}` after recovery {} of {all}",
+            view.server,
+            recovery + 1
+        ));
+    }
+    (view.server != context.story.serving()).then(|| format!("on `{}`", view.server))
+}
+
 /// Whether this is a server that a fault hit, and that serves at the end what did not move away.
 fn left_behind(context: &Context<'_>, view: &View<'_>) -> bool {
-    let hit = context.story.fault().map(|fault| fault.server.as_str()) == Some(view.server);
-    hit && view.moment == Moment::After
+    let hit = |fault: &FaultRecord| fault.server == view.server;
+    context.story.faults().any(hit) && view.moment == Moment::After
 }
 
 /// Whether what moved away from a server, and may be damaged there, gone or forbidden, may be all

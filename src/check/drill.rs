@@ -9,21 +9,22 @@ use super::{
     Context,
     books::{self, Books},
     comparison::findings,
-    evidence, expect, fault, gate, ledger, objectives, steady_state, steps, verifiers,
+    evidence, expect, fault, ledger, objectives, steady_state, steps, verifiers,
 };
 use crate::{
     event::{Event, Moment},
     finding::{Finding, Verdict},
     history::{self, files},
     measure::{
-        WorkloadMeasures, outage, projected,
+        RecoveryMeasures, WorkloadMeasures, outage, projected,
+        recovery::Recovery,
         rpo::{self, Rpo},
-        rto::{self, Gates},
+        rto::{self, Rto},
         story::Story,
         throughput,
     },
     observation::ServerState,
-    scenario::plan::{CheckKind, Plan},
+    scenario::plan::{CheckKind, Objectives, Plan},
 };
 
 /// A drill, judged.
@@ -98,9 +99,8 @@ fn judge_history(
     let mut context = Context::new(story, declared_empty);
     context.made = books::made(&context, drill);
     context.client_rows = books::client_rows(&context, drill);
-    let gates = gate::gates(&context);
-    let books = Books::open(&context, drill, &gates);
-    let measures = measures(&context, &books, &gates);
+    let books = Books::open(&context, drill, &context.recoveries);
+    let measures = measures(&context, &books);
     let (findings, not_applicable) = all_findings(&context, &books, &measures);
     let trials = verifiers::trials(&context, &findings);
     Judgement {
@@ -158,37 +158,82 @@ fn ledgers(context: &Context<'_>, books: &Books) -> Vec<Finding> {
     judged.collect()
 }
 
-fn measures(context: &Context<'_>, books: &Books, gates: &Gates) -> Vec<WorkloadMeasures> {
+fn measures(context: &Context<'_>, books: &Books) -> Vec<WorkloadMeasures> {
     let names = context.story.plan.workloads.keys().enumerate();
     names
-        .map(|(index, name)| workload(context, books, gates, index, name))
+        .map(|(index, name)| workload(context, books, index, name))
         .collect()
 }
 
-fn workload(
-    context: &Context<'_>,
-    books: &Books,
-    gates: &Gates,
-    index: usize,
-    name: &str,
-) -> WorkloadMeasures {
+fn workload(context: &Context<'_>, books: &Books, index: usize, name: &str) -> WorkloadMeasures {
     let (story, plan) = (&context.story, context.story.plan);
-    let (account, ready_us) = (&books.accounts[index], books.ready_us[index]);
-    let objective = plan.objectives.get(name).and_then(|one| one.rpo);
-    let rpo = match books.trouble() {
-        "" => rpo::measure(&books.bounds[index], account, objective, plan.scale),
-        trouble => Rpo::unknown(trouble, plan.scale),
-    };
-    let began = story.first_fault_us();
-    let end_us = story.workload_end_us(name);
+    let account = &books.accounts[index];
+    let none = Objectives::default();
+    let demanded = plan.objectives.get(name).unwrap_or(&none);
+    let recoveries = recoveries(context, books, index, demanded);
+    let rpo = recoveries.iter().map(|one| one.rpo.clone());
+    let rto = recoveries.iter().map(|one| one.rto.clone());
+    let ready_us = recoveries.last().and_then(|last| last.rto.ready_us);
     WorkloadMeasures {
         workload: name.to_owned(),
-        rpo,
-        rto: rto::measure(story, gates, ready_us, account.first_after_ready_us),
-        outage: outage::measure(&account.acks, began, end_us),
+        rpo: rpo
+            .reduce(|one, other| one.worse(other, demanded.rpo))
+            .unwrap_or_else(|| lost(context, books, index, 0, demanded)),
+        rto: rto
+            .reduce(|one, other| one.worse(other, demanded.rto))
+            .unwrap_or_else(|| Rto::of_no_fault(&plan.human)),
+        outage: outage::measure(
+            &account.acks,
+            story.first_fault_us(),
+            story.workload_end_us(name),
+        ),
         projected: projected::project(plan, books.wal_rate, steady_server(context)),
         throughput: throughput::measure(story, name, ready_us),
         ledger: account.tally.clone(),
+        recoveries: if recoveries.len() > 1 {
+            recoveries
+        } else {
+            Vec::new()
+        },
+    }
+}
+
+/// The figures of one workload in each recovery.
+fn recoveries(
+    context: &Context<'_>,
+    books: &Books,
+    index: usize,
+    demanded: &Objectives,
+) -> Vec<RecoveryMeasures> {
+    let (account, question) = (&books.accounts[index], &books.questions[index]);
+    let figures = |(at, recovery): (usize, &Recovery<'_>)| {
+        let gates = &books.gates[index][at];
+        let (ready_us, first_us) = (question.ready_us[at], account.first_after_ready_us[at]);
+        let own = question.bounds.all.iter().zip(&account.parts);
+        let own = own.filter(|(bound, _)| bound.recovery == at);
+        RecoveryMeasures {
+            after: recovery.after(),
+            rpo: lost(context, books, index, at, demanded),
+            holes: own.map(|(_, part)| part.holes).sum(),
+            rto: rto::measure(&context.story, recovery, gates, ready_us, first_us),
+        }
+    };
+    context.recoveries.iter().enumerate().map(figures).collect()
+}
+
+/// What one workload lost in one recovery.
+fn lost(
+    context: &Context<'_>,
+    books: &Books,
+    index: usize,
+    recovery: usize,
+    demanded: &Objectives,
+) -> Rpo {
+    let scale = context.story.plan.scale;
+    let (account, bounds) = (&books.accounts[index], &books.questions[index].bounds.all);
+    match books.trouble() {
+        "" => rpo::measure(bounds, account, recovery, demanded.rpo, scale),
+        trouble => Rpo::unknown(trouble, scale),
     }
 }
 

@@ -8,6 +8,7 @@ use super::{Context, Said, comparison::judge_view};
 use crate::{
     event::{Moment, StepOutcome},
     measure::{
+        recovery::Recovery,
         rto::Gates,
         story::StepTold,
         view::{self, View},
@@ -15,17 +16,19 @@ use crate::{
     scenario::plan::Action,
 };
 
-/// What the `verify` steps after the fault came to.
-pub fn gates(context: &Context<'_>) -> Gates {
-    let began = context.story.fault().map_or(0, |fault| fault.began_us);
-    let verify = |step: &StepTold<'_>| {
-        matches!(
-            context.story.plan.steps[step.index].action,
-            Action::Verify { .. }
-        ) && step.began_us.is_some_and(|at| at >= began)
+/// What the `verify` steps of a recovery came to for a workload: those of the server that serves
+/// it when the recovery is over, where one was looked at, else all of them. The last one counts.
+pub fn gates(context: &Context<'_>, recovery: &Recovery<'_>, workload: &str) -> Gates {
+    let story = &context.story;
+    let own = story.server_before(workload, recovery.until_us);
+    let server = |step: &StepTold<'_>| match &story.plan.steps[step.index].action {
+        Action::Verify { server } => Some(server.as_str()),
+        _other => None,
     };
-    let steps = context.story.steps();
-    let Some(last) = steps.iter().rfind(|step| verify(step)) else {
+    let mut verified = recovery.steps(story);
+    verified.retain(|step| server(step).is_some());
+    let last_of_own = verified.iter().rfind(|step| server(step) == Some(own));
+    let Some(last) = last_of_own.or(verified.last()) else {
         let failed = context.failed_step().unwrap_or_default();
         return Gates::Closed(
             "no `verify` step was reached after the fault".into(),
@@ -33,10 +36,13 @@ pub fn gates(context: &Context<'_>) -> Gates {
         );
     };
     match (last.outcome, last.ended_us) {
-        (Some(StepOutcome::Done), Some(at)) => opened(context, last, at),
+        (Some(StepOutcome::Done), Some(at)) => match closing(context, recovery, workload, last) {
+            Some((why, finding)) => Gates::Closed(why, finding.into()),
+            None => Gates::Passed(at),
+        },
         (Some(StepOutcome::Failed(_)), _) => Gates::Closed(
             "the last `verify` step failed".into(),
-            context.story.plan.steps[last.index].action.word().into(),
+            story.plan.steps[last.index].action.word().into(),
         ),
         (Some(StepOutcome::Done | StepOutcome::Skipped) | None, _) => {
             Gates::Closed("the last `verify` step did not end".into(), String::new())
@@ -44,26 +50,29 @@ pub fn gates(context: &Context<'_>) -> Gates {
     }
 }
 
-fn opened(context: &Context<'_>, step: &StepTold<'_>, at_us: u64) -> Gates {
-    let closed = |why: String, finding: &str| Gates::Closed(why, finding.into());
+/// Why a `verify` step opened nothing, and the finding that says so; none: it did.
+fn closing(
+    context: &Context<'_>,
+    recovery: &Recovery<'_>,
+    workload: &str,
+    step: &StepTold<'_>,
+) -> Option<(String, &'static str)> {
     let Some(before) = view::steady(&context.views) else {
-        return closed("the steady state was not observed".into(), "steady-state");
+        return Some(("the steady state was not observed".into(), "steady-state"));
     };
     let at_gate = |view: &&View<'_>| view.moment == Moment::Gate && view.step == Some(step.index);
-    let views: Vec<&View<'_>> = context.views.iter().filter(at_gate).collect();
-    if views.iter().all(|view| view.is_empty()) {
-        return closed("the last `verify` step observed nothing".into(), "");
+    let mut views = context.views.iter().filter(at_gate);
+    if views.clone().all(|view| view.is_empty()) {
+        return Some(("the last `verify` step observed nothing".into(), ""));
     }
-    let closing = views.iter().find_map(|view| closes(context, before, view));
-    if let Some((kind, why)) = closing {
-        return closed(format!("the gate `{kind}` did not pass: {why}"), kind);
+    if let Some((kind, why)) = views.find_map(|view| closes(context, before, view)) {
+        return Some((format!("the gate `{kind}` did not pass: {why}"), kind));
     }
-    match view::after(&context.views, context.story.serving())
-        .and_then(|after| closes(context, before, after))
-    {
-        Some((kind, why)) => closed(format!("`{kind}` failed later: {why}"), kind),
-        None => Gates::Passed(at_us),
-    }
+    // What is seen at the end speaks of the last recovery alone.
+    let server = context.story.server_of(workload);
+    let after = view::after(&context.views, server).filter(|_| recovery.until_us.is_none());
+    let (kind, why) = after.and_then(|after| closes(context, before, after))?;
+    Some((format!("`{kind}` failed later: {why}"), kind))
 }
 
 /// The first gate check that does not pass on a view: could not tell is no pass.

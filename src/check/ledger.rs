@@ -7,7 +7,7 @@
 use super::any;
 use crate::{
     finding::{AtStake, Finding},
-    measure::account::{Account, RowVersion, Tally},
+    measure::account::{Account, Loss, RowVersion, Tally},
 };
 
 /// Judges one workload.
@@ -60,20 +60,16 @@ fn wrong(tally: &Tally, allowed_elsewhere: bool) -> Vec<String> {
 }
 
 fn details(account: &Account) -> Vec<String> {
-    let losses = |losses: &[crate::measure::account::Loss]| -> Vec<RowVersion> {
-        losses
-            .iter()
-            .take(50)
-            .map(|loss| (loss.key, loss.version))
-            .collect()
-    };
+    let row = |loss: &Loss| (loss.key, loss.version);
+    let lost_after = account.lost_after.iter().take(50).map(row).collect();
+    let lost: Vec<RowVersion> = account.lost().take(50).map(row).collect();
     let sets = [
         ("hole", account.holes.clone()),
         ("damaged", account.damaged.clone()),
         ("resurrected", account.resurrected.clone()),
         ("unexpected", account.unexpected.clone()),
-        ("lost after the boundary", losses(&account.lost_after)),
-        ("lost", losses(&account.lost)),
+        ("lost after the boundary", lost_after),
+        ("lost", lost),
     ];
     let line = |what: &str, (key, version): RowVersion| {
         if key.is_of_nobody() {

@@ -44,6 +44,7 @@ use crate::{
     measure::{
         account::RowVersion,
         images::Sets,
+        recovery::{self, Recovery},
         story::Story,
         view::{self, View},
     },
@@ -79,6 +80,8 @@ impl Said {
 pub struct Context<'a> {
     /// The plan and the history.
     pub story: Story<'a>,
+    /// What was recovered from, in order.
+    pub recoveries: Vec<Recovery<'a>>,
     /// What probes saw.
     pub views: Vec<View<'a>>,
     /// Tables that may be empty after a restore: unlogged ones, as the data model declares.
@@ -95,12 +98,26 @@ impl<'a> Context<'a> {
     pub fn new(story: Story<'a>, declared_empty: Vec<String>) -> Self {
         let views = view::views(&story);
         Self {
+            recoveries: recovery::recoveries(&story),
             story,
             views,
             declared_empty,
             made: BTreeSet::new(),
             client_rows: Ok(None),
         }
+    }
+
+    /// The recovery that a view belongs to, by the step that looked: its position.
+    fn recovery_of(&self, view: &View<'_>) -> usize {
+        let steps = self.story.steps();
+        let began = view.step.and_then(|step| steps.get(step)?.began_us);
+        let held = |at: u64| self.recoveries.iter().rposition(|one| one.holds(at));
+        began.and_then(held).unwrap_or(0)
+    }
+
+    /// Whether no recovery follows on this one.
+    fn is_last(&self, recovery: usize) -> bool {
+        recovery + 1 >= self.recoveries.len()
     }
 
     /// Id of the finding of the step that failed; none when none failed.

@@ -1,8 +1,10 @@
 //! `rpo.*`, `lost.*`, `projected-rpo.*`, `rto.*`, `outage.*`: the figures against the objectives.
 //!
 //! RPO objectives are divided by the scale before they are compared with a figure of the
-//! drill; both figures are told. RTO and outage are work and never scaled.
+//! drill; both figures are told. RTO and outage are work and never scaled. Of several recoveries
+//! each must meet them; the worst is told, and each in the particulars.
 
+mod each;
 mod since;
 
 use super::Context;
@@ -12,11 +14,14 @@ use crate::{
         WorkloadMeasures,
         outage::Outage,
         projected::Projected,
+        recovery::Recovery,
         rpo::{Rpo, demanded_us, time},
         rto::{Rto, phase_word},
     },
     units::{Bytes, Time},
 };
+
+use each::Figures;
 
 /// The findings of one workload, for the objectives it has.
 pub(super) fn check(context: &Context<'_>, measures: &WorkloadMeasures) -> Vec<Finding> {
@@ -26,16 +31,26 @@ pub(super) fn check(context: &Context<'_>, measures: &WorkloadMeasures) -> Vec<F
     };
     let rpo = objectives.rpo.map(|demanded| {
         [
-            rpo(context, name, &measures.rpo, demanded),
+            each::worst(measures, |one| {
+                let measured = one.rpo.measured_us.unwrap_or(0);
+                (measured, rpo(context, name, one, demanded))
+            }),
             projected(context, name, &measures.projected, demanded),
         ]
     });
-    let lost = objectives
-        .lost
-        .map(|allowed| transactions(context, name, measures, allowed));
-    let rto = objectives
-        .rto
-        .map(|demanded| rto(context, name, &measures.rto, demanded));
+    let lost = objectives.lost.map(|allowed| {
+        each::worst(measures, |one| {
+            let kept = measures.ledger.kept;
+            let finding = transactions(context, name, one.rpo, kept, allowed);
+            (one.rpo.transactions, finding)
+        })
+    });
+    let rto = objectives.rto.map(|demanded| {
+        each::worst(measures, |one| {
+            let measured = one.rto.with_people_us().unwrap_or(0);
+            (measured, rto(context, name, one.rto, demanded))
+        })
+    });
     let outage = objectives
         .outage
         .map(|demanded| outage(context, name, &measures.outage, demanded));
@@ -43,7 +58,8 @@ pub(super) fn check(context: &Context<'_>, measures: &WorkloadMeasures) -> Vec<F
     rpo.chain(lost).chain(rto).chain(outage).collect()
 }
 
-fn rpo(context: &Context<'_>, name: &str, rpo: &Rpo, objective: Time) -> Finding {
+fn rpo(context: &Context<'_>, name: &str, one: &Figures<'_>, objective: Time) -> Finding {
+    let rpo = one.rpo;
     let id = format!("rpo.{name}");
     let Some(measured) = rpo.measured_us else {
         return context.unknown(id, format!("not measured: {}", rpo.unknown));
@@ -56,15 +72,24 @@ fn rpo(context: &Context<'_>, name: &str, rpo: &Rpo, objective: Time) -> Finding
     );
     let mut details = rpo_details(rpo);
     if rpo.transactions > 0 {
-        details.extend(since::of(context, measured));
+        let fault = context
+            .recoveries
+            .get(one.recovery)
+            .and_then(Recovery::fault);
+        details.extend(
+            fault
+                .map(|fault| since::of(context, fault, measured))
+                .into_iter()
+                .flatten(),
+        );
     }
     let demanded = demanded_us(objective, rpo.scale);
     if measured > demanded {
         return Finding::fail(id, message).details(details);
     }
-    let could_miss = rpo.at_stake_us.is_some_and(|all| all > demanded);
+    let could_miss = one.at_stake_us.is_some_and(|all| all > demanded);
     if rpo.transactions > 0 && !could_miss {
-        let why = too_little(rpo, measured, objective);
+        let why = too_little(rpo, measured, one.at_stake_us.unwrap_or(0), objective);
         return context.unknown(id, why).details(details);
     }
     let at_stake = match could_miss {
@@ -76,8 +101,8 @@ fn rpo(context: &Context<'_>, name: &str, rpo: &Rpo, objective: Time) -> Finding
 
 /// A loss in a drill that put less at stake than the objective allows: a pass that could not
 /// have been a fail is none.
-fn too_little(rpo: &Rpo, measured: u64, objective: Time) -> String {
-    let (lost, all) = (lost(rpo, measured), rpo.at_stake_us.unwrap_or(0));
+fn too_little(rpo: &Rpo, measured: u64, all: u64, objective: Time) -> String {
+    let lost = lost(rpo, measured);
     format!(
         "lost {lost} of the {} at stake, objective {}: lengthen `run` or raise `scale`",
         time(all),
@@ -87,14 +112,8 @@ fn too_little(rpo: &Rpo, measured: u64, objective: Time) -> String {
 
 /// The transactions lost, whatever their age: no resolution in time is needed to count them,
 /// but a boundary, and a write before it.
-fn transactions(
-    context: &Context<'_>,
-    name: &str,
-    measures: &WorkloadMeasures,
-    allowed: u64,
-) -> Finding {
+fn transactions(context: &Context<'_>, name: &str, rpo: &Rpo, kept: u64, allowed: u64) -> Finding {
     let id = format!("lost.{name}");
-    let (rpo, kept) = (&measures.rpo, measures.ledger.kept);
     if rpo.at_stake_us.is_none() {
         return context.unknown(id, format!("not measured: {}", rpo.unknown));
     }

@@ -4,6 +4,9 @@
 //! 8 bytes an acknowledged transaction, 32 bytes a lost one, 8 bytes a row erased; nothing
 //! else grows. Whether a loss is too much belongs to [`super::rpo`] and `check/ledger`.
 //!
+//! Every transaction is judged by one boundary of its workload, and so by one recovery: losses,
+//! holes and rows undone are held against what survives of that recovery alone.
+//!
 //! An erasure is a row's last version, and its promise is that the row is absent:
 //!
 //! | erasure | row absent | row present |
@@ -17,6 +20,7 @@
 mod erasure;
 mod loss;
 mod readback;
+mod survivors;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,10 +28,11 @@ use erasure::Erasures;
 pub use loss::Loss;
 pub use readback::Readback;
 use readback::{Explained, Present};
+use survivors::Survivors;
 
 use crate::{
     ledger::{Key, Outcome, Record},
-    measure::boundary::{Bounds, Era},
+    measure::boundary::{Bounds, Era, Place},
 };
 
 /// At most so many examples of each set are kept.
@@ -36,27 +41,11 @@ const EXAMPLES: usize = 50;
 /// What one workload wants to know of the scan.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// Its boundary.
+    /// Its boundaries.
     pub bounds: Bounds,
-    /// When the service was ready again; none when it never was.
-    pub ready_us: Option<u64>,
+    /// When the service was ready again, of each recovery; none when it never was.
+    pub ready_us: Vec<Option<u64>>,
 }
-
-impl Question {
-    /// Whether its workload moved to a restored server.
-    fn moved(&self) -> bool {
-        self.bounds.cut_over_us.is_some()
-    }
-
-    /// Up to when a loss can't be laid to how far before the fault a salvage aimed.
-    fn home_us(&self) -> u64 {
-        self.bounds.aimed_us.unwrap_or(u64::MAX)
-    }
-}
-
-/// When the last transaction that survives was sent: where production lives on, and on the
-/// restored server.
-type LastSurvivors = [u64; 2];
 
 /// A row and its version, for the particulars of a finding.
 pub type RowVersion = (Key, u32);
@@ -95,9 +84,9 @@ pub struct Tally {
 pub struct Account {
     /// The sets, counted.
     pub tally: Tally,
-    /// Every loss before the boundary.
-    pub lost: Vec<Loss>,
-    /// Losses after it.
+    /// What became of what lies before each boundary; one part at least.
+    pub parts: Vec<Part>,
+    /// Losses after the last one.
     pub lost_after: Vec<Loss>,
     /// Examples of damaged rows.
     pub damaged: Vec<RowVersion>,
@@ -107,15 +96,25 @@ pub struct Account {
     pub unexpected: Vec<RowVersion>,
     /// Examples of holes.
     pub holes: Vec<RowVersion>,
-    /// Last acknowledged write at or before the boundary.
-    pub last_before_us: Option<u64>,
-    /// Highest WAL position an acknowledged write read at or before the boundary.
-    pub highest_lsn: u64,
-    /// Acknowledgement of the first write that was sent after the service was ready.
-    pub first_after_ready_us: Option<u64>,
+    /// Acknowledgement of the first write that was sent after the service was ready, of each
+    /// recovery.
+    pub first_after_ready_us: Vec<Option<u64>>,
     /// Every acknowledgement, sorted: time × 2, plus 1 for a write.
     pub acks: Vec<u64>,
     erasures: Erasures,
+}
+
+/// What became of the transactions that one boundary judges.
+#[derive(Clone, Debug, Default)]
+pub struct Part {
+    /// Every loss.
+    pub lost: Vec<Loss>,
+    /// How many of them are holes.
+    pub holes: u64,
+    /// Last acknowledged write at or before the boundary.
+    pub last_before_us: Option<u64>,
+    /// Highest WAL position that an acknowledged write read since the boundary before this one.
+    pub highest_lsn: u64,
 }
 
 /// Balances the ledger against the readback; one account a question, in the plan's order.
@@ -124,8 +123,8 @@ pub fn balance(
     records: impl Iterator<Item = Record>,
     mut readback: Readback,
 ) -> Vec<Account> {
-    let mut accounts: Vec<Account> = vec![Account::default(); questions.len()];
-    let mut last_survivors = LastSurvivors::default();
+    let mut accounts: Vec<Account> = questions.iter().map(Account::opened).collect();
+    let mut survivors = Survivors::default();
     for record in records {
         let workload = usize::from(record.workload);
         let Some(question) = questions.get(workload) else {
@@ -136,17 +135,40 @@ pub fn balance(
         if record.key == Key::NONE {
             continue;
         }
-        let survives = account.weigh(question, &record, readback.rows.get_mut(&record.key));
-        if survives {
-            let last = &mut last_survivors[usize::from(question.moved())];
-            *last = record.sent_us.max(*last);
-        }
+        let place = question.bounds.place(&record);
+        let present = readback.rows.get_mut(&record.key);
+        let fate = account.weigh(question, &record, place, present);
+        survivors.note(&question.bounds, place, &record, fate);
     }
-    settle(questions, &mut accounts, &readback, last_survivors);
+    settle(questions, &mut accounts, &readback, &survivors);
     accounts
 }
 
+/// What became of one attempt's row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// The row is there as written.
+    Survives,
+    /// A later version of it is there.
+    Superseded,
+    /// Neither, or an erasure.
+    Nothing,
+}
+
 impl Account {
+    fn opened(question: &Question) -> Self {
+        Self {
+            parts: vec![Part::default(); question.bounds.all.len().max(1)],
+            first_after_ready_us: vec![None; question.ready_us.len()],
+            ..Self::default()
+        }
+    }
+
+    /// Every loss before a boundary.
+    pub fn lost(&self) -> impl Iterator<Item = &Loss> {
+        self.parts.iter().flat_map(|part| &part.lost)
+    }
+
     /// When the first write was acknowledged; asked once all is balanced.
     pub fn first_write_us(&self) -> Option<u64> {
         let write = self.acks.iter().find(|ack| *ack & 1 == 1);
@@ -167,68 +189,78 @@ impl Account {
         if !write {
             return;
         }
-        if question
-            .bounds
-            .instant_us
-            .is_some_and(|at| record.acked_us <= at)
-        {
-            self.last_before_us = self.last_before_us.max(Some(record.acked_us));
-            self.highest_lsn = self.highest_lsn.max(record.lsn);
-        }
-        if question
-            .ready_us
-            .is_some_and(|ready| record.sent_us >= ready)
-        {
-            let first = self.first_after_ready_us.unwrap_or(u64::MAX);
-            self.first_after_ready_us = Some(first.min(record.acked_us));
+        self.note_boundaries(question, record);
+        let ready = question.ready_us.iter().zip(&mut self.first_after_ready_us);
+        for (ready, first) in ready {
+            if ready.is_some_and(|ready| record.sent_us >= ready) {
+                *first = Some(first.unwrap_or(u64::MAX).min(record.acked_us));
+            }
         }
     }
 
-    /// Weighs one attempt; tells whether it is a survivor from before the boundary.
+    fn note_boundaries(&mut self, question: &Question, record: &Record) {
+        let mut since_us = 0;
+        for (bound, part) in question.bounds.all.iter().zip(&mut self.parts) {
+            if record.acked_us <= bound.instant_us {
+                part.last_before_us = part.last_before_us.max(Some(record.acked_us));
+                if record.acked_us > since_us {
+                    part.highest_lsn = part.highest_lsn.max(record.lsn);
+                }
+            }
+            since_us = bound.instant_us;
+        }
+    }
+
+    /// Weighs one attempt.
     fn weigh(
         &mut self,
         question: &Question,
         record: &Record,
+        place: Place,
         present: Option<&mut Present>,
-    ) -> bool {
+    ) -> Fate {
         if record.erases() {
-            self.weigh_erasure(question, record, present.is_some());
-            return false;
+            self.weigh_erasure(question, record, place, present.is_some());
+            return Fate::Nothing;
         }
-        let era = question.bounds.era(record);
         match present {
             Some(row) if row.version == record.version => {
-                let explained = explain(question, record, era, row.digest);
+                let explained = explain(question, record, place, row.digest);
                 row.explained = row.explained.max(explained);
                 self.tally.kept += u64::from(record.outcome == Outcome::Ok);
-                explained == Explained::ByOk && era == Era::Before
+                if explained == Explained::ByOk {
+                    Fate::Survives
+                } else {
+                    Fate::Nothing
+                }
             }
             Some(row) if row.version > record.version => {
                 self.tally.kept += u64::from(record.outcome == Outcome::Ok);
-                false
+                Fate::Superseded
             }
             Some(_) | None => {
-                self.miss(record, era);
-                false
+                self.miss(record, place);
+                Fate::Nothing
             }
         }
     }
 
-    fn miss(&mut self, record: &Record, era: Era) {
+    fn miss(&mut self, record: &Record, place: Place) {
         if record.outcome != Outcome::Ok {
             return;
         }
         let loss = Loss::of(record);
-        match era {
-            Era::Before => self.lost.push(loss),
+        match place.era {
+            Era::Before => self.parts[place.bound].lost.push(loss),
             Era::After => self.lost_after.push(loss),
             Era::Between | Era::Discarded => self.tally.discarded += 1,
         }
     }
 }
 
-fn explain(question: &Question, record: &Record, era: Era, digest: u64) -> Explained {
-    let must_be_gone = era == Era::Discarded && question.bounds.absent_after;
+fn explain(question: &Question, record: &Record, place: Place, digest: u64) -> Explained {
+    let bound = question.bounds.all.get(place.bound);
+    let must_be_gone = place.era == Era::Discarded && bound.is_some_and(|one| one.absent_after);
     if record.digest != digest {
         return Explained::Damaged;
     }
@@ -244,7 +276,7 @@ fn settle(
     questions: &[Question],
     accounts: &mut [Account],
     readback: &Readback,
-    last_survivors: LastSurvivors,
+    survivors: &Survivors,
 ) {
     for (key, row) in readback.amiss() {
         if let Some(account) = accounts.get_mut(usize::from(key.workload())) {
@@ -258,11 +290,11 @@ fn settle(
         }
     }
     for (account, question) in accounts.iter_mut().zip(questions) {
-        let last = last_survivors[usize::from(question.moved())];
-        let past_us = last.min(question.home_us());
-        account.settle_erasures(past_us);
-        account.find_holes(past_us);
-        account.tally.lost = account.lost.len() as u64;
+        let past_us = survivors.past_us(&question.bounds);
+        account.settle_erasures(&past_us);
+        account.pass_on(&question.bounds, survivors, &past_us);
+        account.find_holes(&past_us);
+        account.tally.lost = account.lost().count() as u64;
         account.tally.lost_after = account.lost_after.len() as u64;
         account.acks.sort_unstable();
     }
@@ -284,13 +316,32 @@ impl Account {
         example(examples, (key, row.version));
     }
 
-    /// A loss is a hole when a transaction survives that was sent only after the lost one
-    /// had been acknowledged: its commit lies later in LSN order for certain, so recovery
-    /// went past the lost one. Where production lives on that is what a salvage left out.
-    fn find_holes(&mut self, before_us: u64) {
-        for loss in self.lost.iter().filter(|loss| loss.acked_us < before_us) {
-            self.tally.holes += 1;
-            example(&mut self.holes, (loss.key, loss.version));
+    /// What the next recovery lost, rather than the one it lies before: by its WAL position it had
+    /// survived that one, or nothing that was written since is there.
+    fn pass_on(&mut self, bounds: &Bounds, survivors: &Survivors, past_us: &[u64]) {
+        for (at, pair) in bounds.all.windows(2).enumerate() {
+            let emptied = survivors.none_of(&pair[1]);
+            let later = |loss: &Loss| {
+                loss.acked_us >= past_us[at] && pair[0].outlived(loss.lsn).unwrap_or(emptied)
+            };
+            let all = std::mem::take(&mut self.parts[at].lost);
+            let (passed, own): (Vec<Loss>, Vec<Loss>) = all.into_iter().partition(later);
+            self.parts[at].lost = own;
+            self.parts[at + 1].lost.extend(passed);
+        }
+    }
+
+    /// A loss is a hole when a transaction of the same recovery survives that was sent only
+    /// after the lost one had been acknowledged: its commit lies later in LSN order for certain,
+    /// so recovery went past the lost one. Where production lives on that is what a salvage left
+    /// out. `past_us`: of each boundary.
+    fn find_holes(&mut self, past_us: &[u64]) {
+        for (part, past_us) in self.parts.iter_mut().zip(past_us) {
+            for loss in part.lost.iter().filter(|loss| loss.acked_us < *past_us) {
+                part.holes += 1;
+                example(&mut self.holes, (loss.key, loss.version));
+            }
+            self.tally.holes += part.holes;
         }
     }
 }

@@ -1,11 +1,16 @@
 //! Where "before" ends, and on which side of it a transaction lies.
 //!
-//! See `measures.md`, Boundary. Who survived belongs to [`super::account`].
+//! See `measures.md`, Boundary. A workload has a boundary for each fault that draws one, and at
+//! least one for each recovery; each ends the stretch of time that began with the one before.
+//! Who survived belongs to [`super::account`].
+
+use std::collections::BTreeMap;
 
 use crate::{
-    event::{Boundary, FaultRecord},
+    event::{Boundary, EventKind, FaultRecord},
     ledger::{Outcome, Record},
-    measure::story::Story,
+    measure::{recovery::Recovery, story::Story},
+    scenario::plan::PRIMARY,
 };
 
 /// On which side of the boundary a transaction lies, and on which server it ran.
@@ -21,15 +26,35 @@ pub enum Era {
     After,
 }
 
-/// The boundary of one workload.
-#[derive(Clone, Debug, PartialEq)]
+/// Where a transaction lies among a workload's boundaries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The boundary it is judged by: the next one after it, or the last one of all.
+    pub bound: usize,
+    /// On which side of that boundary.
+    pub era: Era,
+}
+
+/// The boundaries of one workload, in order of time; empty when the drill draws none.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bounds {
-    /// The instant RPO counts back from; none when the drill draws no boundary.
-    pub instant_us: Option<u64>,
+    /// Each of them.
+    pub all: Vec<Bound>,
+}
+
+/// One boundary of one workload.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bound {
+    /// The recovery it belongs to: its position in the drill's.
+    pub recovery: usize,
+    /// The instant RPO counts back from.
+    pub instant_us: u64,
     /// Its WAL position; none when not known.
     pub lsn: Option<u64>,
-    /// When the workload moved to the restored server; none when production lives on.
+    /// When the workload moved to the server restored for it; none when production lives on.
     pub cut_over_us: Option<u64>,
+    /// How far the WAL of the server it moved to was replayed; none when not known.
+    pub reached_lsn: Option<u64>,
     /// Where production lives on and a salvage aimed at an instant before the boundary: what was
     /// acknowledged later is lost to that distance; everything older must have come home.
     pub aimed_us: Option<u64>,
@@ -41,8 +66,6 @@ pub struct Bounds {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Side {
-    /// No boundary at all.
-    Nothing,
     /// An instant: before it, or after the end of the injection.
     Instant { began_us: u64, ended_us: u64 },
     /// A statement's commit.
@@ -53,53 +76,172 @@ enum Side {
     },
 }
 
+/// The latest instants at which bad statements can have committed, by the beginning of their
+/// injection: [`statement_instants`].
+pub type StatementInstants = BTreeMap<u64, u64>;
+
 impl Bounds {
-    /// The boundary of a workload; `statement_us` as [`statement_instant`] found it.
-    pub fn of(story: &Story<'_>, workload: &str, statement_us: Option<u64>) -> Self {
-        let cut_over_us = story.cut_over_of(workload).map(|cut| cut.at_us);
-        let fault = story.fault();
-        let side = side(fault, cut_over_us);
-        let statement = matches!(side, Side::Statement { .. });
-        Self {
-            instant_us: instant(side, statement_us),
-            lsn: fault
-                .map(|fault| fault.commit_lsn.unwrap_or(fault.lsn))
-                .filter(|lsn| *lsn != 0),
-            cut_over_us,
-            aimed_us: story.salvage_aimed_us().filter(|_| cut_over_us.is_none()),
-            absent_after: statement && story.recovered_before_fault(workload),
-            side,
+    /// The boundaries of a workload: of each fault that draws one on the server that serves it,
+    /// and of each move that no such fault led to. A recovery that has neither took nothing from
+    /// it: its last fault's instant stands for one.
+    pub fn of(
+        story: &Story<'_>,
+        recoveries: &[Recovery<'_>],
+        workload: &str,
+        statements: &StatementInstants,
+    ) -> Self {
+        let mut bounds = Self::default();
+        let mut serving = PRIMARY;
+        for event in story.events {
+            if let EventKind::FaultInjected(fault) = &event.kind
+                && fault.boundary != Boundary::None
+                && fault.server == serving
+            {
+                bounds
+                    .all
+                    .push(Bound::drawn_by(recoveries, fault, statements));
+            }
+            if let EventKind::CutOver { workloads, to } = &event.kind
+                && workloads.iter().any(|name| name == workload)
+            {
+                serving = to;
+                bounds.move_at(story, recoveries, event.at_us, to);
+            }
+        }
+        bounds.harmless(recoveries);
+        bounds.aim(story, recoveries);
+        bounds
+    }
+
+    /// Clients moved: away from the server that the last boundary's fault hit, or at no fault's
+    /// behest, and then the server given up is given up here.
+    fn move_at(&mut self, story: &Story<'_>, recoveries: &[Recovery<'_>], at_us: u64, to: &str) {
+        let open = |bound: &&mut Bound| bound.cut_over_us.is_none();
+        if self.all.last_mut().filter(open).is_none() {
+            let recovery = position(recoveries, at_us);
+            let lsn = recoveries
+                .get(recovery)
+                .and_then(Recovery::fault)
+                .and_then(lsn);
+            self.all.push(Bound::at(recovery, at_us, lsn));
+        }
+        if let Some(bound) = self.all.last_mut() {
+            bound.move_to(story, at_us, to);
         }
     }
 
-    /// A boundary put together by hand.
-    #[cfg(test)]
-    pub(super) fn by_hand(
-        began_us: u64,
-        ended_us: u64,
-        commit_lsn: Option<u64>,
-        cut_over_us: Option<u64>,
+    fn harmless(&mut self, recoveries: &[Recovery<'_>]) {
+        for (index, recovery) in recoveries.iter().enumerate() {
+            let has_one = self.all.iter().any(|bound| bound.recovery == index);
+            if let Some(fault) = recovery.fault().filter(|_| !has_one) {
+                self.all.push(Bound::at(index, fault.began_us, lsn(fault)));
+            }
+        }
+        self.all.sort_by_key(|bound| bound.side.began_us());
+    }
+
+    fn aim(&mut self, story: &Story<'_>, recoveries: &[Recovery<'_>]) {
+        for at in 0..self.all.len() {
+            let recovery = self.all[at].recovery;
+            let lives_on = recoveries
+                .get(recovery)
+                .filter(|_| !self.moved_in(recovery));
+            self.all[at].aimed_us = lives_on.and_then(|one| story.salvage_aimed_us(one));
+        }
+    }
+
+    /// Where a transaction lies: the latest boundary that it does not lie before decides.
+    pub fn place(&self, record: &Record) -> Place {
+        let last = self.all.len().saturating_sub(1);
+        for (bound, one) in self.all.iter().enumerate().rev() {
+            match one.era(record) {
+                Era::Before => {}
+                Era::After if bound < last => {
+                    return Place {
+                        bound: bound + 1,
+                        era: Era::Before,
+                    };
+                }
+                era @ (Era::Between | Era::Discarded | Era::After) => return Place { bound, era },
+            }
+        }
+        let era = if self.all.is_empty() {
+            Era::After
+        } else {
+            Era::Before
+        };
+        Place { bound: 0, era }
+    }
+
+    /// Whether the clock and the WAL can't tell on which side of a boundary it lies.
+    pub fn around(&self, record: &Record) -> bool {
+        let around = |bound: &Bound| bound.side.of(record) == Era::Between;
+        self.all.iter().any(around)
+    }
+
+    /// Whether a recovery moved the workload to another server.
+    pub fn moved_in(&self, recovery: usize) -> bool {
+        let mut own = self.all.iter().filter(|bound| bound.recovery == recovery);
+        own.any(|bound| bound.cut_over_us.is_some())
+    }
+}
+
+impl Bound {
+    fn drawn_by(
+        recoveries: &[Recovery<'_>],
+        fault: &FaultRecord,
+        statements: &StatementInstants,
     ) -> Self {
-        let side = match commit_lsn {
-            None => Side::Instant { began_us, ended_us },
-            Some(commit_lsn) => Side::Statement {
+        let (began_us, ended_us) = (fault.began_us, fault.ended_us);
+        let recovery = position(recoveries, began_us);
+        let drawn = Self::at(recovery, began_us, lsn(fault));
+        if fault.boundary == Boundary::Statement {
+            let instant_us = statements.get(&began_us).copied().unwrap_or(ended_us);
+            let commit_lsn = fault.commit_lsn.unwrap_or(0);
+            let side = Side::Statement {
                 began_us,
                 ended_us,
                 commit_lsn,
-            },
-        };
+            };
+            return Self {
+                instant_us,
+                side,
+                ..drawn
+            };
+        }
+        let side = Side::Instant { began_us, ended_us };
+        Self { side, ..drawn }
+    }
+
+    /// An instant, and nothing lost by it.
+    fn at(recovery: usize, at_us: u64, lsn: Option<u64>) -> Self {
         Self {
-            instant_us: Some(began_us),
-            lsn: commit_lsn,
-            cut_over_us,
+            recovery,
+            instant_us: at_us,
+            lsn,
+            cut_over_us: None,
+            reached_lsn: None,
             aimed_us: None,
-            absent_after: commit_lsn.is_some(),
-            side,
+            absent_after: false,
+            side: Side::Instant {
+                began_us: at_us,
+                ended_us: at_us,
+            },
         }
     }
 
-    /// Where a transaction lies.
-    pub fn era(&self, record: &Record) -> Era {
+    fn move_to(&mut self, story: &Story<'_>, at_us: u64, server: &str) {
+        let reached = story.restore_of(server).map(|restore| restore.reached_lsn);
+        self.cut_over_us = Some(at_us);
+        self.reached_lsn = reached.filter(|lsn| *lsn != 0);
+        if let Side::Statement { commit_lsn, .. } = self.side {
+            let before = self.reached_lsn.is_some_and(|lsn| lsn < commit_lsn);
+            self.absent_after = before || story.restored_before_fault(server);
+        }
+    }
+
+    /// Where a transaction lies, as far as this boundary alone can tell.
+    fn era(&self, record: &Record) -> Era {
         let side = self.side.of(record);
         let Some(cut_over) = self.cut_over_us else {
             // Production lives on: everything acknowledged at any time must be there.
@@ -119,20 +261,29 @@ impl Bounds {
             Era::Discarded | Era::After => Era::Discarded,
         }
     }
-}
 
-impl Bounds {
-    /// Whether the clock and the WAL can't tell on which side of the boundary it lies.
-    pub fn around(&self, record: &Record) -> bool {
-        self.side.of(record) == Era::Between
+    /// What tells it from other boundaries; one fault's is the same for all workloads.
+    pub fn source(&self) -> u64 {
+        self.side.began_us()
+    }
+
+    /// Whether a transaction had survived the recovery, by its WAL position; none when that
+    /// can't be told.
+    pub fn outlived(&self, lsn: u64) -> Option<bool> {
+        let reached = self.reached_lsn.filter(|_| lsn != 0)?;
+        Some(lsn <= reached)
     }
 }
 
 impl Side {
+    fn began_us(self) -> u64 {
+        let (Self::Instant { began_us, .. } | Self::Statement { began_us, .. }) = self;
+        began_us
+    }
+
     /// What the clock says for certain comes first; the WAL position decides between.
     fn of(self, record: &Record) -> Era {
         let (began_us, ended_us, commit_lsn) = match self {
-            Self::Nothing => return Era::After,
             Self::Instant { began_us, ended_us } => (began_us, ended_us, 0),
             Self::Statement {
                 began_us,
@@ -152,101 +303,48 @@ impl Side {
     }
 }
 
-fn side(fault: Option<&FaultRecord>, cut_over_us: Option<u64>) -> Side {
-    let at = |began_us, ended_us| Side::Instant { began_us, ended_us };
-    match (fault, cut_over_us) {
-        (Some(fault), _) if fault.boundary == Boundary::Statement => Side::Statement {
-            began_us: fault.began_us,
-            ended_us: fault.ended_us,
-            commit_lsn: fault.commit_lsn.unwrap_or(0),
-        },
-        (Some(fault), _) if fault.boundary == Boundary::Instant => {
-            at(fault.began_us, fault.ended_us)
-        }
-        // Nothing is lost by the fault itself: a server given up is given up at the cut-over.
-        (_, Some(cut)) => at(cut, cut),
-        (Some(fault), None) => at(fault.began_us, fault.began_us),
-        (None, None) => Side::Nothing,
-    }
+/// The recovery that an instant belongs to; the first one's own set-up counts as its.
+fn position(recoveries: &[Recovery<'_>], at_us: u64) -> usize {
+    let held = recoveries
+        .iter()
+        .rposition(|recovery| recovery.holds(at_us));
+    held.unwrap_or(0)
 }
 
-fn instant(side: Side, statement_us: Option<u64>) -> Option<u64> {
-    match side {
-        Side::Nothing => None,
-        Side::Instant { began_us, .. } => Some(began_us),
-        Side::Statement { ended_us, .. } => Some(statement_us.unwrap_or(ended_us)),
-    }
+fn lsn(fault: &FaultRecord) -> Option<u64> {
+    Some(fault.commit_lsn.unwrap_or(fault.lsn)).filter(|lsn| *lsn != 0)
 }
 
-/// The latest instant at which a bad statement can have committed: the end of its
+/// The latest instant at which each bad statement can have committed: the end of its
 /// injection, or the first acknowledgement of a transaction that read a WAL position
 /// beyond the statement's commit record.
-pub fn statement_instant(
-    fault: Option<&FaultRecord>,
+pub fn statement_instants<'f>(
+    faults: impl Iterator<Item = &'f FaultRecord>,
     records: impl Iterator<Item = Record>,
-) -> Option<u64> {
-    let fault = fault.filter(|fault| fault.boundary == Boundary::Statement)?;
-    let Some(commit_lsn) = fault.commit_lsn else {
-        return Some(fault.ended_us);
-    };
-    let beyond = records
-        .filter(|record| record.outcome == Outcome::Ok && record.lsn > commit_lsn)
-        .map(|record| record.acked_us)
-        .filter(|acked| *acked >= fault.began_us);
-    Some(beyond.min().unwrap_or(u64::MAX).min(fault.ended_us))
+) -> StatementInstants {
+    let statements = faults.filter(|fault| fault.boundary == Boundary::Statement);
+    let mut all: Vec<(&FaultRecord, u64)> = statements.map(|one| (one, one.ended_us)).collect();
+    if all.iter().all(|(fault, _)| fault.commit_lsn.is_none()) {
+        return by_beginning(&all);
+    }
+    for record in records.filter(|record| record.outcome == Outcome::Ok) {
+        for (fault, instant_us) in &mut all {
+            let beyond = fault.commit_lsn.is_some_and(|lsn| record.lsn > lsn);
+            if beyond && record.acked_us >= fault.began_us {
+                *instant_us = record.acked_us.min(*instant_us);
+            }
+        }
+    }
+    by_beginning(&all)
+}
+
+fn by_beginning(all: &[(&FaultRecord, u64)]) -> StatementInstants {
+    let pairs = all
+        .iter()
+        .map(|(fault, instant)| (fault.began_us, *instant));
+    pairs.collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::check::testing::{OA, insert};
-
-    /// A statement that committed at LSN 500 between 1000 and 1100, a cut-over at 2000.
-    fn bounds() -> Bounds {
-        Bounds::by_hand(1_000, 1_100, Some(500), Some(2_000))
-    }
-
-    fn at(sent_us: u64, acked_us: u64, lsn: u64) -> Record {
-        Record {
-            sent_us,
-            ..insert(OA, 1, acked_us, lsn)
-        }
-    }
-
-    #[test]
-    fn the_clock_decides_where_it_can_and_the_wal_between() {
-        let era = |sent, acked, lsn| bounds().era(&at(sent, acked, lsn));
-        assert_eq!(era(900, 1_000, 0), Era::Before);
-        assert_eq!(era(990, 1_050, 500), Era::Before);
-        assert_eq!(era(990, 1_050, 501), Era::Between);
-        assert_eq!(era(990, 1_050, 0), Era::Between);
-        assert_eq!(era(1_100, 1_150, 0), Era::Discarded);
-        assert_eq!(era(1_990, 2_010, 0), Era::Between);
-        assert_eq!(era(2_000, 2_010, 300), Era::After);
-    }
-
-    #[test]
-    fn where_production_lives_on_nothing_is_discarded() {
-        let bounds = Bounds {
-            cut_over_us: None,
-            ..bounds()
-        };
-        assert_eq!(bounds.era(&at(990, 1_050, 0)), Era::Before);
-        assert_eq!(bounds.era(&at(1_100, 1_150, 0)), Era::After);
-    }
-
-    #[test]
-    fn the_first_commit_beyond_the_statement_bounds_its_instant() {
-        let tale = crate::check::testing::salvage();
-        let story = Story {
-            plan: &tale.plan,
-            events: &tale.events,
-        };
-        let fault = story.fault().unwrap();
-        let beyond = |acked| at(fault.began_us, acked, fault.commit_lsn.unwrap() + 8);
-        let instant = |acked| statement_instant(Some(fault), [beyond(acked)].into_iter());
-        assert_eq!(instant(fault.began_us + 9), Some(fault.began_us + 9));
-        assert_eq!(instant(fault.ended_us + 9), Some(fault.ended_us));
-        assert_eq!(instant(fault.began_us - 9), Some(fault.ended_us));
-    }
-}
+#[path = "boundary/tests.rs"]
+mod tests;

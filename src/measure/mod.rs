@@ -9,6 +9,7 @@ pub mod images;
 pub mod outage;
 pub mod overhead;
 pub mod projected;
+pub mod recovery;
 pub mod resources;
 pub mod rpo;
 pub mod rto;
@@ -18,15 +19,31 @@ pub mod view;
 
 use serde::{Deserialize, Serialize};
 
+/// The figures of one workload in one recovery of several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecoveryMeasures {
+    /// What was recovered from, e.g. `lose-server of primary`.
+    pub after: String,
+    /// What was lost.
+    pub rpo: rpo::Rpo,
+    /// Lost, while a later commit survives that recovery.
+    pub holes: u64,
+    /// How long until business again.
+    pub rto: rto::Rto,
+}
+
 /// The figures of one workload. Times in microseconds of the drill, not scaled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkloadMeasures {
     /// Its name.
     pub workload: String,
-    /// What was lost.
+    /// What was lost, by the worst of the recoveries.
     pub rpo: rpo::Rpo,
-    /// How long until business again.
+    /// How long until business again, by the worst of the recoveries.
     pub rto: rto::Rto,
+    /// Each recovery by itself, in order; empty where the drill has one at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recoveries: Vec<RecoveryMeasures>,
     /// What clients saw.
     pub outage: outage::Outage,
     /// What could have been lost at a worse moment.

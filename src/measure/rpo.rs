@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     measure::{
-        account::{Account, Loss},
-        boundary::Bounds,
+        account::{Account, Loss, Part},
+        boundary::Bound,
     },
     units::Time,
 };
@@ -59,28 +59,75 @@ impl Rpo {
             ..Self::default()
         }
     }
+
+    /// How bad it is: a missed objective is worse than a figure not measured, and that worse
+    /// than any other.
+    fn rank(&self, objective: Option<Time>) -> (u8, u64) {
+        let demanded = objective.map(|objective| demanded_us(objective, self.scale));
+        match self.measured_us {
+            Some(us) if demanded.is_some_and(|demanded| us > demanded) => (2, us),
+            None => (1, 0),
+            Some(us) => (0, us),
+        }
+    }
+
+    /// The worse of two.
+    pub fn worse(self, other: Self, objective: Option<Time>) -> Self {
+        if other.rank(objective) > self.rank(objective) {
+            return other;
+        }
+        self
+    }
+
+    /// The worse boundary of one recovery, with what was lost at either.
+    fn with(self, other: Self, objective: Option<Time>) -> Self {
+        let transactions = self.transactions + other.transactions;
+        Self {
+            transactions,
+            ..self.worse(other, objective)
+        }
+    }
 }
 
-/// Measures a workload; `objective` as the scenario states it (unscaled).
-pub fn measure(bounds: &Bounds, account: &Account, objective: Option<Time>, scale: u32) -> Rpo {
-    let Some(boundary) = bounds.instant_us else {
-        return Rpo::unknown(
-            "the drill draws no boundary: no fault and no cut-over",
-            scale,
-        );
-    };
-    let resolution_us = account
+/// Measures one recovery of a workload, by the worst of its boundaries; `objective` as the
+/// scenario states it (unscaled).
+pub fn measure(
+    bounds: &[Bound],
+    account: &Account,
+    recovery: usize,
+    objective: Option<Time>,
+    scale: u32,
+) -> Rpo {
+    let own = bounds.iter().zip(&account.parts);
+    let own = own.filter(|(bound, _)| bound.recovery == recovery);
+    let all = own.map(|(bound, part)| at_boundary(bound, part, account, objective, scale));
+    all.reduce(|one, other| one.with(other, objective))
+        .unwrap_or_else(|| {
+            let why = "the drill draws no boundary: no fault and no cut-over";
+            Rpo::unknown(why, scale)
+        })
+}
+
+fn at_boundary(
+    bound: &Bound,
+    part: &Part,
+    account: &Account,
+    objective: Option<Time>,
+    scale: u32,
+) -> Rpo {
+    let (boundary, lost) = (bound.instant_us, &part.lost);
+    let resolution_us = part
         .last_before_us
         .map(|last| boundary.saturating_sub(last));
-    let lsn = bounds.lsn.map(|lsn| lsn.max(account.highest_lsn));
-    let measured_us = oldest(&account.lost).map_or(0, |acked| boundary.saturating_sub(acked));
+    let lsn = bound.lsn.map(|lsn| lsn.max(part.highest_lsn));
+    let measured_us = oldest(lost).map_or(0, |acked| boundary.saturating_sub(acked));
     let unknown = too_coarse(resolution_us, measured_us, objective, scale);
     Rpo {
         measured_us: unknown.is_empty().then_some(measured_us),
         unknown,
-        transactions: account.lost.len() as u64,
-        wal_bytes: wal(lsn, &account.lost),
-        worst_tenant: worst_tenant(boundary, lsn, &account.lost),
+        transactions: lost.len() as u64,
+        wal_bytes: wal(lsn, lost),
+        worst_tenant: worst_tenant(boundary, lsn, lost),
         resolution_us,
         at_stake_us: account
             .first_write_us()

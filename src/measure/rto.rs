@@ -7,8 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{Event, EventKind},
-    measure::story::{StepTold, Story},
+    measure::{
+        recovery::Recovery,
+        story::{StepTold, Story},
+    },
     scenario::plan::{HumanSpans, Phase},
+    units::Time,
 };
 
 /// How long until business again.
@@ -77,17 +81,20 @@ pub enum Gates {
     Closed(String, String),
 }
 
-/// When a workload's service was ready: the last gate has passed, and the last step that
-/// brings it back has done so: ended, or for thaw and cut-over let clients write again.
-pub fn ready_us(story: &Story<'_>, workload: &str, gates: &Gates) -> Option<u64> {
+/// When a workload's service was ready in a recovery: the last gate has passed, and the last
+/// step that brings it back has done so: ended, or for thaw and cut-over let clients write again.
+pub fn ready_us(
+    story: &Story<'_>,
+    recovery: &Recovery<'_>,
+    workload: &str,
+    gates: &Gates,
+) -> Option<u64> {
     let Gates::Passed(gate) = gates else {
         return None;
     };
-    let began = story.fault()?.began_us;
-    let recovery = story
-        .steps()
+    let recovery = recovery
+        .steps(story)
         .into_iter()
-        .filter(|step| step.began_us.is_some_and(|at| at >= began))
         .filter(|step| story.plan.steps[step.index].action.brings_back(workload))
         .filter_map(|step| opened_us(story, &step, workload));
     Some(recovery.max().unwrap_or(0).max(*gate))
@@ -109,26 +116,23 @@ fn opened_us(story: &Story<'_>, step: &StepTold<'_>, workload: &str) -> Option<u
     Some(opened.map_or(ended, |event| event.at_us))
 }
 
-/// Measures a workload; `first_write_us` as the account found it after `ready_us`.
+/// Measures one recovery of a workload; `first_write_us` as the account found it after
+/// `ready_us`.
 pub fn measure(
     story: &Story<'_>,
+    recovery: &Recovery<'_>,
     gates: &Gates,
     ready_us: Option<u64>,
     first_write_us: Option<u64>,
 ) -> Rto {
     let HumanSpans { detect, decide } = story.plan.human;
+    let began_us = recovery.began_us();
     let rto = Rto {
         detect_us: detect.micros(),
         decide_us: decide.micros(),
+        began_us,
         ready_us,
         ..Rto::default()
-    };
-    let Some(fault) = story.fault() else {
-        return rto.not("no fault was injected", "fault");
-    };
-    let rto = Rto {
-        began_us: fault.began_us,
-        ..rto
     };
     if let Gates::Closed(why, finding) = gates {
         return rto.not(why, finding);
@@ -140,14 +144,41 @@ pub fn measure(
         );
     };
     Rto {
-        measured_us: Some(ended.saturating_sub(fault.began_us)),
-        spans: spans(story, fault.began_us, ended, Phase::Inject),
+        measured_us: Some(ended.saturating_sub(began_us)),
+        spans: spans(story, began_us, ended, Phase::Inject),
         ended_us: Some(ended),
         ..rto
     }
 }
 
 impl Rto {
+    /// There was nothing to recover from.
+    pub fn of_no_fault(people: &HumanSpans) -> Self {
+        let rto = Self {
+            detect_us: people.detect.micros(),
+            decide_us: people.decide.micros(),
+            ..Self::default()
+        };
+        rto.not("no fault was injected", "fault")
+    }
+
+    /// How bad it is, as of an RPO.
+    fn rank(&self, objective: Option<Time>) -> (u8, u64) {
+        match self.with_people_us() {
+            Some(us) if objective.is_some_and(|demanded| us > demanded.micros()) => (2, us),
+            None => (1, 0),
+            Some(us) => (0, us),
+        }
+    }
+
+    /// The worse of two.
+    pub fn worse(self, other: Self, objective: Option<Time>) -> Self {
+        if other.rank(objective) > self.rank(objective) {
+            return other;
+        }
+        self
+    }
+
     fn not(self, why: &str, follows_from: &str) -> Self {
         Self {
             unknown: why.into(),

@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    event::{Boundary, Event, EventKind, FaultRecord, ImageRecord, RestoreRecord, StepOutcome},
+    event::{Event, EventKind, FaultRecord, ImageRecord, RestoreRecord, StepOutcome},
+    measure::recovery::Recovery,
     scenario::plan::{Action, PRIMARY, Plan, StepIndex, Target},
 };
 
@@ -101,15 +102,6 @@ impl<'a> Story<'a> {
         })
     }
 
-    /// The fault that RPO and RTO count from: the last one that draws a boundary, or the
-    /// last one where none does.
-    pub fn fault(&self) -> Option<&'a FaultRecord> {
-        self.faults()
-            .filter(|fault| fault.boundary != Boundary::None)
-            .last()
-            .or_else(|| self.faults().last())
-    }
-
     /// When the first fault's injection began.
     pub fn first_fault_us(&self) -> Option<u64> {
         self.faults().map(|fault| fault.began_us).min()
@@ -157,16 +149,18 @@ impl<'a> Story<'a> {
         })
     }
 
-    /// The last cut-over of a workload.
-    pub fn cut_over_of(&self, workload: &str) -> Option<CutOver<'a>> {
-        self.cut_overs()
-            .filter(|cut| cut.workloads.iter().any(|name| name == workload))
-            .last()
-    }
-
     /// The server a workload's clients talk to at the end.
     pub fn server_of(&self, workload: &str) -> &'a str {
-        self.cut_over_of(workload).map_or(PRIMARY, |cut| cut.to)
+        self.server_before(workload, None)
+    }
+
+    /// The server a workload's clients talk to just before an instant; none: at the end.
+    pub fn server_before(&self, workload: &str, until_us: Option<u64>) -> &'a str {
+        let moves = self
+            .cut_overs()
+            .filter(|cut| cut.workloads.iter().any(|name| name == workload))
+            .filter(|cut| until_us.is_none_or(|until| cut.at_us < until));
+        moves.last().map_or(PRIMARY, |cut| cut.to)
     }
 
     /// The server that serves at the end.
@@ -180,43 +174,46 @@ impl<'a> Story<'a> {
         servers.filter(|server| *server != self.serving()).collect()
     }
 
-    /// Whether the server a workload ended on was recovered to before the bad statement,
-    /// so that nothing later than the statement may be there.
-    pub fn recovered_before_fault(&self, workload: &str) -> bool {
-        let server = self.server_of(workload);
-        let by_plan = self.plan.steps.iter().any(|step| {
+    /// Whether a server was restored with the target `before: fault`.
+    pub fn restored_before_fault(&self, server: &str) -> bool {
+        self.plan.steps.iter().any(|step| {
             let Action::Restore { into, target, .. } = &step.action else {
                 return false;
             };
             into == server && is_before_fault(target)
-        });
-        by_plan || self.reached_before_commit(server)
+        })
     }
 
-    fn reached_before_commit(&self, server: &str) -> bool {
-        let commit = self.fault().and_then(|fault| fault.commit_lsn);
-        let reached = self.restore_of(server).map(|restore| restore.reached_lsn);
-        matches!((commit, reached), (Some(commit), Some(reached)) if reached != 0 && reached < commit)
-    }
-
-    /// The instant that the last salvage's scratch server was recovered to, where that lies before
-    /// the fault on purpose: nothing later can have come home. None: no salvage, or one that
-    /// aimed at the fault itself or at all WAL there is.
-    pub fn salvage_aimed_us(&self) -> Option<u64> {
-        let steps = self.plan.steps.iter();
-        let scratch = steps.clone().rev().find_map(|step| match &step.action {
+    /// The earliest instant that a recovery's salvages aimed at, where their scratch servers were
+    /// recovered to an instant before the fault on purpose: nothing later can have come home.
+    /// None: no salvage, or all aimed at the fault itself or at all WAL there is.
+    pub fn salvage_aimed_us(&self, recovery: &Recovery<'_>) -> Option<u64> {
+        let steps = recovery.steps(self).into_iter();
+        let salvages = steps.filter_map(|step| match &self.plan.steps[step.index].action {
             Action::Salvage { from, .. } => Some(from),
             _other => None,
-        })?;
-        let target = steps.rev().find_map(|step| match &step.action {
-            Action::Restore { into, target, .. } => Some(target).filter(|_| into == scratch),
-            _other => None,
-        })?;
+        });
+        salvages.filter_map(|scratch| self.aimed_us(scratch)).min()
+    }
+
+    /// The instant that a scratch server was recovered to.
+    fn aimed_us(&self, scratch: &str) -> Option<u64> {
+        let steps = self.steps().into_iter().rev();
+        let (began_us, target) =
+            steps
+                .into_iter()
+                .find_map(|step| match &self.plan.steps[step.index].action {
+                    Action::Restore { into, target, .. } if into == scratch => {
+                        Some((step.began_us?, target))
+                    }
+                    _other => None,
+                })?;
         match target {
             Target::Latest | Target::BeforeFault => None,
             Target::BeforeFaultBy(by) => {
                 let by = by.micros() / u64::from(self.plan.scale.max(1));
-                let began = self.fault().map_or(0, |fault| fault.began_us);
+                let faults = self.faults().filter(|fault| fault.began_us <= began_us);
+                let began = faults.last().map_or(0, |fault| fault.began_us);
                 Some(began.saturating_sub(by + CLOCKS_US))
             }
             // Where they lie in the drill's time is not known.

@@ -234,18 +234,19 @@ pub fn after<'v, 'a>(views: &'v [View<'a>], server: &str) -> Option<&'v View<'a>
         .find(|view| view.moment == Moment::After && view.server == server)
 }
 
-/// The last gate's view of each server, in order.
-pub fn last_gates<'v, 'a>(views: &'v [View<'a>]) -> Vec<&'v View<'a>> {
-    let gates: Vec<&View<'a>> = views
-        .iter()
-        .filter(|view| view.moment == Moment::Gate)
-        .collect();
-    let later = |at: usize, server: &str| gates[at + 1..].iter().any(|view| view.server == server);
-    let last = |(at, view): &(usize, &&View<'a>)| !later(*at, view.server);
-    gates
-        .iter()
-        .enumerate()
-        .filter(last)
-        .map(|(_, view)| *view)
+/// The last gate's view of each server in each recovery, in order; `recovery` as of a step.
+pub fn last_gates<'v, 'a>(
+    views: &'v [View<'a>],
+    recovery: impl Fn(&View<'a>) -> usize,
+) -> Vec<(usize, &'v View<'a>)> {
+    let gates = views.iter().filter(|view| view.moment == Moment::Gate);
+    let gates: Vec<(usize, &View<'a>)> = gates.map(|view| (recovery(view), view)).collect();
+    let alike = |one: &(usize, &View<'a>), other: &(usize, &View<'a>)| {
+        one.0 == other.0 && one.1.server == other.1.server
+    };
+    let last = |at: usize| !gates[at + 1..].iter().any(|later| alike(later, &gates[at]));
+    (0..gates.len())
+        .filter(|at| last(*at))
+        .map(|at| gates[at])
         .collect()
 }

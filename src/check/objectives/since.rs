@@ -2,7 +2,7 @@
 
 use crate::{
     check::{Context, archive},
-    event::EventKind,
+    event::{EventKind, FaultRecord},
     measure::rpo::time,
 };
 
@@ -10,18 +10,22 @@ use crate::{
 const BACKUP_END_US: u64 = 1_000_000;
 
 /// What a loss of this length is as old as, in words.
-pub(super) fn of(context: &Context<'_>, measured: u64) -> impl Iterator<Item = String> {
+pub(super) fn of(
+    context: &Context<'_>,
+    fault: &FaultRecord,
+    measured: u64,
+) -> impl Iterator<Item = String> + use<> {
     let all = [
-        backup(context, measured),
-        archiving_stopped(context, measured),
+        backup(context, fault, measured),
+        archiving_stopped(context, fault, measured),
     ];
     all.into_iter().flatten()
 }
 
 /// A loss as old as the newest full backup: the archive was of no use. A backup is known to have
 /// ended some time after its last WAL.
-fn backup(context: &Context<'_>, measured: u64) -> Option<String> {
-    let boundary = context.story.fault()?.began_us;
+fn backup(context: &Context<'_>, fault: &FaultRecord, measured: u64) -> Option<String> {
+    let boundary = fault.began_us;
     let mut ended = context.story.events.iter().filter_map(|event| {
         let full = matches!(&event.kind, EventKind::BackupTaken(backup) if backup.kind == "full");
         (full && event.at_us <= boundary).then_some(event.at_us)
@@ -36,8 +40,7 @@ fn backup(context: &Context<'_>, measured: u64) -> Option<String> {
 }
 
 /// A loss as old as the archive's first refusal, as far as samples a second apart can tell.
-fn archiving_stopped(context: &Context<'_>, measured: u64) -> Option<String> {
-    let fault = context.story.fault()?;
+fn archiving_stopped(context: &Context<'_>, fault: &FaultRecord, measured: u64) -> Option<String> {
     let (since, last) = archive::stopped(context, &fault.server, fault.began_us)?;
     let age = fault.began_us - since;
     (measured >= age).then(|| {

@@ -27,6 +27,7 @@ pub use pgdrill::{
 mod asserting;
 mod images;
 mod lost_server;
+mod lost_twice;
 mod observed;
 mod plan;
 mod salvage;
@@ -36,6 +37,7 @@ mod writing;
 
 pub use asserting::{expect, finding, users};
 pub use lost_server::{lost_server, oa_alone_moved};
+pub use lost_twice::lost_twice;
 pub use salvage::salvage;
 pub use traffic::{AGENT, OA, insert};
 

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use super::{Account, Loss, Question, example};
 use crate::{
     ledger::{Key, Outcome, Record},
-    measure::boundary::Era,
+    measure::boundary::{Era, Place},
 };
 
 /// What one workload erased.
@@ -17,14 +17,20 @@ use crate::{
 pub(super) struct Erasures {
     /// Rows that are rightly absent.
     gone: HashSet<Key>,
-    /// Acknowledged erasures of rows that are there, and on which side of the boundary.
-    undone: Vec<(Loss, Era)>,
+    /// Acknowledged erasures of rows that are there, and where they lie.
+    undone: Vec<(Loss, Place)>,
 }
 
 impl Account {
     /// Weighs an erasure; `there`: its row is. A refused one promised nothing.
-    pub(super) fn weigh_erasure(&mut self, question: &Question, record: &Record, there: bool) {
-        let era = question.bounds.era(record);
+    pub(super) fn weigh_erasure(
+        &mut self,
+        question: &Question,
+        record: &Record,
+        place: Place,
+        there: bool,
+    ) {
+        let era = place.era;
         if record.outcome != Outcome::Fail && !there && era != Era::Discarded {
             self.erasures.gone.insert(record.key);
         }
@@ -39,26 +45,27 @@ impl Account {
                 self.tally.kept += 1;
             }
             (true, Era::Before | Era::After) => {
-                self.erasures.undone.push((Loss::of(record), era));
+                self.erasures.undone.push((Loss::of(record), place));
             }
         }
     }
 
     /// Once everything is weighed: no version of an erased row is lost, and what was undone
     /// is resurrected where recovery went past it, or lost. `past_us`: as for holes.
-    pub(super) fn settle_erasures(&mut self, past_us: u64) {
+    pub(super) fn settle_erasures(&mut self, past_us: &[u64]) {
         let Erasures { gone, undone } = std::mem::take(&mut self.erasures);
-        for losses in [&mut self.lost, &mut self.lost_after] {
+        let parts = self.parts.iter_mut().map(|part| &mut part.lost);
+        for losses in parts.chain([&mut self.lost_after]) {
             let all = losses.len();
             losses.retain(|loss| !gone.contains(&loss.key));
             self.tally.kept += (all - losses.len()) as u64;
         }
-        for (loss, era) in undone {
-            if era == Era::After || loss.acked_us < past_us {
+        for (loss, Place { bound, era }) in undone {
+            if era == Era::After || loss.acked_us < past_us[bound] {
                 self.tally.resurrected += 1;
                 example(&mut self.resurrected, (loss.key, loss.version));
             } else {
-                self.lost.push(loss);
+                self.parts[bound].lost.push(loss);
             }
         }
     }

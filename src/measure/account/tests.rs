@@ -123,7 +123,7 @@ impl World {
     fn account(&self, ledger: &[Record], rows: &Rows, statement: bool) -> Account {
         let question = Question {
             bounds: self.bounds(statement),
-            ready_us: None,
+            ready_us: vec![None],
         };
         let readback = Readback::collect(rows.iter().map(|row| found(row, ledger)));
         balance(&[question], ledger.iter().copied(), readback).remove(0)
@@ -226,7 +226,7 @@ proptest! {
         let wrong = (tally.lost_after, tally.damaged, tally.resurrected, tally.unexpected, tally.holes);
         prop_assert_eq!(wrong, (0, 0, 0, 0, 0));
         let oldest = lost.iter().map(|one| one.acked_us).min();
-        prop_assert_eq!(account.lost.iter().map(|loss| loss.acked_us).min(), oldest);
+        prop_assert_eq!(account.lost().map(|loss| loss.acked_us).min(), oldest);
     }
 
     #[test]
@@ -297,10 +297,10 @@ proptest! {
         let gone = survivors[pick.index(survivors.len() - 1)];
         rows.remove(&gone.key);
         let aimed = time(aimed.index(end));
-        let mut question = Question { bounds: world.bounds(false), ready_us: None };
-        question.bounds.cut_over_us = None;
+        let mut question = Question { bounds: world.bounds(false), ready_us: vec![None] };
+        question.bounds.all[0].cut_over_us = None;
         let mut holes = |aimed_us| {
-            question.bounds.aimed_us = aimed_us;
+            question.bounds.all[0].aimed_us = aimed_us;
             let readback = Readback::collect(rows.iter().map(|row| found(row, &ledger)));
             let account = balance(&[question.clone()], ledger.iter().copied(), readback).remove(0);
             account.holes.contains(&(gone.key, gone.version))
@@ -318,8 +318,8 @@ proptest! {
         let key = *rows.keys().nth(pick.index(rows.len())).unwrap();
         rows.remove(&key);
         let mut bounds = world.bounds(false);
-        bounds.cut_over_us = None;
-        let question = Question { bounds, ready_us: None };
+        bounds.all[0].cut_over_us = None;
+        let question = Question { bounds, ready_us: vec![None] };
         let readback = Readback::collect(rows.iter().map(|row| found(row, &ledger)));
         let account = balance(&[question], ledger.iter().copied(), readback).remove(0);
         prop_assume!(!ledger.iter().any(|one| one.key == key && one.erases()));
@@ -349,7 +349,7 @@ fn a_row_found_twice_is_unexpected() {
         .map(|row| found(row, &ledger));
     let question = Question {
         bounds: world.bounds(false),
-        ready_us: None,
+        ready_us: vec![None],
     };
     let account = balance(
         &[question],

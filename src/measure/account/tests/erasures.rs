@@ -7,7 +7,7 @@ fn question(moved: bool) -> Question {
     let bounds = Bounds::by_hand(1_000, 1_100, Some(1_000), moved.then_some(2_000));
     Question {
         bounds,
-        ready_us: None,
+        ready_us: vec![None],
     }
 }
 
@@ -86,7 +86,7 @@ fn an_erasure_that_recovery_did_not_reach_is_lost() {
     let both = [record(1, 0, 100, 7), record(2, 0, 300, 8)];
     let tail = account(true, &history(400, Outcome::Ok), &both);
     assert_eq!((sets(&tail), tail.tally.holes), ([2, 1, 0, 0], 0));
-    assert_eq!(tail.lost[0].acked_us, 405);
+    assert_eq!(tail.lost().next().unwrap().acked_us, 405);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn an_erasure_after_the_instant_that_a_salvage_aimed_at_is_lost() {
     let both = [record(1, 0, 100, 7), record(2, 0, 300, 8)];
     let mut aimed = question(false);
     let mut at = |aimed_us| {
-        aimed.bounds.aimed_us = Some(aimed_us);
+        aimed.bounds.all[0].aimed_us = Some(aimed_us);
         let readback = Readback::collect(both.into_iter());
         let ledger = history(200, Outcome::Ok).into_iter();
         sets(&balance(&[aimed.clone()], ledger, readback).remove(0))

@@ -1,0 +1,77 @@
+use super::*;
+use crate::check::testing::{OA, insert};
+
+impl Bounds {
+    /// One boundary, put together by hand.
+    pub fn by_hand(
+        began_us: u64,
+        ended_us: u64,
+        commit_lsn: Option<u64>,
+        cut_over_us: Option<u64>,
+    ) -> Self {
+        let side = match commit_lsn {
+            None => Side::Instant { began_us, ended_us },
+            Some(commit_lsn) => Side::Statement {
+                began_us,
+                ended_us,
+                commit_lsn,
+            },
+        };
+        let bound = Bound {
+            lsn: commit_lsn,
+            cut_over_us,
+            absent_after: commit_lsn.is_some(),
+            side,
+            ..Bound::at(0, began_us, None)
+        };
+        Self { all: vec![bound] }
+    }
+}
+
+/// A statement that committed at LSN 500 between 1000 and 1100, a cut-over at 2000.
+fn bounds() -> Bounds {
+    Bounds::by_hand(1_000, 1_100, Some(500), Some(2_000))
+}
+
+fn at(sent_us: u64, acked_us: u64, lsn: u64) -> Record {
+    Record {
+        sent_us,
+        ..insert(OA, 1, acked_us, lsn)
+    }
+}
+
+#[test]
+fn the_clock_decides_where_it_can_and_the_wal_between() {
+    let era = |sent, acked, lsn| bounds().place(&at(sent, acked, lsn)).era;
+    assert_eq!(era(900, 1_000, 0), Era::Before);
+    assert_eq!(era(990, 1_050, 500), Era::Before);
+    assert_eq!(era(990, 1_050, 501), Era::Between);
+    assert_eq!(era(990, 1_050, 0), Era::Between);
+    assert_eq!(era(1_100, 1_150, 0), Era::Discarded);
+    assert_eq!(era(1_990, 2_010, 0), Era::Between);
+    assert_eq!(era(2_000, 2_010, 300), Era::After);
+}
+
+#[test]
+fn where_production_lives_on_nothing_is_discarded() {
+    let bounds = Bounds::by_hand(1_000, 1_100, Some(500), None);
+    let era = |sent, acked| bounds.place(&at(sent, acked, 0)).era;
+    assert_eq!(era(990, 1_050), Era::Before);
+    assert_eq!(era(1_100, 1_150), Era::After);
+}
+
+#[test]
+fn the_first_commit_beyond_the_statement_bounds_its_instant() {
+    let tale = crate::check::testing::salvage();
+    let story = Story {
+        plan: &tale.plan,
+        events: &tale.events,
+    };
+    let fault = story.faults().next().unwrap();
+    let beyond = |acked| at(fault.began_us, acked, fault.commit_lsn.unwrap() + 8);
+    let instant =
+        |acked| statement_instants(story.faults(), [beyond(acked)].into_iter())[&fault.began_us];
+    assert_eq!(instant(fault.began_us + 9), fault.began_us + 9);
+    assert_eq!(instant(fault.ended_us + 9), fault.ended_us);
+    assert_eq!(instant(fault.began_us - 9), fault.ended_us);
+}
