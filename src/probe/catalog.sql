@@ -39,6 +39,8 @@ WITH omitted (catalog, why) AS (VALUES
       WHEN r.type IS NOT NULL THEN format('nullif(t.%I::oid, 0)::%s::text', a.attname, r.type)
       WHEN k.pktable IS NOT NULL THEN format('(SELECT i.identity FROM pg_identify_object(%L::regclass, nullif(t.%I::oid, 0), 0) i)', k.pktable, a.attname)
       WHEN a.attname = 'tgname' THEN 'regexp_replace(t.tgname, ''^(RI_ConstraintTrigger_[ac])_\d+$'', ''\1'')'
+      -- Minor releases of 2026 keep a number of the relation's own making beside a column's options.
+      WHEN a.attname = 'attoptions' THEN '(SELECT array_agg(o) FROM unnest(t.attoptions) o WHERE o NOT LIKE ''pg\_attver=%'')'
       ELSE format('t.%I', a.attname) END AS shown
   FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
   LEFT JOIN pg_index p ON p.indrelid = c.oid AND p.indisprimary AND a.attnum = ANY (p.indkey)
