@@ -120,13 +120,8 @@ pub enum Observation {
     Server(ServerState),
     /// Structure of tables and indexes in every database.
     Amcheck(Structure),
-    /// Large objects: how many, and the order-independent digest of their content.
-    LargeObjects {
-        /// Number of large objects.
-        count: u64,
-        /// Digest, 32 hexadecimal digits.
-        digest: String,
-    },
+    /// The large objects of each database.
+    LargeObjects(BTreeMap<String, LargeObjectsState>),
     /// How long the business's queries took.
     Performance(Vec<QueryTiming>),
     /// Every row with a key, of the tables that workloads write, was written to a file in the
@@ -251,16 +246,30 @@ impl Refused {
     }
 }
 
-/// A sequence and the column it feeds.
+/// The large objects of a database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LargeObjectsState {
+    /// How many.
+    pub count: u64,
+    /// Order-independent digest of their content, 32 hexadecimal digits.
+    pub digest: String,
+}
+
+/// A sequence, and the column it feeds where one owns it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SequenceState {
     /// Schema-qualified name.
     pub sequence: String,
     /// The value `nextval` would return at least.
     pub next: i64,
-    /// The column, `schema.table.column`.
-    pub column: String,
-    /// The column's maximum; none when the table is empty.
+    /// Whether its increment is negative.
+    pub descends: bool,
+    /// Whether it begins anew at its end.
+    pub cycles: bool,
+    /// The column that owns it, `schema.table.column`; none of its own.
+    pub column: Option<String>,
+    /// The column's maximum, its minimum where the sequence descends; none when the table is
+    /// empty.
     pub max: Option<i64>,
 }
 

@@ -1,11 +1,16 @@
 //! `digests`: every table and every large object holds the same content as in the steady
 //! state, by order-independent digest.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{
     Context, Said, any, count,
     rows::{Change, changes, detail, names, unread},
 };
-use crate::{measure::view::View, observation::TableState};
+use crate::{
+    measure::view::View,
+    observation::{LargeObjectsState, TableState},
+};
 
 pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
     let (Some(was), Some(is)) = (before.tables(), now.tables()) else {
@@ -24,8 +29,8 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     {
         return Said::Unknown(why.clone());
     }
-    if let Err(LargeObjects::Differ(detail)) = &objects {
-        details.push(detail.clone());
+    if let Err(LargeObjects::Differ(differing)) = &objects {
+        details.extend(differing.iter().cloned());
     }
     if details.is_empty()
         && let Some(why) = unread(was)
@@ -41,7 +46,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
                 objects.unwrap_or(0)
             ),
         ),
-        (false, true) => Said::Fail("content of large objects differs".into(), details),
+        (false, true) => Said::Fail(format!("content differs: {}", details[0]), details),
         (false, false) => {
             let tables = count(changed.len(), "table");
             Said::Fail(
@@ -61,20 +66,34 @@ fn told(changed: &[Change<'_>]) -> Vec<String> {
 
 enum LargeObjects {
     Unknown(String),
-    Differ(String),
+    Differ(Vec<String>),
 }
 
 fn large_objects(before: &View<'_>, now: &View<'_>) -> Result<u64, LargeObjects> {
     match (before.large_objects(), now.large_objects()) {
         (None, None) => Ok(0),
-        (Some(was), Some(is)) if was == is => Ok(was.0),
-        (Some((was, digest)), Some((is, now))) => Err(LargeObjects::Differ(format!(
-            "large objects: {was} with digest {digest} before, {is} with digest {now} now"
-        ))),
+        (Some(was), Some(is)) if was == is => Ok(was.values().map(|one| one.count).sum()),
+        (Some(was), Some(is)) => Err(LargeObjects::Differ(differing(was, is))),
         (Some(_), None) | (None, Some(_)) => Err(LargeObjects::Unknown(
             "large objects were not read both before and after".into(),
         )),
     }
+}
+
+type Databases = BTreeMap<String, LargeObjectsState>;
+
+/// The databases whose large objects are not the same.
+fn differing(was: &Databases, is: &Databases) -> Vec<String> {
+    let side = |one: Option<&LargeObjectsState>| match one {
+        Some(LargeObjectsState { count, digest }) => format!("{count} with digest {digest}"),
+        None => "no database".to_owned(),
+    };
+    let all: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+    all.into_iter()
+        .map(|name| (name, was.get(name), is.get(name)))
+        .filter(|(_, was, is)| was != is)
+        .map(|(name, was, is)| format!("{name}: {} before, {} now", side(was), side(is)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -86,8 +105,8 @@ mod tests {
         let other = users(salvage(), |table| table.digest = "ff".into());
         expect(&other, "digests", Verdict::Fail, "app.users");
         let blobs = salvage().bend(Moment::After, |seen| {
-            if let Observation::LargeObjects { count, .. } = seen {
-                *count = 7;
+            if let Observation::LargeObjects(databases) = seen {
+                databases.get_mut("large objects").unwrap().count = 7;
             }
         });
         expect(&blobs, "digests", Verdict::Fail, "large objects");

@@ -1,5 +1,6 @@
-//! `sequences`: every sequence is still there, and its next value lies beyond the column
-//! it feeds.
+//! `sequences`: every sequence of every database is still there, its next value lies beyond
+//! the column it feeds, and beyond what it was in the steady state: one that no column owns
+//! would give out its numbers again.
 
 use super::{Said, any, count};
 use crate::{measure::view::View, observation::SequenceState};
@@ -19,30 +20,53 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
             missing,
         );
     }
-    let behind: Vec<&SequenceState> = is.iter().filter(|one| is_behind(one)).collect();
-    if behind.is_empty() {
+    let behind: Vec<(&str, String)> = is.iter().filter_map(|is| behind(was, is)).collect();
+    let Some((first, _)) = behind.first() else {
         return Said::pass(
-            any(is.len(), "sequence", "missing or behind its column"),
+            any(
+                is.len(),
+                "sequence",
+                "missing, behind its column or set back",
+            ),
             format!("{} ahead of their columns", count(is.len(), "sequence")),
         );
-    }
-    let details = behind.iter().map(|one| {
-        let max = one.max.unwrap_or_default();
-        format!(
-            "{}: next is {}, but {} has {max}",
-            one.sequence, one.next, one.column
-        )
-    });
-    let message = format!(
-        "{} behind: {}",
-        count(behind.len(), "sequence"),
-        behind[0].sequence
-    );
-    Said::Fail(message, details.collect())
+    };
+    let message = format!("{} behind: {first}", count(behind.len(), "sequence"));
+    Said::Fail(message, behind.into_iter().map(|(_, why)| why).collect())
 }
 
-fn is_behind(sequence: &SequenceState) -> bool {
-    sequence.max.is_some_and(|max| sequence.next <= max)
+/// The name of a sequence that would give out numbers again, and why; none where it would not.
+fn behind<'s>(was: &[SequenceState], is: &'s SequenceState) -> Option<(&'s str, String)> {
+    let SequenceState {
+        sequence: name,
+        next,
+        ..
+    } = is;
+    if let Some((column, max)) = is.column.as_ref().zip(is.max)
+        && !beyond(is, max)
+    {
+        return Some((
+            name,
+            format!("{name}: next is {next}, but {column} has {max}"),
+        ));
+    }
+    let was = was.iter().find(|was| was.sequence == *name)?;
+    let set_back = !is.cycles && *next != was.next && !beyond(is, was.next);
+    set_back.then(|| {
+        (
+            name.as_str(),
+            format!("{name}: next is {next}, but was {} before", was.next),
+        )
+    })
+}
+
+/// Whether a sequence has passed a value.
+fn beyond(sequence: &SequenceState, value: i64) -> bool {
+    if sequence.descends {
+        sequence.next < value
+    } else {
+        sequence.next > value
+    }
 }
 
 #[cfg(test)]
@@ -57,6 +81,25 @@ mod tests {
             }
         });
         expect(&behind, "sequences", Verdict::Fail, "app.orders_id_seq");
+        let set_back = salvage().bend(Moment::After, |seen| {
+            if let Observation::Sequences(sequences) = seen {
+                sequences[0].next = 1000;
+                sequences[0].column = None;
+                sequences[0].max = None;
+            }
+        });
+        let judgement = set_back.judge();
+        let sequences = finding(&judgement, "sequences");
+        assert_eq!(sequences.verdict, Verdict::Fail);
+        let why = "app.orders_id_seq: next is 1000, but was 1001 before";
+        assert_eq!(sequences.details, [why]);
+        let round = set_back.bend(Moment::After, |seen| {
+            if let Observation::Sequences(sequences) = seen {
+                sequences[0].cycles = true;
+            }
+        });
+        let verdict = finding(&round.judge(), "sequences").verdict;
+        assert_eq!(verdict, Verdict::Pass);
         let gone = salvage().bend(Moment::After, |seen| {
             if let Observation::Sequences(sequences) = seen {
                 sequences.clear();

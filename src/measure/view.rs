@@ -8,8 +8,8 @@ use crate::{
     event::{EventKind, Moment},
     measure::story::Story,
     observation::{
-        AuditState, BusinessResult, Observation, Probe, QueryTiming, SequenceState, ServerState,
-        Structure, TableState,
+        AuditState, BusinessResult, LargeObjectsState, Observation, Probe, QueryTiming,
+        SequenceState, ServerState, Structure, TableState,
     },
     scenario::plan::{PRIMARY, StepIndex},
 };
@@ -82,6 +82,12 @@ accessor!(
     AuditState,
     "The audit trail beside the changes."
 );
+accessor!(
+    large_objects,
+    LargeObjects,
+    BTreeMap<String, LargeObjectsState>,
+    "The large objects of each database."
+);
 accessor!(sequences, Sequences, Vec<SequenceState>, "Every sequence.");
 accessor!(
     business,
@@ -104,16 +110,6 @@ accessor!(
 );
 
 impl<'a> View<'a> {
-    /// Number and digest of the large objects.
-    pub fn large_objects(&self) -> Option<(u64, &'a str)> {
-        self.find(|seen| {
-            let Observation::LargeObjects { count, digest } = seen else {
-                return None;
-            };
-            Some((*count, digest.as_str()))
-        })
-    }
-
     /// The file that holds the rows found, and how many they were.
     pub fn readback(&self) -> Option<(&'a str, u64)> {
         self.find(|seen| {

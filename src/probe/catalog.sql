@@ -51,7 +51,7 @@ WITH omitted (catalog, why) AS (VALUES
 ), catalogs AS (
   SELECT relname, relisshared AS shared, coalesce('(' || min(condition) || ')', 'true') AS major,
     (array_agg(attname ORDER BY NOT key, attnum))[1] AS id,
-    string_agg(CASE attname WHEN 'attnum' THEN 't.attname' ELSE shown END, ', ' ORDER BY attnum)
+    string_agg(CASE attname WHEN 'attnum' THEN 't.attname' WHEN 'roident' THEN 't.roname' ELSE shown END, ', ' ORDER BY attnum)
       FILTER (WHERE key AND (NOT passing OR attname = 'attnum')) AS keys,
     string_agg(format('%L, %s', attname, shown), ', ' ORDER BY attnum) FILTER (WHERE NOT passing) AS shown,
     string_agg(format('t.%I', attname), ', ' ORDER BY attnum) FILTER (WHERE NOT unsteady) AS steady

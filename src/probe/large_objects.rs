@@ -1,9 +1,14 @@
-//! Large objects: how many, and the digest of their pages.
+//! Large objects of every database: how many, and the digest of their pages.
 //!
 //! An object is its OID and its pages of 2 KiB; both survive every kind of restore.
 
-use super::{ProbeError, ProbeTarget, pg, readers::digest, reading_session, session};
-use crate::observation::Observation;
+use std::collections::BTreeMap;
+
+use super::{ProbeError, ProbeTarget, databases, pg, readers::digest, reading_session, session};
+use crate::{
+    observation::{LargeObjectsState, Observation},
+    postgres::Access,
+};
 
 /// Looks at the large objects.
 ///
@@ -11,13 +16,24 @@ use crate::observation::Observation;
 /// When they can't be read.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
+    let mut states = BTreeMap::new();
+    for database in databases::all(&client).await? {
+        let state = of_database(&databases::within(&target.access, &database)).await?;
+        let name = databases::told("large objects".into(), &database, &target.access.database);
+        states.insert(name, state);
+    }
+    Ok(Observation::LargeObjects(states))
+}
+
+async fn of_database(access: &Access) -> Result<LargeObjectsState, ProbeError> {
+    let client = session(access).await?;
     let row = client
         .query_one("SELECT count(*) FROM pg_largeobject_metadata", &[])
         .await
         .map_err(pg("count the large objects"))?;
-    let mut reader = reading_session(&target.access).await?;
+    let mut reader = reading_session(access).await?;
     let pages = digest(&mut reader, "SELECT loid, pageno, data FROM pg_largeobject").await?;
-    Ok(Observation::LargeObjects {
+    Ok(LargeObjectsState {
         count: row.get::<_, i64>(0).unsigned_abs(),
         digest: pages.hex(),
     })

@@ -1,54 +1,83 @@
-//! Sequences beside the columns they feed.
+//! Sequences of every database, beside the columns they feed where a column owns them.
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
-use super::{OWN_PATH, ProbeError, ProbeTarget, pg, session};
+use super::{OWN_PATH, ProbeError, ProbeTarget, databases, pg, session};
 use crate::observation::{Observation, SequenceState};
 
+/// Name, and table and column where there is one that holds integers.
 const SEQUENCES: &str = "
 SELECT format('%I.%I', n.nspname, s.relname), format('%I.%I', tn.nspname, t.relname), quote_ident(a.attname)
 FROM pg_class s JOIN pg_namespace n ON n.oid = s.relnamespace
-JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.oid
-  AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
-JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = t.relnamespace
-JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
-WHERE s.relkind = 'S' AND n.nspname !~ '^pg_' ORDER BY 1";
+LEFT JOIN (pg_depend d JOIN pg_class t ON t.oid = d.refobjid
+    JOIN pg_namespace tn ON tn.oid = t.relnamespace
+    JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
+    JOIN pg_type y ON y.oid = a.atttypid
+      AND coalesce(nullif(y.typbasetype, 0), y.oid) IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype))
+  ON d.classid = 'pg_class'::regclass AND d.objid = s.oid
+    AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
+WHERE s.relkind = 'S' AND s.relpersistence <> 't' ORDER BY 1";
 
-/// Looks at every sequence that a column owns.
+/// Looks at every sequence.
 ///
 /// # Errors
 /// When a sequence or its column can't be read.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
-    let rows = client.query(SEQUENCES, &[]).await;
-    let rows = rows.map_err(pg("list the sequences"))?;
-    let own_path = client.batch_execute(OWN_PATH).await;
-    own_path.map_err(pg("prepare a session"))?;
     let mut states = Vec::new();
-    for row in rows {
-        states.push(state(&client, row.get(0), row.get(1), row.get(2)).await?);
+    for database in databases::all(&client).await? {
+        let client = session(&databases::within(&target.access, &database)).await?;
+        let told = |name| databases::told(name, &database, &target.access.database);
+        let all = of_database(&client).await?.into_iter();
+        states.extend(all.map(|state| SequenceState {
+            sequence: told(state.sequence),
+            column: state.column.map(told),
+            ..state
+        }));
     }
     Ok(Observation::Sequences(states))
 }
 
-async fn state(
-    client: &Client,
-    sequence: String,
-    table: &str,
-    column: &str,
-) -> Result<SequenceState, ProbeError> {
-    let sql = format!(
-        "SELECT s.last_value + CASE WHEN s.is_called THEN p.seqincrement ELSE 0 END,
-           (SELECT max({column})::bigint FROM {table})
-         FROM {sequence} s, pg_sequence p WHERE p.seqrelid = '{}'::regclass",
-        sequence.replace('\'', "''")
-    );
-    let row = client.query_one(&sql, &[]).await;
-    let row = row.map_err(pg(format!("read sequence {sequence}")))?;
-    Ok(SequenceState {
-        sequence,
+async fn of_database(client: &Client) -> Result<Vec<SequenceState>, ProbeError> {
+    let sequences = client.query(SEQUENCES, &[]).await;
+    let sequences = sequences.map_err(pg("list the sequences"))?;
+    let queries: Vec<String> = sequences.iter().map(query).collect();
+    if queries.is_empty() {
+        return Ok(Vec::new());
+    }
+    let own_path = client.batch_execute(OWN_PATH).await;
+    own_path.map_err(pg("prepare a session"))?;
+    let rows = client.query(&queries.join("\nUNION ALL\n"), &[]).await;
+    let rows = rows.map_err(pg("read the sequences"))?;
+    let state = |(sequence, row): (&Row, &Row)| SequenceState {
+        sequence: sequence.get(0),
         next: row.get(0),
-        column: format!("{table}.{column}"),
-        max: row.get(1),
-    })
+        descends: row.get(1),
+        cycles: row.get(2),
+        column: column(sequence).map(|(table, column)| format!("{table}.{column}")),
+        max: row.get(3),
+    };
+    Ok(sequences.iter().zip(&rows).map(state).collect())
+}
+
+fn column(sequence: &Row) -> Option<(&str, &str)> {
+    let table: Option<&str> = sequence.get(1);
+    table.zip(sequence.get(2))
+}
+
+/// What asks for one sequence's state. What `nextval` would return may be no bigint any more.
+fn query(sequence: &Row) -> String {
+    let name: &str = sequence.get(0);
+    let furthest = column(sequence).map(|(table, column)| {
+        format!(
+            "(SELECT CASE WHEN p.seqincrement < 0 THEN min({column}) ELSE max({column}) END::bigint FROM {table})"
+        )
+    });
+    format!(
+        "SELECT greatest(least(s.last_value::numeric + CASE WHEN s.is_called THEN p.seqincrement ELSE 0 END,
+             9223372036854775807), -9223372036854775808)::bigint, p.seqincrement < 0, p.seqcycle, {}
+         FROM {name} s, pg_sequence p WHERE p.seqrelid = '{}'::regclass",
+        furthest.as_deref().unwrap_or("NULL::bigint"),
+        name.replace('\'', "''")
+    )
 }

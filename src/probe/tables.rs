@@ -1,4 +1,4 @@
-//! Rows and digest of every table and materialised view.
+//! Rows and digest of every table and materialised view of every database.
 //!
 //! Views and foreign tables hold nothing and are left out; a partition is counted under
 //! its root. Columns go in the order of their names, generated ones included, each in
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::Client;
 
-use super::{ProbeError, ProbeTarget, digest::Rows, pg, readers::Readers};
+use super::{ProbeError, ProbeTarget, databases, digest::Rows, pg, readers::Readers, session};
 use crate::{
     observation::{Observation, TableState},
     scenario::plan::REQUEST_ID,
@@ -39,8 +39,8 @@ CROSS JOIN LATERAL (
     coalesce(max(pg_relation_size(leaf)), 0) / current_setting('block_size')::int AS pages
   FROM (SELECT c.oid::regclass WHERE c.relkind <> 'p'
     UNION SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf) AS leaves (leaf)) AS size
-WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition
-  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition AND c.relpersistence <> 't'
+  AND (n.nspname <> 'pg_catalog' OR c.oid >= 16384)
 ORDER BY size.bytes DESC, 1";
 
 /// A table, and how it is read.
@@ -66,10 +66,27 @@ pub struct Table {
 /// When the server can't be asked for its tables. A table that can't be read is no error
 /// but is reported as such in its state.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
-    let readers = Readers::open(&target.access).await?;
-    let tables = tables(readers.keeper(), &target.keys).await?;
-    let states = states(&readers, &tables, target.fault_xid).await?;
-    Ok(Observation::Tables(states))
+    let client = session(&target.access).await?;
+    let mut all = BTreeMap::new();
+    for database in databases::all(&client).await? {
+        let states = of_database(target, &database).await?;
+        let told = |name| databases::told(name, &database, &target.access.database);
+        all.extend(states.into_iter().map(|(name, state)| (told(name), state)));
+    }
+    Ok(Observation::Tables(all))
+}
+
+/// Workloads write into the drilled database alone.
+async fn of_database(
+    target: &ProbeTarget<'_>,
+    database: &str,
+) -> Result<BTreeMap<String, TableState>, ProbeError> {
+    let readers = Readers::open(&databases::within(&target.access, database)).await?;
+    let mut tables = tables(readers.keeper(), &target.keys).await?;
+    if database != target.access.database {
+        tables.iter_mut().for_each(|table| table.key = None);
+    }
+    states(&readers, &tables, target.fault_xid).await
 }
 
 /// The tables there are, the largest first. `keys`: as in [`ProbeTarget`].

@@ -102,7 +102,7 @@ fn of_line(line: &str) -> Change {
 
 fn done_to(kind: &str, name: &str, verb: char) -> String {
     match verb {
-        'o' => format!("ALTER {kind} {name} OWNER TO app"),
+        'o' => format!("ALTER {kind} {name} OWNER TO boss"),
         'r' => format!("ALTER {kind} {name} RENAME TO another"),
         's' => format!("ALTER {kind} {name} SET SCHEMA spare"),
         'c' => format!("COMMENT ON {kind} {name} IS 'another'"),
@@ -128,6 +128,11 @@ impl fmt::Display for Change {
 }
 
 impl Change {
+    /// Whether it is made in a catalog as it is, whatever becomes of the server.
+    pub fn is_field(&self) -> bool {
+        self.sql.starts_with("UPDATE pg_")
+    }
+
     /// Words of it that a message can name: SQL's own are in capitals.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let words = self.sql.split(|c: char| !c.is_alphanumeric() && c != '_');

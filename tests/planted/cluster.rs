@@ -16,6 +16,8 @@ use pgdrill::{
     units::Bytes,
 };
 
+use tokio_postgres::SimpleQueryMessage;
+
 use super::{
     changes::{self, Change},
     server::{Bench, Server, passwords},
@@ -106,10 +108,16 @@ impl Cluster {
         let client = access.connect("plant").await.unwrap();
         let allow = "SET allow_system_table_mods = on; SET client_min_messages = error";
         client.batch_execute(allow).await.unwrap();
-        if let Err(error) = client.batch_execute(&change.sql).await {
-            return Told::Refused(PgError::new("plant", &error).message);
+        match client.simple_query(&change.sql).await {
+            Err(error) => return Told::Refused(PgError::new("plant", &error).message),
+            Ok(done)
+                if matches!(done.last(), Some(SimpleQueryMessage::CommandComplete(0)))
+                    && change.is_field() =>
+            {
+                return Told::Refused("no such row".into());
+            }
+            Ok(_) => drop(client),
         }
-        drop(client);
         told(change, &self.judge(look(&self.server, Moment::After).await))
     }
 

@@ -2,6 +2,7 @@
 SET client_min_messages = error;
 CREATE ROLE app LOGIN PASSWORD 'secret-1' CONNECTION LIMIT 7 VALID UNTIL '2099-01-01';
 CREATE ROLE partner NOLOGIN;
+CREATE ROLE boss SUPERUSER;
 CREATE ROLE grp NOLOGIN;
 GRANT grp TO app;
 COMMENT ON ROLE app IS 'the application';
@@ -64,7 +65,7 @@ INSERT INTO sales.orders (customer, note) SELECT n, 'note ' || n FROM generate_s
 ALTER TABLE sales.orders ALTER note SET STATISTICS 777, ALTER note SET (n_distinct = -0.5), ALTER note SET STORAGE external;
 CREATE INDEX orders_note ON sales.orders (note text_pattern_ops) WITH (fillfactor = 70) WHERE prio > 0;
 CREATE INDEX orders_expr ON sales.orders (lower(note));
-CREATE UNIQUE INDEX orders_replica ON sales.orders (id, prio);
+CREATE UNIQUE INDEX orders_replica ON sales.orders (id);
 ALTER TABLE sales.orders CLUSTER ON orders_pkey;
 CREATE STATISTICS sales.st (dependencies) ON state, prio FROM sales.orders;
 ALTER STATISTICS sales.st SET STATISTICS 900;

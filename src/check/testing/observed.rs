@@ -20,8 +20,14 @@ pub fn observations(timeline: u32) -> Vec<Observation> {
     let sequence = SequenceState {
         sequence: "app.orders_id_seq".into(),
         next: 1001,
-        column: "app.orders.id".into(),
+        descends: false,
+        cycles: false,
+        column: Some("app.orders.id".into()),
         max: Some(1000),
+    };
+    let large_objects = LargeObjectsState {
+        count: 8,
+        digest: "0d".into(),
     };
     let business = |name: &str, expected: &str| BusinessResult {
         name: name.into(),
@@ -71,10 +77,7 @@ pub fn observations(timeline: u32) -> Vec<Observation> {
             read: vec!["app: app.users_tags".into()],
             ..Structure::default()
         }),
-        Observation::LargeObjects {
-            count: 8,
-            digest: "0d".into(),
-        },
+        Observation::LargeObjects(BTreeMap::from([("large objects".into(), large_objects)])),
         Observation::Performance(vec![QueryTiming {
             name: "inbox".into(),
             runs: 20,

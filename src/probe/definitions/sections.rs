@@ -95,12 +95,22 @@ fn object(line: &str) -> Option<String> {
     };
     // Some are named after their kind, or after the object they belong to: `TABLE orders`.
     let name = name.strip_prefix(&format!("{kind} ")).unwrap_or(name);
-    let (kind, name) = match (kind, name.split_once(' ')) {
+    let (kind, name) = match (kind, of_kind(name)) {
         ("DEFAULT ACL", _) => (ACL.trim_end().to_owned(), name),
         ("ACL" | "COMMENT" | "SECURITY LABEL", Some((of, name))) => (format!("{kind} {of}"), name),
         _ => (kind.to_owned(), name),
     };
     Some(format!("{} {schema}{name}", kind.to_lowercase()))
+}
+
+/// `TEXT SEARCH PARSER p` as kind and name.
+fn of_kind(name: &str) -> Option<(&str, &str)> {
+    let is_kind = |word: &str| word.bytes().all(|byte| byte.is_ascii_uppercase());
+    let spaces = name.match_indices(' ').map(|(at, _)| at);
+    let end = spaces
+        .take_while(|at| name[..*at].split(' ').all(is_kind))
+        .last()?;
+    Some((&name[..end], &name[end + 1..]))
 }
 
 /// Every literal in its digest's place.
@@ -226,6 +236,25 @@ CREATE USER MAPPING FOR app SERVER remote OPTIONS (
             function.ends_with("RETURNS integer\n    AS $$ select 1 $$;"),
             "{function}"
         );
+    }
+
+    #[test]
+    fn a_comment_is_told_by_kind_and_name() {
+        let of = |name: &str, schema: &str| {
+            object(&format!(
+                "-- Name: {name}; Type: COMMENT; Schema: {schema}; Owner: a"
+            ))
+            .unwrap()
+        };
+        assert_eq!(
+            of("TEXT SEARCH PARSER p", "s"),
+            "comment text search parser s.p"
+        );
+        assert_eq!(
+            of("COLUMN orders.note", "s"),
+            "comment column s.orders.note"
+        );
+        assert_eq!(of("TABLE \"A b\"", "s"), "comment table s.\"A b\"");
     }
 
     #[test]
