@@ -147,6 +147,14 @@ pub enum Observation {
     },
 }
 
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+fn not_any(count: &u64) -> bool {
+    *count == 0
+}
+
 /// Rows of one table that no workload wrote: those without a key, or all where no column holds one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableState {
@@ -157,6 +165,10 @@ pub struct TableState {
     pub digest: String,
     /// Rows that a workload wrote; judged through the ledger.
     pub live_rows: u64,
+    /// Rows without a key that the fault's own transaction left: entries of triggers, say, or
+    /// what it made of rows that were there.
+    #[serde(default, skip_serializing_if = "not_any")]
+    pub by_fault: u64,
     /// The server's error when the table could not be read to its end: nothing else is then
     /// known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -38,7 +38,10 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
 
 fn told(changed: &[Change<'_>]) -> Vec<String> {
     let before = |was: &TableState| format!("{} rows", was.rows);
-    let after = |is: &TableState| is.rows.to_string();
+    let after = |is: &TableState| match is.by_fault {
+        0 => is.rows.to_string(),
+        left => format!("{} of them and {left} that the fault left", is.rows),
+    };
     let details = changed.iter().map(|one| detail(one, before, after));
     details.collect()
 }
@@ -266,6 +269,20 @@ mod tests {
         assert_eq!(finding(&fewer, "digests").verdict, Verdict::Fail);
         let blind = salvage().unseen(Moment::After, |seen| matches!(seen, Observation::Tables(_)));
         expect(&blind, "rows", Verdict::Unknown, "not read");
+    }
+
+    #[test]
+    fn rows_that_the_fault_left_are_told() {
+        let changed = users(salvage(), |table| {
+            table.rows -= 30;
+            table.by_fault = 30;
+        });
+        let judgement = changed.judge();
+        let rows = finding(&judgement, "rows");
+        let told = "app.users: 200 rows before, 170 of them and 30 that the fault left now";
+        assert_eq!(rows.details, [told]);
+        let entries = users(salvage(), |table| table.by_fault = 30);
+        expect(&entries, "rows", Verdict::Pass, "as before");
     }
 
     #[test]

@@ -141,9 +141,13 @@ pub async fn states(
 
 /// What the pieces of a table come to; the first that can't be read is what is told of it.
 fn together<'a>(pieces: impl Iterator<Item = (&'a Piece, Result<Rows, ProbeError>)>) -> TableState {
-    let (mut loaded, mut live) = (Rows::default(), Rows::default());
+    let [mut loaded, mut live, mut faults] = [Rows::default(); 3];
     for (piece, rows) in pieces {
-        let of = if piece.live { &mut live } else { &mut loaded };
+        let of = match piece.whose {
+            Whose::Loads => &mut loaded,
+            Whose::Clients => &mut live,
+            Whose::Faults => &mut faults,
+        };
         match rows {
             Ok(rows) => *of += rows,
             Err(error) => {
@@ -158,6 +162,7 @@ fn together<'a>(pieces: impl Iterator<Item = (&'a Piece, Result<Rows, ProbeError
         rows: loaded.count,
         digest: loaded.hex(),
         live_rows: live.count,
+        by_fault: faults.count,
         error: None,
     }
 }
@@ -170,11 +175,22 @@ fn not_populated() -> TableState {
     }
 }
 
+/// Whose rows these are. Only those of the load are digested, the others counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// Nobody's since the load.
+    Loads,
+    /// They have a key.
+    Clients,
+    /// They have none, and the fault's own transaction left them: entries of triggers, say, or
+    /// what it made of rows of the load.
+    Faults,
+}
+
 /// A query for some rows of a table.
 #[derive(Debug)]
 struct Piece {
-    /// Rows of the workloads, which are counted only; else those of the load.
-    live: bool,
+    whose: Whose,
     query: String,
 }
 
@@ -183,37 +199,38 @@ impl Table {
         if !self.populated {
             return Vec::new();
         }
-        let (loaded, live) = self.conditions(fault_xid);
         let ranges = ranges(self.pages, self.bytes);
-        let loaded = ranges.iter().map(|range| self.piece(false, range, &loaded));
-        let live = live
-            .iter()
-            .flat_map(|live| ranges.iter().map(|range| self.piece(true, range, live)));
-        loaded.chain(live).collect()
+        let conditions = self.conditions(fault_xid).into_iter();
+        let pieces = conditions.flat_map(|(whose, condition)| {
+            ranges
+                .iter()
+                .map(move |range| self.piece(whose, range, &condition))
+        });
+        pieces.collect()
     }
 
-    fn piece(&self, live: bool, range: &str, condition: &str) -> Piece {
-        let columns = if live { "1" } else { &self.columns };
+    fn piece(&self, whose: Whose, range: &str, condition: &str) -> Piece {
+        let digested = whose == Whose::Loads;
+        let columns = if digested { &self.columns } else { "1" };
         let name = &self.name;
         let query = format!("SELECT {columns} FROM {name} WHERE {range} AND {condition}");
-        Piece { live, query }
+        Piece { whose, query }
     }
 
-    /// SQL that picks the rows no workload wrote, and the others. Rows that the fault's own
-    /// transaction wrote, such as audit rows by triggers, are no loaded rows either.
-    fn conditions(&self, fault_xid: Option<u64>) -> (String, Option<String>) {
-        let mut live = Vec::new();
-        if let Some(key) = &self.key {
-            live.push(format!("{key} IS NOT NULL"));
-        }
-        if let Some(xid) = fault_xid.filter(|_| !self.materialised) {
-            live.push(format!("xmin = '{}'::xid", xid & u64::from(u32::MAX)));
-        }
-        if live.is_empty() {
-            return ("true".to_owned(), None);
-        }
-        let live = format!("({})", live.join(" OR "));
-        (format!("NOT {live}"), Some(live))
+    /// SQL that picks the rows of each.
+    fn conditions(&self, fault_xid: Option<u64>) -> Vec<(Whose, String)> {
+        let key = self.key.as_ref();
+        let unkeyed = key.map_or("true".into(), |key| format!("{key} IS NULL"));
+        let clients = key.map(|key| (Whose::Clients, format!("{key} IS NOT NULL")));
+        let fault = fault_xid.filter(|_| !self.materialised);
+        let fault = fault.map(|xid| format!("xmin = '{}'::xid", xid & u64::from(u32::MAX)));
+        let loads = match &fault {
+            Some(fault) => format!("{unkeyed} AND NOT {fault}"),
+            None => unkeyed.clone(),
+        };
+        let faults = fault.map(|fault| (Whose::Faults, format!("{unkeyed} AND {fault}")));
+        let loads = [(Whose::Loads, loads)].into_iter();
+        loads.chain(clients).chain(faults).collect()
     }
 }
 
@@ -273,6 +290,40 @@ mod tests {
             pages: 12,
         };
         table.pieces(None)
+    }
+
+    #[test]
+    fn every_row_is_counted_once() {
+        let mut table = Table {
+            name: "shop.items".into(),
+            columns: "id".into(),
+            key: Some("request_id".into()),
+            materialised: false,
+            populated: true,
+            bytes: 100_000,
+            pages: 12,
+        };
+        let conditions = |table: &Table, xid| -> Vec<String> {
+            let all = table.conditions(xid).into_iter();
+            all.map(|(_, condition)| condition).collect()
+        };
+        assert_eq!(
+            conditions(&table, Some(1 << 32 | 7)),
+            [
+                "request_id IS NULL AND NOT xmin = '7'::xid",
+                "request_id IS NOT NULL",
+                "request_id IS NULL AND xmin = '7'::xid",
+            ]
+        );
+        table.key = None;
+        assert_eq!(conditions(&table, None), ["true"]);
+        let faults = conditions(&table, Some(7));
+        assert_eq!(
+            faults,
+            ["true AND NOT xmin = '7'::xid", "true AND xmin = '7'::xid"]
+        );
+        table.materialised = true;
+        assert_eq!(conditions(&table, Some(7)), ["true"]);
     }
 
     #[test]

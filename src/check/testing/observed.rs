@@ -10,6 +10,7 @@ pub fn observations(timeline: u32) -> Vec<Observation> {
         rows,
         digest: digest.into(),
         live_rows: 7,
+        by_fault: 0,
         error: None,
     };
     let tables = BTreeMap::from([
