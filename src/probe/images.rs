@@ -24,8 +24,8 @@ use crate::{
     scenario::plan::REQUEST_ID,
 };
 
-/// A table's primary key tells which row a row is, else another unique key of columns that
-/// are never NULL, else all that it holds.
+/// The key tells which row a row is in a table that the ledger knows; else the table's primary
+/// key, another unique key of columns that are never NULL, or all that it holds.
 const TABLES: &str = "
 SELECT format('%I.%I', n.nspname, c.relname), c.relkind = 'p', c.relpersistence = 'u',
   (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname) FROM pg_attribute a
@@ -171,12 +171,18 @@ impl Table {
         let only = if row.get(1) { "" } else { "ONLY " };
         let columns = row.get::<_, Option<String>>(3).unwrap_or_default();
         let first_seen = imaging.identities.get(&name).cloned();
-        let identity = first_seen.or_else(|| row.get(4));
+        let unique = || row.get::<_, Option<String>>(4);
+        let key: Option<String> = row.get(5);
+        let by_key = key.as_deref().filter(|_| row.get(6));
+        let identity = || {
+            let unique = unique().unwrap_or_else(|| columns.clone());
+            by_key.map_or(unique.clone(), |key| told_by(key, &unique))
+        };
         Self {
             from: format!("{only}{name}"),
-            identity: identity.unwrap_or_else(|| columns.clone()),
+            identity: first_seen.unwrap_or_else(identity),
+            key,
             columns,
-            key: row.get(5),
             told: ImagedTable {
                 name,
                 unlogged: row.get(2),
@@ -219,6 +225,12 @@ impl Table {
             self.from
         )
     }
+}
+
+/// What tells a row of a table that the ledger knows: its key, which leaves the other columns to
+/// be judged; of a row without one what else is unique.
+fn told_by(key: &str, unique: &str) -> String {
+    format!("{key}, CASE WHEN {key} IS NULL THEN ROW({unique})::text END")
 }
 
 #[cfg(test)]
