@@ -10,7 +10,8 @@
 //! Anything else is changed, doubled, or nobody's; a row that was seen, whose transaction
 //! survives, and that is gone is missing. Where clients themselves delete rows of a further
 //! table nothing is said of those that are gone. Rows that the ledger names by key are the
-//! ledger's, but for the columns it does not know. Memory: 40 bytes a row seen.
+//! ledger's, but for the columns it does not know. Memory: 40 bytes a row seen. A write whose
+//! answer was lost has no id: so many rows more may be there, with ids of before the fault.
 //!
 //! Between the look and the harm lie some milliseconds, in which nobody looked: what was
 //! written then and came home by salvage, which writes rows anew, is nobody's for certain only
@@ -98,6 +99,8 @@ enum Is {
     Right,
     Changed,
     Unexpected,
+    /// Nobody's, or of a transaction whose answer was lost.
+    Unanswered,
 }
 
 /// Balances the looks from before against those after the last step, by table.
@@ -195,6 +198,7 @@ impl Judge<'_> {
             seen: self.seen(),
             ..Sets::default()
         };
+        let mut unanswered = (0, 0);
         let mut there: HashMap<u64, u32> = HashMap::with_capacity(rows.len());
         for image in rows {
             let times = there.entry(image.identity).or_default();
@@ -208,7 +212,13 @@ impl Judge<'_> {
                 Is::Right => {}
                 Is::Changed => sets.changed += 1,
                 Is::Unexpected => sets.unexpected += 1,
+                Is::Unanswered => {
+                    unanswered = (unanswered.0 + 1, self.writers.unanswered(image.xid));
+                }
             }
+        }
+        if unanswered.0 > unanswered.1 * self.most() {
+            sets.unexpected += unanswered.0;
         }
         sets.missing = self.missing(&there);
         self.grant_the_gap(&mut sets);
@@ -245,10 +255,10 @@ impl Judge<'_> {
         let others = self.facts.is_some_and(|table| table.others);
         let known = self.writers.surviving(image.xid).is_some()
             || self.circumstances.fault_xids.contains(&image.xid);
-        if known || others || !judged {
-            Is::Right
-        } else {
-            Is::Unexpected
+        match self.writers.unanswered(image.xid) {
+            _ if known || others || !judged => Is::Right,
+            0 => Is::Unexpected,
+            _ => Is::Unanswered,
         }
     }
 
@@ -278,6 +288,11 @@ impl Judge<'_> {
         }
     }
 
+    /// The most rows that one client's transaction left.
+    fn most(&self) -> u64 {
+        self.facts.map_or(1, facts::Table::most_by_one).max(1)
+    }
+
     /// The client's transaction that left a row, if it survives.
     fn surviving(&self, fact: &Fact) -> Option<&Writer> {
         let until_us = self.before[usize::from(fact.look)].until_us;
@@ -293,8 +308,7 @@ impl Judge<'_> {
         }
         let windows = self.before.iter();
         let windows = windows.map(|look| look.record.began_us..look.until_us);
-        let most = self.facts.map_or(1, facts::Table::most_by_one).max(1);
-        let granted = most * self.writers.surviving_within(&windows.collect::<Vec<_>>());
+        let granted = self.most() * self.writers.surviving_within(&windows.collect::<Vec<_>>());
         if unread <= granted {
             (sets.changed, sets.unexpected) = (0, 0);
         }

@@ -285,6 +285,26 @@ fn the_rows_of_the_load_count_where_no_key_tells_them() {
     assert_eq!(changed.changed, 1);
 }
 
+/// Clients lost the answer of one write, and nobody knows its id.
+#[test]
+fn a_write_without_an_answer_may_be_there() {
+    let lost = |xid: u32, rows: u64| {
+        World::bent(|world| {
+            let mut unanswered = record(41);
+            unanswered.outcome = crate::ledger::Outcome::Info;
+            unanswered.xid = 0;
+            world.ledger.push(unanswered);
+            world.after.extend((0..rows).map(|number| Image {
+                xid,
+                ..image(80 + number)
+            }));
+        })
+    };
+    assert!(lost(SINCE + 41, 1).is_right());
+    assert_eq!(lost(SINCE + 41, 2).unexpected, 2);
+    assert_eq!(lost(SINCE + 4100, 1).unexpected, 1);
+}
+
 #[test]
 fn what_the_fault_wrote_is_nobody_elses() {
     let entries = World::bent(|world| {

@@ -36,6 +36,10 @@ pub struct Eras {
 pub struct Writers {
     by_id: HashMap<(u32, u8), Writer>,
     eras: u8,
+    /// Writes whose answer was lost, and with it their ids.
+    unanswered: u64,
+    /// The newest id before the first fault of a transaction that survives.
+    newest: u32,
     /// Transactions acknowledged to each workload, reads among them.
     acknowledged: HashMap<u8, u64>,
     /// When each workload's first erasure was acknowledged.
@@ -111,6 +115,9 @@ impl Writers {
                 survives: gone || there(&record) && !record.erases(),
                 erased: erased.all.contains(&record.key) && !record.erases(),
             };
+            if writer.survives && record.acked_us <= fault_us {
+                writers.newest = newer(writers.newest, record.xid);
+            }
             writers.add(&record, present(record.key), eras.of(&record), writer);
         }
         writers
@@ -124,8 +131,11 @@ impl Writers {
             told => told,
         };
         self.eras = self.eras.max(era);
-        if xid != 0 {
-            self.by_id.insert((xid, era), writer);
+        match xid {
+            0 => self.unanswered += 1,
+            told => {
+                self.by_id.insert((told, era), writer);
+            }
         }
     }
 
@@ -153,6 +163,14 @@ impl Writers {
         self.all_of(xid).find(|writer| writer.survives)
     }
 
+    /// How many writes are known whose answers were lost, where an id may be one of theirs: one
+    /// of about the time of the first fault, or before.
+    pub(super) fn unanswered(&self, xid: u32) -> u64 {
+        let bound = self.newest.wrapping_add(self.unanswered as u32);
+        let known = self.newest != 0 && (xid.wrapping_sub(bound) as i32) <= 0;
+        if known { self.unanswered } else { 0 }
+    }
+
     /// Transactions that survive and were acknowledged within one of these times.
     pub(super) fn surviving_within(&self, windows: &[Range<u64>]) -> u64 {
         let within = |writer: &&Writer| {
@@ -170,6 +188,12 @@ impl Writers {
         let first = self.first_erasure_us.get(&workload);
         first.is_some_and(|first| first + STATISTICS_US < looked_us)
     }
+}
+
+/// The newer of two ids; 0 is none.
+fn newer(one: u32, other: u32) -> u32 {
+    let is_newer = one == 0 || (other.wrapping_sub(one) as i32) > 0;
+    if other != 0 && is_newer { other } else { one }
 }
 
 impl Writer {
