@@ -34,6 +34,7 @@ pub(super) fn render(drill: &DrillReport) -> Markup {
                     section.workload {
                         h4 { (measures.workload) }
                         @for bar in bars(drill, measures) { (self::bar(&bar)) }
+                        (recoveries(measures))
                         (spans(&measures.rto))
                     }
                 }
@@ -172,7 +173,25 @@ fn bar(bar: &Bar) -> Markup {
     }
 }
 
-/// What the recovery time was spent on.
+/// Each recovery of several; the bars show the worst.
+fn recoveries(measures: &WorkloadMeasures) -> Markup {
+    let told = |us: Option<u64>| us.map_or_else(|| "not measured".to_owned(), time);
+    html! { @if !measures.recoveries.is_empty() {
+        details.spans open {
+            summary { "By recovery, the worst above" }
+            table {
+                thead { tr { th scope="col" { "After" } th.num scope="col" { "Lost" }
+                    th.num scope="col" { "RPO in the drill" } th.num scope="col" { "RTO" } } }
+                tbody { @for one in &measures.recoveries { tr {
+                    td { (one.after) } td.num { (one.rpo.transactions) }
+                    td.num { (told(one.rpo.measured_us)) } td.num { (told(one.rto.with_people_us())) }
+                } } }
+            }
+        }
+    } }
+}
+
+/// What the recovery time was spent on; the worst recovery's.
 fn spans(rto: &Rto) -> Markup {
     let total = rto.measured_us.unwrap_or(0).max(1);
     let share = |us: u64| format!("{:.1}%", us as f64 / total as f64 * 100.0);

@@ -251,13 +251,24 @@ fn chart(drill: &DrillReport, measures: &WorkloadMeasures, axis: Axis, top: f64)
     } }
 }
 
-/// Faults and the return to business, across everything.
+/// When business was back for all workloads, of each recovery.
+fn back_us(measures: &[WorkloadMeasures]) -> Vec<u64> {
+    let of = |at: usize| {
+        let own = measures
+            .iter()
+            .filter_map(|one| match one.recoveries.get(at) {
+                Some(recovery) => recovery.rto.ended_us,
+                None => one.rto.ended_us,
+            });
+        own.max()
+    };
+    let recoveries = measures.iter().map(|one| one.recoveries.len()).max();
+    (0..recoveries.unwrap_or(0).max(1)).filter_map(of).collect()
+}
+
+/// Faults and the returns to business, across everything.
 fn marks(drill: &DrillReport, axis: Axis, bottom: f64) -> Markup {
-    let ready = drill
-        .measures
-        .iter()
-        .filter_map(|one| one.rto.ended_us)
-        .max();
+    let ready = back_us(&drill.measures);
     let side = |x: f64| {
         if x > WIDTH - 220.0 {
             ("end", x - 6.0)
@@ -272,7 +283,7 @@ fn marks(drill: &DrillReport, axis: Axis, bottom: f64) -> Markup {
             line.fault x1=(n(x)) x2=(n(x)) y1="6" y2=(n(bottom)) {}
             text.fault x=(n(at)) y="16" text-anchor=(anchor) { "✖ " (fault.fault) " " (fault.target) }
         }
-        @if let Some(us) = ready {
+        @for us in ready {
             @let x = axis.x(us);
             @let (anchor, at) = side(x);
             line.ready x1=(n(x)) x2=(n(x)) y1="23" y2=(n(bottom)) {}
