@@ -1,7 +1,8 @@
 //! `business`: every app role logs in, may do what it may, and is refused what it may not.
 //!
 //! At a gate a business may still be frozen: an operation refused with 42501
-//! (insufficient privilege) is then not judged, the view after the last step judges it.
+//! (insufficient privilege) to that business's role is then not judged, the view after the last
+//! step judges it.
 
 use super::{Said, any, count};
 use crate::{event::Moment, measure::view::View, observation::BusinessResult};
@@ -15,10 +16,12 @@ pub(super) fn check(now: &View<'_>) -> Said {
     if results.is_empty() {
         return Said::Unknown("the data model declares no business operation".into());
     }
-    let frozen = now.moment == Moment::Gate && !now.frozen.is_empty();
-    let wrong = |one: &&BusinessResult| {
-        one.expected != one.got && !(frozen && one.got.starts_with(INSUFFICIENT_PRIVILEGE))
+    let frozen = |role: &str| {
+        now.moment == Moment::Gate && now.frozen.values().any(|frozen| *frozen == role)
     };
+    let refused = |one: &BusinessResult| one.got.starts_with(INSUFFICIENT_PRIVILEGE);
+    let wrong =
+        |one: &&BusinessResult| one.expected != one.got && !(refused(one) && frozen(&one.role));
     let wrong: Vec<&BusinessResult> = results.iter().filter(wrong).collect();
     if wrong.is_empty() {
         let operations = count(results.len(), "operation");

@@ -1,15 +1,14 @@
 //! `checksums`: the server has counted no page whose checksum failed.
 //!
-//! The counters never go down. Where the scenario itself damages pages, those read
-//! before the repair count towards the fault: what is judged is growth after the last
-//! gate on the same server. Everywhere else the steady state is the base.
+//! The counters never go down. On a server whose pages a fault damaged, those read before the
+//! repair count towards the fault: what is judged there is growth since the last gate after it.
+//! Everywhere else the steady state is the base.
 
 use super::{Context, Said};
 use crate::{
-    event::Moment,
+    event::{FaultRecord, Moment},
     finding::AtStake,
     measure::view::View,
-    scenario::plan::{Action, Fault},
 };
 
 pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
@@ -26,7 +25,8 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     }
     let new = failures - base;
     let counted = format!("pg_stat_database.checksum_failures: {base} at the base, {failures} now");
-    let damaged = damaged(context).map(|what| format!("the scenario damaged pages of {what}"));
+    let damaged = damages(context, now)
+        .map(|fault| format!("the scenario damaged pages of {}", fault.target));
     Said::Fail(
         format!("pages with a wrong checksum were read: {new}"),
         damaged.chain([counted]).collect(),
@@ -38,43 +38,68 @@ fn base(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> u64 {
         view.server_state()
             .and_then(|state| state.checksum_failures)
     };
-    let gates = context
-        .views
-        .iter()
-        .filter(|view| view.moment == Moment::Gate && view.server == now.server);
-    if damages(context) && now.moment == Moment::After {
-        return gates.filter_map(counted).next_back().unwrap_or(0);
-    }
-    if damages(context) && now.moment == Moment::Gate {
-        return counted(now).unwrap_or(0);
-    }
-    if before.server == now.server {
-        counted(before).unwrap_or(0)
-    } else {
-        0
-    }
+    let Some(damaged) = damages(context, now).last() else {
+        let same = before.server == now.server;
+        return counted(before).filter(|_| same).unwrap_or(0);
+    };
+    let since = |view: &&View<'_>| {
+        view.moment == Moment::Gate
+            && view.server == now.server
+            && (damaged.began_us..now.at_us).contains(&view.at_us)
+    };
+    let gate = context.views.iter().rfind(since).and_then(counted);
+    gate.unwrap_or_else(|| match now.moment {
+        Moment::Gate => counted(now).unwrap_or(0),
+        Moment::Before | Moment::After => 0,
+    })
 }
 
-fn damages(context: &Context<'_>) -> bool {
-    damaged(context).next().is_some()
-}
-
-/// What the scenario damages pages of.
-fn damaged<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a str> {
-    context.story.plan.steps.iter().filter_map(|step| {
-        let Action::Inject { fault, .. } = &step.action else {
-            return None;
-        };
-        let (Fault::DamageIndex(what) | Fault::DamageTable(what)) = fault else {
-            return None;
-        };
-        Some(what.as_str())
+/// The faults that had damaged pages of a server when it was looked at.
+fn damages<'a>(context: &Context<'a>, now: &View<'_>) -> impl Iterator<Item = &'a FaultRecord> {
+    let (server, until_us) = (now.server.to_owned(), now.at_us);
+    context.story.faults().filter(move |fault| {
+        let damage = ["damage-index", "damage-table"].contains(&fault.fault.as_str());
+        damage && fault.server == server && fault.began_us <= until_us
     })
 }
 
 #[cfg(test)]
 mod tests {
     use crate::check::testing::*;
+
+    /// At a gate so many pages with a wrong checksum had been read.
+    fn at_the_gate(tale: Tale) -> Tale {
+        tale.bend(Moment::Gate, |seen| {
+            if let Observation::Server(state) = seen {
+                state.checksum_failures = Some(2);
+            }
+        })
+    }
+
+    #[test]
+    fn damage_elsewhere_excuses_nothing_at_a_gate() {
+        let mut tale = at_the_gate(lost_twice());
+        for event in &mut tale.events {
+            if let EventKind::FaultInjected(fault) = &mut event.kind
+                && fault.server == "primary"
+            {
+                fault.fault = "damage-table".into();
+            }
+        }
+        let why = "2 (on `second` after recovery 1 of 2)";
+        expect(&tale, "checksums", Verdict::Fail, why);
+    }
+
+    #[test]
+    fn pages_read_before_the_repair_count_towards_the_fault() {
+        let mut tale = at_the_gate(salvage());
+        for event in &mut tale.events {
+            if let EventKind::FaultInjected(fault) = &mut event.kind {
+                fault.fault = "damage-table".into();
+            }
+        }
+        expect(&tale, "checksums", Verdict::Pass, "no page");
+    }
 
     #[test]
     fn failures_are_red_and_checksums_that_are_off_open() {

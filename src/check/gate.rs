@@ -96,20 +96,27 @@ fn closes(
 
 #[cfg(test)]
 mod tests {
-    use crate::check::testing::*;
+    use crate::{
+        check::testing::*,
+        event::StepOutcome,
+        scenario::plan::{Action, PRIMARY, Step},
+    };
 
     /// The OA is frozen at the gate: its write privileges are missing there, and thawed later.
-    #[test]
-    fn a_freeze_does_not_close_the_gate() {
-        let frozen = salvage().bend(Moment::Gate, |seen| match seen {
+    fn frozen() -> Tale {
+        salvage().bend(Moment::Gate, |seen| match seen {
             Observation::Privileges(lines) => {
                 lines.retain(|line| !line.ends_with("INSERT") && !line.contains(" role "));
             }
             Observation::Business(results) => results[0].got = "42501 permission denied".into(),
             _other => {}
-        });
-        expect(&frozen, "rto.oa", Verdict::Pass, "10s");
-        let more = frozen.bend(Moment::Gate, |seen| {
+        })
+    }
+
+    #[test]
+    fn a_freeze_does_not_close_the_gate() {
+        expect(&frozen(), "rto.oa", Verdict::Pass, "10s");
+        let more = frozen().bend(Moment::Gate, |seen| {
             if let Observation::Privileges(lines) = seen {
                 lines.clear();
             }
@@ -120,6 +127,54 @@ mod tests {
             Verdict::Unknown,
             "the gate `permissions` did not pass",
         );
+    }
+
+    #[test]
+    fn a_freeze_excuses_its_own_role_alone() {
+        let of_another = |bend: fn(&mut Observation)| {
+            let mut tale = salvage().bend(Moment::Gate, bend);
+            for event in &mut tale.events {
+                if let EventKind::Frozen { role, .. } = &mut event.kind {
+                    *role = "app".into();
+                }
+            }
+            tale
+        };
+        let refused = of_another(|seen| {
+            if let Observation::Business(results) = seen {
+                results[0].got = "42501 permission denied".into();
+            }
+        });
+        let why = "the gate `business` did not pass";
+        expect(&refused, "rto.oa", Verdict::Unknown, why);
+        let missing = of_another(|seen| {
+            if let Observation::Privileges(lines) = seen {
+                lines.retain(|line| !line.ends_with("INSERT"));
+            }
+        });
+        let why = "the gate `permissions` did not pass";
+        expect(&missing, "rto.oa", Verdict::Unknown, why);
+    }
+
+    /// The OA moved, the agent stayed: the gate of each is its own server's, and the last.
+    #[test]
+    fn each_workload_has_the_gate_of_its_own_server() {
+        let mut tale = oa_alone_moved();
+        tale.plan.steps.push(Step {
+            action: Action::Verify {
+                server: PRIMARY.into(),
+            },
+            ..tale.plan.steps[4].clone()
+        });
+        let step = tale.plan.steps.len() - 1;
+        let title = String::new();
+        tale.tell(25 * SECOND, EventKind::StepBegan { step, title });
+        let outcome = StepOutcome::Done;
+        tale.tell(26 * SECOND, EventKind::StepEnded { step, outcome });
+        tale.observe(25_500_000, Moment::Gate, PRIMARY, 1);
+        let judgement = tale.in_order().judge();
+        let rto = |at: usize| judgement.measures[at].rto.measured_us.unwrap();
+        assert!(rto(1) < 10 * SECOND, "of the OA: {}", rto(1));
     }
 
     #[test]

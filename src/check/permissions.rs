@@ -2,9 +2,9 @@
 //! state; what is missing and what is new both fail. So are the access lists of every
 //! database and of the cluster as `pg_dump` and `pg_dumpall` write them.
 //!
-//! At a gate a business may still be frozen: then missing write privileges, and memberships
-//! that bring them, are not judged, nor are access lists as written, whose lines tell several
-//! privileges at once; the view after the last step judges them.
+//! At a gate a business may still be frozen: then missing write privileges of its role, and
+//! memberships that bring them, are not judged, nor are the lines of access lists as written that
+//! name it, which tell several privileges at once; the view after the last step judges them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,16 +28,16 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
     }
     let (was, is): (BTreeSet<&String>, BTreeSet<&String>) =
         (was.iter().collect(), is.iter().collect());
-    let frozen = now.moment == Moment::Gate && !now.frozen.is_empty();
+    let frozen: Vec<&str> = match now.moment {
+        Moment::Gate => now.frozen.values().copied().collect(),
+        Moment::Before | Moment::After => Vec::new(),
+    };
     let missing: Vec<_> = was
         .difference(&is)
-        .filter(|line| !(frozen && may_be_frozen(line)))
+        .filter(|line| !frozen.iter().any(|role| may_be_frozen(line, role)))
         .collect();
     let added: Vec<_> = is.difference(&was).collect();
-    let lists = match frozen {
-        true => Vec::new(),
-        false => differences(&acl(dumped), &acl(dumps)),
-    };
+    let lists = differences(&acl(dumped, &frozen), &acl(dumps, &frozen));
     if missing.is_empty() && added.is_empty() && lists.is_empty() {
         return Said::pass(
             any(was.len(), "privilege", "missing, or one too many"),
@@ -59,20 +59,39 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
     Said::Fail(message, details.collect())
 }
 
-fn acl(dumped: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let mut lists = dumped.clone();
-    lists.retain(|name, _| name.starts_with(ACL));
-    lists
+/// The access lists, without the lines that name a frozen role.
+fn acl(dumped: &BTreeMap<String, String>, frozen: &[&str]) -> BTreeMap<String, String> {
+    let lists = dumped.iter().filter(|(name, _)| name.starts_with(ACL));
+    let judged = lists.map(|(name, text)| (name.clone(), without(text, frozen)));
+    judged
+        .filter(|(_, text)| frozen.is_empty() || !text.is_empty())
+        .collect()
+}
+
+fn without(list: &str, frozen: &[&str]) -> String {
+    let names = |line: &&str| {
+        let mut words = line.split([' ', ',', ';', '"']);
+        words.any(|word| frozen.iter().any(|role| word == role.trim_matches('"')))
+    };
+    let judged: Vec<&str> = list.lines().filter(|line| !names(line)).collect();
+    judged.join("\n")
 }
 
 /// A line says role, kind and name of the object, privilege.
-fn may_be_frozen(line: &str) -> bool {
-    let privilege = line
+fn may_be_frozen(line: &str, role: &str) -> bool {
+    let quoted = format!("\"{role}\"");
+    let named = line
+        .strip_prefix(role)
+        .or_else(|| line.strip_prefix(&quoted));
+    let Some(of_it) = named.and_then(|rest| rest.strip_prefix(' ')) else {
+        return false;
+    };
+    let privilege = of_it
         .rsplit(' ')
         .next()
         .unwrap_or_default()
         .trim_end_matches('*');
-    WRITES.contains(&privilege) || line.split(' ').nth(1) == Some("role")
+    WRITES.contains(&privilege) || of_it.starts_with("role ")
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ impl Drill<'_> {
         self.frozen.insert(workload.to_owned(), writes.grant);
         self.recorder.record(EventKind::Frozen {
             workload: workload.to_owned(),
+            role: writes.role,
         });
         Ok(())
     }

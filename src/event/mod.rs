@@ -163,6 +163,8 @@ pub enum EventKind {
     Frozen {
         /// The workload.
         workload: String,
+        /// The role whose writes they are.
+        role: String,
     },
     /// A business's writes were granted back.
     Thawed {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    event::{EventKind, Moment},
+    event::{Event, EventKind, Moment},
     measure::story::Story,
     observation::{
         AuditState, BusinessResult, LargeObjectsState, Observation, Probe, QueryTiming,
@@ -23,8 +23,10 @@ pub struct View<'a> {
     pub server: &'a str,
     /// The step during which it was looked at.
     pub step: Option<StepIndex>,
-    /// Workloads whose writes were revoked then.
-    pub frozen: Vec<&'a str>,
+    /// When it was first looked at.
+    pub at_us: u64,
+    /// Workloads whose writes were revoked then, and the role of each.
+    pub frozen: BTreeMap<&'a str, &'a str>,
     /// Probes that could not look: probe and error.
     pub failures: Vec<(Probe, &'a str)>,
     seen: Vec<&'a Observation>,
@@ -144,18 +146,18 @@ impl<'a> View<'a> {
 pub fn views<'a>(story: &Story<'a>) -> Vec<View<'a>> {
     let mut views: Vec<View<'a>> = Vec::new();
     let mut step = None;
-    let mut frozen: Vec<&'a str> = Vec::new();
+    let mut frozen = BTreeMap::new();
     for event in story.events {
         if let EventKind::StepBegan { step: index, .. } = &event.kind {
             step = Some(*index);
         } else if let EventKind::StepEnded { .. } = &event.kind {
             step = None;
-        } else if let EventKind::Frozen { workload } = &event.kind {
-            frozen.push(workload);
+        } else if let EventKind::Frozen { workload, role } = &event.kind {
+            frozen.insert(workload.as_str(), role.as_str());
         } else if let EventKind::Thawed { workload } = &event.kind {
-            frozen.retain(|name| name != workload);
+            frozen.remove(workload.as_str());
         } else {
-            look(&mut views, &event.kind, step, &frozen);
+            look(&mut views, event, step, &frozen);
         }
     }
     views
@@ -163,10 +165,20 @@ pub fn views<'a>(story: &Story<'a>) -> Vec<View<'a>> {
 
 fn look<'a>(
     views: &mut Vec<View<'a>>,
-    kind: &'a EventKind,
+    event: &'a Event,
     step: Option<StepIndex>,
-    frozen: &[&'a str],
+    frozen: &BTreeMap<&'a str, &'a str>,
 ) {
+    let unseen = |moment, server| View {
+        moment,
+        server,
+        step,
+        at_us: event.at_us,
+        frozen: frozen.clone(),
+        failures: Vec::new(),
+        seen: Vec::new(),
+    };
+    let kind = &event.kind;
     if let EventKind::Observed {
         moment,
         server,
@@ -174,9 +186,7 @@ fn look<'a>(
         ..
     } = kind
     {
-        at(views, (*moment, server, step), frozen)
-            .seen
-            .push(observation);
+        at(views, unseen(*moment, server)).seen.push(observation);
     }
     if let EventKind::ProbeFailed {
         moment,
@@ -185,33 +195,22 @@ fn look<'a>(
         error,
     } = kind
     {
-        at(views, (*moment, server, step), frozen)
+        at(views, unseen(*moment, server))
             .failures
             .push((*probe, error));
     }
 }
 
-fn at<'v, 'a>(
-    views: &'v mut Vec<View<'a>>,
-    (moment, server, step): (Moment, &'a str, Option<StepIndex>),
-    frozen: &[&'a str],
-) -> &'v mut View<'a> {
+fn at<'v, 'a>(views: &'v mut Vec<View<'a>>, unseen: View<'a>) -> &'v mut View<'a> {
     let same = |view: &View<'a>| {
-        view.moment == moment
-            && view.server == server
-            && (moment != Moment::Gate || view.step == step)
+        view.moment == unseen.moment
+            && view.server == unseen.server
+            && (view.moment != Moment::Gate || view.step == unseen.step)
     };
     if let Some(position) = views.iter().position(same) {
         return &mut views[position];
     }
-    views.push(View {
-        moment,
-        server,
-        step,
-        frozen: frozen.to_vec(),
-        failures: Vec::new(),
-        seen: Vec::new(),
-    });
+    views.push(unseen);
     views.last_mut().expect("just pushed")
 }
 

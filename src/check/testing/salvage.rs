@@ -51,8 +51,8 @@ fn spans() -> [(u64, Phase); 11] {
 fn dropped_and_restored(tale: &mut Tale) {
     let dropped = fault("drop-table", "app.users", Boundary::Statement, tenths(120));
     tale.tell(tenths(121), EventKind::FaultInjected(dropped));
-    let workload = "oa".to_owned();
-    tale.tell(tenths(125), EventKind::Frozen { workload });
+    let (workload, role) = ("oa".to_owned(), "app_user".to_owned());
+    tale.tell(tenths(125), EventKind::Frozen { workload, role });
     let copy = "cp -a /pgdrill/store/full-1/. /pgdrill/data";
     tale.tell(tenths(150), command("scratch", copy, tenths(21)));
     let target = "recovery_target_lsn = '0/3000000', exclusive";
