@@ -26,6 +26,10 @@ pub enum Probe {
     Definitions,
     /// Every row of the system catalogs.
     Catalog,
+    /// Every setting.
+    Settings,
+    /// Who may log in.
+    Access,
     /// Every sequence.
     Sequences,
     /// Business operations as the app roles.
@@ -54,6 +58,8 @@ impl Probe {
             Self::Privileges => "privileges",
             Self::Definitions => "definitions",
             Self::Catalog => "catalog",
+            Self::Settings => "settings",
+            Self::Access => "access",
             Self::Sequences => "sequences",
             Self::Business => "business",
             Self::Audit => "audit",
@@ -65,13 +71,15 @@ impl Probe {
         }
     }
 
-    /// What a check is judged by; a server's log is no probe's.
+    /// What a check is judged by; a server's log is no probe's, but whether it tells errors is.
     pub fn needed_by(check: CheckKind) -> &'static [Self] {
         match check {
             CheckKind::Rows => &[Self::Tables],
             CheckKind::Digests => &[Self::Tables, Self::LargeObjects],
             CheckKind::Permissions => &[Self::Privileges, Self::Definitions],
-            CheckKind::Catalog => &[Self::Definitions, Self::Catalog, Self::Server],
+            CheckKind::Catalog => &[Self::Definitions, Self::Catalog],
+            CheckKind::Settings => &[Self::Settings],
+            CheckKind::Access => &[Self::Access],
             CheckKind::Sequences => &[Self::Sequences],
             CheckKind::Business => &[Self::Business],
             CheckKind::Ledger | CheckKind::ClientRows => &[Self::Readback],
@@ -79,7 +87,7 @@ impl Probe {
             CheckKind::Timeline | CheckKind::Checksums => &[Self::Server],
             CheckKind::Amcheck => &[Self::Amcheck],
             CheckKind::Performance => &[Self::Performance],
-            CheckKind::ServerLog => &[],
+            CheckKind::ServerLog => &[Self::Settings],
             CheckKind::Archive => &[Self::Archive],
         }
     }
@@ -112,6 +120,10 @@ pub enum Observation {
     Definitions(BTreeMap<String, String>),
     /// Every row of the system catalogs by what it is about, `kind name` → lines `field: value`.
     Catalog(BTreeMap<String, String>),
+    /// Every setting: in force and in files.
+    Settings(SettingsState),
+    /// Who may log in.
+    Access(AccessState),
     /// Every sequence beside the column it feeds.
     Sequences(Vec<SequenceState>),
     /// Logins, refusals and business operations as the app roles.
@@ -317,8 +329,64 @@ pub struct ServerState {
     pub archive_mode: String,
     /// `pg_stat_archiver.archived_count`.
     pub archived: u64,
-    /// Settings that a restore must bring back, name → value.
-    pub settings: BTreeMap<String, String>,
+    /// `archive_timeout` in force, in seconds; none when it was not asked for.
+    #[serde(default)]
+    pub archive_timeout: Option<u64>,
+}
+
+/// A server's settings, names in lower case. Values that may hold a password are digests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsState {
+    /// What a new session of the superuser gets (`pg_settings`).
+    pub in_force: BTreeMap<String, Setting>,
+    /// The last line of each in the configuration files (`pg_file_settings`); of a line that can't
+    /// be read, its number.
+    pub files: BTreeMap<String, FileSetting>,
+    /// `role database name=value` (`pg_db_role_setting`).
+    pub of_roles: Vec<String>,
+    /// Placeholder → path: where things lie on its node.
+    pub places: BTreeMap<String, String>,
+}
+
+/// A setting in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// Its value, in its own unit.
+    pub value: String,
+    /// Where it comes from, e.g. `configuration file` or `command line`.
+    pub source: String,
+    /// Whether another value waits for a restart.
+    pub pending_restart: bool,
+}
+
+/// A setting in a configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSetting {
+    /// Its value, as written.
+    pub value: String,
+    /// The file.
+    pub file: String,
+    /// Whether it can be applied without a restart.
+    pub applied: bool,
+    /// Why not.
+    pub error: String,
+}
+
+/// Who may log in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessState {
+    /// The rules of `pg_hba.conf`, in their order.
+    pub rules: Vec<String>,
+    /// The mappings of `pg_ident.conf`, in their order.
+    pub mappings: Vec<String>,
+    /// Role that may log in → what a wrong password ended with: an SQLSTATE or
+    /// [`LET_IN`](Self::LET_IN).
+    pub wrong_password: BTreeMap<String, String>,
+}
+
+impl AccessState {
+    /// A login that was not refused.
+    pub const LET_IN: &str = "let in";
 }
 
 /// Timing of one business query.

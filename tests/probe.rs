@@ -124,6 +124,8 @@ fn name(observation: &Observation) -> &'static str {
         Observation::Privileges(_) => "privileges",
         Observation::Definitions(_) => "definitions",
         Observation::Catalog(_) => "catalog",
+        Observation::Settings(_) => "settings",
+        Observation::Access(_) => "access",
         Observation::Sequences(_) => "sequences",
         Observation::Business(_) => "business",
         Observation::Server(_) => "server",

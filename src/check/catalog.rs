@@ -1,16 +1,16 @@
 //! `catalog`: every object of every database and of the cluster is defined as in the steady
-//! state, as `pg_dump` and `pg_dumpall` write it and as the system catalogs have it, and so
-//! are the settings. Who may do what is the business of `permissions`.
+//! state, as `pg_dump` and `pg_dumpall` write it and as the system catalogs have it. Who may do
+//! what is the business of `permissions`.
 
 use std::collections::BTreeMap;
 
 use super::{
-    Context, Said, any, count,
+    Said, any, count,
     differences::{differences, head},
 };
 use crate::{measure::view::View, observation::ACL};
 
-pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
     let (Some(was), Some(is)) = (before.catalog(), now.catalog()) else {
         return Said::Unknown("the catalog was not read both before and after".into());
     };
@@ -22,16 +22,6 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     }
     let mut details = differences(&without_acl(dumped), &without_acl(dumps));
     details.extend(differences(was, is));
-    let scratch = context
-        .story
-        .restore_of(now.server)
-        .is_some_and(|restore| restore.scratch);
-    if !scratch {
-        let Some(settings) = settings(before, now) else {
-            return Said::Unknown("the settings were not read both before and after".into());
-        };
-        details.extend(settings);
-    }
     if details.is_empty() {
         return Said::pass(
             any(was.len(), "object", "missing or defined otherwise"),
@@ -52,23 +42,12 @@ fn without_acl(dumped: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     objects
 }
 
-fn settings(before: &View<'_>, now: &View<'_>) -> Option<Vec<String>> {
-    let (was, is) = (before.server_state()?, now.server_state()?);
-    let found = differences(&was.settings, &is.settings);
-    Some(
-        found
-            .into_iter()
-            .map(|line| format!("setting {line}"))
-            .collect(),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use crate::check::testing::*;
 
     #[test]
-    fn changed_objects_and_settings_are_red() {
+    fn changed_objects_are_red() {
         let bent = salvage().bend(Moment::After, |seen| {
             if let Observation::Catalog(objects) = seen {
                 objects.insert("table app.users".into(), "owner postgres".into());
@@ -76,17 +55,6 @@ mod tests {
         });
         let why = "1 difference in the catalog: table app.users differs";
         expect(&bent, "catalog", Verdict::Fail, why);
-        let setting = salvage().bend(Moment::After, |seen| {
-            if let Observation::Server(state) = seen {
-                state.settings.clear();
-            }
-        });
-        expect(
-            &setting,
-            "catalog",
-            Verdict::Fail,
-            "setting wal_level is missing",
-        );
         let blind = salvage().unseen(Moment::After, |seen| {
             matches!(seen, Observation::Catalog(_))
         });

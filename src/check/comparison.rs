@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Context, Said, amcheck, archive, audit, business, catalog, checksums, client_rows, digests,
-    performance, permissions, rows, sequences, server_log, timeline,
+    Context, Said, access, amcheck, archive, audit, business, catalog, checksums, client_rows,
+    digests, performance, permissions, rows, sequences, server_log, settings, timeline,
 };
 use crate::{
     event::{FaultRecord, Moment},
@@ -22,7 +22,9 @@ fn compare(kind: CheckKind, context: &Context<'_>, before: &View<'_>, now: &View
         CheckKind::Rows => rows::check(context, before, now),
         CheckKind::Digests => digests::check(context, before, now),
         CheckKind::Permissions => permissions::check(before, now),
-        CheckKind::Catalog => catalog::check(context, before, now),
+        CheckKind::Catalog => catalog::check(before, now),
+        CheckKind::Settings => settings::check(context, before, now),
+        CheckKind::Access => access::check(before, now),
         CheckKind::Sequences => sequences::check(before, now),
         CheckKind::Business => business::check(now),
         CheckKind::Ledger => Said::NotApplicable("judged by workload".into()),
@@ -191,7 +193,9 @@ fn may_lack(kind: CheckKind) -> bool {
         | CheckKind::Audit
         | CheckKind::Amcheck
         | CheckKind::Checksums => true,
-        CheckKind::Timeline
+        CheckKind::Settings
+        | CheckKind::Access
+        | CheckKind::Timeline
         | CheckKind::Performance
         | CheckKind::ServerLog
         | CheckKind::Archive => false,

@@ -5,6 +5,7 @@
 //! `drill` puts it all together. Figures come from `measure/`; nothing here runs, prints or
 //! renders.
 
+mod access;
 mod amcheck;
 mod archive;
 mod audit;
@@ -28,6 +29,7 @@ mod permissions;
 mod rows;
 mod sequences;
 mod server_log;
+mod settings;
 mod steady_state;
 mod steps;
 #[cfg(test)]

@@ -54,6 +54,12 @@ fn read(context: &Context<'_>, now: &View<'_>) -> Said {
     if let Some((server, _, why)) = read.iter().find(|(.., unread)| !unread.is_empty()) {
         return Said::Unknown(format!("the log of `{server}` was read in part: {why}"));
     }
+    if let Some(hidden) = context.views.iter().find_map(hides_errors) {
+        return Said::Unknown(hidden);
+    }
+    if context.views.iter().all(|view| view.settings().is_none()) {
+        return Said::Unknown("whether the logs tell errors was not read".into());
+    }
     let total: u64 = read.iter().map(|(_, lines, _)| **lines).sum();
     Said::pass(
         any(total as usize, "line", "an error that no step declared"),
@@ -62,6 +68,27 @@ fn read(context: &Context<'_>, now: &View<'_>) -> Said {
             count(read.len(), "log")
         ),
     )
+}
+
+/// Why a server does not write every error into its log: the levels above `error` leave them out,
+/// of every session, or of a role or a database.
+fn hides_errors(view: &View<'_>) -> Option<String> {
+    let settings = view.settings()?;
+    let above = ["log", "fatal", "panic"];
+    let general = settings.in_force.get("log_min_messages");
+    let general = general.map(|setting| setting.value.as_str());
+    let of_one = settings.of_roles.iter().find_map(|line| {
+        let (whose, level) = line.split_once(" log_min_messages=")?;
+        above
+            .contains(&level)
+            .then(|| format!("{level} for {whose}"))
+    });
+    let general = general.filter(|level| above.contains(level));
+    let level = general.map(str::to_owned).or(of_one)?;
+    let server = view.server;
+    Some(format!(
+        "the log of `{server}` leaves errors out: log_min_messages = {level}"
+    ))
 }
 
 fn told(lines: &LogLines) -> String {
@@ -77,7 +104,7 @@ fn told(lines: &LogLines) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{check::testing::*, event::LogLines};
+    use crate::{check::testing::*, event::LogLines, observation::SettingsState};
 
     #[test]
     fn unexpected_errors_are_red() {
@@ -98,6 +125,44 @@ mod tests {
             Verdict::Fail,
             "2 lines nobody declared: primary: PANIC 57P03 agent_app_user: could not locate",
         );
+    }
+
+    #[test]
+    fn a_log_that_leaves_errors_out_is_open() {
+        let level = |bend: fn(&mut SettingsState)| {
+            let bend = move |seen: &mut Observation| {
+                if let Observation::Settings(state) = seen {
+                    bend(state);
+                }
+            };
+            let moments = [Moment::Before, Moment::Gate, Moment::After];
+            moments
+                .into_iter()
+                .fold(salvage(), |tale, moment| tale.bend(moment, bend))
+        };
+        let hidden = level(|state| {
+            let setting = state.in_force.get_mut("log_min_messages").unwrap();
+            setting.value = "fatal".into();
+        });
+        let why = "leaves errors out: log_min_messages = fatal";
+        expect(&hidden, "server-log", Verdict::Unknown, why);
+        let of_role = level(|state| {
+            let line = "app_user every database log_min_messages=panic";
+            state.of_roles.push(line.into());
+        });
+        let why = "log_min_messages = panic for app_user every database";
+        expect(&of_role, "server-log", Verdict::Unknown, why);
+        let blind = salvage().without(|kind| {
+            matches!(
+                kind,
+                EventKind::Observed {
+                    observation: Observation::Settings(_),
+                    ..
+                }
+            )
+        });
+        let why = "whether the logs tell errors was not read";
+        expect(&blind, "server-log", Verdict::Unknown, why);
     }
 
     #[test]

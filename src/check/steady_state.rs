@@ -1,7 +1,9 @@
 //! `steady-state`: before the fault everything was in order. If not, the set-up was bad,
 //! not the backup: `unknown`.
 
-use super::{Context, Said, amcheck, any, archive, audit, business, count, rows, sequences};
+use super::{
+    Context, Said, access, amcheck, any, archive, audit, business, count, rows, sequences, settings,
+};
 use crate::{
     finding::Finding,
     measure::view::{self, View},
@@ -50,6 +52,8 @@ fn troubles(context: &Context<'_>, before: &View<'_>) -> Vec<String> {
 fn by_itself(kind: CheckKind, context: &Context<'_>, before: &View<'_>) -> Option<Said> {
     match kind {
         CheckKind::Sequences => Some(sequences::check(before, before)),
+        CheckKind::Settings => Some(settings::steady(context, before)),
+        CheckKind::Access => Some(access::steady(before)),
         CheckKind::Business => Some(business::check(before)),
         CheckKind::Audit => Some(audit::check(context, before)),
         CheckKind::Amcheck => Some(amcheck::check(before, before)),

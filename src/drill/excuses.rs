@@ -8,7 +8,7 @@
 use super::state::Drill;
 use crate::{
     event::{Cause, EventKind, ExpectedError},
-    probe::{self, business::Operation},
+    probe::{self, access, business::Operation},
     scenario::plan::Fault,
 };
 
@@ -35,15 +35,21 @@ pub fn by_freeze(role: &str) -> [ExpectedError; 1] {
     }]
 }
 
-/// What looking at a server makes its business checks run into.
+/// What looking at a server provokes: what its business checks run into, and wrong passwords.
 pub fn by_look(server: &str, business: &[Operation]) -> Vec<ExpectedError> {
+    let login = access::REFUSED.map(|sqlstate| ExpectedError {
+        sqlstate: sqlstate.into(),
+        server: Some(server.into()),
+        role: None,
+    });
     let refused = |(role, sqlstate): (&str, &str)| ExpectedError {
         sqlstate: sqlstate.into(),
         server: Some(server.into()),
         role: Some(role.into()),
     };
     let provoked = probe::provoked(business);
-    provoked.into_iter().map(refused).collect()
+    let refused = provoked.into_iter().map(refused);
+    refused.chain(login).collect()
 }
 
 /// What a fault makes clients of its server run into.
@@ -135,6 +141,6 @@ mod tests {
         };
         let provoked = by_look("primary", &[operation(None), operation(Some("42501"))]);
         let sqlstates: Vec<_> = provoked.iter().map(|one| one.sqlstate.as_str()).collect();
-        assert_eq!(sqlstates, ["25006", "42501"]);
+        assert_eq!(sqlstates, ["25006", "42501", "28P01", "28000"]);
     }
 }

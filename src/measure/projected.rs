@@ -118,10 +118,9 @@ fn smaller(fill_us: Option<u64>, forced: Option<Time>, rate: f64) -> (Option<u64
     }
 }
 
-/// `archive_timeout`, never scaled; none when 0 or absent. `pg_settings` has it in seconds.
+/// `archive_timeout`, never scaled; none when 0 or absent.
 fn archive_timeout(plan: &Plan, observed: Option<&ServerState>) -> Option<Time> {
-    let in_force = observed.and_then(|state| state.settings.get("archive_timeout"));
-    let time = match in_force.and_then(|seconds| seconds.parse::<u64>().ok()) {
+    let time = match observed.and_then(|state| state.archive_timeout) {
         Some(seconds) => Some(Time(Duration::from_secs(seconds) * plan.scale.max(1))),
         None => planned(plan),
     };
@@ -199,7 +198,7 @@ mod tests {
     fn what_is_in_force_counts_whatever_was_planned() {
         let state = |seconds: &str| ServerState {
             archive_mode: "on".into(),
-            settings: [("archive_timeout".to_owned(), seconds.to_owned())].into(),
+            archive_timeout: seconds.parse().ok(),
             ..ServerState::default()
         };
         let mut scaled = plan(Some("60s"));

@@ -8,8 +8,8 @@ use crate::{
     event::{Event, EventKind, Moment},
     measure::story::Story,
     observation::{
-        AuditState, BusinessResult, LargeObjectsState, Observation, Probe, QueryTiming,
-        SequenceState, ServerState, Structure, TableState,
+        AccessState, AuditState, BusinessResult, LargeObjectsState, Observation, Probe,
+        QueryTiming, SequenceState, ServerState, SettingsState, Structure, TableState,
     },
     scenario::plan::{PRIMARY, StepIndex},
 };
@@ -97,6 +97,8 @@ accessor!(
     Vec<BusinessResult>,
     "Business operations."
 );
+accessor!(settings, Settings, SettingsState, "Every setting.");
+accessor!(access, Access, AccessState, "Who may log in.");
 accessor!(server_state, Server, ServerState, "The server as a whole.");
 accessor!(
     structure,

@@ -135,6 +135,30 @@ pub fn verifier(password: &Secret) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        runtime::{NodeSpec, Runtime},
+        scenario::plan::OVERRIDDEN,
+    };
+
+    #[tokio::test]
+    async fn what_the_command_line_says_no_scenario_can_state() {
+        let fake = Runtime::Fake(crate::runtime::fake::Fake::default());
+        let recorder = crate::history::Recorder::in_memory();
+        let node = fake.create(&NodeSpec::default(), &recorder).await.unwrap();
+        let server = Server {
+            name: "scratch".into(),
+            node,
+            passwords: std::sync::Arc::default(),
+            scratch: true,
+            moved: BTreeMap::new(),
+        };
+        let names: Vec<String> = server
+            .overrides()
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(names, [&OVERRIDDEN[..], &["archive_mode"]].concat());
+    }
 
     #[test]
     fn settings_with_a_path_of_a_lost_node_move_with_the_server() {

@@ -4,6 +4,7 @@
 //! two observations, and whether that matters, is `check/`. The digest of a stream of
 //! rows is `digest`, what reads many of them `readers`, lines of a server's log are `server_log`.
 
+pub mod access;
 pub mod amcheck;
 pub mod archive;
 pub mod audit;
@@ -21,6 +22,7 @@ pub mod readers;
 pub mod sequences;
 pub mod server;
 pub mod server_log;
+pub mod settings;
 pub mod tables;
 
 use std::{
@@ -89,6 +91,8 @@ async fn look(probe: Probe, target: &ProbeTarget<'_>) -> Option<Result<Observati
         Probe::Privileges => privileges::look(target).await,
         Probe::Definitions => definitions::look(target).await,
         Probe::Catalog => catalog::look(target).await,
+        Probe::Settings => settings::look(target).await,
+        Probe::Access => access::look(target).await,
         Probe::Sequences => sequences::look(target).await,
         Probe::Business => business::look(target).await,
         Probe::Audit => audit::look(target).await,

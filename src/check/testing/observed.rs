@@ -43,7 +43,6 @@ pub fn observations(timeline: u32) -> Vec<Observation> {
         checksum_failures: Some(0),
         archive_mode: "on".into(),
         archived: 3,
-        settings: BTreeMap::from([("wal_level".into(), "replica".into())]),
         ..ServerState::default()
     };
     vec![
@@ -70,6 +69,8 @@ pub fn observations(timeline: u32) -> Vec<Observation> {
             right: 7,
             ..AuditState::default()
         }),
+        Observation::Settings(settings()),
+        Observation::Access(access()),
         Observation::Sequences(vec![sequence]),
         Observation::Business(vec![business("login", "rows"), business("peek", "42501")]),
         Observation::Server(server),
@@ -86,6 +87,57 @@ pub fn observations(timeline: u32) -> Vec<Observation> {
             p95_us: 2_000,
         }]),
     ]
+}
+
+fn settings() -> SettingsState {
+    let in_force = |value: &str, source: &str| Setting {
+        value: value.into(),
+        source: source.into(),
+        pending_restart: false,
+    };
+    let in_file = |value: &str| FileSetting {
+        value: value.into(),
+        file: "/node/data/pgdrill.conf".into(),
+        applied: true,
+        error: String::new(),
+    };
+    let command = "sh /store/archive-wal \"%p\" \"/store/wal/%f\"";
+    SettingsState {
+        in_force: BTreeMap::from([
+            (
+                "hba_file".into(),
+                in_force("/node/data/pg_hba.conf", "override"),
+            ),
+            ("log_min_messages".into(), in_force("warning", "default")),
+            ("port".into(), in_force("5432", "command line")),
+            ("work_mem".into(), in_force("4096", "default")),
+        ]),
+        files: BTreeMap::from([
+            ("archive_command".into(), in_file(command)),
+            ("archive_timeout".into(), in_file("1s")),
+        ]),
+        of_roles: vec!["auditor every database work_mem=8MB".into()],
+        places: [
+            ("archive", "/store/wal"),
+            ("store", "/store"),
+            ("data", "/node/data"),
+        ]
+        .map(|(name, path)| (format!("{{{name}}}"), path.to_owned()))
+        .into(),
+    }
+}
+
+fn access() -> AccessState {
+    AccessState {
+        rules: vec![
+            "local all all peer map=drill".into(),
+            "host all all all scram-sha-256".into(),
+        ],
+        mappings: vec!["drill /^.*$ postgres".into()],
+        wrong_password: ["app_user", "auditor"]
+            .map(|role| (role.to_owned(), "28P01".to_owned()))
+            .into(),
+    }
 }
 
 /// The archive of a server that archives.

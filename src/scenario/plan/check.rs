@@ -15,8 +15,12 @@ pub enum CheckKind {
     Digests,
     /// The privilege matrix.
     Permissions,
-    /// Tables, columns, constraints, indexes, functions, triggers, policies, extensions, settings.
+    /// Tables, columns, constraints, indexes, functions, triggers, policies, extensions.
     Catalog,
+    /// Every setting, in force and in the configuration files.
+    Settings,
+    /// Who may log in: `pg_hba.conf`, `pg_ident.conf`, wrong passwords refused.
+    Access,
     /// Sequences ahead of their columns.
     Sequences,
     /// Logins, refusals and business operations as the app roles.
@@ -43,11 +47,13 @@ pub enum CheckKind {
 
 impl CheckKind {
     /// Every check there is.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Rows,
         Self::Digests,
         Self::Permissions,
         Self::Catalog,
+        Self::Settings,
+        Self::Access,
         Self::Sequences,
         Self::Business,
         Self::Ledger,
@@ -68,6 +74,8 @@ impl CheckKind {
             Self::Digests => "digests",
             Self::Permissions => "permissions",
             Self::Catalog => "catalog",
+            Self::Settings => "settings",
+            Self::Access => "access",
             Self::Sequences => "sequences",
             Self::Business => "business",
             Self::Ledger => "ledger",
@@ -89,6 +97,8 @@ impl CheckKind {
             | Self::Digests
             | Self::Permissions
             | Self::Catalog
+            | Self::Settings
+            | Self::Access
             | Self::Sequences
             | Self::Business
             | Self::Timeline

@@ -1,6 +1,6 @@
 //! Names and quantities outside the steps.
 
-use super::{Check, supported_majors};
+use super::{Check, strategy::overridden, supported_majors};
 use crate::scenario::{
     catalog, expand,
     file::{ObjectivesFile, WorkloadFile},
@@ -74,6 +74,19 @@ impl Check<'_> {
             let help = "a scratch server is made by `restore: { into: scratch, … }`";
             let place = self.key_place(&["servers", name]);
             self.problem(Problem::at(place, message).help(help));
+        }
+        self.overridden();
+    }
+
+    /// Settings of a server that no scenario can state.
+    fn overridden(&mut self) {
+        for (name, server) in &self.file.servers {
+            for setting in server.settings.keys() {
+                let place = self.key_place(&["servers", name, "settings", setting]);
+                if let Some(problem) = overridden(setting, place) {
+                    self.problem(problem);
+                }
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::place_in;
 use crate::scenario::{
-    plan::{Archive, FullBackup, RetentionRule},
+    plan::{Archive, FullBackup, OVERRIDDEN, RetentionRule},
     problem::{Problem, Source},
     strategy::StrategyFile,
     yaml::{Node, Place},
@@ -113,6 +113,9 @@ fn settings(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
             problems.push(Problem::at(place, message).help(help));
         }
     }
+    let settings = file.settings.keys();
+    problems
+        .extend(settings.filter_map(|name| overridden(name, place_in(node, &["settings", name]))));
     let mode = file
         .settings
         .get("archive_mode")
@@ -134,6 +137,16 @@ fn settings(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
         }
         (Archive::None, false) | (Archive::Safe | Archive::Command(_), true) => {}
     }
+}
+
+/// A setting that no scenario can state.
+pub(super) fn overridden(name: &str, place: Place) -> Option<Problem> {
+    let own = OVERRIDDEN.iter().any(|own| own.eq_ignore_ascii_case(name));
+    own.then(|| {
+        let message = format!("`{name}` cannot be stated");
+        let help = "pgdrill gives it to every server: by it the server is reached, or its log read";
+        Problem::at(place, message).help(help)
+    })
 }
 
 fn tables(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {

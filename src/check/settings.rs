@@ -1,0 +1,402 @@
+//! `settings`: every setting is as in the steady state and as the scenario states it: in force,
+//! in the configuration files (which bite at the next reload or restart), of roles and databases.
+//!
+//! Paths are compared by what they are on their node. What must differ is listed, with why.
+
+use std::collections::BTreeMap;
+
+use super::{Context, Said, any, count};
+use crate::{
+    event::RestoreRecord,
+    measure::view::View,
+    observation::SettingsState,
+    scenario::plan::{Apply, PRIMARY},
+};
+
+/// Where a setting comes from that the harness gives a server at its start.
+const COMMAND_LINE: &str = "command line";
+
+/// Settings that differ on a server that is as it must be. Each only while its value comes from
+/// the command line: in a configuration file it is as wrong as any other.
+const MUST_DIFFER: [(&str, When, &str); 4] = [
+    ("port", When::Always, "each server of a machine has its own"),
+    ("archive_mode", When::Clone, "a clone archives nothing"),
+    (
+        "restore_command",
+        When::Restored,
+        "recovery's own, until the next start",
+    ),
+    (
+        "recovery_target",
+        When::Restored,
+        "recovery's own, and those that begin with it",
+    ),
+];
+
+/// On which servers.
+#[derive(Clone, Copy)]
+enum When {
+    Always,
+    Restored,
+    Clone,
+}
+
+fn must_differ(name: &str, restore: Option<&RestoreRecord>) -> bool {
+    let fits = |when: When| match when {
+        When::Always => true,
+        When::Restored => restore.is_some(),
+        When::Clone => restore.is_some_and(|restore| restore.scratch),
+    };
+    MUST_DIFFER.iter().any(|(listed, when, _why)| {
+        let same = name == *listed || (*listed == "recovery_target" && name.starts_with(listed));
+        same && fits(*when)
+    })
+}
+
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+    let (Some(was), Some(is)) = (before.settings(), now.settings()) else {
+        return Said::Unknown("the settings were not read both before and after".into());
+    };
+    if was.in_force.is_empty() {
+        return Said::Unknown("no setting was seen in the steady state".into());
+    }
+    let compared = Compared {
+        context,
+        restore: context.story.restore_of(now.server),
+        was,
+        is,
+    };
+    let mut details = compared.in_force();
+    details.extend(compared.in_files());
+    details.extend(compared.of_roles());
+    details.extend(undeclared(context, is));
+    let Some(first) = details.first() else {
+        let seen = (was.in_force.len(), was.files.len());
+        return Said::pass(
+            any(seen.0, "setting", "changed"),
+            format!(
+                "{} and {} in files, as before",
+                count(seen.0, "setting"),
+                seen.1
+            ),
+        );
+    };
+    let message = format!(
+        "{} in the settings: {first}",
+        count(details.len(), "difference")
+    );
+    Said::Fail(message, details)
+}
+
+/// What the steady state says by itself: what the scenario states is there.
+pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> Said {
+    let Some(is) = before.settings() else {
+        return Said::Unknown("the settings were not read".into());
+    };
+    // A strategy that is applied by a reload is as wrong as it is: that is what is drilled.
+    let wrong = match context.story.plan.strategy.apply {
+        Apply::Reload => Vec::new(),
+        Apply::Restart => undeclared(context, is),
+    };
+    match wrong.first() {
+        Some(first) => Said::Fail(first.clone(), wrong),
+        None => Said::pass(
+            any(is.files.len(), "setting", "not as stated"),
+            "settings as stated",
+        ),
+    }
+}
+
+/// Settings that the scenario states and that are not there, or not in force.
+fn undeclared(context: &Context<'_>, is: &SettingsState) -> Vec<String> {
+    let plan = context.story.plan;
+    let Some(own) = plan.servers.get(PRIMARY) else {
+        return Vec::new();
+    };
+    let stated = plan.settings(own).into_iter();
+    let wrong = stated.filter_map(|(name, value)| {
+        let stated = portable(is, &filled_in(is, &value), context);
+        let name = name.to_lowercase();
+        let there = is.files.get(&name);
+        let value = there.map(|it| portable(is, &it.value, context));
+        let overridden = (is.in_force.get(&name)).is_some_and(|it| it.source == COMMAND_LINE);
+        match (there, value) {
+            (None, _) | (_, None) => Some(format!(
+                "not in the files: {name} = {stated}, as the scenario states it"
+            )),
+            (Some(_), Some(value)) if value != stated => Some(format!(
+                "in the files: {name} = {value}, the scenario states {stated}"
+            )),
+            (Some(it), _) if !it.applied && !overridden => Some(format!(
+                "not in force: {name} = {stated}, as the scenario states it ({})",
+                it.error
+            )),
+            (Some(_), Some(_)) => None,
+        }
+    });
+    wrong.collect()
+}
+
+struct Compared<'c, 'a> {
+    context: &'c Context<'a>,
+    restore: Option<&'a RestoreRecord>,
+    was: &'c SettingsState,
+    is: &'c SettingsState,
+}
+
+impl Compared<'_, '_> {
+    fn portable(&self, of: &SettingsState, value: &str) -> String {
+        portable(of, value, self.context)
+    }
+
+    fn in_force(&self) -> Vec<String> {
+        let by_command_line =
+            |name: &str| (self.is.in_force.get(name)).is_some_and(|it| it.source == COMMAND_LINE);
+        let values = |of: &SettingsState| -> BTreeMap<String, String> {
+            let all = of.in_force.iter();
+            let all = all.map(|(name, it)| (name.clone(), self.portable(of, &it.value)));
+            all.collect()
+        };
+        let changed = differences(&values(self.was), &values(self.is));
+        let changed = changed
+            .into_iter()
+            .filter(|(name, _)| !(by_command_line(name) && must_differ(name, self.restore)));
+        let mut told: Vec<String> = changed.map(|(_, told)| told).collect();
+        let waits = |of: &SettingsState, name: &str| {
+            of.in_force.get(name).is_some_and(|it| it.pending_restart)
+        };
+        let waiting = self.is.in_force.keys();
+        let waiting = waiting.filter(|name| waits(self.is, name) && !waits(self.was, name));
+        told.extend(waiting.map(|name| format!("{name} waits for a restart to change")));
+        told
+    }
+
+    fn in_files(&self) -> Vec<String> {
+        let values = |of: &SettingsState| -> BTreeMap<String, String> {
+            let all = of.files.iter();
+            let all = all.map(|(name, it)| (name.clone(), self.portable(of, &it.value)));
+            all.collect()
+        };
+        let changed = differences(&values(self.was), &values(self.is));
+        let told = changed
+            .into_iter()
+            .map(|(_, told)| format!("in the files: {told}"));
+        let good = |of: &SettingsState, name: &str| of.files.get(name).is_none_or(|it| it.applied);
+        let overridden =
+            |name: &str| (self.is.in_force.get(name)).is_some_and(|it| it.source == COMMAND_LINE);
+        let refused = self
+            .is
+            .files
+            .iter()
+            .filter(|(name, it)| !it.applied && good(self.was, name) && !overridden(name));
+        let refused = refused.map(|(name, it)| {
+            let file = self.portable(self.is, &it.file);
+            format!("in the files: {name} = {}: {} ({file})", it.value, it.error)
+        });
+        told.chain(refused).collect()
+    }
+
+    fn of_roles(&self) -> Vec<String> {
+        let (was, is) = (&self.was.of_roles, &self.is.of_roles);
+        let missing = was.iter().filter(|line| !is.contains(line));
+        let added = is.iter().filter(|line| !was.contains(line));
+        let missing = missing.map(|line| format!("missing: of {line}"));
+        missing
+            .chain(added.map(|line| format!("added: of {line}")))
+            .collect()
+    }
+}
+
+/// A value with the places of its own node filled in.
+fn filled_in(of: &SettingsState, value: &str) -> String {
+    let places = of.places.iter();
+    places.fold(value.to_owned(), |text, (name, path)| {
+        text.replace(name, path)
+    })
+}
+
+/// A value in which paths are by what they are on their node: its own, and those of the nodes
+/// that its files came from.
+fn portable(of: &SettingsState, value: &str, context: &Context<'_>) -> String {
+    let others = context.views.iter().filter_map(|view| view.settings());
+    let all = [of].into_iter().chain(others);
+    let mut places: Vec<(&String, &String)> = all.flat_map(|of| &of.places).collect();
+    places.retain(|(_, path)| !path.is_empty());
+    places.sort_by_key(|(_, path)| std::cmp::Reverse(path.len()));
+    let shown = places.into_iter();
+    shown.fold(value.to_owned(), |text, (name, path)| {
+        text.replace(path.as_str(), name)
+    })
+}
+
+/// What differs: by name, and told.
+fn differences(
+    was: &BTreeMap<String, String>,
+    is: &BTreeMap<String, String>,
+) -> Vec<(String, String)> {
+    let gone = was.iter().filter_map(|(name, was)| match is.get(name) {
+        None => Some((name.clone(), format!("missing: {name} = {was}"))),
+        Some(is) if is == was => None,
+        Some(is) => Some((name.clone(), format!("{name} was `{was}`, is `{is}`"))),
+    });
+    let new = is.iter().filter(|(name, _)| !was.contains_key(*name));
+    let new = new.map(|(name, is)| (name.clone(), format!("added: {name} = {is}")));
+    gone.chain(new).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        check::testing::*,
+        observation::{FileSetting, Setting, SettingsState},
+    };
+
+    fn bent(tale: Tale, bend: fn(&mut SettingsState)) -> Tale {
+        tale.bend(Moment::After, move |seen| {
+            if let Observation::Settings(state) = seen {
+                bend(state);
+            }
+        })
+    }
+
+    fn red(tale: Tale, why: &str, bend: fn(&mut SettingsState)) {
+        expect(&bent(tale, bend), "settings", Verdict::Fail, why);
+    }
+
+    fn from(source: &str, value: &str) -> Setting {
+        Setting {
+            value: value.into(),
+            source: source.into(),
+            pending_restart: false,
+        }
+    }
+
+    fn in_file(value: &str, applied: bool) -> FileSetting {
+        FileSetting {
+            value: value.into(),
+            file: "/node/data/postgresql.auto.conf".into(),
+            applied,
+            error: if applied {
+                String::new()
+            } else {
+                "setting could not be applied".into()
+            },
+        }
+    }
+
+    #[test]
+    fn a_setting_that_changed_in_force_is_red() {
+        red(salvage(), "work_mem was `4096`, is `64`", |state| {
+            state
+                .in_force
+                .insert("work_mem".into(), from("configuration file", "64"));
+        });
+        red(salvage(), "added: app.limit = 3", |state| {
+            state
+                .in_force
+                .insert("app.limit".into(), from("configuration file", "3"));
+        });
+    }
+
+    #[test]
+    fn a_line_that_bites_at_the_next_restart_is_red() {
+        red(
+            salvage(),
+            "in the files: added: zero_damaged_pages = on",
+            |state| {
+                state
+                    .files
+                    .insert("zero_damaged_pages".into(), in_file("on", true));
+            },
+        );
+        red(
+            salvage(),
+            "archive_timeout = 1s: setting could not be applied ({data}/postgresql.auto.conf)",
+            |state| {
+                state
+                    .files
+                    .insert("archive_timeout".into(), in_file("1s", false));
+            },
+        );
+    }
+
+    #[test]
+    fn what_must_differ_may_while_the_command_line_says_so() {
+        let good = |state: &mut SettingsState| {
+            state
+                .in_force
+                .insert("port".into(), from("command line", "5433"));
+            let recovery = from("command line", "cp {archive}/%f %p");
+            state.in_force.insert("restore_command".into(), recovery);
+        };
+        expect(
+            &bent(lost_server(), good),
+            "settings",
+            Verdict::Pass,
+            "as before",
+        );
+        red(salvage(), "restore_command", good);
+        red(salvage(), "port was `5432`, is `5433`", |state| {
+            state
+                .in_force
+                .insert("port".into(), from("configuration file", "5433"));
+        });
+    }
+
+    #[test]
+    fn a_path_is_compared_by_what_it_is_on_its_node() {
+        let moved = bent(salvage(), |state| {
+            state.places.insert("{data}".into(), "/other/data".into());
+            state.in_force.insert(
+                "hba_file".into(),
+                from("override", "/other/data/pg_hba.conf"),
+            );
+        });
+        expect(&moved, "settings", Verdict::Pass, "as before");
+        red(
+            salvage(),
+            "hba_file was `{data}/pg_hba.conf`, is `/tmp/pg_hba.conf`",
+            |state| {
+                state
+                    .in_force
+                    .insert("hba_file".into(), from("override", "/tmp/pg_hba.conf"));
+            },
+        );
+    }
+
+    #[test]
+    fn settings_of_roles_and_databases_are_compared() {
+        red(
+            salvage(),
+            "added: of every role postgres search_path=x",
+            |state| {
+                state
+                    .of_roles
+                    .push("every role postgres search_path=x".into());
+            },
+        );
+    }
+
+    #[test]
+    fn what_the_scenario_states_must_be_there_from_the_beginning() {
+        let mut tale = salvage();
+        tale.plan
+            .strategy
+            .settings
+            .insert("work_mem".into(), "8MB".into());
+        let why = "not in the files: work_mem = 8MB, as the scenario states it";
+        expect(&tale, "settings", Verdict::Fail, why);
+        let judgement = tale.judge();
+        let steady = finding(&judgement, "steady-state");
+        assert_eq!(steady.verdict, Verdict::Unknown);
+        assert!(steady.message.contains(why), "{}", steady.message);
+    }
+
+    #[test]
+    fn settings_that_were_not_read_are_open() {
+        let blind = salvage().unseen(Moment::After, |seen| {
+            matches!(seen, Observation::Settings(_))
+        });
+        expect(&blind, "settings", Verdict::Unknown, "not read");
+    }
+}

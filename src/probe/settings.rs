@@ -1,0 +1,103 @@
+//! Every setting: in force, in the configuration files, and of single roles and databases.
+
+use std::collections::BTreeMap;
+
+use super::{ProbeError, ProbeTarget, pg, session};
+use crate::{
+    observation::{FileSetting, Observation, Setting, SettingsState},
+    runtime::Layout,
+};
+
+/// What a new session gets, not what the probe's own has set. To be read before the files:
+/// looking at those marks settings of the session as waiting for a restart.
+const IN_FORCE: &str = "SELECT lower(name), coalesce(reset_val, ''), \
+     CASE source WHEN 'session' THEN '' ELSE source END, pending_restart FROM pg_settings";
+
+/// In the order in which they are read: of two lines for one setting the last counts.
+const FILES: &str = "SELECT lower(coalesce(name, 'line ' || sourceline)), coalesce(setting, ''), \
+     coalesce(sourcefile, ''), applied, coalesce(error, '') FROM pg_file_settings ORDER BY seqno";
+
+const OF_ROLES: &str = "SELECT coalesce(quote_ident(r.rolname), 'every role'), \
+     coalesce(quote_ident(d.datname), 'every database'), v.setting FROM pg_db_role_setting s \
+     LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase \
+     CROSS JOIN LATERAL unnest(s.setconfig) AS v (setting) ORDER BY 1, 2, 3";
+
+/// Looks at every setting.
+///
+/// # Errors
+/// When the server can't be asked.
+pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
+    let client = session(&target.access).await?;
+    let asked = client.query(IN_FORCE, &[]).await;
+    let in_force = asked.map_err(pg("read the settings"))?;
+    let asked = client.query(FILES, &[]).await;
+    let files = asked.map_err(pg("read the configuration files' settings"))?;
+    let asked = client.query(OF_ROLES, &[]).await;
+    let of_roles = asked.map_err(pg("read the settings of roles and databases"))?;
+    let in_force = in_force.iter().map(|row| {
+        let setting = Setting {
+            value: without_secrets(row.get(1)),
+            source: row.get(2),
+            pending_restart: row.get(3),
+        };
+        (row.get(0), setting)
+    });
+    let files = files.iter().map(|row| {
+        let setting = FileSetting {
+            value: without_secrets(row.get(1)),
+            file: row.get(2),
+            applied: row.get(3),
+            error: row.get(4),
+        };
+        (row.get(0), setting)
+    });
+    let of_roles = of_roles.iter().map(|row| {
+        let words: [String; 3] = [row.get(0), row.get(1), row.get(2)];
+        without_secrets(&words.join(" "))
+    });
+    Ok(Observation::Settings(SettingsState {
+        in_force: in_force.collect(),
+        files: files.collect(),
+        of_roles: of_roles.collect(),
+        places: places(target.node.layout()),
+    }))
+}
+
+/// Where things lie on a node, by the placeholders of a strategy.
+fn places(layout: &Layout) -> BTreeMap<String, String> {
+    let all = [
+        ("{archive}", layout.store.join("wal")),
+        ("{store}", layout.store.clone()),
+        ("{data}", layout.data.clone()),
+        ("{tablespaces}", layout.tablespaces.clone()),
+        ("{run}", layout.run.clone()),
+        ("{bin}", layout.bin.clone()),
+    ];
+    let named = all.map(|(name, path)| (name.to_owned(), path.display().to_string()));
+    named.into_iter().collect()
+}
+
+/// A value that may hold a password is known again by its digest, and not shown.
+pub(super) fn without_secrets(value: &str) -> String {
+    let lower = value.to_ascii_lowercase();
+    let secret = ["passw", "secret"].iter().any(|word| lower.contains(word));
+    // (The method that hashes passwords is no password.)
+    if !secret || lower.starts_with("password_encryption") {
+        return value.to_owned();
+    }
+    let digest = xxhash_rust::xxh3::xxh3_128(value.as_bytes());
+    format!("(not shown, digest {digest:032x})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_value_is_not_shown() {
+        let shown = without_secrets("host=a password=hunter2");
+        assert!(!shown.contains("hunter2"));
+        assert_ne!(shown, without_secrets("host=a password=hunter3"));
+        assert_eq!(without_secrets("host=a"), "host=a");
+    }
+}
