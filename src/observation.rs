@@ -181,10 +181,18 @@ pub struct TableState {
     /// what it made of rows that were there.
     #[serde(default, skip_serializing_if = "not_any")]
     pub by_fault: u64,
+    /// Whether it, or each of its partitions, is unlogged: empty after a crash or a restore, by
+    /// design.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unlogged: bool,
     /// The server's error when the table could not be read to its end: nothing else is then
     /// known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+fn is_false(it: &bool) -> bool {
+    !it
 }
 
 impl TableState {

@@ -35,6 +35,26 @@ impl Rate {
 #[error("{0}")]
 pub struct UnitError(pub String);
 
+impl Time {
+    /// Its text, however small the parts of a second it is of.
+    fn whole(&self) -> String {
+        format!("{}ns", self.0.as_nanos())
+    }
+}
+
+impl Bytes {
+    /// Its text to the byte.
+    fn whole(&self) -> String {
+        format!("{}B", self.0)
+    }
+}
+
+impl Rate {
+    fn whole(&self) -> String {
+        self.to_string()
+    }
+}
+
 /// The wall clock, for names and for people. It may step back, so it measures nothing:
 /// durations are `history::Recorder`'s and `Instant`'s, which are monotonic.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
@@ -159,7 +179,11 @@ macro_rules! text_form {
     ($type:ty, $name:literal, $what:literal, $example:literal) => {
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                // As people write it, unless that would lose something.
+                let text = self.to_string();
+                let same = text.parse() == Ok(*self);
+                let text = if same { text } else { self.whole() };
+                serializer.serialize_str(&text)
             }
         }
         impl<'de> Deserialize<'de> for $type {
@@ -234,6 +258,35 @@ mod tests {
             let refused = text.parse::<Rate>().unwrap_err().to_string();
             assert!(refused.starts_with(&format!("`{text}` is too much")));
         }
+    }
+
+    #[test]
+    fn a_quantity_loses_nothing_as_json() {
+        fn again<T: Serialize + serde::de::DeserializeOwned>(it: T) -> T {
+            serde_json::from_str(&serde_json::to_string(&it).unwrap()).unwrap()
+        }
+        for nanos in [
+            0,
+            1,
+            999,
+            1_500,
+            250_500_000,
+            90_500_000_000,
+            86_400_000_000_007,
+        ] {
+            let time = Time(Duration::from_nanos(nanos));
+            assert_eq!(again(time), time);
+        }
+        for bytes in [0, 1, 999, 10_000_001, 20_449_999, 1 << 30, 100_000_000_001] {
+            assert_eq!(again(Bytes(bytes)), Bytes(bytes));
+        }
+        for rate in [0.1, 1.0 / 3.0, 1e6, 0.000_123_456_789] {
+            assert_eq!(again(Rate::PerSecond(rate)), Rate::PerSecond(rate));
+        }
+        assert_eq!(
+            serde_json::to_string(&Bytes(20_000_000)).unwrap(),
+            "\"20.0 MB\""
+        );
     }
 
     #[test]

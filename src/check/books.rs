@@ -308,7 +308,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         tale.write(dir.path());
         std::fs::remove_file(dir.path().join("readback-primary")).unwrap();
-        let blind = judge(dir.path(), |_plan| vec![]).unwrap();
+        let blind = judge(dir.path()).unwrap();
         let evidence = finding(&blind, "evidence");
         assert_eq!(evidence.verdict, Verdict::Unknown);
         assert!(
@@ -325,7 +325,7 @@ mod tests {
         let path = dir.path().join("readback-primary");
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - RECORD]).unwrap();
-        let judgement = judge(dir.path(), |_plan| vec![]).unwrap();
+        let judgement = judge(dir.path()).unwrap();
         let evidence = finding(&judgement, "evidence");
         assert_eq!(evidence.verdict, Verdict::Unknown);
         let why = "rows were read back, and their file holds ";

@@ -58,23 +58,18 @@ pub struct JudgeError {
     pub cause: String,
 }
 
-/// Judges a drill. `declared_empty` tells which tables of a plan's data model may be empty
-/// after a restore (unlogged ones).
+/// Judges a drill.
 ///
 /// # Errors
 /// When the plan or the history can't be read. A missing or torn ledger is no error but
 /// makes the drill `unknown`.
-pub fn judge(
-    drill: &Path,
-    declared_empty: impl Fn(&Plan) -> Vec<String>,
-) -> Result<Judgement, JudgeError> {
+pub fn judge(drill: &Path) -> Result<Judgement, JudgeError> {
     let events = history::read(&drill.join(files::HISTORY)).map_err(|error| JudgeError {
         path: error.path,
         cause: error.cause,
     })?;
     let plan = read_plan(&drill.join(files::PLAN))?;
-    let declared_empty = declared_empty(&plan);
-    Ok(judge_history(plan, events, drill, declared_empty))
+    Ok(judge_history(plan, events, drill))
 }
 
 fn read_plan(path: &Path) -> Result<Plan, JudgeError> {
@@ -86,17 +81,12 @@ fn read_plan(path: &Path) -> Result<Plan, JudgeError> {
     serde_json::from_str(&text).map_err(|cause| error(cause.to_string()))
 }
 
-fn judge_history(
-    plan: Plan,
-    events: Vec<Event>,
-    drill: &Path,
-    declared_empty: Vec<String>,
-) -> Judgement {
+fn judge_history(plan: Plan, events: Vec<Event>, drill: &Path) -> Judgement {
     let story = Story {
         plan: &plan,
         events: &events,
     };
-    let mut context = Context::new(story, declared_empty);
+    let mut context = Context::new(story);
     context.made = books::made(&context, drill);
     context.client_rows = books::client_rows(&context, drill);
     let books = Books::open(&context, drill, &context.recoveries);

@@ -237,7 +237,7 @@ mod tests {
         let ledger = dir.path().join(files::LEDGER);
         let bytes = std::fs::read(&ledger).unwrap();
         std::fs::write(&ledger, &bytes[..bytes.len() - 7]).unwrap();
-        let judgement = judge(dir.path(), |_plan| vec![]).unwrap();
+        let judgement = judge(dir.path()).unwrap();
         assert!(finding(&judgement, "evidence").message.contains("torn"));
         assert_eq!(finding(&judgement, "rpo.oa").verdict, Verdict::Unknown);
     }
@@ -250,7 +250,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         tale.write(dir.path());
         bend(dir.path());
-        judge(dir.path(), |_plan| vec![]).unwrap().outcome
+        judge(dir.path()).unwrap().outcome
     }
 
     #[track_caller]

@@ -86,8 +86,6 @@ pub struct Context<'a> {
     pub recoveries: Vec<Recovery<'a>>,
     /// What probes saw.
     pub views: Vec<View<'a>>,
-    /// Tables that may be empty after a restore: unlogged ones, as the data model declares.
-    pub declared_empty: Vec<String>,
     /// Of the changes that an audit trail alone tells of, those that a client made.
     pub made: BTreeSet<RowVersion>,
     /// What became of the rows that clients left, by table; none where nobody had to look, an
@@ -97,13 +95,12 @@ pub struct Context<'a> {
 
 impl<'a> Context<'a> {
     /// Indexes a history.
-    pub fn new(story: Story<'a>, declared_empty: Vec<String>) -> Self {
+    pub fn new(story: Story<'a>) -> Self {
         let views = view::views(&story);
         Self {
             recoveries: recovery::recoveries(&story),
             story,
             views,
-            declared_empty,
             made: BTreeSet::new(),
             client_rows: Ok(None),
         }

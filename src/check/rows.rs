@@ -57,10 +57,8 @@ pub(super) fn changes<'t>(
     same: impl Fn(&TableState, &TableState) -> bool,
 ) -> Vec<Change<'t>> {
     let restored = context.story.restore_of(now.server).is_some() || crashed(context);
-    let may_be_empty = |name: &str, is: &TableState| {
-        (restored || created_by_salvage(context, name))
-            && is.rows == 0
-            && context.declared_empty.iter().any(|table| table == name)
+    let may_be_empty = |name: &str, was: &TableState, is: &TableState| {
+        (restored || created_by_salvage(context, name)) && is.rows == 0 && was.unlogged
     };
     was.iter()
         .map(|(name, was)| (name.as_str(), was, is.get(name)))
@@ -69,7 +67,7 @@ pub(super) fn changes<'t>(
             None => true,
             Some(_) if was.error.is_some() => false,
             Some(is) if is.error.is_some() => true,
-            Some(is) => !same(was, is) && !may_be_empty(name, is),
+            Some(is) => !same(was, is) && !may_be_empty(name, was, is),
         })
         .collect()
 }
@@ -308,6 +306,21 @@ mod tests {
         };
         expect(&emptied(lost_server()), "rows", Verdict::Pass, "as before");
         let judgement = emptied(salvage()).judge();
+        assert_eq!(finding(&judgement, "rows").verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn a_table_that_was_made_unlogged_meanwhile_may_not_be_empty() {
+        let logged = TableState {
+            rows: 5,
+            ..TableState::default()
+        };
+        let emptied = TableState {
+            unlogged: true,
+            ..TableState::default()
+        };
+        let before = seen(lost_server(), BEFORE, "app.cache", &logged);
+        let judgement = seen(before, SINCE, "app.cache", &emptied).judge();
         assert_eq!(finding(&judgement, "rows").verdict, Verdict::Fail);
     }
 }

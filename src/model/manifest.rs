@@ -22,8 +22,6 @@ pub struct Manifest {
     pub login_roles: Vec<String>,
     /// Tablespaces it makes.
     pub tablespaces: Vec<String>,
-    /// Unlogged tables: empty after a crash or a restore, by design.
-    pub unlogged: Vec<String>,
     /// Materialised views.
     pub materialized_views: Vec<String>,
     /// Number of large objects.

@@ -1,6 +1,6 @@
 //! Asking a server: statements and single values, with errors that say which statement.
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row, types::FromSql};
 
 use super::PgError;
 
@@ -13,6 +13,23 @@ pub struct Identity {
     pub system_identifier: u64,
     /// Timeline.
     pub timeline: u32,
+}
+
+/// What stands in a row: a server's answer may hold NULL where none should be, or be of another
+/// type, when its catalogs are damaged or the user's schema is odd.
+pub trait Cells {
+    /// The value of a column, counted from 0.
+    ///
+    /// # Errors
+    /// When it is NULL or of another type than wanted.
+    fn cell<'r, T: FromSql<'r>>(&'r self, at: usize) -> Result<T, PgError>;
+}
+
+impl Cells for Row {
+    fn cell<'r, T: FromSql<'r>>(&'r self, at: usize) -> Result<T, PgError> {
+        self.try_get(at)
+            .map_err(|error| PgError::new("read an answer", &error))
+    }
 }
 
 /// Executes statements, with an error that says which.

@@ -11,6 +11,7 @@ use super::{ProbeError, ProbeTarget, pg, session};
 use crate::{
     ledger::Key,
     observation::{AuditState, Change, Changes, Observation},
+    postgres::query::Cells,
 };
 
 /// What is audited, and where.
@@ -58,10 +59,10 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let rows = client.query(&compared(&trail, target.fault_xid), &[]).await;
     let mut state = AuditState::default();
     for row in rows.map_err(pg("compare the audit trail"))? {
-        let count = row.get::<_, i64>(1).unsigned_abs();
-        let first = changes(row.get(2), trail.nonce)?;
+        let count = row.cell::<i64>(1)?.unsigned_abs();
+        let first = changes(row.cell(2)?, trail.nonce)?;
         let changes = Changes { count, first };
-        match row.get(0) {
+        match row.cell(0)? {
             "missing" => state.missing = changes,
             "unfounded" => state.unfounded = changes,
             "repeated" => state.repeated = changes,

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio_postgres::Client;
 
 use super::{ProbeError, ProbeTarget, databases, definitions::keyed, pg, session};
-use crate::observation::Observation;
+use crate::{observation::Observation, postgres::query::Cells};
 
 /// Makes the queries.
 const CATALOG: &str = include_str!("catalog.sql");
@@ -50,22 +50,26 @@ async fn of_database(
     let client = session(&databases::within(&target.access, database)).await?;
     let made = client.query(CATALOG, &[]).await;
     let made = made.map_err(pg("list the catalogs"))?;
-    let queries: Vec<&str> = made
-        .iter()
-        .filter(|row| database == drilled || !row.get::<_, bool>(0))
-        .map(|row| row.get(1))
-        .collect();
+    let mut queries: Vec<&str> = Vec::new();
+    for row in &made {
+        if database == drilled || !row.cell::<bool>(0)? {
+            queries.push(row.cell(1)?);
+        }
+    }
     let rows = client.query(&queries.join("\nUNION ALL\n"), &[]).await;
     let rows = rows.map_err(pg(format!("read the catalog of database {database}")))?;
     let object = |row: &tokio_postgres::Row| {
-        let (name, definition): (String, &str) = (row.get(0), row.get(1));
+        let (name, definition): (String, &str) = (row.cell(0)?, row.cell(1)?);
         let shown = (
             databases::told(name.clone(), database, drilled),
             fields(definition),
         );
-        (!is_passing(&name)).then_some(shown)
+        Ok((!is_passing(&name)).then_some(shown))
     };
-    Ok(rows.iter().filter_map(object).collect())
+    rows.iter()
+        .map(object)
+        .filter_map(Result::transpose)
+        .collect()
 }
 
 /// Objects that share a name, as the triggers of a table's foreign keys do.
@@ -112,10 +116,10 @@ async fn passwords(
     let rows = client.query(PASSWORDS, &[]).await;
     let rows = rows.map_err(pg("read the roles' passwords"))?;
     let digest = |row: &tokio_postgres::Row| {
-        let digest = keyed(&target.access.password, row.get(1));
-        (row.get(0), format!("digest {digest}"))
+        let digest = keyed(&target.access.password, row.cell(1)?);
+        Ok((row.cell(0)?, format!("digest {digest}")))
     };
-    Ok(rows.iter().map(digest).collect())
+    rows.iter().map(digest).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 
 use super::{ProbeError, pg};
-use crate::postgres::Access;
+use crate::postgres::{Access, query::Cells};
 
 /// A limit of -2 marks what `DROP DATABASE` left half done; nobody can connect to it.
 const DATABASES: &str = "SELECT datname::text FROM pg_catalog.pg_database \
@@ -16,7 +16,7 @@ const DATABASES: &str = "SELECT datname::text FROM pg_catalog.pg_database \
 pub async fn all(client: &Client) -> Result<Vec<String>, ProbeError> {
     let rows = client.query(DATABASES, &[]).await;
     let rows = rows.map_err(pg("list the databases"))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    rows.iter().map(|row| Ok(row.cell(0)?)).collect()
 }
 
 /// The same server's other database.

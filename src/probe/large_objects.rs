@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::{ProbeError, ProbeTarget, databases, pg, readers::digest, reading_session, session};
 use crate::{
     observation::{LargeObjectsState, Observation},
-    postgres::Access,
+    postgres::{Access, query::Cells},
 };
 
 /// Looks at the large objects.
@@ -34,7 +34,7 @@ async fn of_database(access: &Access) -> Result<LargeObjectsState, ProbeError> {
     let mut reader = reading_session(access).await?;
     let pages = digest(&mut reader, "SELECT loid, pageno, data FROM pg_largeobject").await?;
     Ok(LargeObjectsState {
-        count: row.get::<_, i64>(0).unsigned_abs(),
+        count: row.cell::<i64>(0)?.unsigned_abs(),
         digest: pages.hex(),
     })
 }

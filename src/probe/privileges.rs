@@ -1,9 +1,9 @@
 //! Every privilege: role × object × privilege, memberships, role attributes.
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
 use super::{ProbeError, ProbeTarget, pg, session};
-use crate::observation::Observation;
+use crate::{observation::Observation, postgres::query::Cells};
 
 /// One row a privilege: role, kind, object, privilege.
 const PRIVILEGES: &str = include_str!("privileges.sql");
@@ -47,13 +47,13 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
 pub async fn all(client: &Client) -> Result<Vec<Privilege>, ProbeError> {
     let rows = client.query(PRIVILEGES, &[]).await;
     let rows = rows.map_err(pg("read the privileges"))?;
-    Ok(rows
-        .iter()
-        .map(|row| Privilege {
-            role: row.get(0),
-            kind: row.get(1),
-            object: row.get(2),
-            right: row.get(3),
+    let privilege = |row: &Row| {
+        Ok(Privilege {
+            role: row.cell(0)?,
+            kind: row.cell(1)?,
+            object: row.cell(2)?,
+            right: row.cell(3)?,
         })
-        .collect())
+    };
+    rows.iter().map(privilege).collect()
 }

@@ -3,7 +3,10 @@
 use tokio_postgres::{Client, Row};
 
 use super::{OWN_PATH, ProbeError, ProbeTarget, databases, pg, session};
-use crate::observation::{Observation, SequenceState};
+use crate::{
+    observation::{Observation, SequenceState},
+    postgres::{PgError, query::Cells},
+};
 
 /// Name, and table and column where there is one that holds integers.
 const SEQUENCES: &str = "
@@ -41,7 +44,8 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
 async fn of_database(client: &Client) -> Result<Vec<SequenceState>, ProbeError> {
     let sequences = client.query(SEQUENCES, &[]).await;
     let sequences = sequences.map_err(pg("list the sequences"))?;
-    let queries: Vec<String> = sequences.iter().map(query).collect();
+    let queries = sequences.iter().map(query);
+    let queries: Vec<String> = queries.collect::<Result<_, _>>()?;
     if queries.is_empty() {
         return Ok(Vec::new());
     }
@@ -49,35 +53,37 @@ async fn of_database(client: &Client) -> Result<Vec<SequenceState>, ProbeError> 
     own_path.map_err(pg("prepare a session"))?;
     let rows = client.query(&queries.join("\nUNION ALL\n"), &[]).await;
     let rows = rows.map_err(pg("read the sequences"))?;
-    let state = |(sequence, row): (&Row, &Row)| SequenceState {
-        sequence: sequence.get(0),
-        next: row.get(0),
-        descends: row.get(1),
-        cycles: row.get(2),
-        column: column(sequence).map(|(table, column)| format!("{table}.{column}")),
-        max: row.get(3),
+    let state = |(sequence, row): (&Row, &Row)| {
+        Ok(SequenceState {
+            sequence: sequence.cell(0)?,
+            next: row.cell(0)?,
+            descends: row.cell(1)?,
+            cycles: row.cell(2)?,
+            column: column(sequence)?.map(|(table, column)| format!("{table}.{column}")),
+            max: row.cell(3)?,
+        })
     };
-    Ok(sequences.iter().zip(&rows).map(state).collect())
+    sequences.iter().zip(&rows).map(state).collect()
 }
 
-fn column(sequence: &Row) -> Option<(&str, &str)> {
-    let table: Option<&str> = sequence.get(1);
-    table.zip(sequence.get(2))
+fn column(sequence: &Row) -> Result<Option<(&str, &str)>, PgError> {
+    let table: Option<&str> = sequence.cell(1)?;
+    Ok(table.zip(sequence.cell(2)?))
 }
 
 /// What asks for one sequence's state. What `nextval` would return may be no bigint any more.
-fn query(sequence: &Row) -> String {
-    let name: &str = sequence.get(0);
-    let furthest = column(sequence).map(|(table, column)| {
+fn query(sequence: &Row) -> Result<String, PgError> {
+    let name: &str = sequence.cell(0)?;
+    let furthest = column(sequence)?.map(|(table, column)| {
         format!(
             "(SELECT CASE WHEN p.seqincrement < 0 THEN min({column}) ELSE max({column}) END::bigint FROM {table})"
         )
     });
-    format!(
+    Ok(format!(
         "SELECT greatest(least(s.last_value::numeric + CASE WHEN s.is_called THEN p.seqincrement ELSE 0 END,
              9223372036854775807), -9223372036854775808)::bigint, p.seqincrement < 0, p.seqcycle, {}
          FROM {name} s, pg_sequence p WHERE p.seqrelid = '{}'::regclass",
         furthest.as_deref().unwrap_or("NULL::bigint"),
         name.replace('\'', "''")
-    )
+    ))
 }

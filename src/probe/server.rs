@@ -1,7 +1,10 @@
 //! The server as a whole: recovery, timeline, checksums, archiving.
 
 use super::{ProbeError, ProbeTarget, pg, session};
-use crate::observation::{Observation, ServerState};
+use crate::{
+    observation::{Observation, ServerState},
+    postgres::query::Cells,
+};
 
 const STATE: &str = "
 SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
@@ -22,15 +25,15 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let row = client.query_one(STATE, &[]).await;
     let row = row.map_err(pg("read the server's state"))?;
     Ok(Observation::Server(ServerState {
-        in_recovery: row.get(0),
-        read_only: row.get(1),
-        timeline: timeline(row.get(8), row.get(2)),
-        version: row.get::<_, i32>(3).unsigned_abs(),
-        system_identifier: row.get::<_, i64>(4).cast_unsigned(),
-        checksum_failures: row.get::<_, Option<i64>>(5).map(i64::unsigned_abs),
-        archive_mode: row.get(6),
-        archived: row.get::<_, i64>(7).unsigned_abs(),
-        archive_timeout: row.get::<_, Option<i64>>(9).map(i64::unsigned_abs),
+        in_recovery: row.cell(0)?,
+        read_only: row.cell(1)?,
+        timeline: timeline(row.cell(8)?, row.cell(2)?),
+        version: row.cell::<i32>(3)?.unsigned_abs(),
+        system_identifier: row.cell::<i64>(4)?.cast_unsigned(),
+        checksum_failures: row.cell::<Option<i64>>(5)?.map(i64::unsigned_abs),
+        archive_mode: row.cell(6)?,
+        archived: row.cell::<i64>(7)?.unsigned_abs(),
+        archive_timeout: row.cell::<Option<i64>>(9)?.map(i64::unsigned_abs),
     }))
 }
 

@@ -9,11 +9,12 @@
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
 use super::{ProbeError, ProbeTarget, databases, digest::Rows, pg, readers::Readers, session};
 use crate::{
     observation::{Observation, TableState},
+    postgres::query::Cells,
     scenario::plan::REQUEST_ID,
 };
 
@@ -32,11 +33,12 @@ SELECT format('%I.%I', n.nspname, c.relname),
    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   coalesce((SELECT own.key FROM unnest($1::text[], $2::text[]) AS own (name, key) WHERE to_regclass(own.name) = c.oid),
     (SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = $3 AND NOT a.attisdropped)),
-  c.relkind::text, size.bytes::bigint, size.pages, c.relispopulated
+  c.relkind::text, size.bytes::bigint, size.pages, c.relispopulated, size.unlogged
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
   SELECT coalesce(sum(pg_table_size(leaf)), 0) AS bytes,
-    coalesce(max(pg_relation_size(leaf)), 0) / current_setting('block_size')::int AS pages
+    coalesce(max(pg_relation_size(leaf)), 0) / current_setting('block_size')::int AS pages,
+    coalesce(bool_and((SELECT relpersistence = 'u' FROM pg_class WHERE oid = leaf)), false) AS unlogged
   FROM (SELECT c.oid::regclass WHERE c.relkind <> 'p'
     UNION SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf) AS leaves (leaf)) AS size
 WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition AND c.relpersistence <> 't'
@@ -58,6 +60,7 @@ pub struct Table {
     bytes: u64,
     /// Pages of it, or of its largest partition.
     pages: u64,
+    unlogged: bool,
 }
 
 /// Looks at every table.
@@ -100,18 +103,19 @@ pub async fn tables(
     let (own, their): (Vec<&str>, Vec<&str>) = keys.iter().unzip();
     let rows = client.query(TABLES, &[&own, &their, &REQUEST_ID]).await;
     let rows = rows.map_err(pg("list the tables"))?;
-    Ok(rows
-        .iter()
-        .map(|row| Table {
-            name: row.get(0),
-            columns: row.get::<_, Option<String>>(1).unwrap_or_default(),
-            key: row.get(2),
-            materialised: row.get::<_, &str>(3) == "m",
-            bytes: row.get::<_, i64>(4).unsigned_abs(),
-            pages: row.get::<_, i64>(5).unsigned_abs(),
-            populated: row.get(6),
+    let table = |row: &Row| {
+        Ok(Table {
+            name: row.cell(0)?,
+            columns: row.cell::<Option<String>>(1)?.unwrap_or_default(),
+            key: row.cell(2)?,
+            materialised: row.cell::<&str>(3)? == "m",
+            bytes: row.cell::<i64>(4)?.unsigned_abs(),
+            pages: row.cell::<i64>(5)?.unsigned_abs(),
+            populated: row.cell(6)?,
+            unlogged: row.cell(7)?,
         })
-        .collect())
+    };
+    rows.iter().map(table).collect()
 }
 
 /// Reads tables. One that can't be read (damaged, locked away) is an observation.
@@ -134,7 +138,8 @@ pub async fn states(
         } else {
             not_populated()
         };
-        states.insert(table.name.clone(), state);
+        let unlogged = table.unlogged;
+        states.insert(table.name.clone(), TableState { unlogged, ..state });
     }
     Ok(states)
 }
@@ -163,7 +168,7 @@ fn together<'a>(pieces: impl Iterator<Item = (&'a Piece, Result<Rows, ProbeError
         digest: loaded.hex(),
         live_rows: live.count,
         by_fault: faults.count,
-        error: None,
+        ..TableState::default()
     }
 }
 
@@ -288,6 +293,7 @@ mod tests {
             populated,
             bytes: 100_000,
             pages: 12,
+            unlogged: false,
         };
         table.pieces(None)
     }
@@ -302,6 +308,7 @@ mod tests {
             populated: true,
             bytes: 100_000,
             pages: 12,
+            unlogged: false,
         };
         let conditions = |table: &Table, xid| -> Vec<String> {
             let all = table.conditions(xid).into_iter();

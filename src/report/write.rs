@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{DrillReport, RunSummary, html, junit};
-use crate::{bug, check::judge, history::planned, model::Model, scenario::plan::Plan};
+use crate::{bug, check::judge, history::planned};
 
 /// Name of the machine-readable report.
 pub const RUN_JSON: &str = "run.json";
@@ -87,20 +87,12 @@ fn report(drills: &Path, name: String) -> DrillReport {
         let why = format!("`{DRILLS}/{name}` is missing: the run set out to perform this drill");
         return DrillReport::unreadable(name, &why);
     }
-    let judged = bug::caught(|| judge(&dir, declared_empty).map(DrillReport::of));
+    let judged = bug::caught(|| judge(&dir).map(DrillReport::of));
     match judged {
         Ok(Ok(report)) => report,
         Ok(Err(error)) => DrillReport::unreadable(name, &error.cause),
         Err(bug) => DrillReport::unreadable(name, &bug),
     }
-}
-
-/// The unlogged tables of a plan's data model; none when this program does not ship it.
-fn declared_empty(plan: &Plan) -> Vec<String> {
-    let model = Model::named(&plan.data.model);
-    model
-        .map(|model| model.manifest.unlogged)
-        .unwrap_or_default()
 }
 
 /// Writes beside and renames, so that nobody ever reads half a report.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-pub use outcome::{CommandFailed, Output};
-pub(super) use outcome::{Ended, Lines, Place};
+pub use outcome::{CommandFailed, MOST, Output};
+pub(super) use outcome::{Ended, Lines, Place, keep};
 
 /// A command at its deadline is asked to end, and killed so much later.
 pub const GRACE: Duration = Duration::from_secs(2);

@@ -27,6 +27,9 @@ use crate::{
 
 const TAKE_EVERY: Duration = Duration::from_millis(50);
 const SECOND: u64 = 1_000_000;
+/// Records that wait to be written, at most: a disk that falls further behind, or hangs, leaves
+/// no evidence, and must not fill the memory either.
+const WAITING: usize = 1 << 20;
 /// Different errors kept by workload; further ones are counted together.
 const ERRORS: usize = 50;
 
@@ -42,6 +45,8 @@ pub struct Book {
 struct Pile {
     records: Vec<Record>,
     closed: bool,
+    /// More came than may wait.
+    overflown: bool,
 }
 
 /// Live figures of one workload.
@@ -78,7 +83,11 @@ impl Book {
                 last.fetch_max(record.acked_us, Ordering::Relaxed);
             }
         }
-        self.pile().records.push(record);
+        let mut pile = self.pile();
+        match pile.records.len() < WAITING {
+            true => pile.records.push(record),
+            false => pile.overflown = true,
+        }
     }
 
     /// Counts an error.
@@ -185,6 +194,10 @@ fn keep(
         }
     }
     written?;
+    if book.pile().overflown {
+        let why = format!("more than {WAITING} records waited to be written");
+        return Err(std::io::Error::other(why));
+    }
     let ends = figures.into_iter().zip(&book.tallies);
     Ok(ends.map(|(figures, tally)| figures.end(tally)).collect())
 }
@@ -291,9 +304,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_was_given_up_is_no_fast_transaction() {
-        let one = |outcome, acked_us| Record {
+    fn one(outcome: Outcome, acked_us: u64) -> Record {
+        Record {
             key: Key::NONE,
             version: 0,
             outcome,
@@ -305,7 +317,23 @@ mod tests {
             acked_us,
             lsn: 0,
             xid: 0,
-        };
+        }
+    }
+
+    #[test]
+    fn a_ledger_that_falls_behind_is_no_evidence() {
+        let book = Book::new(1);
+        (0..=WAITING).for_each(|_| book.put(one(Outcome::Ok, 1_100)));
+        book.close();
+        let dir = tempfile::tempdir().unwrap();
+        let (file, recorder) = (dir.path().join("ledger"), Recorder::in_memory());
+        let keeper = Keeper::start(book, vec!["oa".into()], &file, recorder);
+        let error = keeper.unwrap().finish().unwrap_err().to_string();
+        assert!(error.contains("waited to be written"), "{error}");
+    }
+
+    #[test]
+    fn what_was_given_up_is_no_fast_transaction() {
         let mut window = Window::new();
         window.count(&one(Outcome::Ok, 3_000));
         window.count(&one(Outcome::Fail, 1_100));

@@ -13,7 +13,7 @@ use super::{agent, oa, payload};
 use crate::{
     history::files,
     ledger::{Key, Outcome, Record, Writer},
-    postgres::PgError,
+    postgres::{PgError, query::Cells},
     scenario::plan::{CustomWorkload, Plan, REQUEST_ID, WorkloadKind},
 };
 
@@ -170,21 +170,22 @@ impl LiveTable {
     }
 
     /// The record of a row of [`LiveTable::sql`] that is there as `key`.
-    fn record(row: &Row, key: Key) -> Record {
-        let payload = (4..row.len()).map(|at| row.get::<_, Option<&str>>(at));
-        Record {
+    fn record(row: &Row, key: Key) -> Result<Record, PgError> {
+        let payload = (4..row.len()).map(|at| row.cell::<Option<&str>>(at));
+        let payload = payload.collect::<Result<Vec<_>, _>>()?;
+        Ok(Record {
             key,
-            version: row.get::<_, i64>(1) as u32,
+            version: row.cell::<i64>(1)? as u32,
             outcome: Outcome::Ok,
             workload: key.workload(),
-            tenant: row.get::<_, i64>(2) as u32,
-            digest: payload::digest(payload),
+            tenant: row.cell::<i64>(2)? as u32,
+            digest: payload::digest(payload.into_iter()),
             intended_us: 0,
             sent_us: 0,
             acked_us: 0,
             lsn: 0,
-            xid: row.get::<_, i64>(3) as u32,
-        }
+            xid: row.cell::<i64>(3)? as u32,
+        })
     }
 }
 
@@ -222,7 +223,7 @@ async fn exists(client: &Client, table: &str) -> Result<bool, PgError> {
     let sql = "SELECT to_regclass($1) IS NOT NULL";
     let row = client.query_one(sql, &[&table]).await;
     let row = row.map_err(|cause| PgError::new(format!("look for {table}"), &cause))?;
-    Ok(row.get(0))
+    row.cell(0)
 }
 
 async fn read_table(
@@ -238,8 +239,8 @@ async fn read_table(
     let mut stream = pin!(stream);
     let (mut rows, mut nobodys) = (0, 0);
     while let Some(row) = stream.try_next().await.map_err(failed)? {
-        if let Some(key) = table.own(row.get(0), workload, nonce, &mut nobodys) {
-            writer.append(&LiveTable::record(&row, key))?;
+        if let Some(key) = table.own(row.cell(0)?, workload, nonce, &mut nobodys) {
+            writer.append(&LiveTable::record(&row, key)?)?;
             rows += 1;
         }
     }

@@ -213,7 +213,7 @@ fn old_histories_are_judged_as_they_were() {
 
 /// A line a finding, and the outcome.
 fn judgement(dir: &Path) -> String {
-    let judgement = pgdrill::check::judge(dir, |_plan| vec![]).unwrap();
+    let judgement = pgdrill::check::judge(dir).unwrap();
     let line = |one: &pgdrill::finding::Finding| {
         format!("{} {}: {}\n", one.verdict.word(), one.id, one.message)
     };

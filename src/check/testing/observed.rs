@@ -10,11 +10,14 @@ pub fn observations(timeline: u32) -> Vec<Observation> {
         rows,
         digest: digest.into(),
         live_rows: 7,
-        by_fault: 0,
-        error: None,
+        ..TableState::default()
+    };
+    let cache = TableState {
+        unlogged: true,
+        ..table(5, "0c")
     };
     let tables = BTreeMap::from([
-        ("app.cache".into(), table(5, "0c")),
+        ("app.cache".into(), cache),
         ("app.orders".into(), table(1000, "0a")),
         ("app.users".into(), table(200, "0b")),
     ]);

@@ -16,7 +16,7 @@ use tokio::{io::AsyncWriteExt, task::JoinHandle};
 use super::engine::Engine;
 use crate::runtime::{
     Exec, RunAs, RuntimeError,
-    exec::{Ended, GRACE, Lines, UNTRANSLATED},
+    exec::{Ended, GRACE, Lines, UNTRANSLATED, keep},
     wait,
 };
 
@@ -118,12 +118,12 @@ async fn read(
         match tokio::time::timeout(SILENCE, chunks.next()).await {
             Ok(Some(Ok(LogOutput::StdErr { message }))) => {
                 err_lines.push(&message);
-                stderr.extend_from_slice(&message);
+                keep(&mut stderr, &message);
             }
             Ok(Some(Ok(chunk))) => {
                 let message = chunk.into_bytes();
                 out_lines.push(&message);
-                stdout.extend_from_slice(&message);
+                keep(&mut stdout, &message);
             }
             Ok(Some(Err(error))) => return Err(error),
             Ok(None) => return Ok((stdout, stderr)),

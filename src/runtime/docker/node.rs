@@ -16,7 +16,10 @@ use futures_util::StreamExt;
 use super::{Names, PORT, command, endpoint, engine::Engine, io, leftover};
 use crate::{
     history::Recorder,
-    runtime::{Exec, Layout, NodeSpec, Output, RuntimeError, Stats, exec::Place},
+    runtime::{
+        Exec, Layout, NodeSpec, Output, RuntimeError, Stats,
+        exec::{MOST, Place},
+    },
 };
 
 /// The node.
@@ -140,9 +143,12 @@ impl DockerNode {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it can't be read.
+    /// When it can't be read, or is larger than [`MOST`].
     pub async fn get(&self, path: &Path) -> Result<Vec<u8>, RuntimeError> {
-        let read = Exec::new(["cat", "--"]).arg(path.display().to_string());
+        let script = r#"[ "$(wc -c <"$0")" -le "$1" ] || { echo "$0 is larger than $1 bytes" >&2; exit 1; }; cat -- "$0""#;
+        let read = Exec::shell(script)
+            .arg(path.display().to_string())
+            .arg(MOST.to_string());
         let output = self.exec(read.unrecorded()).await?;
         Ok(output.stdout)
     }

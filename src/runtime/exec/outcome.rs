@@ -166,6 +166,18 @@ impl Place<'_> {
     }
 }
 
+/// Of a command's output, and of a file of a node, so many bytes are held in memory at most.
+pub const MOST: usize = 64 << 20;
+
+/// Keeps output as it comes; of more than [`MOST`] bytes the newest.
+pub(in crate::runtime) fn keep(kept: &mut Vec<u8>, chunk: &[u8]) {
+    if kept.len() + chunk.len() > MOST {
+        // Half of it, so that a stream without an end is not moved with every chunk.
+        kept.drain(..kept.len().saturating_sub(MOST / 2));
+    }
+    kept.extend_from_slice(chunk);
+}
+
 /// Hands on output line by line as it comes.
 pub(in crate::runtime) struct Lines {
     partial: Vec<u8>,
@@ -242,6 +254,17 @@ mod tests {
         };
         let why = failed.why().unwrap();
         assert!(why.ends_with("No space left on device"), "{why}");
+    }
+
+    #[test]
+    fn of_endless_output_the_newest_is_kept() {
+        let mut kept = Vec::new();
+        for number in 0..70 {
+            keep(&mut kept, &vec![number; 1 << 20]);
+            assert!(kept.len() <= MOST);
+        }
+        assert!(kept.len() >= MOST / 2);
+        assert_eq!(kept.last(), Some(&69));
     }
 
     #[test]

@@ -19,13 +19,16 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::process::{MARKER, OWNER};
+use super::{
+    process::{MARKER, OWNER},
+    reaper::{self, Awaited},
+};
 use crate::{
     history::Recorder,
     meter::{self, outside},
     runtime::{
         Exec, Output, RuntimeError,
-        exec::{Ended, GRACE, Lines, Place, UNTRANSLATED},
+        exec::{Ended, GRACE, Lines, Place, UNTRANSLATED, keep},
     },
 };
 
@@ -93,7 +96,7 @@ impl Host {
         };
         let began = Instant::now();
         let ended = match self.spawn(&exec) {
-            Ok(child) => outside(meter::Place::Tool, run_to_end(child, &exec)).await,
+            Ok((child, _awaited)) => outside(meter::Place::Tool, run_to_end(child, &exec)).await,
             Err(cause) => Ok(Ended::not_started(self.why_not(&exec, &cause))),
         };
         let mut ended =
@@ -104,7 +107,7 @@ impl Host {
         place.conclude(&exec, ended, began.elapsed())
     }
 
-    fn spawn(&self, exec: &Exec) -> io::Result<Child> {
+    fn spawn(&self, exec: &Exec) -> io::Result<(Child, Awaited)> {
         let mut command = Command::new(exec.program());
         command
             .args(exec.argv.iter().skip(1))
@@ -125,7 +128,7 @@ impl Host {
             // Changing to another user as root drops our supplementary groups too.
             command.uid(uid.as_raw()).gid(gid.as_raw());
         }
-        command.spawn()
+        reaper::spawn(&mut command)
     }
 
     /// The caller's own environment (PGHOST and the like) must not leak in.
@@ -270,9 +273,7 @@ async fn read_all(
     let mut chunk = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = pipe.read(&mut chunk).await {
         lines.push(&chunk[..count]);
-        content
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend_from_slice(&chunk[..count]);
+        let mut content = content.lock().unwrap_or_else(PoisonError::into_inner);
+        keep(&mut content, &chunk[..count]);
     }
 }

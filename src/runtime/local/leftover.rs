@@ -13,7 +13,7 @@ use std::{
 
 use nix::unistd::Uid;
 
-use super::{process, shared_memory};
+use super::{process, reaper, shared_memory};
 use crate::runtime::run::{Life, Owner};
 
 /// Begin of the name of a run's directory.
@@ -103,8 +103,10 @@ pub(super) async fn remove(marker: &str, dir: &Path) -> Vec<String> {
         dir
     };
     let segments = shared_memory::of(&process::of(marker, place));
-    if let Err(status) = process::kill_all(marker, place).await {
-        failures.push(format!("processes of `{marker}`: {status}"));
+    match process::kill_all(marker, place).await {
+        // Of a dead run's processes another is the parent.
+        Ok(_) => reaper::reap(),
+        Err(status) => failures.push(format!("processes of `{marker}`: {status}")),
     }
     shared_memory::remove(segments).await;
     match process::remove_storage(place).await {

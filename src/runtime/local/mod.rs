@@ -10,13 +10,14 @@ pub mod installation;
 pub mod leftover;
 mod node;
 pub(super) mod process;
+mod reaper;
 mod shared_memory;
 
 use std::{
     collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use nix::sys::statvfs::statvfs;
@@ -26,6 +27,7 @@ use self::{
     dirs::{Access, check_socket_path, layout},
     host::{Host, User},
     installation::Installation,
+    reaper::Reaper,
 };
 pub use node::LocalNode;
 
@@ -44,6 +46,8 @@ pub struct Local {
     installations: Arc<Vec<Installation>>,
     /// Templates made so far, by major version. Held while one is being made.
     templates: Arc<Mutex<HashMap<u32, PathBuf>>>,
+    /// Runs from the first node on.
+    reaper: Arc<OnceLock<Reaper>>,
 }
 
 impl Local {
@@ -56,6 +60,7 @@ impl Local {
             user: User::unprivileged(),
             installations: Arc::new(installations),
             templates: Arc::default(),
+            reaper: Arc::default(),
         }
     }
 
@@ -86,6 +91,7 @@ impl Local {
             });
         }
         let installation = self.installation(spec.postgres)?;
+        self.adopt_orphans()?;
         self.create_root()?;
         let template = self.template(installation).await?;
         let drill = self.drill_dir(&spec.drill);
@@ -116,6 +122,16 @@ impl Local {
     /// Removes all of the run. Returns what could not be removed.
     pub async fn close(&self) -> Vec<String> {
         leftover::remove(&self.marker(""), &self.root).await
+    }
+
+    /// What a killed server leaves is ours to note, whatever init this machine has.
+    fn adopt_orphans(&self) -> Result<(), RuntimeError> {
+        if self.reaper.get().is_none() {
+            let reaper = Reaper::start().map_err(RuntimeError::io("adopt orphans"))?;
+            // Somebody else's may have been quicker: one is enough.
+            let _ = self.reaper.set(reaper);
+        }
+        Ok(())
     }
 
     fn installation(&self, major: u32) -> Result<&Installation, RuntimeError> {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{
@@ -18,7 +18,7 @@ use tokio::net::TcpSocket;
 use super::{host::Host, process, shared_memory};
 use crate::{
     history::Recorder,
-    runtime::{Exec, Layout, Output, RuntimeError, Stats},
+    runtime::{Exec, Layout, Output, RuntimeError, Stats, exec::MOST},
 };
 
 /// The node.
@@ -117,11 +117,11 @@ impl LocalNode {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it can't be read or lies outside of the drill.
+    /// When it can't be read, is larger than [`MOST`] or lies outside of the drill.
     pub async fn get(&self, path: &Path) -> Result<Vec<u8>, RuntimeError> {
         self.up("read a file on")?;
         self.inside(path)
-            .and_then(|()| fs::read(path))
+            .and_then(|()| read(path))
             .map_err(RuntimeError::io(format!("read `{}`", path.display())))
     }
 
@@ -246,6 +246,16 @@ impl LocalNode {
             chown(path, Some(uid), Some(gid))?;
         }
         Ok(())
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let file = fs::File::open(path)?;
+    file.take(MOST as u64 + 1).read_to_end(&mut content)?;
+    match content.len() <= MOST {
+        true => Ok(content),
+        false => Err(io::Error::other(format!("it is larger than {MOST} bytes"))),
     }
 }
 

@@ -8,9 +8,10 @@ use std::{collections::BTreeSet, fs, future::ready, io, path::Path, time::Durati
 use jiff::Timestamp;
 use nix::{
     sys::signal::{Signal, kill},
-    unistd::Pid,
+    unistd::{Pid, getpgrp},
 };
 
+use super::reaper;
 use crate::{
     meter::{Place, outside},
     runtime::{Stats, wait},
@@ -103,7 +104,10 @@ pub async fn kill_all(marker: &str, dir: &Path) -> Result<BTreeSet<Pid>, String>
 /// Waits until their parents have taken note of them: a dead process is there until then,
 /// which may take a slow init seconds, and a server does not start beside one.
 pub async fn gone(killed: &BTreeSet<Pid>) -> Result<(), String> {
-    let look = || ready(none(killed, |_| true));
+    let look = || {
+        reaper::reap();
+        ready(none(killed, |_| true))
+    };
     wait::until("all processes are gone", GONE, PAUSE, look).await
 }
 
@@ -124,9 +128,28 @@ fn none(pids: &BTreeSet<Pid>, counts: impl Fn(char) -> bool) -> Result<(), Strin
 
 /// The kernel's letter for it, such as `Z`: dead, not yet noted; none: it is gone.
 fn state(pid: Pid) -> Option<char> {
+    stat(pid)?.first()?.chars().next()
+}
+
+/// What the kernel tells of a process from its state on; none: it is gone.
+fn stat(pid: Pid) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.trim_start().chars().next()
+    Some(after_name.split_whitespace().map(str::to_owned).collect())
+}
+
+/// The dead that are ours to note and that we never started ourselves: their process group is
+/// not ours.
+pub fn adopted_dead() -> Vec<Pid> {
+    let (parent, group) = (Pid::this().to_string(), getpgrp().to_string());
+    let is_one = |pid: &Pid| {
+        stat(*pid).is_some_and(|stat| {
+            let word = |at: usize| stat.get(at).map(String::as_str);
+            let ours = word(1) == Some(&parent) && word(2) != Some(&group);
+            word(0) == Some("Z") && ours
+        })
+    };
+    all().filter(is_one).collect()
 }
 
 /// Resources of processes and of their children that ended.
@@ -150,10 +173,7 @@ pub fn block_io(pid: Pid) -> (u64, u64) {
 
 /// User and system time, of itself and of children waited for.
 fn cpu(pid: Pid) -> Option<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, after_name) = stat.rsplit_once(')')?;
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks: u64 = fields
+    let ticks: u64 = stat(pid)?
         .get(11..15)?
         .iter()
         .flat_map(|f| f.parse::<u64>())
