@@ -62,7 +62,8 @@ WITH omitted (catalog, why) AS (VALUES
     CASE id WHEN 'oid' THEN format('(SELECT concat_ws('' '', i.type, regexp_replace(i.identity, ''RI_ConstraintTrigger_([ac])_\d+'', ''RI_ConstraintTrigger_\1'')) FROM pg_identify_object(%L::regclass, t.oid, 0) i)', relname)
       ELSE format('concat_ws('' '', %L, %s)', relname, keys) END, shown, relname,
     CASE WHEN shared THEN 'true' ELSE format('%s AND (t.%I::oid >= 16384 OR age(t.xmin) < (SELECT age(d.xmin) FROM pg_database d WHERE d.datname = ''template0'')%s)',
-      major, id, CASE relname WHEN 'pg_namespace' THEN ' OR t.nspname = ''public''' ELSE '' END) END) AS query
+      major, id, CASE relname WHEN 'pg_namespace' THEN ' OR t.nspname = ''public'''
+        WHEN 'pg_description' THEN ' OR t.objoid IN (2200, to_regnamespace(''public''))' ELSE '' END) END) AS query
   FROM catalogs
 ), of_initdb AS (
   -- All that initdb made, as one digest a catalog. Schema public may have been made anew.

@@ -1,6 +1,7 @@
 //! Salvage between two real servers: a scratch copy from before the fault, and the server
 //! with the loss. What comes back is held against what probes saw before, to the bit.
 
+mod cascade;
 mod case;
 mod kinds;
 #[path = "../server/mod.rs"]

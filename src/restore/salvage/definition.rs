@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
-use super::{SalvageError, Side, lost::Lost, objects::Id};
+use super::{SalvageError, Side, objects::Id};
 use crate::runtime::Exec;
 
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -51,32 +51,41 @@ impl<'a> Dump<'a> {
     }
 
     /// SQL for types, functions, tables, views and their grants.
-    pub async fn before_rows(&self, lost: &Lost) -> Result<String, SalvageError> {
-        self.sql("--section=pre-data", lost, &BTreeSet::new()).await
+    pub async fn before_rows(&self, objects: &BTreeSet<Id>) -> Result<String, SalvageError> {
+        let lines = chosen(&self.entries, objects, &BTreeSet::new());
+        self.sql(Some("--section=pre-data"), &lines).await
+    }
+
+    /// SQL for what the list has under these tags: grants and comments of columns.
+    pub async fn tagged(&self, tags: &[&str]) -> Result<String, SalvageError> {
+        let tagged = |entry: &&Entry| tags.iter().any(|tag| entry.line.contains(tag));
+        let entries = self.entries.iter().filter(tagged);
+        let lines: Vec<&str> = entries.map(|entry| entry.line.as_str()).collect();
+        self.sql(None, &lines).await
     }
 
     /// SQL for indexes, constraints, triggers, policies. `made`: what came along by itself.
     pub async fn after_rows(
         &self,
-        lost: &Lost,
+        objects: &BTreeSet<Id>,
         made: &BTreeSet<Id>,
     ) -> Result<String, SalvageError> {
-        self.sql("--section=post-data", lost, made).await
+        let lines = chosen(&self.entries, objects, made);
+        self.sql(Some("--section=post-data"), &lines).await
     }
 
-    async fn sql(
-        &self,
-        section: &str,
-        lost: &Lost,
-        made: &BTreeSet<Id>,
-    ) -> Result<String, SalvageError> {
-        let chosen = chosen(&self.entries, lost, made).join("\n");
+    async fn sql(&self, section: Option<&str>, lines: &[&str]) -> Result<String, SalvageError> {
+        if lines.is_empty() {
+            return Ok(String::new());
+        }
+        let chosen = lines.join("\n");
         self.from
             .node
             .put(&self.list, chosen.as_bytes(), 0o600)
             .await?;
         let list = format!("--use-list={}", self.list.display());
-        let arguments = [&list, section, "--file=-", &self.file];
+        let arguments = [&list, "--file=-", self.file.as_str()];
+        let arguments: Vec<&str> = section.into_iter().chain(arguments).collect();
         let sql = tool(self.from, "pg_restore", &arguments).await?;
         Ok(without_psql_commands(&sql))
     }
@@ -127,13 +136,13 @@ fn entry(line: &str) -> Option<Entry> {
 
 /// Lines of the entries to restore: the lost objects but those made already, and what
 /// belongs to them without being an object.
-fn chosen<'a>(entries: &'a [Entry], lost: &Lost, made: &BTreeSet<Id>) -> Vec<&'a str> {
+fn chosen<'a>(entries: &'a [Entry], objects: &BTreeSet<Id>, made: &BTreeSet<Id>) -> Vec<&'a str> {
     let numbers = |ids: &BTreeSet<Id>| -> BTreeSet<u32> {
         let of = entries.iter().filter(|entry| ids.contains(&entry.id));
         of.map(|entry| entry.number).collect()
     };
     let made = numbers(made);
-    let mut chosen = &numbers(&lost.objects) - &made;
+    let mut chosen = &numbers(objects) - &made;
     loop {
         let before = chosen.len();
         for entry in entries.iter().filter(|entry| entry.id.0 == 0) {
@@ -183,10 +192,7 @@ mod tests {
     #[test]
     fn grants_come_with_their_object_and_nothing_else_does() {
         let entries = entries(LIST).unwrap();
-        let lost = Lost {
-            objects: BTreeSet::from([(1259, 16919)]),
-            ..Lost::default()
-        };
+        let lost = BTreeSet::from([(1259, 16919)]);
         let numbers: Vec<_> = chosen(&entries, &lost, &BTreeSet::new())
             .iter()
             .map(|line| line.split(';').next().unwrap())

@@ -31,15 +31,18 @@ impl Lost {
 impl Catalog {
     /// What is missing of what is wanted, of what that needs, and of what hangs on it.
     pub fn lost(&self, wanted: &Wanted, present: &BTreeSet<Identity>) -> Lost {
-        let missing = |id: &Id| {
-            let identity = self.identities.get(id);
-            identity.is_some_and(|identity| !present.contains(identity))
-        };
+        let missing = |id: &Id| self.is_missing(id, present);
         let mut wholes = self.needed(&wanted.roots, missing);
         self.add_dependents(&wanted.roots, missing, &mut wholes);
         let belongs = |id: &Id| wholes.contains(&self.whole(*id));
         let all = self.identities.keys().copied().filter(missing);
         self.described(all.filter(belongs).collect())
+    }
+
+    /// Whether an object is not among these.
+    pub fn is_missing(&self, id: &Id, present: &BTreeSet<Identity>) -> bool {
+        let identity = self.identities.get(id);
+        identity.is_some_and(|identity| !present.contains(identity))
     }
 
     /// What is lost, with the relations among it by name.
@@ -117,8 +120,29 @@ impl Catalog {
         }
     }
 
-    /// Everything that depends on the roots, directly or not.
-    fn hanging_on(&self, roots: &BTreeSet<Id>) -> BTreeSet<Id> {
+    /// What went along: missing objects that hung on the roots, but for what is in them, what is
+    /// theirs (an index, say), and what belongs to another one of these.
+    pub fn went_along(&self, roots: &BTreeSet<Id>, present: &BTreeSet<Identity>) -> BTreeSet<Id> {
+        let missing = |id: &Id| self.is_missing(id, present);
+        let is_schema = |id: &&Id| self.identities[*id].0 == "schema";
+        let schemas: BTreeSet<Id> = roots.iter().filter(is_schema).copied().collect();
+        let refers = |id: &Id, to: &BTreeSet<Id>| {
+            let refers = self.refers.get(id);
+            refers.is_some_and(|refers| !refers.is_disjoint(to))
+        };
+        let with_another = |id: &Id| {
+            let mut with = self.goes_with.get(id).into_iter().flatten();
+            with.any(|other| roots.contains(other) || missing(other))
+        };
+        let hanging = self.hanging_on(roots).into_iter();
+        hanging
+            .filter(|id| missing(id) && !roots.contains(id))
+            .filter(|id| !refers(id, &schemas) && !with_another(id))
+            .collect()
+    }
+
+    /// Everything that depends on the roots, directly or not, and they themselves.
+    pub fn hanging_on(&self, roots: &BTreeSet<Id>) -> BTreeSet<Id> {
         let mut found = roots.clone();
         loop {
             let before = found.len();
@@ -143,7 +167,7 @@ impl Catalog {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::objects::Bond, *};
 
     const SCHEMA: Id = (1, 1);
     const USERS: Id = (2, 1);
@@ -169,16 +193,16 @@ mod tests {
         ];
         let names = names.map(|(id, name)| (id, (name.to_owned(), name.to_owned())));
         let edges = [
-            (USERS, SCHEMA, false),
-            (USERS, KIND, false),
-            (TEAMS, SCHEMA, false),
-            (DOCUMENTS, SCHEMA, false),
-            (RULE, VIEW, true),
-            (RULE, USERS, false),
-            (RULE, TEAMS, false),
-            (KEY, USERS, false),
-            (FOREIGN_KEY, KEY, false),
-            (FOREIGN_KEY, DOCUMENTS, false),
+            (USERS, SCHEMA, Bond::Normal),
+            (USERS, KIND, Bond::Normal),
+            (TEAMS, SCHEMA, Bond::Normal),
+            (DOCUMENTS, SCHEMA, Bond::Normal),
+            (RULE, VIEW, Bond::Part),
+            (RULE, USERS, Bond::Normal),
+            (RULE, TEAMS, Bond::Normal),
+            (KEY, USERS, Bond::Auto),
+            (FOREIGN_KEY, KEY, Bond::Normal),
+            (FOREIGN_KEY, DOCUMENTS, Bond::Auto),
         ];
         Catalog::new(names.into(), edges.to_vec())
     }
@@ -232,6 +256,31 @@ mod tests {
             FOREIGN_KEY,
         ];
         assert_eq!(lost(&[SCHEMA], &missing), missing);
+    }
+
+    #[test]
+    fn what_went_along_is_neither_inside_nor_a_part() {
+        let catalog = catalog();
+        let went = |root: Id, missing: &[Id]| -> Vec<Id> {
+            let there = catalog.identities.iter();
+            let there = there.filter(|(id, _)| !missing.contains(id));
+            let present = there.map(|(_, identity)| identity.clone()).collect();
+            let went = catalog.went_along(&BTreeSet::from([root]), &present);
+            went.into_iter().collect()
+        };
+        let hung = [USERS, VIEW, RULE, KEY, FOREIGN_KEY];
+        assert_eq!(went(USERS, &hung), [VIEW, FOREIGN_KEY]);
+        let all = [
+            SCHEMA,
+            USERS,
+            TEAMS,
+            DOCUMENTS,
+            VIEW,
+            RULE,
+            KEY,
+            FOREIGN_KEY,
+        ];
+        assert_eq!(went(SCHEMA, &all), [VIEW]);
     }
 
     #[test]

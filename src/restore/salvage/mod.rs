@@ -13,11 +13,14 @@
 //! erased since the target, too, unless it was frozen. All this asks that nobody writes to
 //! the scratch server.
 
+mod columns;
+mod defaults;
 mod definition;
 mod foreign_keys;
 mod grants;
 mod lost;
 mod objects;
+mod public;
 mod rows;
 mod rules;
 mod sequences;
@@ -198,36 +201,108 @@ impl Work<'_> {
         let horizon = Horizon::of(self.scratch, self.request.fault_xid).await?;
         let present = objects::identities(self.home).await?;
         let (mut salvaged, referring) = self.swap(&wanted, &present, &horizon).await?;
-        let swapped: BTreeSet<String> = salvaged.iter().map(|done| done.table.clone()).collect();
         let older = grants::objects(self.home).await?;
         let lost = catalog.lost(&wanted, &present);
-        let dump = match lost.is_empty() {
+        let hanging = catalog.hanging_on(&wanted.roots);
+        let columns = columns::lost(self.scratch, self.home, &catalog, &hanging).await?;
+        let dump = match lost.is_empty() && columns.is_empty() {
             true => None,
             false => Some(Dump::take(self.from).await?),
         };
         if let Some(dump) = &dump {
-            self.home.run(&dump.before_rows(&lost).await?).await?;
+            self.create(&catalog, &lost, &columns, dump).await?;
         }
-        let fill = catalog.tables_to_fill(&wanted, &lost);
-        for table in fill.difference(&swapped) {
-            let created = lost.creates_table(table);
-            salvaged
-                .push(rows::bring_home(self.scratch, self.home, table, created, &horizon).await?);
-        }
+        self.fill(&catalog, &wanted, &lost, &horizon, &mut salvaged)
+            .await?;
+        let mut left = columns::fill(self.scratch, self.home, &columns).await?;
         if let Some(dump) = &dump {
             let made = catalog.made_along(&lost, &objects::identities(self.home).await?);
-            self.home.run(&dump.after_rows(&lost, &made).await?).await?;
+            self.home
+                .run(&dump.after_rows(&lost.objects, &made).await?)
+                .await?;
         }
         for key in &referring {
             self.home.run(key).await?;
         }
+        left.extend(defaults::make(self.scratch, self.home, &catalog, &lost.objects).await?);
         self.refresh(&lost).await?;
         sequences::advance(self.home, &positions).await?;
         grants::settle(self.scratch, self.home, self.request, &older).await?;
         self.freeze().await?;
         foreign_keys::validate(self.home, &salvaged).await?;
         self.analyze(&salvaged).await?;
+        self.tell(&catalog, &wanted, &present, &columns, left)
+            .await?;
         Ok(salvaged)
+    }
+
+    /// Creates what is missing, as far as it need not wait for rows. What hangs on a table that
+    /// lost columns waits for these.
+    async fn create(
+        &self,
+        catalog: &Catalog,
+        lost: &Lost,
+        columns: &[columns::Column],
+        dump: &Dump<'_>,
+    ) -> Result<(), SalvageError> {
+        public::create(self.scratch, self.home, catalog, lost).await?;
+        let tables = columns.iter().map(|column| column.of).collect();
+        let waiting = &catalog.hanging_on(&tables) & &lost.objects;
+        let first = &lost.objects - &waiting;
+        self.home.run(&dump.before_rows(&first).await?).await?;
+        columns::add(self.home, columns).await?;
+        let tags: Vec<&str> = columns.iter().map(|column| column.tag.as_str()).collect();
+        self.home.run(&dump.tagged(&tags).await?).await?;
+        self.home.run(&dump.before_rows(&waiting).await?).await
+    }
+
+    /// Brings rows home, but of tables that were swapped.
+    async fn fill(
+        &self,
+        catalog: &Catalog,
+        wanted: &Wanted,
+        lost: &Lost,
+        horizon: &Horizon,
+        salvaged: &mut Vec<SalvagedTable>,
+    ) -> Result<(), SalvageError> {
+        let swapped: BTreeSet<String> = salvaged.iter().map(|done| done.table.clone()).collect();
+        let fill = catalog.tables_to_fill(wanted, lost);
+        for table in fill.difference(&swapped) {
+            let created = lost.creates_table(table);
+            salvaged
+                .push(rows::bring_home(self.scratch, self.home, table, created, horizon).await?);
+        }
+        Ok(())
+    }
+
+    /// Names what hung on what was asked for and went with it: what came home, and what did not.
+    async fn tell(
+        &self,
+        catalog: &Catalog,
+        wanted: &Wanted,
+        before: &BTreeSet<objects::Identity>,
+        columns: &[columns::Column],
+        mut left: Vec<String>,
+    ) -> Result<(), SalvageError> {
+        let now = objects::identities(self.home).await?;
+        let went = catalog.went_along(&wanted.roots, before).into_iter();
+        let (missing, home): (Vec<_>, Vec<_>) = went.partition(|id| catalog.is_missing(id, &now));
+        let columns = columns.iter().map(columns::Column::told);
+        let came: Vec<String> = home
+            .iter()
+            .map(|id| catalog.told(id))
+            .chain(columns)
+            .collect();
+        left.extend(missing.iter().map(|id| catalog.told(id)));
+        for (what, names) in [("came home", came), ("did not come home", left)] {
+            if !names.is_empty() {
+                let names = names.join(", ");
+                self.home.say(format!(
+                    "what went with the tables and schemas asked for and {what}: {names}"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Builds tables anew that are there and were asked to be swapped. Returns also the

@@ -15,7 +15,8 @@ pub(super) type Id = (u32, u32);
 /// Type and identity, the same on every server.
 pub(super) type Identity = (String, String);
 
-// Objects that refer to nothing and are referred to by nothing are not in pg_depend.
+// Objects that refer to nothing and are referred to by nothing are not in pg_depend. What initdb
+// makes has lower OIDs and stays, except the schema public, which is like any other.
 const OBJECTS: &str = "
 SELECT o.classid, o.objid, i.type, i.identity FROM (
   SELECT classid, objid FROM pg_depend UNION SELECT refclassid, refobjid FROM pg_depend
@@ -24,11 +25,16 @@ SELECT o.classid, o.objid, i.type, i.identity FROM (
   UNION SELECT tableoid, oid FROM pg_foreign_data_wrapper UNION SELECT tableoid, oid FROM pg_cast
   UNION SELECT tableoid, oid FROM pg_event_trigger UNION SELECT tableoid, oid FROM pg_am
 ) o CROSS JOIN LATERAL pg_identify_object(o.classid, o.objid, 0) i
-WHERE o.objid >= 16384 AND o.classid <> 'pg_largeobject'::regclass AND i.identity IS NOT NULL";
+WHERE (o.objid >= 16384 OR (o.classid = 'pg_namespace'::regclass AND o.objid = 2200))
+  AND o.classid <> 'pg_largeobject'::regclass AND i.identity IS NOT NULL";
 
 const EDGES: &str = "
-SELECT DISTINCT classid, objid, refclassid, refobjid, deptype IN ('i', 'e') FROM pg_depend
-WHERE objid >= 16384 AND refobjid >= 16384 AND (classid, objid) <> (refclassid, refobjid)";
+SELECT DISTINCT classid, objid, refclassid, refobjid, deptype::text FROM pg_depend
+WHERE objid >= 16384 AND (refobjid >= 16384 OR (refclassid = 'pg_namespace'::regclass AND refobjid = 2200))
+  AND (classid, objid) <> (refclassid, refobjid)";
+
+/// The schema that initdb makes and that may be dropped and created again all the same.
+pub(super) const PUBLIC: u32 = 2200;
 
 const RELATIONS: &str = "
 SELECT c.oid, format('%I.%I', n.nspname, c.relname), quote_ident(n.nspname), c.relkind::text,
@@ -47,6 +53,8 @@ pub(super) struct Catalog {
     whole: BTreeMap<Id, Id>,
     /// Dependent → what it refers to, both as wholes.
     pub refers: BTreeMap<Id, BTreeSet<Id>>,
+    /// Dependent → what it is dropped with even without CASCADE, both as wholes.
+    pub goes_with: BTreeMap<Id, BTreeSet<Id>>,
     /// Tables and materialised views, by name.
     pub relations: Vec<Relation>,
 }
@@ -64,6 +72,28 @@ pub(super) struct Relation {
     pub populated: bool,
     /// OIDs of the tables that it inherits from; none of a partition.
     pub inherits: Vec<u32>,
+}
+
+/// How one object depends on another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bond {
+    /// It needs it.
+    Normal,
+    /// It is dropped with it.
+    Auto,
+    /// It is a part of it.
+    Part,
+}
+
+impl Bond {
+    /// Of `pg_depend.deptype`.
+    fn of(kind: &str) -> Self {
+        match kind {
+            "i" | "e" => Self::Part,
+            "a" => Self::Auto,
+            _ => Self::Normal,
+        }
+    }
 }
 
 impl Relation {
@@ -100,28 +130,39 @@ impl Catalog {
             .iter()
             .map(|row| (id(row, 0), (row.get(2), row.get(3))));
         let edges = scratch.query(EDGES).await?;
-        let edges = edges.iter().map(|row| (id(row, 0), id(row, 2), row.get(4)));
+        let edges = edges.iter();
+        let edges = edges.map(|row| (id(row, 0), id(row, 2), Bond::of(row.get(4))));
         let mut catalog = Self::new(objects.collect(), edges.collect());
         let relations = scratch.query(RELATIONS).await?;
         catalog.relations = relations.iter().map(Relation::of).collect();
         Ok(catalog)
     }
 
-    /// `edges`: dependent, what it refers to, whether it is a part of that.
-    pub fn new(identities: BTreeMap<Id, Identity>, edges: Vec<(Id, Id, bool)>) -> Self {
-        let parts = edges.iter().filter(|(.., part)| *part);
+    /// `edges`: dependent, what it refers to, and how.
+    pub fn new(identities: BTreeMap<Id, Identity>, edges: Vec<(Id, Id, Bond)>) -> Self {
+        let parts = edges.iter().filter(|(.., bond)| *bond == Bond::Part);
         let mut catalog = Self {
             identities,
             whole: parts.map(|&(part, whole, _)| (part, whole)).collect(),
             ..Self::default()
         };
-        for (from, to, _) in edges {
+        for (from, to, bond) in edges {
             let (from, to) = (catalog.whole(from), catalog.whole(to));
-            if from != to {
-                catalog.refers.entry(from).or_default().insert(to);
+            if from == to {
+                continue;
+            }
+            catalog.refers.entry(from).or_default().insert(to);
+            if bond == Bond::Auto {
+                catalog.goes_with.entry(from).or_default().insert(to);
             }
         }
         catalog
+    }
+
+    /// An object as it is told: `view sales.open`.
+    pub fn told(&self, id: &Id) -> String {
+        let identity = self.identities.get(id);
+        identity.map_or(String::new(), |(kind, name)| format!("{kind} {name}"))
     }
 
     /// The object that this one is a part of, or itself.

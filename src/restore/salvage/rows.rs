@@ -55,6 +55,18 @@ impl Columns {
         !self.own.starts_with("ONLY ")
     }
 
+    /// The key and these columns alone.
+    pub fn restricted(&self, names: &[String]) -> Self {
+        let some = self.names.iter();
+        let some = some.filter(|name| self.key.contains(name) || names.contains(name));
+        Self {
+            names: some.cloned().collect(),
+            key: self.key.clone(),
+            own: self.own.clone(),
+            format: self.format,
+        }
+    }
+
     /// `a.x, a.y`
     pub fn list(&self, alias: &str) -> String {
         let names = self.names.iter().map(|name| format!("{alias}{name}"));
@@ -228,6 +240,25 @@ async fn drop_the_faults(
         }
         None => Ok(0),
     }
+}
+
+/// Sets some columns of rows that are there to what they were.
+pub(super) async fn fill(
+    scratch: &Session<'_>,
+    home: &Session<'_>,
+    table: &str,
+    columns: &Columns,
+    names: &[String],
+) -> Result<(), SalvageError> {
+    wait(scratch, home, columns).await?;
+    let resting = rules::rest(home, table).await?;
+    let set = names.iter().map(|name| format!("{name} = s.{name}"));
+    let (set, own) = (set.collect::<Vec<_>>().join(", "), &columns.own);
+    let (same, differs) = (columns.same_key("t.", "s."), columns.differs("t.", "s."));
+    let update = format!("UPDATE {own} t SET {set} FROM {WAITING} s WHERE {same} AND {differs}");
+    home.count(&update).await?;
+    resting.wake(home).await?;
+    home.quietly(&format!("DROP TABLE {WAITING}")).await
 }
 
 /// Inserts what is missing: by key, or without a key as many equal rows as are too few.

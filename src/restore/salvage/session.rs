@@ -42,12 +42,36 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Executes statements and records them.
+    /// Executes statements and records them; none: does nothing.
     pub async fn run(&self, sql: &str) -> Result<(), SalvageError> {
+        if sql.trim().is_empty() {
+            return Ok(());
+        }
         let began = Instant::now();
         let result = self.client.batch_execute(sql).await;
         self.note(sql, began, result.as_ref().err(), "");
         result.map_err(|error| self.failed(sql, &error))
+    }
+
+    /// Tries a statement that may be refused; returns why it was. The transaction goes on.
+    pub async fn attempt(&self, sql: &str) -> Result<Option<String>, SalvageError> {
+        self.quietly("SAVEPOINT pgdrill_attempt").await?;
+        let began = Instant::now();
+        let result = self.client.batch_execute(sql).await;
+        self.note(sql, began, result.as_ref().err(), "");
+        let then = match &result {
+            Ok(()) => "RELEASE pgdrill_attempt",
+            Err(_) => "ROLLBACK TO pgdrill_attempt; RELEASE pgdrill_attempt",
+        };
+        self.quietly(then).await?;
+        Ok(result
+            .err()
+            .map(|error| crate::postgres::access::describe(&error)))
+    }
+
+    /// Says something that belongs into the report.
+    pub fn say(&self, text: String) {
+        self.recorder.record(EventKind::Note { text });
     }
 
     /// Executes one statement, records it, and says how many rows it touched.
