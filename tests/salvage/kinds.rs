@@ -30,6 +30,7 @@ async fn tables_of_every_kind_come_home() {
     triggers_that_always_fire_rest(&case).await;
     properties_survive_a_swap(&case).await;
     the_longest_name(&case).await;
+    large_objects_come_with_their_rows(&case).await;
     a_frozen_table_comes_home_frozen(&case).await;
     a_target_after_the_fault(&case).await;
     case.bench.close().await;
@@ -128,6 +129,19 @@ async fn a_frozen_table_comes_home_frozen(case: &Case) {
     case.salvage(request).await.unwrap();
     let may = "SELECT string_agg(privilege_type, ' ') FROM pg_class, aclexplode(relacl) WHERE oid = 'log.ticks'::regclass AND grantee = 'app'::regrole";
     assert_eq!(case.production.value(may).await, "SELECT");
+}
+
+async fn large_objects_come_with_their_rows(case: &Case) {
+    let state = "SELECT string_agg(format('%s %s %s %s %s', m.oid, pg_get_userbyid(lomowner), lomacl, md5(lo_get(m.oid)), obj_description(m.oid, 'pg_largeobject')), ', ' ORDER BY m.oid)
+      FROM pg_largeobject_metadata m";
+    let before = case.production.value(state).await;
+    case.production
+        .sql("SELECT lo_unlink(scan) FROM sales.scans; DELETE FROM sales.scans")
+        .await;
+    case.salvage(tables(&["sales.scans"])).await.unwrap();
+    case.whole_again("rows and their large objects deleted")
+        .await;
+    assert_eq!(case.production.value(state).await, before);
 }
 
 async fn a_target_after_the_fault(case: &Case) {

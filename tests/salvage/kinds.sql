@@ -32,3 +32,9 @@ UPDATE sales.orders SET of = id - 1 WHERE id > 1;
 INSERT INTO sales.lines SELECT n, 'line ' || n FROM generate_series(1, 200) n;
 CREATE TABLE "Odd Names".a_name_of_sixty_three_bytes_that_no_suffix_can_be_added_to_at_a (id int PRIMARY KEY, v text);
 INSERT INTO "Odd Names".a_name_of_sixty_three_bytes_that_no_suffix_can_be_added_to_at_a SELECT n, 'v' FROM generate_series(1, 9) n;
+CREATE DOMAIN sales.lo AS oid;
+CREATE TABLE sales.scans (id int PRIMARY KEY, scan sales.lo, other oid);
+INSERT INTO sales.scans VALUES (1, lo_from_bytea(0, 'short'), 1), (2, lo_from_bytea(0, decode(repeat('c0ffee', 700000), 'hex')), NULL), (3, lo_create(0), 3);
+SELECT lo_put(scan, 5000, 'after a hole') FROM sales.scans WHERE id = 3;
+DO $$ DECLARE one oid := (SELECT scan FROM sales.scans WHERE id = 2); BEGIN
+  EXECUTE format('ALTER LARGE OBJECT %s OWNER TO app; COMMENT ON LARGE OBJECT %1$s IS ''a scan''; GRANT SELECT ON LARGE OBJECT %1$s TO PUBLIC', one); END $$;

@@ -1,10 +1,12 @@
 //! Salvage: bring lost or damaged rows, tables and schemas home from a scratch server,
 //! in one transaction on the server that has the loss.
 //!
-//! `objects` reads what there was, `wanted` finds in it what was asked for and `lost` what
-//! is missing of that and hung on it; `definition` has it created as `pg_dump` describes it, `rows` brings rows home, `swap` builds a damaged table anew
-//! beside the old one, `grants`, `sequences` and `foreign_keys` see to the rest. What the
-//! rows should have been is judged in `check/`.
+//! `objects` reads what there was, `wanted` finds in it what was asked for and `lost` what is
+//! missing of that and hung on it; `definition` has it created as `pg_dump` describes it, but for
+//! what `pg_dump` takes for granted or tells only inside of something else (`public`, `columns`,
+//! `defaults`). `rows` brings rows home, `swap` builds all of a damaged table anew, while `rules`
+//! has triggers rest; `large_objects`, `grants`, `sequences` and `foreign_keys` see to the rest.
+//! What the rows should have been is judged in `check/`.
 //!
 //! A row that differs from the scratch server's is replaced when the bad statement wrote
 //! it, or when the scratch server, too, knows its transaction as committed: then its bytes
@@ -18,6 +20,7 @@ mod defaults;
 mod definition;
 mod foreign_keys;
 mod grants;
+mod large_objects;
 mod lost;
 mod objects;
 mod public;
@@ -214,6 +217,7 @@ impl Work<'_> {
         }
         self.fill(&catalog, &wanted, &lost, &horizon, &mut salvaged)
             .await?;
+        large_objects::bring_home(self.scratch, self.home, &salvaged).await?;
         let mut left = columns::fill(self.scratch, self.home, &columns).await?;
         if let Some(dump) = &dump {
             let made = catalog.made_along(&lost, &objects::identities(self.home).await?);
