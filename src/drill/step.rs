@@ -73,7 +73,7 @@ impl Drill<'_> {
                 let waiting = server.wait_until(until, until, step.deadline.0);
                 Ok(outside(Place::Wait, waiting).await?)
             }
-            Action::Sql { server, sql } => Ok(self.server(server)?.sql(sql).await?),
+            Action::Sql { server, sql } => self.sql(server, sql, step.deadline.0).await,
             Action::Command { server, command } => {
                 self.command(server, command, step.deadline.0).await
             }
@@ -186,6 +186,17 @@ impl Drill<'_> {
         let gates = self.plan.checks.iter().filter(|kind| kind.is_gate());
         let kinds: Vec<CheckKind> = gates.copied().collect();
         self.look(Moment::Gate, server, &kinds).await;
+        Ok(())
+    }
+
+    /// Statements one after the other, as `psql` takes them apart: each is a transaction of its own
+    /// unless they say otherwise.
+    async fn sql(&self, server: &str, sql: &str, deadline: Duration) -> Result<(), StepError> {
+        let server = self.server(server)?;
+        let arguments = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"].map(str::to_owned);
+        let exec = server.tool_exec("psql", &arguments);
+        let exec = exec.env("PGCLIENTENCODING", "UTF8").stdin(sql);
+        server.node.exec(exec.within(deadline)).await?;
         Ok(())
     }
 
