@@ -10,7 +10,8 @@ use crate::{
 
 /// Name, and table and column where there is one that holds integers.
 const SEQUENCES: &str = "
-SELECT format('%I.%I', n.nspname, s.relname), format('%I.%I', tn.nspname, t.relname), quote_ident(a.attname)
+SELECT format('%I.%I', n.nspname, s.relname),
+  CASE WHEN t.oid IS NOT NULL THEN format('%I.%I', tn.nspname, t.relname) END, quote_ident(a.attname)
 FROM pg_class s JOIN pg_namespace n ON n.oid = s.relnamespace
 LEFT JOIN (pg_depend d JOIN pg_class t ON t.oid = d.refobjid
     JOIN pg_namespace tn ON tn.oid = t.relnamespace

@@ -77,6 +77,8 @@ impl Cluster {
         fill(&server, &bench.recorder).await;
         server.node.exec(Exec::shell(keep(&server))).await.unwrap();
         let before = look(&server, Moment::Before).await;
+        let failed = |kind: &&EventKind| matches!(kind, EventKind::ProbeFailed { .. });
+        assert_eq!(before.iter().find(failed), None);
         Some(Self {
             bench,
             server,
