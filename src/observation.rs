@@ -40,6 +40,8 @@ pub enum Probe {
     Archive,
     /// `pg_amcheck`.
     Amcheck,
+    /// Collation versions.
+    Collations,
     /// Timings of business queries: last, when nothing else runs.
     Performance,
     /// The rows that workloads wrote.
@@ -65,6 +67,7 @@ impl Probe {
             Self::Audit => "audit",
             Self::Archive => "archive",
             Self::Amcheck => "amcheck",
+            Self::Collations => "collations",
             Self::Performance => "performance",
             Self::Readback => "readback",
             Self::All => "all",
@@ -85,6 +88,7 @@ impl Probe {
             CheckKind::Ledger | CheckKind::ClientRows => &[Self::Readback],
             CheckKind::Audit => &[Self::Audit],
             CheckKind::Timeline | CheckKind::Checksums => &[Self::Server],
+            CheckKind::Collations => &[Self::Collations],
             CheckKind::Amcheck => &[Self::Amcheck],
             CheckKind::Performance => &[Self::Performance],
             CheckKind::ServerLog => &[Self::Settings],
@@ -132,6 +136,8 @@ pub enum Observation {
     Server(ServerState),
     /// Structure of tables and indexes in every database.
     Amcheck(Structure),
+    /// Collation versions beside their providers'.
+    Collations(Collations),
     /// The large objects of each database.
     LargeObjects(BTreeMap<String, LargeObjectsState>),
     /// How long the business's queries took.
@@ -258,6 +264,26 @@ pub struct Structure {
     pub different: Vec<String>,
     /// Those that could not be read, or whose rows `pg_amcheck` could not look up, and why.
     pub refused: BTreeMap<String, Refused>,
+}
+
+/// Collation versions beside those of their providers, in every database.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collations {
+    /// Databases and collations looked at.
+    pub looked_at: u64,
+    /// Those whose version is not the provider's.
+    pub different: Vec<Collation>,
+}
+
+/// A database's default collation, or a collation in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collation {
+    /// Which.
+    pub object: String,
+    /// The version it was made with; none: not recorded.
+    pub recorded: Option<String>,
+    /// The version that the provider has; none: it has none, as for `C` and `POSIX`.
+    pub actual: Option<String>,
 }
 
 /// Why something could not be looked at.

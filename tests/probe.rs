@@ -130,6 +130,7 @@ fn name(observation: &Observation) -> &'static str {
         Observation::Business(_) => "business",
         Observation::Server(_) => "server",
         Observation::Amcheck(_) => "amcheck",
+        Observation::Collations(_) => "collations",
         Observation::LargeObjects(_) => "large objects",
         Observation::Performance(_) => "performance",
         Observation::Readback { .. } => "readback",

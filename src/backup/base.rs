@@ -30,8 +30,7 @@ pub async fn take(
     recorder: &Recorder,
 ) -> Result<BackupRecord, BackupError> {
     let began_us = recorder.now_us();
-    let store = &server.node.layout().store;
-    let directory = store.join("base").join(label).display().to_string();
+    let directory = directory_of(server, label);
     let before = (Position::of(server).await?, tablespaces::of(server).await?);
     let progress = Progress::begin(recorder, "backup");
     let taking = copy(server, how, &directory, &before.1, deadline);
@@ -53,6 +52,7 @@ pub async fn take(
         start_lsn: found.start_lsn,
         end_lsn,
         labelled: found.labelled,
+        manifest: manifest.is_some(),
         began_us,
         bytes: size(server, &format!("{directory} {directory}.tblspc")).await?,
     };
@@ -60,7 +60,7 @@ pub async fn take(
     recorder.record(EventKind::BackupTaken(record.clone()));
     // Without a manifest it has nothing to hold the files against.
     if manifest.is_some() {
-        verify(server, label, &directory, deadline, recorder).await?;
+        verify(server, label, false, deadline, recorder).await?;
     }
     Ok(record)
 }
@@ -166,26 +166,37 @@ fn streamed_of(row: &str) -> Option<Bytes> {
     })
 }
 
-/// What `pg_verifybackup` says; its word is recorded, not believed.
-async fn verify(
+fn directory_of(server: &Server, label: &str) -> String {
+    let store = &server.node.layout().store;
+    store.join("base").join(label).display().to_string()
+}
+
+/// What `pg_verifybackup` says; its word is recorded, not believed. Of a backup that holds no WAL
+/// it is not asked whether that can be read.
+///
+/// # Errors
+/// When it can't be run.
+pub async fn verify(
     server: &Server,
     label: &str,
-    directory: &str,
+    again: bool,
     deadline: Duration,
     recorder: &Recorder,
 ) -> Result<(), BackupError> {
-    let exec = Exec::new([
+    let (program, directory) = (
         server.program("pg_verifybackup"),
-        "-q".into(),
-        directory.into(),
-    ])
-    .within(deadline)
-    .allow(1);
-    let output = server.node.exec(exec).await?;
+        directory_of(server, label),
+    );
+    let exec = Exec::shell(format!(
+        "wal=; ls {directory}/pg_wal | grep -Eq '^[0-9A-F]{{24}}$' || wal=-n; \
+         {program} -q $wal {directory}"
+    ));
+    let output = server.node.exec(exec.within(deadline).allow(1)).await?;
     recorder.record(EventKind::VerifierSaid {
         tool: "pg_verifybackup".into(),
         object: label.into(),
-        good: output.exit == 0,
+        good: Some(output.exit == 0),
+        again,
         output: Output::tail(&output.stderr, 10),
     });
     Ok(())

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::BackupError;
 use crate::{
-    event::EventKind,
+    event::{BackupRecord, EventKind},
     history::Recorder,
     postgres::Server,
     runtime::Exec,
@@ -160,6 +160,17 @@ pub async fn age(server: &Server, by: Time) -> Result<(), BackupError> {
 /// When the node refuses.
 pub async fn stored_backups(server: &Server) -> Result<Vec<String>, BackupError> {
     Ok(names(listing(server).await?["base"].iter()))
+}
+
+/// Whether a backup is still in the store.
+///
+/// # Errors
+/// When the node refuses.
+pub async fn is_stored(server: &Server, backup: &BackupRecord) -> Result<bool, BackupError> {
+    let label = &backup.label;
+    let listing = listing(server).await?;
+    let names = |kind: &str| names(listing[kind].iter());
+    Ok(names("base").contains(label) || names("tables").contains(&format!("{label}.dump")))
 }
 
 async fn listing(server: &Server) -> Result<Listing, BackupError> {

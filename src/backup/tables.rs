@@ -22,13 +22,7 @@ pub async fn take(
     recorder: &Recorder,
 ) -> Result<BackupRecord, BackupError> {
     let began_us = recorder.now_us();
-    let path = server
-        .node
-        .layout()
-        .store
-        .join("tables")
-        .join(format!("{label}.dump"));
-    let file = path.display().to_string();
+    let file = file(server, label);
     let mut arguments = vec!["-Fc".to_owned(), "-f".to_owned(), file.clone()];
     for table in tables {
         for part in with_partitions(server, table).await? {
@@ -49,12 +43,13 @@ pub async fn take(
         start_lsn: 0,
         end_lsn: 0,
         labelled: false,
+        manifest: false,
         began_us,
         bytes: base::size(server, &file).await?,
     };
     progress.end(record.bytes);
     recorder.record(EventKind::BackupTaken(record.clone()));
-    list(server, label, &file, recorder).await?;
+    verify(server, label, false, deadline, recorder).await?;
     Ok(record)
 }
 
@@ -72,18 +67,30 @@ async fn with_partitions(server: &Server, table: &str) -> Result<Vec<String>, Ba
     Ok(names)
 }
 
-async fn list(
+fn file(server: &Server, label: &str) -> String {
+    let tables = server.node.layout().store.join("tables");
+    tables.join(format!("{label}.dump")).display().to_string()
+}
+
+/// What `pg_restore --list` says of the dump; its word is recorded, not believed.
+///
+/// # Errors
+/// When it can't be run.
+pub async fn verify(
     server: &Server,
     label: &str,
-    file: &str,
+    again: bool,
+    deadline: Duration,
     recorder: &Recorder,
 ) -> Result<(), BackupError> {
-    let command = format!("{} --list {file} > /dev/null", server.program("pg_restore"));
-    let output = server.node.exec(Exec::shell(command).allow(1)).await?;
+    let (program, file) = (server.program("pg_restore"), file(server, label));
+    let exec = Exec::shell(format!("{program} --list {file} > /dev/null"));
+    let output = server.node.exec(exec.within(deadline).allow(1)).await?;
     recorder.record(EventKind::VerifierSaid {
         tool: "pg_restore --list".into(),
         object: label.into(),
-        good: output.exit == 0,
+        good: Some(output.exit == 0),
+        again,
         output: Output::tail(&output.stderr, 10),
     });
     Ok(())

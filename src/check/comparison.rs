@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Context, Said, access, amcheck, archive, audit, business, catalog, checksums, client_rows,
-    digests, performance, permissions, rows, sequences, server_log, settings, timeline,
+    collations, digests, performance, permissions, rows, sequences, server_log, settings, timeline,
 };
 use crate::{
     event::{FaultRecord, Moment},
@@ -31,6 +31,7 @@ fn compare(kind: CheckKind, context: &Context<'_>, before: &View<'_>, now: &View
         CheckKind::ClientRows => client_rows::check(context),
         CheckKind::Audit => audit::check(context, now),
         CheckKind::Timeline => timeline::check(context, before, now),
+        CheckKind::Collations => collations::check(now),
         CheckKind::Amcheck => amcheck::check(before, now),
         CheckKind::Checksums => checksums::check(context, before, now),
         CheckKind::Performance => performance::check(context, before, now),
@@ -196,6 +197,7 @@ fn may_lack(kind: CheckKind) -> bool {
         CheckKind::Settings
         | CheckKind::Access
         | CheckKind::Timeline
+        | CheckKind::Collations
         | CheckKind::Performance
         | CheckKind::ServerLog
         | CheckKind::Archive => false,

@@ -92,7 +92,7 @@ fn judge_history(plan: Plan, events: Vec<Event>, drill: &Path) -> Judgement {
     let books = Books::open(&context, drill, &context.recoveries);
     let measures = measures(&context, &books);
     let (findings, not_applicable) = all_findings(&context, &books, &measures);
-    let trials = verifiers::trials(&context, &findings);
+    let trials = verifiers::trials(&context);
     Judgement {
         verdict: Verdict::worst(findings.iter().map(|finding| finding.verdict)),
         outcome: expect::outcome(&findings, &plan.expect),
@@ -121,8 +121,14 @@ fn all_findings(
     if context.story.plan.checks.contains(&CheckKind::Ledger) {
         all.extend(ledgers(context, books));
     }
-    let (compared, not_applicable) = findings(context);
+    let (compared, mut not_applicable) = findings(context);
     all.extend(compared);
+    match verifiers::check(context) {
+        Ok(finding) => all.push(finding),
+        Err(why) => {
+            not_applicable.insert("verifier", why);
+        }
+    }
     all.push(evidence::check(context, &books.files, &books.accounts));
     all.push(evidence::leak(context));
     (all, not_applicable)

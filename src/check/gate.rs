@@ -1,6 +1,6 @@
 //! Gates: what must hold at a `verify` step before clients may come back.
 //!
-//! Rows, digests, permissions, catalog, sequences, business, timeline, amcheck and
+//! Rows, digests, permissions, catalog, sequences, business, timeline, collations, amcheck and
 //! checksums are gates. Performance, server log, archive, audit and ledger are judged at
 //! the end only.
 

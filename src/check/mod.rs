@@ -14,6 +14,7 @@ mod business;
 mod catalog;
 mod checksums;
 mod client_rows;
+mod collations;
 mod comparison;
 mod differences;
 mod digests;

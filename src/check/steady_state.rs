@@ -2,7 +2,8 @@
 //! not the backup: `unknown`.
 
 use super::{
-    Context, Said, access, amcheck, any, archive, audit, business, count, rows, sequences, settings,
+    Context, Said, access, amcheck, any, archive, audit, business, collations, count, rows,
+    sequences, settings,
 };
 use crate::{
     finding::Finding,
@@ -56,6 +57,7 @@ fn by_itself(kind: CheckKind, context: &Context<'_>, before: &View<'_>) -> Optio
         CheckKind::Access => Some(access::steady(before)),
         CheckKind::Business => Some(business::check(before)),
         CheckKind::Audit => Some(audit::check(context, before)),
+        CheckKind::Collations => Some(collations::check(before)),
         CheckKind::Amcheck => Some(amcheck::check(before, before)),
         CheckKind::Archive => Some(archive::steady(context, before)),
         CheckKind::Rows

@@ -111,6 +111,7 @@ async fn doing(drill: &mut Drill<'_>) -> Result<(), String> {
     drill.account();
     let failed = steps(drill).await.map_err(|error| error.to_string())?;
     drill.stop_workloads().await?;
+    drill.verify_again().await;
     match failed {
         None => {
             drill.look_after().await;

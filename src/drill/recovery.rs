@@ -6,8 +6,9 @@ use jiff::SignedDuration;
 
 use super::state::{Drill, Made, StepError};
 use crate::{
-    backup::{base, retention, tables},
-    event::EventKind,
+    backup::{BackupError, base, retention, tables},
+    event::{BackupRecord, EventKind},
+    history::Recorder,
     postgres::{Server, configuration::moved, lsn},
     restore::{
         base::{Restore, restore},
@@ -17,6 +18,9 @@ use crate::{
     scenario::plan::{BackupKind, PRIMARY, SalvageBy, Target},
     units::wall_clock,
 };
+
+/// A verifier may take this long.
+const VERIFYING: Duration = Duration::from_secs(600);
 
 impl Drill<'_> {
     /// Takes a backup of a server and remembers it.
@@ -59,6 +63,26 @@ impl Drill<'_> {
             ended_us: self.recorder.now_us(),
         });
         Ok(())
+    }
+
+    /// Has the verifiers look again at every backup that is still in the store: one may have been
+    /// damaged after it was taken.
+    pub(super) async fn verify_again(&self) {
+        let Ok(server) = self.any_server() else {
+            return;
+        };
+        for taken in &self.backups {
+            let record = &taken.record;
+            if let Err(error) = verify_again(&server, record, &self.recorder).await {
+                self.recorder.record(EventKind::VerifierSaid {
+                    tool: "the verifier".into(),
+                    object: record.label.clone(),
+                    good: None,
+                    again: true,
+                    output: error.to_string(),
+                });
+            }
+        }
     }
 
     /// Makes a named restore point and remembers where it is.
@@ -197,4 +221,20 @@ async fn readable(server: &Server) -> Result<(), StepError> {
          can read that (hint: `recovery_target_action: promote`)",
         server.name
     )))
+}
+
+async fn verify_again(
+    server: &Server,
+    record: &BackupRecord,
+    recorder: &Recorder,
+) -> Result<(), BackupError> {
+    let label = &record.label;
+    if !retention::is_stored(server, record).await? {
+        return Ok(());
+    }
+    match (record.kind.as_str(), record.manifest) {
+        ("tables", _) => tables::verify(server, label, true, VERIFYING, recorder).await,
+        (_, true) => base::verify(server, label, true, VERIFYING, recorder).await,
+        (_, false) => Ok(()),
+    }
 }

@@ -213,7 +213,7 @@ impl Drill<'_> {
     }
 
     /// Any server that is there: the store is the same for all.
-    fn any_server(&self) -> Result<crate::postgres::Server, StepError> {
+    pub(super) fn any_server(&self) -> Result<crate::postgres::Server, StepError> {
         self.servers.values().next().cloned().ok_or_else(|| {
             StepError::Missing("there is no server left that reaches the store".into())
         })

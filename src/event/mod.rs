@@ -152,9 +152,11 @@ pub enum EventKind {
         tool: String,
         /// What it looked at, e.g. a backup's label.
         object: String,
-        /// Whether it called the object good.
-        good: bool,
-        /// The last lines of its output.
+        /// Whether it called the object good; none: it could not look.
+        good: Option<bool>,
+        /// Whether it looked again, after the last step.
+        again: bool,
+        /// The last lines of its output, or why it could not look.
         output: String,
     },
     /// A fault was injected.

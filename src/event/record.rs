@@ -90,6 +90,8 @@ pub struct BackupRecord {
     pub end_lsn: u64,
     /// Whether it has a `backup_label`; a copy of a server that was shut down needs none.
     pub labelled: bool,
+    /// Whether it has a manifest, which its verifier needs.
+    pub manifest: bool,
     /// Begin, in the drill's clock.
     pub began_us: u64,
     /// Bytes in the backup storage.

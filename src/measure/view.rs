@@ -8,7 +8,7 @@ use crate::{
     event::{Event, EventKind, Moment},
     measure::story::Story,
     observation::{
-        AccessState, AuditState, BusinessResult, LargeObjectsState, Observation, Probe,
+        AccessState, AuditState, BusinessResult, Collations, LargeObjectsState, Observation, Probe,
         QueryTiming, SequenceState, ServerState, SettingsState, Structure, TableState,
     },
     scenario::plan::{PRIMARY, StepIndex},
@@ -100,6 +100,7 @@ accessor!(
 accessor!(settings, Settings, SettingsState, "Every setting.");
 accessor!(access, Access, AccessState, "Who may log in.");
 accessor!(server_state, Server, ServerState, "The server as a whole.");
+accessor!(collations, Collations, Collations, "Collation versions.");
 accessor!(
     structure,
     Amcheck,

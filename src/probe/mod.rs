@@ -10,6 +10,7 @@ pub mod archive;
 pub mod audit;
 pub mod business;
 pub mod catalog;
+pub mod collations;
 pub mod databases;
 pub mod definitions;
 pub mod digest;
@@ -97,6 +98,7 @@ async fn look(probe: Probe, target: &ProbeTarget<'_>) -> Option<Result<Observati
         Probe::Business => business::look(target).await,
         Probe::Audit => audit::look(target).await,
         Probe::Archive => archive::look(target).await,
+        Probe::Collations => collations::look(target).await,
         Probe::Amcheck => amcheck::look(target).await,
         Probe::Performance => performance::look(target).await,
         Probe::Readback | Probe::All => return None,

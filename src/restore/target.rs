@@ -268,6 +268,7 @@ mod tests {
     fn taken(label: &str, end_lsn: u64, ended_us: u64) -> Taken {
         let record = BackupRecord {
             labelled: true,
+            manifest: true,
             label: label.into(),
             kind: "full".into(),
             server: "primary".into(),

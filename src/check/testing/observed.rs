@@ -77,6 +77,10 @@ pub fn observations(timeline: u32) -> Vec<Observation> {
         Observation::Sequences(vec![sequence]),
         Observation::Business(vec![business("login", "rows"), business("peek", "42501")]),
         Observation::Server(server),
+        Observation::Collations(Collations {
+            looked_at: 9,
+            different: vec![],
+        }),
         Observation::Amcheck(Structure {
             databases: vec!["app".into(), "template1".into()],
             read: vec!["app: app.users_tags".into()],

@@ -92,7 +92,8 @@ impl Tale {
         let said = EventKind::VerifierSaid {
             tool: "pg_verifybackup".into(),
             object: "full-1".into(),
-            good: true,
+            good: Some(true),
+            again: false,
             output: "backup successfully verified".into(),
         };
         self.tell(3_950_000, said);
@@ -149,6 +150,7 @@ fn backup() -> BackupRecord {
         start_lsn: 0x200_0028,
         end_lsn: 0x200_0100,
         labelled: true,
+        manifest: true,
         began_us: 2 * SECOND,
         bytes: 41_000_000,
     }

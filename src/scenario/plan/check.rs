@@ -33,6 +33,8 @@ pub enum CheckKind {
     Audit,
     /// Timeline and read-write state.
     Timeline,
+    /// Collation versions are their providers'.
+    Collations,
     /// `pg_amcheck`.
     Amcheck,
     /// Page checksums.
@@ -47,7 +49,7 @@ pub enum CheckKind {
 
 impl CheckKind {
     /// Every check there is.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Rows,
         Self::Digests,
         Self::Permissions,
@@ -60,6 +62,7 @@ impl CheckKind {
         Self::ClientRows,
         Self::Audit,
         Self::Timeline,
+        Self::Collations,
         Self::Amcheck,
         Self::Checksums,
         Self::Performance,
@@ -82,6 +85,7 @@ impl CheckKind {
             Self::ClientRows => "client-rows",
             Self::Audit => "audit",
             Self::Timeline => "timeline",
+            Self::Collations => "collations",
             Self::Amcheck => "amcheck",
             Self::Checksums => "checksums",
             Self::Performance => "performance",
@@ -102,6 +106,7 @@ impl CheckKind {
             | Self::Sequences
             | Self::Business
             | Self::Timeline
+            | Self::Collations
             | Self::Amcheck
             | Self::Checksums => true,
             Self::Ledger

@@ -17,7 +17,14 @@ const MEASURES: [(&str, &str); 5] = [
 ];
 
 /// Findings that every drill has.
-const ALWAYS: [&str; 5] = ["fault", "steady-state", "steps", "evidence", "leak"];
+const ALWAYS: [&str; 6] = [
+    "fault",
+    "steady-state",
+    "steps",
+    "verifier",
+    "evidence",
+    "leak",
+];
 
 impl Check<'_> {
     pub(super) fn expectation(&mut self) {
