@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_postgres::Client;
 
 use super::{
-    ProbeError, ProbeTarget, SESSION_17,
+    ProbeError, ProbeTarget, SESSION_17, databases,
     indexes::{self, Read},
     pg,
 };
@@ -28,7 +28,6 @@ const SESSION: &str = "SET log_min_messages = fatal; SET row_security = off; \
      SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
      SET lock_timeout = '30s'; SET max_parallel_workers_per_gather = 0; SET jit = off";
 
-const DATABASES: &str = "SELECT datname::text FROM pg_database WHERE datallowconn ORDER BY 1";
 const EXTENSION: &str = "SELECT quote_ident(nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace \
      WHERE extname = 'amcheck'";
 const TREES: &str = "
@@ -49,12 +48,8 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
         messages: messages(&output),
         ..Structure::default()
     };
-    for database in databases(&target.access).await? {
-        let access = Access {
-            database: database.clone(),
-            ..target.access.clone()
-        };
-        let client = session(&access).await?;
+    for database in databases::all(&session(&target.access).await?).await? {
+        let client = session(&databases::within(&target.access, &database)).await?;
         look_into(&client, &database, &mut seen)
             .await
             .map_err(pg(format!("read the indexes of database `{database}`")))?;
@@ -83,13 +78,6 @@ async fn run(target: &ProbeTarget<'_>) -> Result<Output, ProbeError> {
         .within(DEADLINE)
         .allow(CORRUPT);
     Ok(target.node.exec(exec).await?)
-}
-
-async fn databases(access: &Access) -> Result<Vec<String>, ProbeError> {
-    let client = session(access).await?;
-    let rows = client.query(DATABASES, &[]).await;
-    let rows = rows.map_err(pg("list the databases"))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 async fn session(access: &Access) -> Result<Client, ProbeError> {

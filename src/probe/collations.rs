@@ -1,15 +1,12 @@
 //! Collation versions: what each database and collation was made with, beside what its provider
 //! (the C library, ICU) has now.
 
-use super::{ProbeError, ProbeTarget, pg, session};
-use crate::{
-    observation::{Collation, Collations, Observation},
-    postgres::Access,
-};
+use super::{ProbeError, ProbeTarget, databases, pg, session};
+use crate::observation::{Collation, Collations, Observation};
 
 /// The version of `template0` is none on purpose: nothing in it depends on an order.
 const DATABASES: &str = "
-SELECT datname::text, datallowconn, datcollversion, pg_database_collation_actual_version(oid)
+SELECT datname::text, datallowconn AND datconnlimit <> -2, datcollversion, pg_database_collation_actual_version(oid)
 FROM pg_database WHERE datname <> 'template0' ORDER BY 1";
 
 /// The collation `default` is the database's.
@@ -43,11 +40,7 @@ async fn of_database(
     database: &str,
     seen: &mut Collations,
 ) -> Result<(), ProbeError> {
-    let access = Access {
-        database: database.to_owned(),
-        ..target.access.clone()
-    };
-    let client = session(&access).await?;
+    let client = session(&databases::within(&target.access, database)).await?;
     let rows = client.query(COLLATIONS, &[]).await;
     let doing = format!("read the collation versions of database `{database}`");
     for row in rows.map_err(pg(doing))? {

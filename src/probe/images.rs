@@ -16,7 +16,7 @@ use std::{
 use futures_util::TryStreamExt;
 use tokio_postgres::{Client, types::ToSql};
 
-use super::{ProbeError, pg, session};
+use super::{OWN_PATH, ProbeError, pg, session};
 use crate::{
     event::ImagedTable,
     images::{Image, Writer},
@@ -110,7 +110,10 @@ pub async fn look(
     let client = session(access).await?;
     let mut writer = Writer::create(file).map_err(written)?;
     let mut looked = Looked::default();
-    for (place, mut table) in tables(&client, imaging).await?.into_iter().enumerate() {
+    let tables = tables(&client, imaging).await?;
+    let own_path = client.batch_execute(OWN_PATH).await;
+    own_path.map_err(pg("prepare a session"))?;
+    for (place, mut table) in tables.into_iter().enumerate() {
         if let Err(error) = take(&client, imaging, &mut table, place as u16, &mut writer).await {
             table.told.error = error.to_string();
         }
