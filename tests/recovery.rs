@@ -72,6 +72,10 @@ fn settings(archive: &str) -> BTreeMap<String, String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one backup, restored in each way there is"
+)]
 async fn a_dropped_table_is_there_again_just_before_its_drop() {
     let Some((runtime, major)) = local().await else {
         return;

@@ -179,7 +179,7 @@ impl LiveTable {
             outcome: Outcome::Ok,
             workload: key.workload(),
             tenant: row.cell::<i64>(2)? as u32,
-            digest: payload::digest(payload.into_iter()),
+            digest: payload::digest(payload),
             intended_us: 0,
             sent_us: 0,
             acked_us: 0,
