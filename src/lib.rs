@@ -31,8 +31,8 @@
 //! - [`fault`]: inject one and show that it bit.
 //! - [`probe`]: look at a server and say what was seen, without judging.
 //!
-//! Words used everywhere: [`units`] (time, bytes, rates), [`secret`] (cannot be printed); [`bug`]:
-//! what a panic of the harness itself comes to.
+//! Words used everywhere: [`units`] (time, bytes, rates), [`wal`] (segments, positions),
+//! [`secret`] (cannot be printed); [`bug`]: what a panic of the harness itself comes to.
 //! [`cli`] asks for all of it.
 
 #[cfg(test)]
@@ -61,4 +61,5 @@ pub mod runtime;
 pub mod scenario;
 pub mod secret;
 pub mod units;
+pub mod wal;
 pub mod workload;

@@ -9,7 +9,7 @@ use super::{
     Context,
     books::{self, Books},
     comparison::findings,
-    evidence, expect, fault, ledger, objectives, steady_state, steps, verifiers,
+    evidence, expect, fault, ledger, objectives, recovery, steady_state, steps, verifiers,
 };
 use crate::{
     event::{Event, Moment},
@@ -113,6 +113,7 @@ fn all_findings(
     let mut all = steps::check(context);
     all.extend(fault::check(context));
     all.push(steady_state::check(context));
+    all.extend(recovery::check(context));
     all.extend(
         measures
             .iter()

@@ -27,6 +27,7 @@ mod ledger;
 mod objectives;
 mod performance;
 mod permissions;
+mod recovery;
 mod rows;
 mod sequences;
 mod server_log;

@@ -100,6 +100,8 @@ pub enum EventKind {
         system_identifier: u64,
         /// Its timeline.
         timeline: u32,
+        /// Bytes of a WAL segment.
+        segment_size: u64,
     },
     /// The data model was created and filled.
     DataLoaded {
@@ -173,6 +175,8 @@ pub enum EventKind {
         /// The workload.
         workload: String,
     },
+    /// Recovery ended in a new timeline: what it had before it, and where it ended.
+    Recovered(RecoveryRecord),
     /// A restore ended and the server runs.
     Restored(RestoreRecord),
     /// Lost rows were brought home.

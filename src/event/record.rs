@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::wal::{Place, SegmentSize};
+
 /// How a step ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -161,6 +163,48 @@ pub struct RestoreRecord {
     pub paused: bool,
     /// Bytes fetched from the backup storage.
     pub bytes: u64,
+}
+
+/// Where a recovery ended, and what the archive held.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RecoveryRecord {
+    /// The new server.
+    pub server: String,
+    /// Files of the WAL archive when recovery began: name → bytes.
+    pub archive: BTreeMap<String, u64>,
+    /// The timelines that lead to the server's, each with the LSN at which it was left, as the
+    /// history file of the server's has them: the last one is the end of recovery.
+    pub left: Vec<(u32, u64)>,
+    /// What follows in the archive's segment amid which recovery ended; none when it ended with
+    /// a segment, or in one that the archive does not hold as PostgreSQL wrote it.
+    pub follows: Option<Follows>,
+    /// The last lines of the server's log before redo ended.
+    pub log: Vec<String>,
+}
+
+/// Bytes that follow the end of recovery in its segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Follows {
+    /// Length of the record that begins there, as its first bytes have it; 0 where there is none.
+    pub record: u32,
+    /// Position of the last later page whose header says that it is in its place.
+    pub page: Option<u64>,
+}
+
+impl RecoveryRecord {
+    /// The LSN at which recovery ended: the last timeline it followed was left there.
+    pub fn ended_lsn(&self) -> Option<u64> {
+        self.left.last().map(|(_, lsn)| *lsn)
+    }
+
+    /// The archive's file of a segment on the newest of the timelines recovered, and its size;
+    /// none when the archive holds none as PostgreSQL names it.
+    pub fn file(&self, number: u64, size: SegmentSize) -> Option<(&str, u64)> {
+        let timelines = self.left.iter().rev().map(|(timeline, _)| *timeline);
+        let mut names = timelines.map(|timeline| Place { timeline, number }.name(size));
+        let (name, bytes) = names.find_map(|name| self.archive.get_key_value(&name))?;
+        Some((name, *bytes))
+    }
 }
 
 /// What salvage did to one table.

@@ -6,9 +6,12 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    event::{Event, EventKind, FaultRecord, ImageRecord, RestoreRecord, StepOutcome},
+    event::{
+        Event, EventKind, FaultRecord, ImageRecord, RecoveryRecord, RestoreRecord, StepOutcome,
+    },
     measure::recovery::Recovery,
     scenario::plan::{Action, PRIMARY, Plan, StepIndex, Target},
+    wal::SegmentSize,
 };
 
 /// What the fault's time by the server's clock and by the drill's may lie apart: it is asked
@@ -133,6 +136,27 @@ impl<'a> Story<'a> {
             .map(|(_, restore)| restore)
             .filter(|restore| restore.server == server)
             .last()
+    }
+
+    /// How the recovery that made a server ended; none when that was not recorded.
+    pub fn recovery_of(&self, server: &str) -> Option<&'a RecoveryRecord> {
+        self.events.iter().rev().find_map(|event| {
+            let EventKind::Recovered(recovery) = &event.kind else {
+                return None;
+            };
+            (recovery.server == server).then_some(recovery)
+        })
+    }
+
+    /// Bytes of a WAL segment, as the servers' clusters have it.
+    pub fn segment_size(&self) -> SegmentSize {
+        let size = self.events.iter().find_map(|event| {
+            let EventKind::ServerReady { segment_size, .. } = event.kind else {
+                return None;
+            };
+            Some(SegmentSize(segment_size))
+        });
+        size.unwrap_or(SegmentSize::DEFAULT)
     }
 
     /// Every cut-over, in order.

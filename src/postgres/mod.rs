@@ -8,7 +8,7 @@
 pub mod access;
 pub mod configuration;
 pub mod copy;
-pub mod lsn;
+pub use crate::wal::lsn;
 mod metered;
 pub mod query;
 pub mod server;

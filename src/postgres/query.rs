@@ -13,6 +13,8 @@ pub struct Identity {
     pub system_identifier: u64,
     /// Timeline.
     pub timeline: u32,
+    /// Bytes of a WAL segment.
+    pub segment_size: u64,
 }
 
 /// What stands in a row: a server's answer may hold NULL where none should be, or be of another
@@ -79,7 +81,8 @@ pub async fn identity(client: &Client) -> Result<Identity, PgError> {
         "select current_setting('server_version_num') || ' ' || system_identifier || ' ' ||
            ('x' || substr(case when pg_is_in_recovery() then lpad(to_hex((select timeline_id from pg_control_checkpoint())), 8, '0')
                                else pg_walfile_name(pg_current_wal_insert_lsn()) end, 1, 8))::bit(32)::int
-         from pg_control_system()",
+           || ' ' || bytes_per_wal_segment
+         from pg_control_system(), pg_control_init()",
     )
     .await?;
     let mut words = text.split(' ');
@@ -93,6 +96,7 @@ pub async fn identity(client: &Client) -> Result<Identity, PgError> {
         version: number() as u32,
         system_identifier: number(),
         timeline: number() as u32,
+        segment_size: number(),
     })
 }
 

@@ -53,6 +53,20 @@ pub enum ServerError {
         /// Where it lies.
         location: String,
     },
+    /// Recovery does not get on.
+    #[error(
+        "server `{server}`: recovery hangs: {waits} for {within} and nothing moved, {reached} (hint: what does the restore_command wait for?)"
+    )]
+    Stalled {
+        /// The server.
+        server: String,
+        /// What it does, in its own words.
+        waits: String,
+        /// How long nothing has moved.
+        within: Time,
+        /// How far it came.
+        reached: String,
+    },
     /// A condition did not come true in time.
     #[error("`{server}`: {what} did not happen within {within}; last status: {last}")]
     Wait {

@@ -102,6 +102,7 @@ impl Server {
             version: identity.version,
             system_identifier: identity.system_identifier,
             timeline: identity.timeline,
+            segment_size: identity.segment_size,
         });
         Ok(identity)
     }

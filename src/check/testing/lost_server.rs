@@ -5,7 +5,7 @@ use pgdrill::{event::*, scenario::plan::*};
 use super::{
     Tale,
     plan::{full_backup, inject, plan, run_for},
-    telling::{fault, restored, tenths},
+    telling::{fault, recovered, restored, tenths},
 };
 
 const REPLACEMENT: &str = "replacement";
@@ -32,6 +32,7 @@ fn moved(workloads: &[&str]) -> Tale {
     tale.phases(&spans());
     let lost = fault("lose-server", PRIMARY, Boundary::Instant, tenths(120));
     tale.tell(tenths(121), EventKind::FaultInjected(lost));
+    tale.tell(tenths(189), recovered(REPLACEMENT));
     tale.tell(tenths(190), restored(REPLACEMENT, false, "latest"));
     tale.observe(tenths(200), Moment::Gate, REPLACEMENT, 2);
     let to = REPLACEMENT.to_owned();

@@ -186,6 +186,18 @@ pub fn command(node: &str, line: &str, took_us: u64) -> EventKind {
     })
 }
 
+/// A recovery that replayed the three segments of the archive.
+pub fn recovered(server: &str) -> EventKind {
+    let segment = |number: u64| (format!("0000000100000000{number:08X}"), 16 << 20);
+    EventKind::Recovered(RecoveryRecord {
+        server: server.into(),
+        archive: (1..=3).map(segment).collect(),
+        left: vec![(1, 0x400_0000)],
+        follows: None,
+        log: vec!["LOG:  redo starts at 0/2000028".into()],
+    })
+}
+
 pub fn restored(server: &str, scratch: bool, target: &str) -> EventKind {
     EventKind::Restored(RestoreRecord {
         server: server.into(),

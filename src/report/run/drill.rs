@@ -105,6 +105,7 @@ impl DrillReport {
             | EventKind::WorkloadBegan { .. }
             | EventKind::WorkloadEnded(_)
             | EventKind::WalPosition { .. }
+            | EventKind::Recovered(_)
             | EventKind::RetentionApplied { .. }
             | EventKind::VerifierSaid { .. }
             | EventKind::Frozen { .. }

@@ -155,6 +155,7 @@ impl Line {
             | EventKind::Throughput(_)
             | EventKind::WorkloadEnded(_)
             | EventKind::WalPosition { .. }
+            | EventKind::Recovered(_)
             | EventKind::BackupTaken(_)
             | EventKind::RetentionApplied { .. }
             | EventKind::VerifierSaid { .. }

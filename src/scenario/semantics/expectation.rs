@@ -16,10 +16,11 @@ const MEASURES: [(&str, &str); 5] = [
     ("projected-rpo", "rpo"),
 ];
 
-/// Findings that every drill has.
-const ALWAYS: [&str; 6] = [
+/// Findings of a drill as a whole.
+const ALWAYS: [&str; 7] = [
     "fault",
     "steady-state",
+    "recovery",
     "steps",
     "verifier",
     "evidence",

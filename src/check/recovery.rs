@@ -1,0 +1,228 @@
+//! `recovery`: a recovery to `latest` reached the end of the archive, whatever was lost by it.
+//!
+//! The end is read off the segments that the archive held when recovery began, on the timeline
+//! that recovery followed: what a server archived later, or a clone elsewhere, is no matter here.
+
+#[cfg(test)]
+mod tests;
+
+use super::{Context, Said, any, count};
+use crate::{
+    event::{Follows, RecoveryRecord},
+    finding::Finding,
+    scenario::plan::{Action, Archive, Target},
+    wal::{Kind, Place, SegmentSize, lsn},
+};
+
+/// Bytes of the header of a page, and of a page.
+const PAGE: (u64, u64) = (24, 8192);
+
+/// None when nothing was to be recovered to `latest` from an archive.
+pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
+    let plan = context.story.plan;
+    let to_latest = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Restore { into, target, .. } => (*target == Target::Latest).then_some(into),
+        _other => None,
+    });
+    let servers: Vec<&String> = to_latest.collect();
+    if servers.is_empty() || plan.strategy.archive == Archive::None {
+        return None;
+    }
+    let said = servers.iter().map(|server| said_of(context, server));
+    merged(context, said.collect())
+}
+
+/// What is said of the worst; a recovery with nothing before it says nothing.
+fn merged(context: &Context<'_>, said: Vec<Said>) -> Option<Finding> {
+    let mut said: Vec<Said> = said
+        .into_iter()
+        .filter(|one| !matches!(one, Said::NotApplicable(_)))
+        .collect();
+    said.sort_by_key(|one| match one {
+        Said::Fail(..) => 0,
+        Said::Unknown(_) => 1,
+        Said::Pass(..) | Said::NotApplicable(_) => 2,
+    });
+    Some(match said.into_iter().next()? {
+        Said::Fail(why, details) => Finding::fail("recovery", why).details(details),
+        Said::Unknown(why) | Said::NotApplicable(why) => context.unknown("recovery", why),
+        Said::Pass(at_stake, message, details) => {
+            Finding::pass("recovery", at_stake, message).details(details)
+        }
+    })
+}
+
+fn said_of(context: &Context<'_>, server: &str) -> Said {
+    let Some(recovery) = context.story.recovery_of(server) else {
+        return Said::Unknown(format!("`{server}` was not recovered to its end"));
+    };
+    let Some(end) = End::of(recovery, context.story.segment_size()) else {
+        return Said::Unknown(format!(
+            "`{server}` has no history of its timeline: where recovery ended is not known"
+        ));
+    };
+    let newest = end.newest(follows_newest(context));
+    match newest {
+        None => Said::NotApplicable("the archive held no segment".into()),
+        Some(newest) => end.held_against(newest),
+    }
+}
+
+/// Whether recovery was to follow the newest timeline, as it does unless it is told otherwise.
+fn follows_newest(context: &Context<'_>) -> bool {
+    let settings = &context.story.plan.strategy.settings;
+    let told = settings.get("recovery_target_timeline");
+    told.is_none_or(|target| target.trim_matches('\'') == "latest")
+}
+
+/// Where a recovery ended.
+struct End<'a> {
+    recovery: &'a RecoveryRecord,
+    size: SegmentSize,
+    timeline: u32,
+    lsn: u64,
+}
+
+impl<'a> End<'a> {
+    fn of(recovery: &'a RecoveryRecord, size: SegmentSize) -> Option<Self> {
+        let &(timeline, lsn) = recovery.left.last()?;
+        Some(Self {
+            recovery,
+            size,
+            timeline,
+            lsn,
+        })
+    }
+
+    fn segments(&self) -> impl Iterator<Item = Place> + '_ {
+        let files = self.recovery.archive.iter();
+        let segments = files.filter(|(name, bytes)| match Kind::of(name) {
+            Kind::Segment => **bytes == self.size.0,
+            Kind::Packed => true,
+            Kind::Partial | Kind::History | Kind::InFlight | Kind::Other => false,
+        });
+        segments.filter_map(|(name, _)| Place::of(name, self.size))
+    }
+
+    /// The archive's newest segment on the timeline followed, or on a newer one.
+    fn newest(&self, follows_newest: bool) -> Option<Place> {
+        let on = |place: &Place| match follows_newest {
+            true => place.timeline >= self.timeline,
+            false => place.timeline == self.timeline,
+        };
+        let newest = self.segments().filter(on).max();
+        newest.or_else(|| {
+            self.segments()
+                .filter(|place| place.timeline < self.timeline)
+                .max()
+        })
+    }
+
+    fn held_against(&self, newest: Place) -> Said {
+        let reached = self.size.number(self.lsn);
+        let amid = self.lsn % self.size.0 > 0;
+        if newest.timeline > self.timeline {
+            return self.short(newest, "recovery followed another timeline");
+        }
+        if newest.timeline == self.timeline && newest.number >= reached + u64::from(amid) {
+            return self.short(newest, &self.next());
+        }
+        if newest.timeline == self.timeline && newest.number == reached && amid {
+            return self.amid(newest);
+        }
+        self.complete()
+    }
+
+    /// The next segment, and why recovery did not get past it.
+    fn next(&self) -> String {
+        let number = self.size.number(self.lsn);
+        let next = Place {
+            timeline: self.timeline,
+            number,
+        };
+        let name = next.name(self.size);
+        let restored = format!("\"{name}\"");
+        let read = self
+            .recovery
+            .log
+            .iter()
+            .any(|line| line.contains(&restored));
+        let held = self
+            .recovery
+            .archive
+            .iter()
+            .find(|(file, _)| file.starts_with(&name));
+        match held {
+            None => format!("segment {name} is not in the archive"),
+            Some((file, bytes)) if Kind::of(file) == Kind::Segment && *bytes != self.size.0 => {
+                format!("segment {name} has {bytes} of {} bytes", self.size.0)
+            }
+            Some(_) if read => format!("segment {name} can't be replayed"),
+            Some(_) if self.lsn % self.size.0 > 0 => {
+                let after = Place {
+                    number: number + 1,
+                    ..next
+                };
+                let after = after.name(self.size);
+                format!("segment {name} broken, or {after} refused")
+            }
+            Some(_) => format!("segment {name} refused"),
+        }
+    }
+
+    /// Within the archive's last segment: a record that begins there and would end in the next
+    /// one is where every recovery ends, and so are zeros up to the segment's end.
+    fn amid(&self, newest: Place) -> Said {
+        let Some(Follows { record, page }) = self.recovery.follows else {
+            let at = lsn::show(self.lsn);
+            let name = newest.name(self.size);
+            return Said::Unknown(format!(
+                "recovery ended at {at}, amid {name}: whether that goes on could not be told"
+            ));
+        };
+        if self.crosses(u64::from(record)) {
+            return self.complete();
+        }
+        let at = lsn::show(self.lsn);
+        match (page, record) {
+            (Some(page), _) => {
+                let why = format!("it has pages up to {}", lsn::show(page));
+                self.short(newest, &why)
+            }
+            (None, 1..) => {
+                let why = format!("a record of {record} bytes at {at} was not replayed");
+                self.short(newest, &why)
+            }
+            (None, 0) => self.complete(),
+        }
+    }
+
+    /// Whether a record that begins here ends in the next segment.
+    fn crosses(&self, record: u64) -> bool {
+        let left = self.size.0 - self.lsn % self.size.0;
+        let (header, page) = PAGE;
+        let pages = left.div_ceil(page);
+        record > left.saturating_sub(pages * header)
+    }
+
+    fn short(&self, newest: Place, why: &str) -> Said {
+        let goes_on = lsn::show(self.size.start(newest.number + 1));
+        let message = format!(
+            "`latest` on `{}` reached {}, the archive goes on to {goes_on} ({why})",
+            self.recovery.server,
+            lsn::show(self.lsn),
+        );
+        Said::Fail(message, self.recovery.log.clone())
+    }
+
+    fn complete(&self) -> Said {
+        let message = format!(
+            "`latest` on `{}` reached {}, the end of the archive",
+            self.recovery.server,
+            lsn::show(self.lsn)
+        );
+        let segments = self.segments().count();
+        let at_stake = any(segments, "segment", "that recovery does not get past");
+        Said::Pass(at_stake, message, vec![count(segments, "segment")])
+    }
+}

@@ -1,0 +1,219 @@
+use crate::{
+    check::testing::*,
+    event::{Follows, RecoveryRecord},
+    scenario::plan::Archive,
+};
+
+const SEGMENT: u64 = 16 << 20;
+
+/// The tale of a lost server, whose recovery ended otherwise.
+fn recovered(bend: impl Fn(&mut RecoveryRecord)) -> Tale {
+    let mut tale = lost_server();
+    for event in &mut tale.events {
+        if let EventKind::Recovered(recovery) = &mut event.kind {
+            bend(recovery);
+        }
+    }
+    tale
+}
+
+fn name(timeline: u32, number: u64) -> String {
+    format!("{timeline:08X}00000000{number:08X}")
+}
+
+#[test]
+fn a_recovery_that_ends_before_the_archive_is_red_whatever_was_lost() {
+    let refused = recovered(|recovery| recovery.left = vec![(1, 2 * SEGMENT)]);
+    let text = "reached 0/2000000, the archive goes on to 0/4000000 (segment \
+                000000010000000000000002 refused)";
+    expect(&refused, "recovery", Verdict::Fail, text);
+    let restored = recovered(|recovery| {
+        recovery.left = vec![(1, 2 * SEGMENT)];
+        let line = format!("LOG:  restored log file \"{}\" from archive", name(1, 2));
+        recovery.log.push(line);
+    });
+    expect(
+        &restored,
+        "recovery",
+        Verdict::Fail,
+        "000000010000000000000002 can't be replayed",
+    );
+    let short = recovered(|recovery| {
+        recovery.left = vec![(1, 2 * SEGMENT)];
+        recovery.archive.insert(name(1, 2), 8192);
+    });
+    expect(
+        &short,
+        "recovery",
+        Verdict::Fail,
+        "000000010000000000000002 has 8192 of 16777216 bytes",
+    );
+    let gone = recovered(|recovery| {
+        recovery.left = vec![(1, 2 * SEGMENT)];
+        recovery.archive.remove(&name(1, 2));
+    });
+    expect(
+        &gone,
+        "recovery",
+        Verdict::Fail,
+        "000000010000000000000002 is not in the archive",
+    );
+    let amid = recovered(|recovery| recovery.left = vec![(1, 2 * SEGMENT + 0x128)]);
+    expect(
+        &amid,
+        "recovery",
+        Verdict::Fail,
+        "000000010000000000000002 broken, or",
+    );
+}
+
+#[test]
+fn a_recovery_that_replays_the_last_segment_reaches_the_end() {
+    expect(
+        &lost_server(),
+        "recovery",
+        Verdict::Pass,
+        "reached 0/4000000, the end",
+    );
+    let begun = Follows {
+        record: 900,
+        page: None,
+    };
+    let crosses = recovered(|recovery| {
+        recovery.left = vec![(1, 4 * SEGMENT - 0x100)];
+        recovery.follows = Some(begun);
+    });
+    expect(
+        &crosses,
+        "recovery",
+        Verdict::Pass,
+        "the end of the archive",
+    );
+    let partly_filled = recovered(|recovery| {
+        recovery.left = vec![(1, 3 * SEGMENT + 0x100)];
+        recovery.follows = Some(Follows {
+            record: 0,
+            page: None,
+        });
+    });
+    expect(
+        &partly_filled,
+        "recovery",
+        Verdict::Pass,
+        "the end of the archive",
+    );
+    let streamed_along = recovered(|recovery| recovery.left = vec![(1, 6 * SEGMENT + 0x100)]);
+    expect(
+        &streamed_along,
+        "recovery",
+        Verdict::Pass,
+        "the end of the archive",
+    );
+}
+
+#[test]
+fn a_recovery_that_ends_amid_the_last_segment_may_be_short() {
+    let amid = |follows| {
+        recovered(move |recovery| {
+            recovery.left = vec![(1, 3 * SEGMENT + 0x100)];
+            recovery.follows = follows;
+        })
+    };
+    let broken = amid(Some(Follows {
+        record: 90,
+        page: None,
+    }));
+    expect(
+        &broken,
+        "recovery",
+        Verdict::Fail,
+        "a record of 90 bytes at 0/3000100 was not replayed",
+    );
+    let zeroed = amid(Some(Follows {
+        record: 0,
+        page: Some(0x300_6000),
+    }));
+    expect(
+        &zeroed,
+        "recovery",
+        Verdict::Fail,
+        "it has pages up to 0/3006000",
+    );
+    expect(
+        &amid(None),
+        "recovery",
+        Verdict::Unknown,
+        "could not be told",
+    );
+}
+
+#[test]
+fn only_the_timeline_that_recovery_followed_counts() {
+    let branched = |archived: &[(u32, u64)]| {
+        let files: Vec<String> = archived
+            .iter()
+            .map(|&(timeline, number)| name(timeline, number))
+            .collect();
+        recovered(move |recovery| {
+            recovery.left = vec![(1, 3 * SEGMENT), (2, 5 * SEGMENT)];
+            recovery
+                .archive
+                .extend(files.iter().map(|file| (file.clone(), SEGMENT)));
+        })
+    };
+    // What the lost server archived after the branch is no way to the newest timeline's end.
+    let beside = branched(&[(1, 7), (2, 3), (2, 4)]);
+    expect(&beside, "recovery", Verdict::Pass, "0/5000000");
+    let short = branched(&[(2, 3), (2, 4), (2, 5)]);
+    expect(
+        &short,
+        "recovery",
+        Verdict::Fail,
+        "000000020000000000000005 refused",
+    );
+    let newer = branched(&[(3, 6)]);
+    expect(&newer, "recovery", Verdict::Fail, "another timeline");
+    let mut on_purpose = newer;
+    let current = ("recovery_target_timeline".into(), "current".into());
+    on_purpose.plan.strategy.settings.extend([current]);
+    let judgement = on_purpose.judge();
+    assert_eq!(finding(&judgement, "recovery").verdict, Verdict::Pass);
+}
+
+#[test]
+fn compressed_segments_count_and_other_files_do_not() {
+    let packed = recovered(|recovery| {
+        recovery.archive.insert(name(1, 4) + ".gz", 80_000);
+    });
+    expect(
+        &packed,
+        "recovery",
+        Verdict::Fail,
+        "000000010000000000000004 refused",
+    );
+    let beside = recovered(|recovery| {
+        for file in [
+            "000000010000000000000004.partial",
+            "00000002.history",
+            "000000010000000000000004.part.7",
+        ] {
+            recovery.archive.insert(file.into(), SEGMENT);
+        }
+        // Still being copied when recovery began.
+        recovery.archive.insert(name(1, 4), 4096);
+    });
+    expect(&beside, "recovery", Verdict::Pass, "the end of the archive");
+}
+
+#[test]
+fn a_recovery_of_which_nothing_is_known_is_no_pass() {
+    let silent = lost_server().without(|kind| matches!(kind, EventKind::Recovered(_)));
+    expect(&silent, "recovery", Verdict::Unknown, "not recovered");
+    let nowhere = recovered(|recovery| recovery.left.clear());
+    expect(&nowhere, "recovery", Verdict::Unknown, "no history");
+    let judged = |tale: &Tale| tale.judge().findings.iter().any(|one| one.id == "recovery");
+    let mut none = lost_server();
+    none.plan.strategy.archive = Archive::None;
+    assert!(!judged(&none) && !judged(&salvage()));
+    assert!(!judged(&recovered(|recovery| recovery.archive.clear())));
+}

@@ -1,0 +1,85 @@
+//! What follows in the archive where recovery ended, as the bytes have it.
+
+use crate::{
+    event::{Follows, RecoveryRecord},
+    postgres::{Server, ServerError},
+    wal::SegmentSize,
+};
+
+/// Bytes of the header of a page that does not begin a segment.
+const PAGE_HEADER: u64 = 24;
+
+/// Looks into the segment amid which recovery ended; none when it ended where a segment does, or
+/// the archive holds that one not as PostgreSQL wrote it.
+///
+/// # Errors
+/// When the server can't read the archive.
+pub(super) async fn follows(
+    server: &Server,
+    record: &RecoveryRecord,
+    size: SegmentSize,
+) -> Result<Option<Follows>, ServerError> {
+    let Some(lsn) = record.ended_lsn().filter(|lsn| lsn % size.0 > 0) else {
+        return Ok(None);
+    };
+    let number = size.number(lsn);
+    let Some((name, bytes)) = record.file(number, size) else {
+        return Ok(None);
+    };
+    if bytes != size.0 {
+        return Ok(None);
+    }
+    let path = server.fill_in(&format!("{{archive}}/{name}"));
+    let answer = server.value(&query(&path, lsn, size)).await?;
+    Ok(read(&answer, size.start(number)))
+}
+
+/// Length of the record at a position, and the last page behind it that is in its place.
+fn query(path: &str, lsn: u64, size: SegmentSize) -> String {
+    let path = path.replace('\'', "''");
+    let (start, at) = (size.start(size.number(lsn)), lsn % size.0);
+    let byte = |nth: u64| {
+        format!(
+            "(get_byte(rest, page - {at} + 8 + {nth})::bigint << {})",
+            8 * nth
+        )
+    };
+    let address: Vec<String> = (0..4).map(byte).collect();
+    format!(
+        "select encode(substr(rest, 1 + case when {at} % block = 0 then {PAGE_HEADER} else 0 end, 4), 'hex') \
+         || ' ' || coalesce((select max(page) from generate_series(({at} / block + 1) * block, {last} - block, block) page \
+         where {address} = (({start} + page) & 4294967295)), 0) \
+         from (select current_setting('wal_block_size')::int block) pages, \
+         pg_read_binary_file('{path}', {at}, {left}) rest",
+        last = size.0,
+        left = size.0 - at,
+        address = address.join(" + "),
+    )
+}
+
+fn read(answer: &str, start: u64) -> Option<Follows> {
+    let (record, page) = answer.split_once(' ')?;
+    let record: [u8; 4] = hex::decode(record).ok()?.try_into().ok()?;
+    let page: u64 = page.parse().ok()?;
+    Some(Follows {
+        record: u32::from_le_bytes(record),
+        page: (page > 0).then_some(start + page),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_is_a_record_and_a_page() {
+        let start = 0x500_0000;
+        let follows = |record, page| Some(Follows { record, page });
+        assert_eq!(read("00000000 0", start), follows(0, None));
+        assert_eq!(
+            read("22010000 8192", start),
+            follows(0x122, Some(0x500_2000))
+        );
+        assert_eq!(read("", start), None);
+    }
+}

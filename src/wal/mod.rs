@@ -1,0 +1,165 @@
+//! The write-ahead log as files: what a file of an archive is by its name, and where in the log
+//! a segment stands.
+//!
+//! Pure: who reads and who judges such files is elsewhere. No segment size is taken for granted.
+
+pub mod lsn;
+
+/// Bytes of a WAL segment, as the cluster was initialised with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentSize(pub u64);
+
+impl SegmentSize {
+    /// What `initdb` takes when nobody says otherwise.
+    pub const DEFAULT: Self = Self(16 << 20);
+
+    /// Number of the segment that holds the byte at a position.
+    pub fn number(self, lsn: u64) -> u64 {
+        lsn / self.0.max(1)
+    }
+
+    /// Position of a segment's first byte.
+    pub fn start(self, number: u64) -> u64 {
+        number.saturating_mul(self.0)
+    }
+
+    fn per_log(self) -> u64 {
+        (1u64 << 32) / self.0.max(1)
+    }
+}
+
+/// A segment's place: timeline and number on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The timeline.
+    pub timeline: u32,
+    /// Number on it, from the beginning of the log.
+    pub number: u64,
+}
+
+impl Place {
+    /// `00000001000000000000000A…` → timeline 1, segment 10; none: no segment of that size.
+    pub fn of(name: &str, size: SegmentSize) -> Option<Self> {
+        let name = name.get(..24).filter(|name| is_hex(name))?;
+        let part = |at: usize| u32::from_str_radix(&name[at..at + 8], 16).ok();
+        let (log, within) = (u64::from(part(8)?), u64::from(part(16)?));
+        (within < size.per_log()).then_some(Self {
+            timeline: part(0)?,
+            number: log * size.per_log() + within,
+        })
+    }
+
+    /// The segment's name.
+    pub fn name(self, size: SegmentSize) -> String {
+        let (log, within) = (self.number / size.per_log(), self.number % size.per_log());
+        format!("{:08X}{log:08X}{within:08X}", self.timeline)
+    }
+}
+
+/// What a file of an archive is, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A segment as PostgreSQL wrote it.
+    Segment,
+    /// A segment that a tool compressed, encrypted or renamed: `<segment>.gz` and the like.
+    Packed,
+    /// The last segment of an ended timeline, archived at promotion.
+    Partial,
+    /// Timeline or backup history.
+    History,
+    /// Being written by pgdrill's own archive script.
+    InFlight,
+    /// None of PostgreSQL's.
+    Other,
+}
+
+/// Endings of files that a compressor made of others.
+const PACKED: [&str; 7] = [".gz", ".lz4", ".zst", ".bz2", ".xz", ".lzo", ".Z"];
+
+impl Kind {
+    /// By the name alone.
+    pub fn of(name: &str) -> Self {
+        if is_in_flight(name) {
+            return Self::InFlight;
+        }
+        let bare = PACKED.iter().find_map(|end| name.strip_suffix(end));
+        match Self::unpacked(bare.unwrap_or(name)) {
+            Self::Segment if bare.is_some() => Self::Packed,
+            kind => kind,
+        }
+    }
+
+    fn unpacked(name: &str) -> Self {
+        let parts: Vec<&str> = name.split('.').collect();
+        match parts.as_slice() {
+            [segment] if is_segment(segment) => Self::Segment,
+            [segment, "partial"] if is_segment(segment) => Self::Partial,
+            [timeline, "history"] if timeline.len() == 8 && is_hex(timeline) => Self::History,
+            [segment, offset, "backup"]
+                if is_segment(segment) && offset.len() == 8 && is_hex(offset) =>
+            {
+                Self::History
+            }
+            [segment, _, ..] if is_segment(segment) => Self::Packed,
+            _ => Self::Other,
+        }
+    }
+}
+
+fn is_in_flight(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('.').collect();
+    matches!(parts.as_slice(), [.., "part", _process])
+}
+
+fn is_segment(name: &str) -> bool {
+    name.len() == 24 && is_hex(name)
+}
+
+fn is_hex(text: &str) -> bool {
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte);
+    text.bytes().all(digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_and_its_name_are_one_whatever_the_segment_size() {
+        for megabytes in [1, 16, 64, 1024] {
+            let size = SegmentSize(megabytes << 20);
+            for number in [0, 1, 3, 4, 255, 4096, 70_000] {
+                let place = Place {
+                    timeline: 2,
+                    number,
+                };
+                assert_eq!(Place::of(&place.name(size), size), Some(place));
+            }
+        }
+        let size = SegmentSize(1 << 30);
+        assert_eq!(Place::of("000000010000000000000005", size), None);
+        assert_eq!(Place::of("0000000100000000", SegmentSize::DEFAULT), None);
+        assert_eq!(size.number(size.start(7)), 7);
+    }
+
+    #[test]
+    fn files_are_told_by_their_names() {
+        let kinds = [
+            ("000000010000000000000002", Kind::Segment),
+            ("000000010000000000000002.gz", Kind::Packed),
+            ("000000010000000000000002.enc", Kind::Packed),
+            ("000000010000000000000002.partial", Kind::Partial),
+            ("000000010000000000000002.partial.zst", Kind::Partial),
+            ("000000010000000000000002.00000028.backup", Kind::History),
+            ("0000000A.history", Kind::History),
+            ("0000000A.history.lz4", Kind::History),
+            ("000000010000000000000004.part.77", Kind::InFlight),
+            ("00000001000000000000000g", Kind::Other),
+            ("notes.txt", Kind::Other),
+            ("notes.gz", Kind::Other),
+        ];
+        for (name, kind) in kinds {
+            assert_eq!(Kind::of(name), kind, "{name}");
+        }
+    }
+}
