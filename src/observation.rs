@@ -152,17 +152,41 @@ pub enum Observation {
     },
     /// The audit trail beside the changes that clients made.
     Audit(AuditState),
-    /// The files in the WAL archive.
-    Archive {
-        /// Complete segments, by name, sorted.
-        segments: Vec<String>,
-        /// Files that are neither 16 MB segments, the `.partial` one of an ended timeline,
-        /// history nor backup history files, nor just being written; each with its size.
-        odd: Vec<String>,
-        /// Digest of each segment's content, by name.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        digests: BTreeMap<String, String>,
-    },
+    /// The WAL archive.
+    Archive(ArchiveState),
+}
+
+/// The WAL archive, as it was found, beside what the server that archives into it said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveState {
+    /// `pg_stat_archiver.archived_count`, before the files were listed.
+    pub archived: u64,
+    /// Bytes of a WAL segment.
+    pub segment_size: u64,
+    /// `system_identifier` of the server's cluster.
+    pub system_identifier: u64,
+    /// Every file, by name.
+    pub files: BTreeMap<String, ArchivedFile>,
+    /// Digests of segments that the server wrote and archived and still has in its `pg_wal`.
+    pub written: BTreeMap<String, String>,
+}
+
+/// A file of a WAL archive; but for its size only what holds a segment is looked into.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchivedFile {
+    /// Size.
+    pub bytes: u64,
+    /// SHA-256 of its content, the first 32 hexadecimal digits; empty: not looked into.
+    pub digest: String,
+    /// Its first 40 bytes, hexadecimal: the header of a segment's first page.
+    pub head: String,
+    /// The same digest of what is inside, where it begins as a compressed file does and the node
+    /// can decompress it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<String>,
+    /// What `pg_waldump` said against its records; empty: nothing, or not asked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub refused: String,
 }
 
 #[allow(

@@ -135,7 +135,7 @@ fn name(observation: &Observation) -> &'static str {
         Observation::Performance(_) => "performance",
         Observation::Readback { .. } => "readback",
         Observation::Audit(_) => "audit",
-        Observation::Archive { .. } => "archive",
+        Observation::Archive(_) => "archive",
     }
 }
 

@@ -1,26 +1,24 @@
 //! `archive`: the WAL archive has no gap, no odd file, nothing a clone archived, holds what
-//! the server takes for archived, as it was when it arrived, and is still being filled.
+//! servers take for archived, as they wrote it and as it was when it arrived, and is still being
+//! filled.
 
 mod archiver;
+mod content;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use super::{Context, Said, any, count};
 use crate::{
-    event::{EventKind, Moment},
     finding::AtStake,
-    measure::{
-        projected::SEGMENT,
-        view::{ArchiveFiles, View},
-    },
-    observation::Observation,
+    measure::view::View,
+    observation::{ArchiveState, ArchivedFile},
     scenario::plan::Archive,
+    wal::{Kind, Place, SegmentSize},
 };
 use archiver::Archiver;
 pub(super) use archiver::stopped;
-
-/// A segment's place: timeline and number on it.
-type Place = (u32, u64);
 
 /// What was broken before the fault is no fault of the backup.
 pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
@@ -37,16 +35,18 @@ fn at_the_end(context: &Context<'_>, now: &View<'_>) -> Said {
     if context.story.plan.strategy.archive == Archive::None {
         return Said::NotApplicable("the strategy archives no WAL".into());
     }
-    let Some(files) = now.archive() else {
+    let Some(state) = now.archive() else {
         return Said::Unknown("the WAL archive was not listed".into());
     };
-    let places = places(files);
+    let places = places(state);
     let archiver = Archiver::of(context, now);
-    let mut wrong = archiver.troubles(context, &places);
-    wrong.extend(odd_files(files.segments, files.odd));
-    wrong.extend(overwritten(context, files));
-    wrong.extend(gaps(&places));
-    wrong.extend(clones(context, &places));
+    let content = content::judge_with_gone(context, state);
+    let mut wrong = archiver.troubles(&places);
+    wrong.extend(archiver::lies(context, now, state));
+    wrong.extend(odd_files(state));
+    wrong.extend(content.wrong);
+    wrong.extend(gaps(&places, size(state)));
+    wrong.extend(clones(context, &places, size(state)));
     match wrong.first() {
         Some(first) => Said::Fail(first.clone(), wrong),
         None if places.is_empty() => Said::Fail(
@@ -56,11 +56,21 @@ fn at_the_end(context: &Context<'_>, now: &View<'_>) -> Said {
         None if !archiver.was_asked() => {
             Said::Unknown(format!("`{}` was never asked what it archived", now.server))
         }
-        None => Said::pass(
-            any(places.len(), "segment", "missing, altered or unreadable"),
-            format!("{} without a gap", count(places.len(), "segment")),
-        ),
+        None => match content.closed.first() {
+            Some(first) => Said::Unknown(first.clone()),
+            None => in_order(places.len(), content.as_written),
+        },
     }
+}
+
+fn in_order(segments: usize, as_written: usize) -> Said {
+    Said::pass(
+        any(segments, "segment", "missing, altered or unreadable"),
+        format!(
+            "{} without a gap, {as_written} as their server wrote them",
+            count(segments, "segment")
+        ),
+    )
 }
 
 /// Before the first fault nothing need have been archived yet and files still arrive, but the
@@ -69,13 +79,15 @@ pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> Said {
     if context.story.plan.strategy.archive == Archive::None {
         return Said::NotApplicable("the strategy archives no WAL".into());
     }
-    let Some(files) = before.archive() else {
+    let Some(state) = before.archive() else {
         return Said::NotApplicable("a listing that failed is told as the probe's failure".into());
     };
-    let places = places(files);
-    let mut wrong = odd_files(files.segments, &arrived(files.odd, &places));
-    wrong.extend(gaps(&places));
-    wrong.extend(missing(before, files.segments));
+    let arrived = without_newest_short(state);
+    let places = places(&arrived);
+    let mut wrong = odd_files(&arrived);
+    wrong.extend(content::judge(context, &arrived).wrong);
+    wrong.extend(gaps(&places, size(state)));
+    wrong.extend(missing(state));
     wrong.extend(archiver::stuck(context, before.server));
     match wrong.first() {
         Some(first) => Said::Fail(first.clone(), wrong),
@@ -86,112 +98,100 @@ pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> Said {
     }
 }
 
-fn places(files: ArchiveFiles<'_>) -> Vec<Place> {
-    files
-        .segments
-        .iter()
-        .filter_map(|name| place(name))
-        .collect()
+fn size(state: &ArchiveState) -> SegmentSize {
+    SegmentSize(state.segment_size)
+}
+
+/// Whether a file holds a whole segment: as PostgreSQL wrote it, or packed in whatever way.
+fn is_whole(name: &str, file: &ArchivedFile, size: SegmentSize) -> bool {
+    match Kind::of(name) {
+        Kind::Segment => file.bytes == size.0 || content::is_packed(file),
+        Kind::Packed => true,
+        Kind::Partial | Kind::History | Kind::InFlight | Kind::Other => false,
+    }
+}
+
+/// The whole segments' places, in order.
+fn places(state: &ArchiveState) -> Vec<Place> {
+    let files = state.files.iter();
+    let whole = files.filter(|(name, file)| is_whole(name, file, size(state)));
+    let places: BTreeSet<Place> = whole
+        .filter_map(|(name, _)| Place::of(name, size(state)))
+        .collect();
+    places.into_iter().collect()
 }
 
 /// A new server counts what it archived, and nothing has been removed yet.
-fn missing(before: &View<'_>, segments: &[String]) -> Option<String> {
-    let told = before.server_state()?.archived;
-    let there = segments.len() as u64;
+fn missing(state: &ArchiveState) -> Option<String> {
+    let files = state.files.keys().map(|name| Kind::of(name));
+    let archived = |kind: &Kind| !matches!(kind, Kind::InFlight | Kind::Other);
+    let there = files.filter(archived).count() as u64;
+    let told = state.archived;
     (told > there).then(|| {
-        format!("the server takes {told} segments for archived, and {there} are in the archive")
+        format!("the server takes {told} files for archived, and {there} are in the archive")
     })
 }
 
-/// Odd files but for the segment that may be on its way: short, and newer than all others.
-fn arrived(odd: &[String], places: &[Place]) -> Vec<String> {
-    let newest = places.iter().max();
-    let arrives = |file: &str| {
-        let name = file.split(' ').next().unwrap_or_default();
-        place(name).is_some_and(|place| Some(&place) > newest)
-    };
-    let odd = odd.iter().filter(|file| !arrives(file));
-    odd.cloned().collect()
+/// The archive but for the segment that may be on its way: short, and newer than all others.
+fn without_newest_short(state: &ArchiveState) -> ArchiveState {
+    let mut arrived = state.clone();
+    let newest = places(state).last().copied();
+    arrived.files.retain(|name, file| {
+        let place = Place::of(name, size(state));
+        is_whole(name, file, size(state)) || place.is_none() || place <= newest
+    });
+    arrived
 }
 
-/// Segments that are not what they were when they arrived.
-fn overwritten(context: &Context<'_>, files: ArchiveFiles<'_>) -> Vec<String> {
-    let now = files.digests.iter();
-    now.filter_map(|(name, digest)| {
-        let (server, first) = arrival(context, name)?;
-        let text = format!("{name} was overwritten: it is not what `{server}` archived");
-        (first != digest).then_some(text)
-    })
-    .collect()
+/// What is neither a whole segment nor another file that PostgreSQL or pgdrill's own script leaves.
+fn odd_files(state: &ArchiveState) -> Vec<String> {
+    let size = size(state);
+    let odd = state.files.iter().filter_map(|(name, file)| {
+        let bytes = file.bytes;
+        match Kind::of(name) {
+            Kind::Segment if Place::of(name, size).is_none() => Some(format!(
+                "odd file: {name} is no segment of {} bytes",
+                size.0
+            )),
+            Kind::Segment if !is_whole(name, file, size) => {
+                Some(format!("{name} has {bytes} of {} bytes", size.0))
+            }
+            Kind::Packed if is_beside(state, name) => Some(format!(
+                "odd file: {name} ({bytes} bytes) beside the segment itself"
+            )),
+            Kind::Other => Some(format!("odd file: {name} ({bytes} bytes)")),
+            Kind::Segment | Kind::Packed | Kind::Partial | Kind::History | Kind::InFlight => None,
+        }
+    });
+    odd.collect()
 }
 
-/// Who archived a segment first, and its digest then: as sampled, or in the steady state's listing.
-fn arrival<'a>(context: &Context<'a>, name: &str) -> Option<(&'a str, &'a str)> {
-    context.story.events.iter().find_map(|event| {
-        let (server, digests) = match &event.kind {
-            EventKind::WalPosition {
-                server, arrived, ..
-            } => (server, arrived),
-            EventKind::Observed {
-                moment: Moment::Before,
-                server,
-                observation: Observation::Archive { digests, .. },
-                ..
-            } => (server, digests),
-            _ => return None,
-        };
-        Some((server.as_str(), digests.get(name)?.as_str()))
-    })
-}
-
-fn odd_files(segments: &[String], odd: &[String]) -> Vec<String> {
-    let no_segment = segments.iter().filter(|name| place(name).is_none());
-    let files = odd.iter().chain(no_segment);
-    files.map(|file| format!("odd file: {file}")).collect()
-}
-
-/// `00000001000000000000000A` → timeline 1, segment 10.
-fn place(name: &str) -> Option<Place> {
-    if name.len() != 24 {
-        return None;
-    }
-    let part = |at: usize| u32::from_str_radix(name.get(at..at + 8)?, 16).ok();
-    let per_log = (1u64 << 32) / SEGMENT;
-    Some((
-        part(0)?,
-        u64::from(part(8)?) * per_log + u64::from(part(16)?),
-    ))
+fn is_beside(state: &ArchiveState, name: &str) -> bool {
+    name.get(..24)
+        .is_some_and(|bare| state.files.contains_key(bare))
 }
 
 /// Gaps within a timeline, and between a timeline and the one that branched off it.
-fn gaps(places: &[Place]) -> Vec<String> {
-    let mut sorted = places.to_vec();
-    sorted.sort_unstable();
-    sorted
+fn gaps(places: &[Place], size: SegmentSize) -> Vec<String> {
+    places
         .windows(2)
-        .filter(|pair| pair[1].1 > pair[0].1 + 1)
-        .map(|pair| format!("gap: {} is followed by {}", show(pair[0]), show(pair[1])))
+        .filter(|pair| pair[1].number > pair[0].number + 1)
+        .map(|pair| {
+            let (before, after) = (pair[0].name(size), pair[1].name(size));
+            format!("gap: {before} is followed by {after}")
+        })
         .collect()
 }
 
-fn show((timeline, segment): Place) -> String {
-    let per_log = (1u64 << 32) / SEGMENT;
-    format!(
-        "{timeline:08X}{:08X}{:08X}",
-        segment / per_log,
-        segment % per_log
-    )
-}
-
 /// Segments on a timeline that only a scratch server was ever on.
-fn clones(context: &Context<'_>, places: &[Place]) -> Vec<String> {
+fn clones(context: &Context<'_>, places: &[Place], size: SegmentSize) -> Vec<String> {
     let restores = || context.story.restores().map(|(_, restore)| restore);
     let ours = |timeline: u32| restores().any(|one| !one.scratch && one.timeline == timeline);
     let clone = |timeline: u32| restores().find(|one| one.scratch && one.timeline == timeline);
     places
         .iter()
-        .filter(|(timeline, _)| !ours(*timeline))
-        .filter_map(|place| Some((place, clone(place.0)?)))
-        .map(|(place, clone)| format!("the clone `{}` archived {}", clone.server, show(*place)))
+        .filter(|place| !ours(place.timeline))
+        .filter_map(|place| Some((place, clone(place.timeline)?)))
+        .map(|(place, clone)| format!("the clone `{}` archived {}", clone.server, place.name(size)))
         .collect()
 }

@@ -184,7 +184,7 @@ fn workload(context: &Context<'_>, books: &Books, index: usize, name: &str) -> W
             story.first_fault_us(),
             story.workload_end_us(name),
         ),
-        projected: projected::project(plan, books.wal_rate, steady_server(context)),
+        projected: projected::project(story, books.wal_rate, steady_server(context)),
         throughput: throughput::measure(story, name, ready_us),
         ledger: account.tally.clone(),
         recoveries: if recoveries.len() > 1 {

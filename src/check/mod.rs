@@ -48,7 +48,7 @@ use crate::{
     measure::{
         account::RowVersion,
         images::Sets,
-        recovery::{self, Recovery},
+        recovery::{Recovery, recoveries},
         story::Story,
         view::{self, View},
     },
@@ -100,7 +100,7 @@ impl<'a> Context<'a> {
     pub fn new(story: Story<'a>) -> Self {
         let views = view::views(&story);
         Self {
-            recoveries: recovery::recoveries(&story),
+            recoveries: recoveries(&story),
             story,
             views,
             made: BTreeSet::new(),

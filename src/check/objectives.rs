@@ -7,9 +7,9 @@
 mod each;
 mod since;
 
-use super::Context;
+use super::{Context, recovery};
 use crate::{
-    finding::{AtStake, Finding},
+    finding::{AtStake, Finding, Verdict},
     measure::{
         WorkloadMeasures,
         outage::Outage,
@@ -190,6 +190,10 @@ fn projected(context: &Context<'_>, name: &str, projected: &Projected, objective
     let why = &projected.arithmetic;
     if projected.unbounded {
         return Finding::fail(id, format!("{why}; objective {objective}"));
+    }
+    if recovery::check(context).is_some_and(|one| one.verdict == Verdict::Fail) {
+        let text = "recovery ended before the archive did: what had left the host was of no use";
+        return context.unknown(id, text).follows_from("recovery");
     }
     match projected.us {
         None => context.unknown(id, why.clone()),

@@ -144,7 +144,7 @@ impl Drill<'_> {
         let name = server;
         let server = self.server(name)?;
         if matches!(fault, Fault::LoseServer | Fault::CrashServer) {
-            self.unwatch(name);
+            self.watch_last(name).await;
         }
         if matches!(fault, Fault::LoseServer) {
             self.keep_log(&server).await;

@@ -2,23 +2,25 @@
 //! archive and what its node uses. A server that does not answer is simply not sampled.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::task::JoinHandle;
-use tokio_postgres::Client;
 
 use super::state::Drill;
 use crate::{
     event::EventKind,
     history::Recorder,
-    postgres::{PgError, Server, ServerError, lsn, query::one_value},
-    probe::archive::{Span, digests},
+    postgres::{Server, ServerError},
+    probe::archive::{Held, Records, Span, segments},
+    runtime::RuntimeError,
+    wal::{Place, SegmentSize, lsn},
 };
 
-const QUERY: &str = "select pg_current_wal_insert_lsn() || ' ' || failed_count || ' ' || pg_walfile_name(pg_current_wal_insert_lsn() - 16777216) || ' ' || coalesce(last_archived_wal, '') from pg_stat_archiver";
+const QUERY: &str = "select pg_current_wal_insert_lsn() || ' ' || failed_count || ' ' \
+     || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) || ' ' || bytes_per_wal_segment \
+     || ' ' || coalesce(last_archived_wal, '') from pg_stat_archiver, pg_control_init()";
 
 /// A server, and the segment up to which its archived ones were looked at; empty: not yet.
 /// Those from before the first look stand in the steady state's listing.
@@ -65,8 +67,21 @@ impl Drill<'_> {
                 server: server.clone(),
                 looked_at: Arc::default(),
             };
-            sample(&watched, &self.recorder).await;
+            Box::pin(sample(&watched, &self.recorder)).await;
             lock(&watch.servers).push(watched);
+        }
+    }
+
+    /// Samples a server that is about to be lost for the last time: what it takes for archived
+    /// by then is held against the archive.
+    pub async fn watch_last(&self, name: &str) {
+        let watched = self.watch.as_ref().and_then(|watch| {
+            let servers = lock(&watch.servers);
+            servers.iter().find(|one| one.server.name == name).cloned()
+        });
+        if let Some(watched) = watched {
+            self.unwatch(name);
+            Box::pin(sample(&watched, &self.recorder)).await;
         }
     }
 
@@ -111,36 +126,34 @@ async fn sample(watched: &Watched, recorder: &Recorder) {
 }
 
 async fn wal(watched: &Watched) -> Result<EventKind, ServerError> {
-    let client = watched.server.connect().await?;
-    let stands = Stands::read(&one_value(&client, QUERY).await?);
-    let arrived = arrived(watched, &client, &stands).await;
+    let stands = Stands::read(&watched.server.value(QUERY).await?);
+    let arrived = arrived(watched, &stands).await.unwrap_or_default();
     Ok(EventKind::WalPosition {
         server: watched.server.name.clone(),
         lsn: stands.lsn,
         last_archived: stands.last_archived,
         archive_failures: stands.failures,
-        arrived: arrived.unwrap_or_default(),
+        arrived: arrived.files,
+        written: arrived.written,
     })
 }
 
-/// Digests of what was archived since the last look.
-async fn arrived(
-    watched: &Watched,
-    client: &Client,
-    stands: &Stands,
-) -> Result<BTreeMap<String, String>, PgError> {
+/// What was archived since the last look.
+async fn arrived(watched: &Watched, stands: &Stands) -> Result<Held, RuntimeError> {
     let mut after = lock(&watched.looked_at).clone();
     if after.is_empty() {
-        after.clone_from(&stands.written);
+        after = stands.before_current();
     }
-    let (mut found, up_to) = (BTreeMap::new(), stands.last_archived.as_str());
+    let up_to = stands.last_archived.get(..24).unwrap_or_default();
+    let mut found = Held::default();
     if up_to > after.as_str() {
-        let archive = watched.server.fill_in("{archive}");
         let span = Span {
             after: &after,
             up_to,
+            written_after: after.as_str().max(&stands.timeline),
+            written: up_to,
         };
-        found = digests(client, &archive, span).await?;
+        found = Box::pin(segments(&watched.server.node, span, Records::Left)).await?;
         up_to.clone_into(&mut after);
     }
     *lock(&watched.looked_at) = after;
@@ -152,8 +165,9 @@ async fn arrived(
 struct Stands {
     lsn: u64,
     failures: u64,
-    /// The segment before the one being written.
-    written: String,
+    /// The timeline, as segments' names begin.
+    timeline: String,
+    size: SegmentSize,
     last_archived: String,
 }
 
@@ -164,9 +178,19 @@ impl Stands {
         Self {
             lsn: lsn::parse(word()).unwrap_or_default(),
             failures: word().parse().unwrap_or_default(),
-            written: word().to_owned(),
+            timeline: word().to_owned(),
+            size: SegmentSize(word().parse().unwrap_or_default()),
             last_archived: word().to_owned(),
         }
+    }
+
+    /// Name of the segment before the one being written.
+    fn before_current(&self) -> String {
+        let place = Place {
+            timeline: u32::from_str_radix(&self.timeline, 16).unwrap_or_default(),
+            number: self.size.number(self.lsn).saturating_sub(1),
+        };
+        place.name(self.size)
     }
 }
 
@@ -176,13 +200,15 @@ mod tests {
 
     #[test]
     fn a_sample_reads_as_selected() {
-        let text = "0/3000148 2 000000010000000000000002 000000010000000000000001";
+        let text = "0/3000148 2 00000001 16777216 000000010000000000000001";
         let expected = Stands {
             lsn: 0x300_0148,
             failures: 2,
-            written: "000000010000000000000002".into(),
+            timeline: "00000001".into(),
+            size: SegmentSize(16 << 20),
             last_archived: "000000010000000000000001".into(),
         };
         assert_eq!(Stands::read(text), expected);
+        assert_eq!(expected.before_current(), "000000010000000000000002");
     }
 }

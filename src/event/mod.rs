@@ -15,7 +15,7 @@ pub use record::*;
 
 use crate::{
     meter::Spent,
-    observation::{Observation, Probe},
+    observation::{ArchivedFile, Observation, Probe},
     scenario::plan::{Phase, StepIndex},
 };
 
@@ -135,9 +135,12 @@ pub enum EventKind {
         last_archived: String,
         /// `failed_count` of `pg_stat_archiver`.
         archive_failures: u64,
-        /// Segments archived since the last look, each with its content's digest.
+        /// Segments that arrived in the archive since the last look, by file name.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        arrived: BTreeMap<String, String>,
+        arrived: BTreeMap<String, ArchivedFile>,
+        /// Digests of the same segments in the server's own `pg_wal`, of those still there.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        written: BTreeMap<String, String>,
     },
     /// A backup ended well.
     BackupTaken(BackupRecord),

@@ -1,6 +1,6 @@
 //! Projected RPO: what could have been lost at a worse moment than this drill's.
 //!
-//! WAL leaves the host one 16 MB segment at a time: when the segment is full, or when
+//! WAL leaves the host one segment at a time: when the segment is full, or when
 //! `archive_timeout` forces a switch. Until then its content is lost with the host.
 //! So the exposure is the smaller of the two times. Never scaled: the WAL rate is work,
 //! `archive_timeout` is what was in force, times the scale, and the objective as it is stated.
@@ -15,10 +15,8 @@ use crate::{
     observation::ServerState,
     scenario::plan::{Archive, Plan},
     units::Time,
+    wal::SegmentSize,
 };
-
-/// Bytes of a WAL segment.
-pub const SEGMENT: u64 = 16 << 20;
 
 /// The exposure, with its arithmetic.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,7 +35,7 @@ pub struct Projected {
 /// neighbouring transactions in the same segment. (A forced switch moves the position to
 /// the next segment without anything being written, so pairs across segments don't count.)
 pub fn wal_rate(story: &Story<'_>, records: impl Iterator<Item = Record>) -> Option<f64> {
-    let runs = story.steady_runs();
+    let (runs, segment) = (story.steady_runs(), story.segment_size());
     let steady = |at: u64| runs.iter().any(|(from, to)| (*from..=*to).contains(&at));
     let usable = |record: &Record| record.outcome == Outcome::Ok && record.lsn != 0;
     let (mut bytes, mut us) = (0u64, 0u64);
@@ -51,7 +49,7 @@ pub fn wal_rate(story: &Story<'_>, records: impl Iterator<Item = Record>) -> Opt
         };
         if record.acked_us < before.acked_us || record.lsn < before.lsn {
             last = Some(before);
-        } else if record.lsn / SEGMENT == before.lsn / SEGMENT {
+        } else if segment.number(record.lsn) == segment.number(before.lsn) {
             bytes += record.lsn - before.lsn;
             us += record.acked_us - before.acked_us;
         }
@@ -61,7 +59,12 @@ pub fn wal_rate(story: &Story<'_>, records: impl Iterator<Item = Record>) -> Opt
 
 /// Projects; `observed` is what the server said of itself in its steady state. Where it was not
 /// asked, the plan is taken at its word.
-pub fn project(plan: &Plan, wal_rate: Option<f64>, observed: Option<&ServerState>) -> Projected {
+pub fn project(
+    story: &Story<'_>,
+    wal_rate: Option<f64>,
+    observed: Option<&ServerState>,
+) -> Projected {
+    let (plan, segment) = (story.plan, story.segment_size());
     let archiving = observed.is_none_or(|state| state.archive_mode != "off");
     if plan.strategy.archive == Archive::None || !archiving {
         return Projected {
@@ -75,9 +78,10 @@ pub fn project(plan: &Plan, wal_rate: Option<f64>, observed: Option<&ServerState
     }
     let fill = wal_rate
         .filter(|rate| *rate > 0.0)
-        .map(|rate| SEGMENT as f64 / rate * 1e6);
+        .map(|rate| segment.0 as f64 / rate * 1e6);
     let fill_us = fill.map(|us| us.min(u64::MAX as f64) as u64);
     let (us, arithmetic) = smaller(
+        segment,
         fill_us,
         archive_timeout(plan, observed),
         wal_rate.unwrap_or(0.0),
@@ -90,10 +94,16 @@ pub fn project(plan: &Plan, wal_rate: Option<f64>, observed: Option<&ServerState
     }
 }
 
-fn smaller(fill_us: Option<u64>, forced: Option<Time>, rate: f64) -> (Option<u64>, String) {
+fn smaller(
+    segment: SegmentSize,
+    fill_us: Option<u64>,
+    forced: Option<Time>,
+    rate: f64,
+) -> (Option<u64>, String) {
     let fill = fill_us.map(|us| {
         format!(
-            "a 16 MiB segment fills in {} at the measured {:.1} kB/s of WAL",
+            "a {} MiB segment fills in {} at the measured {:.1} kB/s of WAL",
+            segment.0 >> 20,
             time(us),
             rate / 1000.0
         )
@@ -149,6 +159,10 @@ fn guc_time(text: &str) -> Option<Time> {
 mod tests {
     use super::*;
     use crate::check::testing::{SECOND, salvage};
+
+    fn project(plan: &Plan, rate: Option<f64>, observed: Option<&ServerState>) -> Projected {
+        super::project(&Story { plan, events: &[] }, rate, observed)
+    }
 
     fn plan(timeout: Option<&str>) -> Plan {
         let mut plan = salvage().plan;
@@ -220,7 +234,7 @@ mod tests {
         let records = tale.ledger.iter().map(|record| {
             let tenths = record.acked_us / 100_000;
             Record {
-                lsn: tenths / 10 * SEGMENT + tenths % 10 * 100 + 1,
+                lsn: tenths / 10 * SegmentSize::DEFAULT.0 + tenths % 10 * 100 + 1,
                 ..*record
             }
         });

@@ -8,8 +8,9 @@ use crate::{
     event::{Event, EventKind, Moment},
     measure::story::Story,
     observation::{
-        AccessState, AuditState, BusinessResult, Collations, LargeObjectsState, Observation, Probe,
-        QueryTiming, SequenceState, ServerState, SettingsState, Structure, TableState,
+        AccessState, ArchiveState, AuditState, BusinessResult, Collations, LargeObjectsState,
+        Observation, Probe, QueryTiming, SequenceState, ServerState, SettingsState, Structure,
+        TableState,
     },
     scenario::plan::{PRIMARY, StepIndex},
 };
@@ -30,17 +31,6 @@ pub struct View<'a> {
     /// Probes that could not look: probe and error.
     pub failures: Vec<(Probe, &'a str)>,
     seen: Vec<&'a Observation>,
-}
-
-/// The files in a WAL archive.
-#[derive(Clone, Copy, Debug)]
-pub struct ArchiveFiles<'a> {
-    /// Complete segments.
-    pub segments: &'a [String],
-    /// What is odd.
-    pub odd: &'a [String],
-    /// Segments' digests, by name.
-    pub digests: &'a BTreeMap<String, String>,
 }
 
 impl<'a> View<'a> {
@@ -99,6 +89,7 @@ accessor!(
 );
 accessor!(settings, Settings, SettingsState, "Every setting.");
 accessor!(access, Access, AccessState, "Who may log in.");
+accessor!(archive, Archive, ArchiveState, "The WAL archive.");
 accessor!(server_state, Server, ServerState, "The server as a whole.");
 accessor!(collations, Collations, Collations, "Collation versions.");
 accessor!(
@@ -122,25 +113,6 @@ impl<'a> View<'a> {
                 return None;
             };
             Some((file.as_str(), *rows))
-        })
-    }
-
-    /// The WAL archive.
-    pub fn archive(&self) -> Option<ArchiveFiles<'a>> {
-        self.find(|seen| {
-            let Observation::Archive {
-                segments,
-                odd,
-                digests,
-            } = seen
-            else {
-                return None;
-            };
-            Some(ArchiveFiles {
-                segments,
-                odd,
-                digests,
-            })
         })
     }
 }

@@ -1,130 +1,153 @@
-//! The files in the WAL archive, `wal/` of the backup storage, and what segments hold.
+//! The files in the WAL archive, `wal/` of the backup storage, and what segments hold, there
+//! and in the server's own `pg_wal`.
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::Client;
-
-use super::{ProbeError, ProbeTarget, session};
+use super::{ProbeError, ProbeTarget, pg, session};
 use crate::{
-    observation::Observation,
-    postgres::{PgError, query::one_value},
-    runtime::Exec,
+    observation::{ArchiveState, ArchivedFile, Observation},
+    runtime::{Exec, Node, RuntimeError},
 };
 
-/// Bytes of a WAL segment.
-const SEGMENT: u64 = 16 << 20;
+const LOOK: &str = include_str!("segments.sh");
 
-/// Lists the archive.
+/// Before the name of any segment, and behind all of them.
+const FIRST: &str = "0";
+const LAST: &str = "G";
+
+const STATE: &str = "
+SELECT a.archived_count, coalesce(left(a.last_archived_wal, 24), ''), i.bytes_per_wal_segment,
+  s.system_identifier,
+  CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END
+FROM pg_stat_archiver a, pg_control_init() i, pg_control_system() s";
+
+/// Lists the archive, once the server has said what it takes for archived.
 ///
 /// # Errors
 /// When it can't be read.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
+    let client = session(&target.access).await?;
+    let row = client.query_one(STATE, &[]).await;
+    let row = row.map_err(pg("read what the server archived"))?;
     let archive = target.node.layout().store.join("wal").display().to_string();
     let find = ["find", &archive, "-mindepth", "1", "-printf", "%s %f\\n"];
-    let output = target.node.exec(Exec::new(find).unrecorded()).await?;
-    let client = session(&target.access).await?;
-    let digests = digests(&client, &archive, Span::ALL).await?;
-    Ok(sorted_out(&output.text(), digests))
+    let list = target.node.exec(Exec::new(find).unrecorded()).await?;
+    let span = Span {
+        after: FIRST,
+        up_to: LAST,
+        written_after: row.get(4),
+        written: row.get(1),
+    };
+    let held = Box::pin(segments(target.node, span, Records::Read)).await?;
+    Ok(Observation::Archive(ArchiveState {
+        archived: row.get::<_, i64>(0).unsigned_abs(),
+        segment_size: row.get::<_, i32>(2).unsigned_abs().into(),
+        system_identifier: row.get::<_, i64>(3).cast_unsigned(),
+        files: all_files(&list.text(), held.files),
+        written: held.written,
+    }))
 }
 
-/// Segments by name: from after one up to another.
+/// Which segments to look at, by name.
 #[derive(Clone, Copy, Debug)]
 pub struct Span<'a> {
-    /// They follow this one.
+    /// Those in the archive follow this one.
     pub after: &'a str,
     /// The last of them.
     pub up_to: &'a str,
+    /// Those in `pg_wal` follow this one.
+    pub written_after: &'a str,
+    /// The last of them; what is archived was written to its end.
+    pub written: &'a str,
 }
 
-impl Span<'_> {
-    /// Whatever is there: no name of a segment begins with a `G`.
-    const ALL: Self = Self {
-        after: "",
-        up_to: "G",
-    };
+/// Whether `pg_waldump` reads the records of segments in the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Records {
+    /// Yes.
+    Read,
+    /// No: a segment is soon held against what the server wrote.
+    Left,
 }
 
-/// Digests of segments in an archive, by name. The server reads them: 20 ms each, where a
-/// command in its node takes 100 ms to begin.
+/// What segments hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Held {
+    /// In the archive, by file name.
+    pub files: BTreeMap<String, ArchivedFile>,
+    /// Digests of those in the server's own `pg_wal`, by name.
+    pub written: BTreeMap<String, String>,
+}
+
+/// Looks into segments, in the archive and where the server wrote them.
 ///
 /// # Errors
-/// When the server refuses.
-pub async fn digests(
-    client: &Client,
-    archive: &str,
-    span: Span<'_>,
-) -> Result<BTreeMap<String, String>, PgError> {
-    let text = one_value(client, &digests_sql(archive, span)).await?;
-    let segments = text.lines().filter_map(|line| line.split_once(' '));
-    Ok(segments
-        .map(|(name, digest)| (name.to_owned(), digest.to_owned()))
-        .collect())
+/// When the node refuses.
+pub async fn segments(node: &Node, span: Span<'_>, records: Records) -> Result<Held, RuntimeError> {
+    let layout = node.layout();
+    let waldump = match records {
+        Records::Read => layout.bin.join("pg_waldump").display().to_string(),
+        Records::Left => String::new(),
+    };
+    let exec = Exec::new(["sh", "-s"])
+        .stdin(LOOK)
+        .env("ARCHIVE", layout.store.join("wal").display().to_string())
+        .env("DATA", layout.data.display().to_string())
+        .env("AFTER", span.after)
+        .env("UP_TO", span.up_to)
+        .env("WRITTEN_AFTER", span.written_after)
+        .env("WRITTEN", span.written)
+        .env("WALDUMP", waldump);
+    Ok(held(&node.exec(exec.unrecorded()).await?.text()))
 }
 
-/// A segment that vanishes meanwhile has no digest.
-fn digests_sql(archive: &str, Span { after, up_to }: Span<'_>) -> String {
-    let archive = archive.replace('\'', "''");
-    format!(
-        "select string_agg(name || ' ' || left(encode(sha256(content), 'hex'), 32), e'\\n') \
-         from pg_ls_dir('{archive}', true, false) name, \
-         pg_read_binary_file('{archive}/' || name, 0, {SEGMENT}, true) content \
-         where name ~ '^[0-9A-F]{{24}}$' and name collate \"C\" > '{after}' \
-         and name collate \"C\" <= '{up_to}'"
-    )
-}
-
-fn sorted_out(list: &str, digests: BTreeMap<String, String>) -> Observation {
-    let mut segments = Vec::new();
-    let mut odd = Vec::new();
-    for line in list.lines() {
-        let (size, name) = line.split_once(' ').unwrap_or(("", line));
-        let whole = size.parse() == Ok(SEGMENT);
-        match kind(name) {
-            Kind::Segment if whole => segments.push(name.to_owned()),
-            Kind::Partial if whole => {}
-            Kind::History | Kind::InFlight => {}
-            Kind::Segment | Kind::Partial | Kind::Other => {
-                odd.push(format!("{name} ({size} bytes)"))
-            }
+fn held(text: &str) -> Held {
+    let mut held = Held::default();
+    for line in text.lines() {
+        if let Some((name, file)) = line.strip_prefix("pgdrill-archived ").and_then(archived) {
+            held.files.insert(name, file);
+        } else if let Some(rest) = line.strip_prefix("pgdrill-refused ") {
+            let (name, why) = rest
+                .split_once(' ')
+                .unwrap_or((rest, "it could not be read"));
+            held.files.entry(name.to_owned()).or_default().refused = why.to_owned();
+        } else if let Some(rest) = line.strip_prefix("pgdrill-written ")
+            && let Some((name, digest)) = rest.split_once(' ')
+        {
+            held.written.insert(name.to_owned(), digest.to_owned());
         }
     }
-    segments.sort();
-    odd.sort();
-    Observation::Archive {
-        segments,
-        odd,
-        digests,
-    }
+    held
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Segment,
-    /// The last segment of an ended timeline, archived at promotion.
-    Partial,
-    /// Timeline or backup history.
-    History,
-    /// Being written by pgdrill's own archive script.
-    InFlight,
-    Other,
-}
-
-fn kind(name: &str) -> Kind {
-    let digits = |text: &str, count| {
-        text.len() == count
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b))
+fn archived(line: &str) -> Option<(String, ArchivedFile)> {
+    let mut words = line.splitn(5, ' ');
+    let mut word = || words.next().filter(|word| !word.is_empty());
+    let file = ArchivedFile {
+        bytes: word()?.parse().ok()?,
+        digest: word()?.to_owned(),
+        head: word()?.trim_matches('-').to_owned(),
+        inside: word().filter(|inside| *inside != "-").map(str::to_owned),
+        refused: String::new(),
     };
-    let parts: Vec<&str> = name.split('.').collect();
-    match parts.as_slice() {
-        [segment] if digits(segment, 24) => Kind::Segment,
-        [segment, "partial"] if digits(segment, 24) => Kind::Partial,
-        [timeline, "history"] if digits(timeline, 8) => Kind::History,
-        [segment, offset, "backup"] if digits(segment, 24) && digits(offset, 8) => Kind::History,
-        [.., "part", _process] => Kind::InFlight,
-        _ => Kind::Other,
-    }
+    Some((word()?.to_owned(), file))
+}
+
+/// Every file that was listed, with what is known of those that hold a segment.
+fn all_files(
+    list: &str,
+    mut held: BTreeMap<String, ArchivedFile>,
+) -> BTreeMap<String, ArchivedFile> {
+    let listed = list.lines().filter_map(|line| line.split_once(' '));
+    let files = listed.map(|(bytes, name)| {
+        let bytes = bytes.parse().unwrap_or_default();
+        let unread = || ArchivedFile {
+            bytes,
+            ..ArchivedFile::default()
+        };
+        (name.to_owned(), held.remove(name).unwrap_or_else(unread))
+    });
+    files.collect()
 }
 
 #[cfg(test)]
@@ -132,22 +155,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_archive_is_sorted_out() {
-        let list = "16777216 000000010000000000000002\n16777216 000000010000000000000001\n\
-                    41 00000002.history\n338 000000010000000000000002.00000028.backup\n\
-                    16777216 000000010000000000000003.partial\n5 000000010000000000000004.part.77\n\
-                    8192 000000010000000000000005\n3 notes.txt\n";
-        let expected = Observation::Archive {
-            segments: vec![
-                "000000010000000000000001".into(),
-                "000000010000000000000002".into(),
-            ],
-            odd: vec![
-                "000000010000000000000005 (8192 bytes)".into(),
-                "notes.txt (3 bytes)".into(),
-            ],
-            digests: BTreeMap::new(),
-        };
-        assert_eq!(sorted_out(list, BTreeMap::new()), expected);
+    fn what_segments_hold_is_read_line_by_line() {
+        let text = "pgdrill-archived 16777216 0a 10d1 - 000000010000000000000002\n\
+                    pgdrill-refused 000000010000000000000002 pg_waldump: error: no\n\
+                    pgdrill-archived 900 0b 1f8b 0c 000000010000000000000003.gz\n\
+                    pgdrill-archived 0 0d - - 000000010000000000000004\n\
+                    pgdrill-written 000000010000000000000003 0c\n";
+        let held = held(text);
+        let second = &held.files["000000010000000000000002"];
+        assert_eq!((second.bytes, second.digest.as_str()), (16_777_216, "0a"));
+        assert_eq!(second.refused, "pg_waldump: error: no");
+        let packed = &held.files["000000010000000000000003.gz"];
+        assert_eq!(packed.inside.as_deref(), Some("0c"));
+        assert_eq!(held.files["000000010000000000000004"].head, "");
+        assert_eq!(held.written["000000010000000000000003"], "0c");
+        let all = all_files("3 notes.txt\n900 000000010000000000000003.gz\n", held.files);
+        assert_eq!(all["notes.txt"].bytes, 3);
+        assert_eq!(all["000000010000000000000003.gz"].digest, "0b");
     }
 }

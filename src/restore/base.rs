@@ -47,7 +47,7 @@ pub async fn restore(
     });
     let settings = ask_for_recovery(request).await?;
     let progress = Progress::begin(recorder, "replay");
-    let told = replay(request, &settings, &progress, recorder).await?;
+    let told = Box::pin(replay(request, &settings, &progress, recorder)).await?;
     in_own_places(request.server).await?;
     let identity = request.server.announce(recorder).await?;
     let (reached_lsn, reached_time) = if told.paused() {
@@ -55,7 +55,7 @@ pub async fn restore(
     } else {
         let log = request.server.node.get(&request.server.log()).await?;
         let log = String::from_utf8_lossy(&log);
-        let recovered = recovery(request.server, identity, &told, &log).await?;
+        let recovered = Box::pin(recovery(request.server, identity, &told, &log)).await?;
         recorder.record(EventKind::Recovered(recovered));
         reached(&log)
     };

@@ -56,6 +56,36 @@ impl Place {
     }
 }
 
+/// The header of a segment's first page, as a machine of little-endian order writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// What PostgreSQL's version writes there; 0: no page at all.
+    pub magic: u16,
+    /// Timeline of the page's first record.
+    pub timeline: u32,
+    /// Where in the log the page stands.
+    pub address: u64,
+    /// `system_identifier` of the cluster that wrote it.
+    pub system_identifier: u64,
+}
+
+impl Head {
+    /// Reads it from a segment's first 32 bytes or more, hexadecimal; none: too short.
+    pub fn read(head: &str) -> Option<Self> {
+        let bytes = hex::decode(head).ok()?;
+        let number = |at: usize, length: usize| {
+            let bytes = bytes.get(at..at + length)?.iter().rev();
+            Some(bytes.fold(0u64, |number, byte| number << 8 | u64::from(*byte)))
+        };
+        Some(Self {
+            magic: u16::try_from(number(0, 2)?).ok()?,
+            timeline: u32::try_from(number(4, 4)?).ok()?,
+            address: number(8, 8)?,
+            system_identifier: number(24, 8)?,
+        })
+    }
+}
+
 /// What a file of an archive is, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -140,6 +170,21 @@ mod tests {
         assert_eq!(Place::of("000000010000000000000005", size), None);
         assert_eq!(Place::of("0000000100000000", SegmentSize::DEFAULT), None);
         assert_eq!(size.number(size.start(7)), 7);
+    }
+
+    #[test]
+    fn a_segment_tells_where_it_is_from() {
+        let text =
+            "10d107000100000000000003000000007000000000000000f7f2108d4822076b0000000100200000";
+        let head = Head {
+            magic: 0xd110,
+            timeline: 1,
+            address: 0x300_0000,
+            system_identifier: 0x6b07_2248_8d10_f2f7,
+        };
+        assert_eq!(Head::read(text), Some(head));
+        assert_eq!(Head::read("10d1"), None);
+        assert_eq!(Head::read(&"00".repeat(40)).unwrap().magic, 0);
     }
 
     #[test]

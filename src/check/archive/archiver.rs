@@ -1,11 +1,13 @@
 //! Whether a server archives its WAL, by what it said of itself once a second.
 
-use super::{Place, place};
+use std::collections::BTreeSet;
+
 use crate::{
     check::{Context, count},
     event::{Event, EventKind},
-    measure::{projected::SEGMENT, view::View},
-    observation::Observation,
+    measure::view::{self, View},
+    observation::{ArchiveState, Observation},
+    wal::{Kind, Place, SegmentSize},
 };
 
 /// Segments that the WAL may move on by before the archiver is looked at closely.
@@ -25,18 +27,19 @@ pub(super) struct Archiver<'a> {
 struct Sample<'a> {
     at_us: u64,
     lsn: u64,
+    size: SegmentSize,
     last_archived: &'a str,
     failures: u64,
 }
 
 impl<'a> Sample<'a> {
-    fn of(event: &'a Event, wanted: &str) -> Option<Self> {
+    fn of(event: &'a Event, wanted: &str, size: SegmentSize) -> Option<Self> {
         let EventKind::WalPosition {
             server,
             lsn,
             last_archived,
             archive_failures,
-            arrived: _,
+            ..
         } = &event.kind
         else {
             return None;
@@ -44,6 +47,7 @@ impl<'a> Sample<'a> {
         (server == wanted).then_some(Self {
             at_us: event.at_us,
             lsn: *lsn,
+            size,
             last_archived,
             failures: *archive_failures,
         })
@@ -51,13 +55,17 @@ impl<'a> Sample<'a> {
 
     /// Number of the segment being written.
     fn segment(&self) -> u64 {
-        self.lsn / SEGMENT
+        self.size.number(self.lsn)
     }
 
     /// Number of the segment archived last; none when there was none.
     fn archived(&self) -> Option<u64> {
-        let name = self.last_archived.get(..24)?;
-        place(name).map(|(_, segment)| segment)
+        Place::of(self.last_archived, self.size).map(|place| place.number)
+    }
+
+    /// The file archived last, where that is a segment.
+    fn segment_archived(&self) -> Option<&'a str> {
+        (Kind::of(self.last_archived) == Kind::Segment).then_some(self.last_archived)
     }
 
     /// Segments between what was archived last and what is being written.
@@ -83,10 +91,9 @@ impl<'a> Archiver<'a> {
     }
 
     /// What it does wrong, beside the segments in the archive.
-    pub fn troubles(&self, context: &Context<'_>, places: &[Place]) -> Vec<String> {
+    pub fn troubles(&self, places: &[Place]) -> Vec<String> {
         let stopped = self.refused().or_else(|| self.hangs(places));
-        let lied = self.lied(context, places);
-        stopped.into_iter().chain(lied).collect()
+        stopped.into_iter().collect()
     }
 
     /// Failures grew, and what was archived last lies behind the segment before the one
@@ -110,27 +117,61 @@ impl<'a> Archiver<'a> {
         let last = idle.iter().rfind(ripe)?;
         let moved = last.segment().saturating_sub(first.segment());
         let next = first.archived().map_or(first.segment(), |last| last + 1);
-        let awaited = |place: &Place| place.0 == self.timeline && place.1 >= next;
+        let awaited = |place: &Place| place.timeline == self.timeline && place.number >= next;
         (moved >= SLACK && !places.iter().any(awaited)).then(|| idled(moved, last.last_archived))
     }
+}
 
-    /// It takes a segment for archived that is not there, and that retention did not remove.
-    /// (That the archive is empty is told anyway.)
-    fn lied(&self, context: &Context<'_>, places: &[Place]) -> Option<String> {
-        let name = self.samples.last()?.last_archived;
-        let told = place(name)?;
-        let outlived = places.iter().all(|place| place.1 > told.1);
-        let excused = places.contains(&told) || outlived || expired(context, name);
-        (!excused).then(|| format!("{name} was told to be archived, and is not in the archive"))
-    }
+/// Each server that takes a segment for archived that is not there, and that retention did not
+/// remove: this one, or one that was lost since. (That the archive is empty is told anyway.)
+pub(super) fn lies(context: &Context<'_>, now: &View<'_>, state: &ArchiveState) -> Vec<String> {
+    let until_us = listed_us(context, now);
+    let servers = context
+        .story
+        .events
+        .iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::WalPosition { server, .. } => Some(server.as_str()),
+            _other => None,
+        });
+    let looked_at = |server: &str| view::after(&context.views, server).is_some();
+    let servers: BTreeSet<&str> = servers
+        .filter(|server| *server == now.server || !looked_at(server))
+        .collect();
+    let lies = servers.into_iter().filter_map(|server| {
+        let samples = samples(context, server, until_us);
+        let name = samples.iter().rev().find_map(Sample::segment_archived)?;
+        let lie = lied(context, state, name);
+        lie.then(|| format!("`{server}` took {name} for archived, and it is not in the archive"))
+    });
+    lies.collect()
+}
+
+fn lied(context: &Context<'_>, state: &ArchiveState, name: &str) -> bool {
+    let size = SegmentSize(state.segment_size);
+    let Some(told) = Place::of(name, size) else {
+        return false;
+    };
+    let places = super::places(state);
+    let outlived = places.iter().all(|place| place.number > told.number);
+    let there = state
+        .files
+        .keys()
+        .any(|file| Place::of(file, size) == Some(told) && !is_partial(file));
+    !there && !outlived && !expired(context, name)
+}
+
+fn is_partial(file: &str) -> bool {
+    Kind::of(file) == Kind::Partial
 }
 
 /// What a server said of its WAL until a moment.
 fn samples<'a>(context: &Context<'a>, server: &str, until_us: u64) -> Vec<Sample<'a>> {
     let events = context.story.events.iter();
+    let size = context.story.segment_size();
     let earlier = events.filter(|event| event.at_us <= until_us);
     earlier
-        .filter_map(|event| Sample::of(event, server))
+        .filter_map(|event| Sample::of(event, server, size))
         .collect()
 }
 
@@ -181,7 +222,7 @@ fn listed_us(context: &Context<'_>, now: &View<'_>) -> u64 {
             moment,
             server,
             took_us,
-            observation: Observation::Archive { .. },
+            observation: Observation::Archive(_),
         } = &event.kind
         else {
             return None;

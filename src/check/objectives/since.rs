@@ -82,6 +82,7 @@ mod tests {
             last_archived: "000000010000000000000002".into(),
             archive_failures,
             arrived: BTreeMap::new(),
+            written: BTreeMap::new(),
         }
     }
 

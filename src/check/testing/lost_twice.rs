@@ -5,7 +5,7 @@ use pgdrill::{event::*, scenario::plan::*};
 use super::{
     Tale,
     plan::{full_backup, inject, plan, run_for},
-    telling::{fault, restored, tenths},
+    telling::{fault, recovered, restored, tenths},
 };
 
 /// The server lost at 12 s, `second` serves from 15.1 s, is lost at 20 s, `third` serves from
@@ -58,6 +58,7 @@ fn moved(tale: &mut Tale, to: &str, timeline: u32, at: u64) {
         reached_lsn: 0,
         ..restore
     };
+    tale.tell(tenths(at), recovered(to));
     tale.tell(tenths(at), EventKind::Restored(restore));
     tale.phases(&[
         (tenths(at), Phase::Verify),

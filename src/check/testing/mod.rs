@@ -38,6 +38,7 @@ mod writing;
 pub use asserting::{expect, finding, users};
 pub use lost_server::{lost_server, oa_alone_moved};
 pub use lost_twice::lost_twice;
+pub use observed::segment;
 pub use salvage::salvage;
 pub use traffic::{AGENT, OA, insert};
 

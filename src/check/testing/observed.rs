@@ -149,14 +149,34 @@ fn access() -> AccessState {
 
 /// The archive of a server that archives.
 pub fn archive(timeline: u32) -> Observation {
-    let name = |timeline: u32, segment: u64| format!("{timeline:08X}{:08X}{segment:08X}", 0);
-    let mut segments: Vec<String> = (1..=3).map(|segment| name(1, segment)).collect();
+    let mut files: BTreeMap<String, ArchivedFile> =
+        (1..=3).map(|number| segment(1, number)).collect();
     if timeline > 1 {
-        segments.push(name(timeline, 4));
+        files.extend([segment(timeline, 4)]);
     }
-    Observation::Archive {
-        segments,
-        odd: vec![],
-        digests: BTreeMap::new(),
-    }
+    Observation::Archive(ArchiveState {
+        archived: 3,
+        segment_size: 16 << 20,
+        system_identifier: 7,
+        files,
+        written: BTreeMap::new(),
+    })
+}
+
+/// A segment in the archive, and its name: its first page is that of its name.
+pub fn segment(timeline: u32, number: u64) -> (String, ArchivedFile) {
+    let address = (number << 24).to_le_bytes();
+    let mut head = [0; 40];
+    head[..2].copy_from_slice(&[0x16, 0xd1]);
+    head[4..8].copy_from_slice(&timeline.to_le_bytes());
+    head[8..16].copy_from_slice(&address);
+    head[24..32].copy_from_slice(&7u64.to_le_bytes());
+    let file = ArchivedFile {
+        bytes: 16 << 20,
+        digest: format!("{timeline:02}{number:02}"),
+        head: hex::encode(head),
+        inside: None,
+        refused: String::new(),
+    };
+    (format!("{timeline:08X}00000000{number:08X}"), file)
 }

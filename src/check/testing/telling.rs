@@ -108,6 +108,7 @@ impl Tale {
             last_archived: last_archived.into(),
             archive_failures: 0,
             arrived: BTreeMap::new(),
+            written: BTreeMap::new(),
         };
         self.tell(at_us, position);
     }
