@@ -168,6 +168,7 @@ fn eras(context: &Context<'_>, names: &[&str]) -> Eras {
     Eras {
         breaks_us: names.iter().map(breaks).collect(),
         first_fault_us: story.first_fault_us(),
+        last_fault_us: story.faults().map(|fault| fault.began_us).max(),
     }
 }
 

@@ -96,6 +96,7 @@ impl World {
             &Eras {
                 breaks_us: vec![self.moved_us.into_iter().collect()],
                 first_fault_us: Some(UNTIL_US),
+                last_fault_us: Some(UNTIL_US),
             },
         );
         let circumstances = Circumstances {
@@ -335,4 +336,25 @@ fn salvage_may_bring_home_what_nobody_could_look_at() {
     };
     assert!(salvaged(1).is_right());
     assert_eq!(salvaged(2).unexpected, 2);
+}
+
+/// Each outage leaves writes whose answers were lost, not the first alone.
+#[test]
+fn an_answer_lost_in_a_later_outage_excuses_a_row_as_well() {
+    let survivor = record(41);
+    let mut unanswered = record(42);
+    unanswered.outcome = crate::ledger::Outcome::Info;
+    unanswered.xid = 0;
+    let known = |last_fault_us| {
+        let eras = Eras {
+            first_fault_us: Some(survivor.acked_us - 1),
+            last_fault_us: Some(last_fault_us),
+            ..Eras::default()
+        };
+        let row = |key| (key == survivor.key).then_some((0, survivor.xid));
+        let writers = Writers::of(|| [survivor, unanswered].into_iter(), row, &eras);
+        writers.unanswered(survivor.xid + 1)
+    };
+    assert_eq!(known(survivor.acked_us - 1), 0);
+    assert_eq!(known(survivor.acked_us + 1), 1);
 }

@@ -29,6 +29,8 @@ pub struct Eras {
     pub breaks_us: Vec<Vec<u64>>,
     /// When the first fault came; none: never.
     pub first_fault_us: Option<u64>,
+    /// When the last one came: each outage leaves writes whose answers were lost.
+    pub last_fault_us: Option<u64>,
 }
 
 /// All of them.
@@ -38,7 +40,7 @@ pub struct Writers {
     eras: u8,
     /// Writes whose answer was lost, and with it their ids.
     unanswered: u64,
-    /// The newest id before the first fault of a transaction that survives.
+    /// The newest id before the last fault of a transaction that survives.
     newest: u32,
     /// Transactions acknowledged to each workload, reads among them.
     acknowledged: HashMap<u8, u64>,
@@ -86,6 +88,7 @@ impl Writers {
         let written =
             || ledger().filter(|one| one.key != Key::NONE && one.outcome != Outcome::Fail);
         let fault_us = eras.first_fault_us.unwrap_or(u64::MAX);
+        let last_fault_us = eras.last_fault_us.unwrap_or(u64::MAX);
         // What was acknowledged before a survivor was sent survives as well.
         let proofs =
             written().filter(|one| !one.erases() && one.acked_us <= fault_us && there(one));
@@ -115,7 +118,7 @@ impl Writers {
                 survives: gone || there(&record) && !record.erases(),
                 erased: erased.all.contains(&record.key) && !record.erases(),
             };
-            if writer.survives && record.acked_us <= fault_us {
+            if writer.survives && record.acked_us <= last_fault_us {
                 writers.newest = newer(writers.newest, record.xid);
             }
             writers.add(&record, present(record.key), eras.of(&record), writer);
@@ -164,7 +167,7 @@ impl Writers {
     }
 
     /// How many writes are known whose answers were lost, where an id may be one of theirs: one
-    /// of about the time of the first fault, or before.
+    /// of about the time of the last fault, or before.
     pub(super) fn unanswered(&self, xid: u32) -> u64 {
         let bound = self.newest.wrapping_add(self.unanswered as u32);
         let known = self.newest != 0 && (xid.wrapping_sub(bound) as i32) <= 0;
