@@ -120,7 +120,7 @@ impl<'a> End<'a> {
 
     fn held_against(&self, newest: Place) -> Said {
         let reached = self.size.number(self.lsn);
-        let amid = self.lsn % self.size.0 > 0;
+        let amid = !self.lsn.is_multiple_of(self.size.0);
         if newest.timeline > self.timeline {
             return self.short(newest, "recovery followed another timeline");
         }
@@ -158,7 +158,7 @@ impl<'a> End<'a> {
                 format!("segment {name} has {bytes} of {} bytes", self.size.0)
             }
             Some(_) if read => format!("segment {name} can't be replayed"),
-            Some(_) if self.lsn % self.size.0 > 0 => {
+            Some(_) if !self.lsn.is_multiple_of(self.size.0) => {
                 let after = Place {
                     number: number + 1,
                     ..next
