@@ -35,8 +35,10 @@ pub fn place() -> TempDir {
 
 /// The command, with its private directories in `tmp`.
 pub fn pgdrill(arguments: &[&str], tmp: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pgdrill"));
+    // Whatever runs the tests may ignore SIGHUP, as `nohup` does.
+    let mut command = Command::new("env");
     command
+        .args(["--default-signal=HUP", env!("CARGO_BIN_EXE_pgdrill")])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(arguments)
         .env("TMPDIR", tmp)
