@@ -127,7 +127,7 @@ impl Told {
     fn left(&self, timeline: u32) -> Vec<(u32, u64)> {
         let name = format!("pgdrill: history {timeline:08X}.history");
         let lines = self.0.iter().skip_while(|line| **line != name).skip(1);
-        let entries = lines.map_while(|line| line.strip_prefix("pgdrill: left "));
+        let entries = lines.map_while(|line| line.strip_prefix("pgdrill: left"));
         let entry = |text: &str| {
             let mut words = text.split_whitespace();
             Some((words.next()?.parse().ok()?, lsn::parse(words.next()?)?))
@@ -253,7 +253,7 @@ mod tests {
     fn the_history_of_the_new_timeline_tells_where_each_was_left() {
         let lines = "pgdrill: archived 16777216 000000010000000000000001\npgdrill: archived 41 00000002.history\n\
                      pgdrill: history 00000003.history\npgdrill: left 1\t0/5000000\tno recovery target\n\
-                     pgdrill: left \npgdrill: left 2\t0/7000028\tbefore 2000-01-01";
+                     pgdrill: left\npgdrill: left 2\t0/7000028\tbefore 2000-01-01";
         let told = Told(lines.lines().map(str::to_owned).collect());
         assert_eq!(told.left(3), [(1, 0x500_0000), (2, 0x700_0028)]);
         assert_eq!(told.left(4), []);
