@@ -72,6 +72,23 @@ fn settings(archive: &str) -> BTreeMap<String, String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_cluster_has_a_system_identifier_of_its_own() {
+    let Some((runtime, major)) = local().await else {
+        return;
+    };
+    let recorder = Recorder::in_memory();
+    let mut seen = Vec::new();
+    for name in ["primary", "replacement"] {
+        let server = server(&runtime, "identifiers", name, major, &recorder).await;
+        server.create(&settings("off")).await.unwrap();
+        let identity = server.announce(&recorder).await.unwrap();
+        seen.push(identity.system_identifier);
+    }
+    assert_ne!(seen[0], seen[1]);
+    assert_eq!(runtime.close().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 #[expect(
     clippy::too_many_lines,
     reason = "one backup, restored in each way there is"

@@ -2,13 +2,14 @@
 //!
 //! How a server is made and started is `server`, what it is told is `configuration`; how one
 //! talks to it is `session`, `access`, `query` and, for many rows, `copy`, how long it takes to
-//! answer `metered`; numbers in PostgreSQL's own notation are
+//! answer `metered`; what tells its files from another's `identifier`; numbers in PostgreSQL's own notation are
 //! `lsn`. Backups, restores and workloads do not belong here.
 
 pub mod access;
 pub mod configuration;
 pub mod copy;
 pub use crate::wal::lsn;
+mod identifier;
 mod metered;
 pub mod query;
 pub mod server;

@@ -98,7 +98,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Unpacks the template cluster and starts it with these settings.
+    /// Unpacks the template cluster, gives it a system identifier of its own, and starts it with
+    /// these settings.
     ///
     /// # Errors
     /// When the node refuses or the server does not start.
@@ -115,8 +116,11 @@ impl Server {
             fresh = fresh(&layout.data),
             template = layout.template.display(),
         );
-        let script =
-            prepare + &self.configuring(settings) + &self.starting(&[]) + &self.setting_password();
+        let script = prepare
+            + &self.identifying()
+            + &self.configuring(settings)
+            + &self.starting(&[])
+            + &self.setting_password();
         self.start_with(script).await
     }
 
