@@ -28,6 +28,7 @@ impl Model {
         for file in &self.manifest.files.before_load {
             let dir = tablespace_dir.replace('\'', "''");
             let sql = self.file(file)?.replace("{{tablespace_dir}}", &dir);
+            let sql = sql.replace("{{month}}", &self.month.to_string());
             self.batch(&client, file, &sql).await?;
         }
         for role in self.login_roles() {

@@ -5,15 +5,17 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::{Date, date};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
-use super::{encode, manifest::*, words};
+use super::{Model, encode, manifest::*, words};
 
 /// Rows of a chunk.
 pub const CHUNK: u64 = 512;
-/// 2026-01-01 UTC in PostgreSQL's microseconds since 2000-01-01.
-const EPOCH: i64 = 9_497 * DAY;
+/// PostgreSQL counts from this day on.
+const EPOCH: Date = date(2000, 1, 1);
+/// In microseconds.
 const DAY: i64 = 86_400_000_000;
 
 /// Makes the rows of one table.
@@ -26,6 +28,8 @@ pub struct TableRows<'a> {
     index: u64,
     seed: u64,
     tenants: i64,
+    /// Every time lies before this one, in microseconds since [`EPOCH`].
+    until: i64,
     columns: Vec<Kind<'a>>,
 }
 
@@ -40,11 +44,12 @@ enum Kind<'a> {
 impl<'a> TableRows<'a> {
     /// For the table at this index of the manifest; what is wrong with it otherwise.
     pub fn new(
-        manifest: &'a Manifest,
+        model: &'a Model,
         index: usize,
         rows: &BTreeMap<&str, u64>,
         seed: u64,
     ) -> Result<Self, String> {
+        let manifest = &model.manifest;
         let table = &manifest.tables[index];
         let count = |name: &str| {
             let found = rows.get(name).map(|count| *count as i64);
@@ -61,6 +66,7 @@ impl<'a> TableRows<'a> {
             index: index as u64,
             seed,
             tenants: count(&manifest.tenants)?,
+            until: i64::from((model.month - EPOCH).get_days()) * DAY,
             columns: table.columns.iter().map(kind).collect::<Result<_, _>>()?,
         })
     }
@@ -101,12 +107,80 @@ impl<'a> TableRows<'a> {
             Kind::Plain(Generator::Tenant) => rng.random_range(1..=self.tenants),
             Kind::Plain(Generator::Bigint) => rng.random(),
             Kind::Plain(other) => {
-                value(other, serial, rng, out);
+                self.value(other, serial, rng, out);
                 return 0;
             }
         };
         encode::bytes(out, &number.to_be_bytes());
         number
+    }
+
+    /// Appends a column that is no whole number of 8 bytes.
+    fn value(&self, generator: &Generator, serial: i64, rng: &mut ChaCha12Rng, out: &mut Vec<u8>) {
+        match generator {
+            Generator::Int { min, max } => {
+                encode::bytes(out, &rng.random_range(*min..=*max).to_be_bytes());
+            }
+            Generator::Text { min, max } => {
+                let length = rng.random_range(*min..=*max);
+                encode::sized(out, |out| words::text(rng, length, out));
+            }
+            Generator::Name => encode::sized(out, |out| words::name(rng, out)),
+            Generator::Email => encode::bytes(out, email(serial).as_bytes()),
+            Generator::Hash => {
+                let mut digits = [0; 64];
+                let bytes: [u8; 32] = rng.random();
+                hex::encode_to_slice(bytes, &mut digits).expect("64 digits for 32 bytes");
+                encode::bytes(out, &digits);
+            }
+            Generator::Uuid => {
+                let id = uuid::Builder::from_random_bytes(rng.random()).into_uuid();
+                encode::bytes(out, id.as_bytes());
+            }
+            Generator::Bytes { min, max } => {
+                let length = rng.random_range(*min..=*max);
+                encode::sized(out, |out| {
+                    let at = out.len();
+                    out.resize(at + length, 0);
+                    rng.fill_bytes(&mut out[at..]);
+                });
+            }
+            Generator::Jsonb { min, max } => {
+                let length = rng.random_range(*min..=*max);
+                encode::sized(out, |out| {
+                    out.push(1); // the version of jsonb's binary form
+                    words::object(rng, length, out);
+                });
+            }
+            Generator::Numeric { scale } => {
+                let unit = 10u16.pow(4 - u32::from((*scale).min(4)));
+                let fraction = rng.random_range(0..10_000u16) / unit * unit;
+                encode::numeric(out, rng.random_range(0..10_000), fraction, *scale);
+            }
+            Generator::Timestamptz { days } => {
+                let at = self.until - rng.random_range(1..=i64::from(*days) * DAY);
+                encode::bytes(out, &at.to_be_bytes());
+            }
+            Generator::Bool { percent } => {
+                encode::bytes(out, &[u8::from(rng.random_range(0..100) < *percent)]);
+            }
+            Generator::Enum { values } => {
+                let label = &values[rng.random_range(0..values.len())];
+                encode::bytes(out, label.as_bytes());
+            }
+            Generator::TextArray { n } => {
+                encode::text_array(out, *n, |out| words::word(rng, out));
+            }
+            Generator::IntArray { n } => {
+                encode::int_array(out, *n, || rng.random_range(0..1_000_000));
+            }
+            Generator::Null => encode::null(out),
+            Generator::Serial
+            | Generator::Bigint
+            | Generator::Ref { .. }
+            | Generator::Tenant
+            | Generator::TenantOf { .. } => unreachable!("made by `column`"),
+        }
     }
 }
 
@@ -124,74 +198,6 @@ fn stream(seed: u64, table: u64, chunk: u64) -> ChaCha12Rng {
     ChaCha12Rng::from_seed(key)
 }
 
-/// Appends a column that is no whole number of 8 bytes.
-fn value(generator: &Generator, serial: i64, rng: &mut ChaCha12Rng, out: &mut Vec<u8>) {
-    match generator {
-        Generator::Int { min, max } => {
-            encode::bytes(out, &rng.random_range(*min..=*max).to_be_bytes());
-        }
-        Generator::Text { min, max } => {
-            let length = rng.random_range(*min..=*max);
-            encode::sized(out, |out| words::text(rng, length, out));
-        }
-        Generator::Name => encode::sized(out, |out| words::name(rng, out)),
-        Generator::Email => encode::bytes(out, email(serial).as_bytes()),
-        Generator::Hash => {
-            let mut digits = [0; 64];
-            let bytes: [u8; 32] = rng.random();
-            hex::encode_to_slice(bytes, &mut digits).expect("64 digits for 32 bytes");
-            encode::bytes(out, &digits);
-        }
-        Generator::Uuid => {
-            let id = uuid::Builder::from_random_bytes(rng.random()).into_uuid();
-            encode::bytes(out, id.as_bytes());
-        }
-        Generator::Bytes { min, max } => {
-            let length = rng.random_range(*min..=*max);
-            encode::sized(out, |out| {
-                let at = out.len();
-                out.resize(at + length, 0);
-                rng.fill_bytes(&mut out[at..]);
-            });
-        }
-        Generator::Jsonb { min, max } => {
-            let length = rng.random_range(*min..=*max);
-            encode::sized(out, |out| {
-                out.push(1); // the version of jsonb's binary form
-                words::object(rng, length, out);
-            });
-        }
-        Generator::Numeric { scale } => {
-            let unit = 10u16.pow(4 - u32::from((*scale).min(4)));
-            let fraction = rng.random_range(0..10_000u16) / unit * unit;
-            encode::numeric(out, rng.random_range(0..10_000), fraction, *scale);
-        }
-        Generator::Timestamptz { days } => {
-            let at = EPOCH - rng.random_range(1..=i64::from(*days) * DAY);
-            encode::bytes(out, &at.to_be_bytes());
-        }
-        Generator::Bool { percent } => {
-            encode::bytes(out, &[u8::from(rng.random_range(0..100) < *percent)]);
-        }
-        Generator::Enum { values } => {
-            let label = &values[rng.random_range(0..values.len())];
-            encode::bytes(out, label.as_bytes());
-        }
-        Generator::TextArray { n } => {
-            encode::text_array(out, *n, |out| words::word(rng, out));
-        }
-        Generator::IntArray { n } => {
-            encode::int_array(out, *n, || rng.random_range(0..1_000_000));
-        }
-        Generator::Null => encode::null(out),
-        Generator::Serial
-        | Generator::Bigint
-        | Generator::Ref { .. }
-        | Generator::Tenant
-        | Generator::TenantOf { .. } => unreachable!("made by `column`"),
-    }
-}
-
 fn email(serial: i64) -> String {
     const DOMAINS: [&str; 4] = ["example.com", "example.org", "mail.example", "büro.example"];
     format!("person.{serial}@{}", DOMAINS[serial as usize % 4])
@@ -200,15 +206,20 @@ fn email(serial: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::Model, units::Bytes};
+    use crate::units::Bytes;
 
     fn bytes_of(seed: u64) -> Vec<Vec<u8>> {
-        let manifest = Model::named("dual-tenant").unwrap().manifest;
-        let rows = manifest.rows(Bytes(30_000_000));
-        let tables = 0..manifest.tables.len();
+        bytes_in(seed, date(2027, 11, 1))
+    }
+
+    fn bytes_in(seed: u64, month: Date) -> Vec<Vec<u8>> {
+        let mut model = Model::named("dual-tenant").unwrap();
+        model.month = month;
+        let rows = model.manifest.rows(Bytes(30_000_000));
+        let tables = 0..model.manifest.tables.len();
         tables
             .map(|index| {
-                let table = TableRows::new(&manifest, index, &rows, seed).unwrap();
+                let table = TableRows::new(&model, index, &rows, seed).unwrap();
                 let mut out = Vec::new();
                 let chunks = 0..table.chunks().min(3);
                 let made: u64 = chunks.map(|chunk| table.chunk(chunk, &mut out)).sum();
@@ -227,14 +238,44 @@ mod tests {
     }
 
     #[test]
+    fn loaded_times_lie_right_before_the_month() {
+        let mut rng = stream(1, 2, 3);
+        let mut model = Model::named("dual-tenant").unwrap();
+        model.month = date(2000, 3, 1);
+        let rows = model.manifest.rows(Bytes(10_000_000));
+        let table = TableRows::new(&model, 0, &rows, 1).unwrap();
+        let times: Vec<i64> = (0..1000)
+            .map(|_| {
+                let mut out = Vec::new();
+                table.value(&Generator::Timestamptz { days: 2 }, 1, &mut rng, &mut out);
+                i64::from_be_bytes(out[4..].try_into().unwrap())
+            })
+            .collect();
+        // Leap day: 31 + 29 days after the epoch.
+        assert!(times.iter().all(|at| (58 * DAY..60 * DAY).contains(at)));
+        assert!(times.iter().any(|at| *at >= 59 * DAY) && times.iter().any(|at| *at < 59 * DAY));
+    }
+
+    #[test]
+    fn another_month_gives_the_same_rows_at_other_times() {
+        let (one, next) = (
+            bytes_in(42, date(2027, 11, 1)),
+            bytes_in(42, date(2028, 11, 1)),
+        );
+        assert!(one != next);
+        let sizes = |tables: &[Vec<u8>]| tables.iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(sizes(&one), sizes(&next));
+    }
+
+    #[test]
     fn chunks_do_not_depend_on_the_order_in_which_they_are_made() {
-        let manifest = Model::named("dual-tenant").unwrap().manifest;
-        let rows = manifest.rows(Bytes(30_000_000));
-        let tables = manifest.tables.iter();
+        let model = Model::named("dual-tenant").unwrap();
+        let rows = model.manifest.rows(Bytes(30_000_000));
+        let tables = model.manifest.tables.iter();
         let messages = tables
             .map(|table| table.name.as_str())
             .position(|name| name == "external_agent.messages");
-        let table = TableRows::new(&manifest, messages.unwrap(), &rows, 1).unwrap();
+        let table = TableRows::new(&model, messages.unwrap(), &rows, 1).unwrap();
         let (mut early, mut late) = (Vec::new(), Vec::new());
         table.chunk(0, &mut early);
         table.chunk(1, &mut Vec::new());

@@ -64,7 +64,7 @@ struct Work<'a> {
 impl Model {
     /// Fills the created model up to about `size` bytes of `pg_database_size` (within
     /// 10 % from 10 MB on), builds its indexes, grants its rights, and records
-    /// `Progress` and `DataLoaded`. The same size and seed give the same rows.
+    /// `Progress` and `DataLoaded`. The same size, seed and month give the same rows.
     ///
     /// # Errors
     /// When the manifest is wrong or the server refuses.
@@ -130,7 +130,7 @@ impl Model {
         let rows = self.manifest.rows(size);
         let index = self.manifest.tables.iter().position(|t| t.name == table);
         let index = index.ok_or_else(|| std::io::Error::other(format!("no table `{table}`")))?;
-        let made = TableRows::new(&self.manifest, index, &rows, seed);
+        let made = TableRows::new(self, index, &rows, seed);
         let made = made.map_err(std::io::Error::other)?;
         out.write_all(encode::HEADER)?;
         let mut buffer = Vec::new();
@@ -160,7 +160,7 @@ impl<'a> Work<'a> {
         let rows = model.manifest.rows(size);
         let tables = 0..model.manifest.tables.len();
         let tables: Vec<TableRows<'a>> = tables
-            .map(|index| TableRows::new(&model.manifest, index, &rows, seed))
+            .map(|index| TableRows::new(model, index, &rows, seed))
             .collect::<Result<_, _>>()
             .map_err(|cause| model.broken(cause))?;
         let units: Vec<Unit> = tables.iter().enumerate().flat_map(units_of).collect();

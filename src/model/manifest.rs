@@ -176,7 +176,7 @@ pub enum Generator {
         /// Digits after the point, at most 4.
         scale: u16,
     },
-    /// Uniform over the days before 2026-01-01 UTC.
+    /// Uniform over the days before the month of the load ([`Model::month`](super::Model::month)).
     Timestamptz {
         /// So many days.
         days: u32,

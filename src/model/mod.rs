@@ -1,8 +1,8 @@
 //! Data models: the schema, the bulk data and the business rules that a drill runs on.
 //!
 //! A model is a folder of SQL files and a manifest (`fixtures/models/NAME`), embedded
-//! in the program. Here it is created and filled, the same bytes for the same size and
-//! seed. Live transactions (`workload/`) and looking at what is there (`probe/`) do not
+//! in the program. Here it is created and filled, the same bytes for the same size, seed and
+//! month. Live transactions (`workload/`) and looking at what is there (`probe/`) do not
 //! belong here.
 
 mod create;
@@ -13,8 +13,9 @@ mod manifest;
 pub(crate) mod words;
 
 use include_dir::{Dir, include_dir};
+use jiff::{civil::Date, tz::TimeZone};
 
-use crate::postgres::PgError;
+use crate::{postgres::PgError, units};
 
 pub use load::Loaded;
 pub use manifest::{
@@ -28,6 +29,9 @@ static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/models");
 pub struct Model {
     /// What the model's `model.yaml` states.
     pub manifest: Manifest,
+    /// The first of the month in which it is loaded, in UTC: loaded rows lie before it and
+    /// partitions around it, so that a drill is the same drill next year.
+    pub month: Date,
     folder: &'static Dir<'static>,
 }
 
@@ -80,6 +84,10 @@ impl Model {
         })?;
         let mut model = Self {
             manifest: Manifest::default(),
+            month: units::wall_clock()
+                .to_zoned(TimeZone::UTC)
+                .date()
+                .first_of_month(),
             folder,
         };
         model.manifest.name = name.to_owned();
