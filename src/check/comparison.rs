@@ -102,6 +102,9 @@ pub(super) fn findings(context: &Context<'_>) -> (Vec<Finding>, BTreeMap<&'stati
 
 /// One check's finding; an error says why it is not applicable.
 fn finding(kind: CheckKind, context: &Context<'_>) -> Result<Finding, String> {
+    if kind.is_of_clients() && context.story.plan.workloads.is_empty() {
+        return Err("no clients write: the scenario has no `workloads`".into());
+    }
     if kind == CheckKind::ClientRows {
         // Of each table it knows itself on which server it is to be judged.
         return merge(kind, context, vec![guarded(|| client_rows::check(context))]);

@@ -16,7 +16,7 @@ use crate::{
         audit::Trail,
         business::{Operation, Tenants},
     },
-    scenario::plan::{CheckKind, PRIMARY, Plan},
+    scenario::plan::{CheckKind, Plan},
     workload::readback,
 };
 
@@ -132,7 +132,7 @@ impl Drill<'_> {
     pub async fn look_after(&mut self) {
         let mut serving: BTreeSet<String> = self.serving.values().cloned().collect();
         if serving.is_empty() {
-            serving.insert(PRIMARY.to_owned());
+            serving.insert(self.plan.serves_at_first().to_owned());
         }
         let plan = self.plan;
         for name in serving {

@@ -63,6 +63,10 @@ impl Drill<'_> {
     /// Samples this server from now on, beside those already watched.
     pub async fn watch_server(&self, server: &Server) {
         if let Some(watch) = &self.watch {
+            let named = |one: &Watched| one.server.name == server.name;
+            if lock(&watch.servers).iter().any(named) {
+                return;
+            }
             let watched = Watched {
                 server: server.clone(),
                 looked_at: Arc::default(),

@@ -189,7 +189,8 @@ impl<'a> Story<'a> {
 
     /// The server that serves at the end.
     pub fn serving(&self) -> &'a str {
-        self.cut_overs().last().map_or(PRIMARY, |cut| cut.to)
+        let cut_over = self.cut_overs().last().map(|cut| cut.to);
+        cut_over.unwrap_or_else(|| self.plan.serves_at_first())
     }
 
     /// Other servers that workloads' clients talk to at the end.

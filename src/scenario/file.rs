@@ -38,8 +38,9 @@ pub struct ScenarioFile {
     pub servers: BTreeMap<String, ServerFile>,
     /// The data.
     pub data: DataFile,
-    /// Who works with it: name to workload.
-    #[schemars(extend("minProperties" = 1))]
+    /// Who works with it: name to workload. Default: nobody; the drill then judges what was there
+    /// before, and no RPO.
+    #[serde(default)]
     pub workloads: BTreeMap<String, WorkloadFile>,
     /// How the system backs up: a strategy's name, a path that ends in `.yaml`, or the
     /// strategy itself.

@@ -94,6 +94,11 @@ impl CheckKind {
         }
     }
 
+    /// Whether it judges nothing but what clients wrote.
+    pub fn is_of_clients(self) -> bool {
+        matches!(self, Self::Ledger | Self::ClientRows | Self::Audit)
+    }
+
     /// Whether it must hold at a `verify` step before clients may come back.
     pub fn is_gate(self) -> bool {
         match self {

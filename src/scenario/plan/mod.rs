@@ -88,6 +88,19 @@ impl Plan {
             .collect()
     }
 
+    /// The server that serves unless clients are cut over: the primary, or, where there are no
+    /// clients, the one verified last.
+    pub fn serves_at_first(&self) -> &str {
+        let verified = self.steps.iter().rev().find_map(|step| match &step.action {
+            Action::Verify { server } => Some(server.as_str()),
+            _other => None,
+        });
+        match verified {
+            Some(server) if self.workloads.is_empty() => server,
+            _ => PRIMARY,
+        }
+    }
+
     /// The workloads of the user's own SQL, by name.
     pub fn custom(&self) -> impl Iterator<Item = (&str, &CustomWorkload)> {
         self.workloads.iter().filter_map(|(name, workload)| {

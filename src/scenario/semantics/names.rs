@@ -105,6 +105,11 @@ impl Check<'_> {
     }
 
     pub(super) fn workloads(&mut self) {
+        for (index, check) in self.file.checks.iter().flatten().enumerate() {
+            if check.is_of_clients() {
+                self.somebody_writes(check.name(), &["checks", &index.to_string()]);
+            }
+        }
         for (name, workload) in &self.file.workloads {
             if workload.custom.is_some() {
                 self.custom(name, workload);
@@ -114,6 +119,15 @@ impl Check<'_> {
                 let place = self.key_place(&["workloads", name]);
                 self.problem(Problem::at(place, message).help(help));
             }
+        }
+    }
+
+    /// Clients are needed for this; a problem there when the scenario has none.
+    pub(super) fn somebody_writes(&mut self, what: &str, path: &[&str]) {
+        if self.file.workloads.is_empty() {
+            let message = format!("`{what}` needs clients, and there are no `workloads`");
+            let help = "add `workloads: { oa: { clients: 2, rate: 20/s } }`";
+            self.problem(Problem::at(self.place(path), message).help(help));
         }
     }
 

@@ -109,6 +109,8 @@ impl Check<'_> {
 
     pub(super) fn cut_over(&mut self, cut_over: &CutOverFile, state: &State) {
         self.up(&cut_over.to, "cut-over.to", state);
+        let number = (state.step - 1).to_string();
+        self.somebody_writes("cut-over", &["steps", &number, "cut-over"]);
         if expand::is_scratch(&cut_over.to) {
             let problem = Problem::nowhere("a scratch server never serves clients");
             let help = "restore into a server of another name";

@@ -79,9 +79,10 @@ impl Check<'_> {
             ActionFile::Run(RunFile::Time(time)) => {
                 self.never_zero("run", Some(*time), &["steps", &number, "run"]);
             }
-            ActionFile::Run(RunFile::Transactions(_))
-            | ActionFile::Age(_)
-            | ActionFile::Expire {} => {}
+            ActionFile::Run(RunFile::Transactions(_)) => {
+                self.somebody_writes("run", &["steps", &number, "run"]);
+            }
+            ActionFile::Age(_) | ActionFile::Expire {} => {}
             ActionFile::Checkpoint {}
             | ActionFile::SwitchWal {}
             | ActionFile::Wait(_)
