@@ -37,7 +37,7 @@ WITH omitted (catalog, why) AS (VALUES
     CASE WHEN a.attname = 'objoid' THEN format('(SELECT concat_ws('' '', i.type, i.identity) FROM pg_identify_object(t.classoid, t.objoid, %s) i)',
         CASE WHEN c.relisshared THEN '0' ELSE 't.objsubid' END)
       WHEN r.type IS NOT NULL THEN format('nullif(t.%I::oid, 0)::%s::text', a.attname, r.type)
-      WHEN k.pktable IS NOT NULL THEN format('(SELECT i.identity FROM pg_identify_object(%L::regclass, nullif(t.%I::oid, 0), 0) i)', k.pktable, a.attname)
+      WHEN k.pktable IS NOT NULL THEN format('(SELECT regexp_replace(i.identity, ''RI_ConstraintTrigger_([ac])_\d+'', ''RI_ConstraintTrigger_\1'') FROM pg_identify_object(%L::regclass, nullif(t.%I::oid, 0), 0) i)', k.pktable, a.attname)
       WHEN a.attname = 'tgname' THEN 'regexp_replace(t.tgname, ''^(RI_ConstraintTrigger_[ac])_\d+$'', ''\1'')'
       -- Minor releases of 2026 keep a number of the relation's own making beside a column's options.
       WHEN a.attname = 'attoptions' THEN '(SELECT array_agg(o) FROM unnest(t.attoptions) o WHERE o NOT LIKE ''pg\_attver=%'')'
