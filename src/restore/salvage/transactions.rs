@@ -13,9 +13,11 @@ pub(super) struct Horizon {
 }
 
 /// Next transaction when the scratch server's current timeline began: its first checkpoint
-/// tells, so that transactions of its own (of autovacuum, say) are not taken for production's.
+/// tells, so that transactions of its own (of autovacuum, say) are not taken for production's. One
+/// that waits at its target has none of its own.
 const NEXT: &str = "
-SELECT CASE WHEN c.timeline_id = ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int
+SELECT CASE WHEN pg_is_in_recovery() THEN pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+  WHEN c.timeline_id = ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int
   THEN split_part(c.next_xid, ':', 1)::bigint << 32 | split_part(c.next_xid, ':', 2)::bigint
   ELSE pg_snapshot_xmax(pg_current_snapshot())::text::bigint END
 FROM pg_control_checkpoint() c";
