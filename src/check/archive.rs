@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use super::{Context, Said, any, count};
 use crate::{
+    event::RestoreRecord,
     finding::AtStake,
     measure::view::View,
     observation::{ArchiveState, ArchivedFile},
@@ -183,11 +184,16 @@ fn gaps(places: &[Place], size: SegmentSize) -> Vec<String> {
         .collect()
 }
 
-/// Segments on a timeline that only a scratch server was ever on.
+/// Segments on a timeline that only a scratch server was ever on; one that waits at its target is on
+/// its source's.
 fn clones(context: &Context<'_>, places: &[Place], size: SegmentSize) -> Vec<String> {
     let restores = || context.story.restores().map(|(_, restore)| restore);
     let ours = |timeline: u32| restores().any(|one| !one.scratch && one.timeline == timeline);
-    let clone = |timeline: u32| restores().find(|one| one.scratch && one.timeline == timeline);
+    let promoted = |one: &&RestoreRecord| one.scratch && !one.paused;
+    let clone = |timeline: u32| {
+        let mut clones = restores().filter(promoted);
+        clones.find(|one| one.timeline == timeline)
+    };
     places
         .iter()
         .filter(|place| !ours(place.timeline))

@@ -54,6 +54,17 @@ fn gaps_odd_files_and_segments_of_a_clone_are_red() {
 }
 
 #[test]
+fn a_clone_that_waits_at_its_target_archived_nothing_of_its_sources_timeline() {
+    let mut waiting = salvage();
+    for event in &mut waiting.events {
+        if let EventKind::Restored(restore) = &mut event.kind {
+            (restore.timeline, restore.paused) = (1, true);
+        }
+    }
+    expect(&waiting, "archive", Verdict::Pass, "segments");
+}
+
+#[test]
 fn a_short_segment_is_told_with_its_size() {
     let short = at_the_end(|state| drop(state.files.insert(LAST.into(), file(8192))));
     let text = "000000010000000000000003 has 8192 of 16777216 bytes";
