@@ -7,7 +7,7 @@ use std::{
 
 use super::{Context, evidence, gate};
 use crate::{
-    event::{EventKind, Moment},
+    event::{EventKind, Moment, RestoreRecord},
     history::files,
     images,
     ledger::{Key, Outcome, Reader, Record},
@@ -165,10 +165,18 @@ fn eras(context: &Context<'_>, names: &[&str]) -> Eras {
         breaks.sort_unstable();
         breaks
     };
+    let last_fault_us = story.faults().map(|fault| fault.began_us).max();
+    let after_it = |(at_us, restore): &(u64, &RestoreRecord)| {
+        !restore.scratch && last_fault_us.is_some_and(|fault| *at_us > fault)
+    };
     Eras {
         breaks_us: names.iter().map(breaks).collect(),
         first_fault_us: story.first_fault_us(),
-        last_fault_us: story.faults().map(|fault| fault.began_us).max(),
+        last_fault_us,
+        next_xid: story
+            .restores()
+            .find(after_it)
+            .map(|(_, one)| one.next_xid as u32),
     }
 }
 

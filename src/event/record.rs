@@ -154,6 +154,8 @@ pub struct RestoreRecord {
     pub scratch: bool,
     /// Timeline after recovery.
     pub timeline: u32,
+    /// The first transaction id that it gives out itself: what came before is recovered.
+    pub next_xid: u64,
     /// LSN of the last record replayed, as the server's log states it; 0 when it does not.
     pub reached_lsn: u64,
     /// Commit time of the last transaction replayed, as the server's log states it.

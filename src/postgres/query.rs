@@ -15,6 +15,8 @@ pub struct Identity {
     pub timeline: u32,
     /// Bytes of a WAL segment.
     pub segment_size: u64,
+    /// The next transaction id that it gives out.
+    pub next_xid: u64,
 }
 
 /// What stands in a row: a server's answer may hold NULL where none should be, or be of another
@@ -81,7 +83,7 @@ pub async fn identity(client: &Client) -> Result<Identity, PgError> {
         "select current_setting('server_version_num') || ' ' || system_identifier || ' ' ||
            ('x' || substr(case when pg_is_in_recovery() then lpad(to_hex((select timeline_id from pg_control_checkpoint())), 8, '0')
                                else pg_walfile_name(pg_current_wal_insert_lsn()) end, 1, 8))::bit(32)::int
-           || ' ' || bytes_per_wal_segment
+           || ' ' || bytes_per_wal_segment || ' ' || pg_snapshot_xmax(pg_current_snapshot())
          from pg_control_system(), pg_control_init()",
     )
     .await?;
@@ -97,6 +99,7 @@ pub async fn identity(client: &Client) -> Result<Identity, PgError> {
         system_identifier: number(),
         timeline: number() as u32,
         segment_size: number(),
+        next_xid: number(),
     })
 }
 

@@ -66,6 +66,7 @@ pub async fn restore(
         target: request.target.show(),
         scratch: request.server.scratch,
         timeline: identity.timeline,
+        next_xid: identity.next_xid,
         reached_lsn,
         reached_time,
         paused: told.paused(),

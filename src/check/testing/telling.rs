@@ -206,6 +206,7 @@ pub fn restored(server: &str, scratch: bool, target: &str) -> EventKind {
         target: target.into(),
         scratch,
         timeline: 2,
+        next_xid: 100_000,
         reached_lsn: FAULT_LSN - 0x100,
         reached_time: "2026-03-01 02:00:11+00".into(),
         paused: false,

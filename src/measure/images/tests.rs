@@ -97,6 +97,7 @@ impl World {
                 breaks_us: vec![self.moved_us.into_iter().collect()],
                 first_fault_us: Some(UNTIL_US),
                 last_fault_us: Some(UNTIL_US),
+                next_xid: None,
             },
         );
         let circumstances = Circumstances {
@@ -357,4 +358,27 @@ fn an_answer_lost_in_a_later_outage_excuses_a_row_as_well() {
     };
     assert_eq!(known(survivor.acked_us - 1), 0);
     assert_eq!(known(survivor.acked_us + 1), 1);
+}
+
+/// What the restored server wrote itself is no write of before, however near its id.
+#[test]
+fn an_id_that_the_restored_server_gave_out_excuses_nothing() {
+    let survivor = record(41);
+    let mut unanswered = record(42);
+    unanswered.outcome = crate::ledger::Outcome::Info;
+    unanswered.xid = 0;
+    let known = |next_xid, xid| {
+        let eras = Eras {
+            first_fault_us: Some(survivor.acked_us + 1),
+            last_fault_us: Some(survivor.acked_us + 1),
+            next_xid,
+            ..Eras::default()
+        };
+        let row = |key| (key == survivor.key).then_some((0, survivor.xid));
+        Writers::of(|| [survivor, unanswered].into_iter(), row, &eras).unanswered(xid)
+    };
+    assert_eq!(known(None, survivor.xid + 1), 1);
+    assert_eq!(known(Some(survivor.xid + 1), survivor.xid + 1), 0);
+    // It replayed as far as the unanswered one.
+    assert_eq!(known(Some(survivor.xid + 2), survivor.xid + 1), 1);
 }

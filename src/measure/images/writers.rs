@@ -31,6 +31,8 @@ pub struct Eras {
     pub first_fault_us: Option<u64>,
     /// When the last one came: each outage leaves writes whose answers were lost.
     pub last_fault_us: Option<u64>,
+    /// The first id that the server restored after it gave out; none: nothing was restored.
+    pub next_xid: Option<u32>,
 }
 
 /// All of them.
@@ -42,6 +44,8 @@ pub struct Writers {
     unanswered: u64,
     /// The newest id before the last fault of a transaction that survives.
     newest: u32,
+    /// The first id that is none of before the last fault, where it is known.
+    next_xid: Option<u32>,
     /// Transactions acknowledged to each workload, reads among them.
     acknowledged: HashMap<u8, u64>,
     /// When each workload's first erasure was acknowledged.
@@ -93,7 +97,10 @@ impl Writers {
         let proofs =
             written().filter(|one| !one.erases() && one.acked_us <= fault_us && there(one));
         let last_us = proofs.map(|one| one.sent_us).max().unwrap_or_default();
-        let mut writers = Self::default();
+        let mut writers = Self {
+            next_xid: eras.next_xid,
+            ..Self::default()
+        };
         for record in ledger().filter(|record| record.outcome == Outcome::Ok) {
             *writers.acknowledged.entry(record.workload).or_default() += 1;
         }
@@ -169,9 +176,11 @@ impl Writers {
     /// How many writes are known whose answers were lost, where an id may be one of theirs: one
     /// of about the time of the last fault, or before.
     pub(super) fn unanswered(&self, xid: u32) -> u64 {
-        let bound = self.newest.wrapping_add(self.unanswered as u32);
-        let known = self.newest != 0 && (xid.wrapping_sub(bound) as i32) <= 0;
-        if known { self.unanswered } else { 0 }
+        let after_newest = self.newest.wrapping_add(self.unanswered as u32 + 1);
+        let bound = self.next_xid.unwrap_or(after_newest);
+        let known = (self.newest, self.next_xid) != (0, None);
+        let earlier = (xid.wrapping_sub(bound) as i32) < 0;
+        if known && earlier { self.unanswered } else { 0 }
     }
 
     /// Transactions that survive and were acknowledged within one of these times.
