@@ -69,7 +69,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     let mut details = compared.in_force();
     details.extend(compared.in_files());
     details.extend(compared.of_roles());
-    details.extend(undeclared(context, is));
+    details.extend(undeclared(context, now.server, is));
     let Some(first) = details.first() else {
         let seen = (was.in_force.len(), was.files.len());
         return Said::pass(
@@ -96,7 +96,7 @@ pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> Said {
     // A strategy that is applied by a reload is as wrong as it is: that is what is drilled.
     let wrong = match context.story.plan.strategy.apply {
         Apply::Reload => Vec::new(),
-        Apply::Restart => undeclared(context, is),
+        Apply::Restart => undeclared(context, before.server, is),
     };
     match wrong.first() {
         Some(first) => Said::Fail(first.clone(), wrong),
@@ -107,10 +107,12 @@ pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> Said {
     }
 }
 
-/// Settings that the scenario states and that are not there, or not in force.
-fn undeclared(context: &Context<'_>, is: &SettingsState) -> Vec<String> {
+/// Settings that the scenario states for a server, or the one that it was restored from, and that
+/// are not there, or not in force.
+fn undeclared(context: &Context<'_>, server: &str, is: &SettingsState) -> Vec<String> {
     let plan = context.story.plan;
-    let Some(own) = plan.servers.get(PRIMARY) else {
+    let origin = context.story.origin(server);
+    let Some(own) = plan.servers.get(origin).or(plan.servers.get(PRIMARY)) else {
         return Vec::new();
     };
     let stated = plan.settings(own).into_iter();
@@ -249,6 +251,7 @@ mod tests {
     use crate::{
         check::testing::*,
         observation::{FileSetting, Setting, SettingsState},
+        scenario::plan::ServerPlan,
     };
 
     fn bent(tale: Tale, bend: fn(&mut SettingsState)) -> Tale {
@@ -390,6 +393,28 @@ mod tests {
         let steady = finding(&judgement, "steady-state");
         assert_eq!(steady.verdict, Verdict::Unknown);
         assert!(steady.message.contains(why), "{}", steady.message);
+    }
+
+    #[test]
+    fn each_server_is_held_against_what_is_stated_for_its_own() {
+        let stated = |server: &str| {
+            let mut tale = lost_server();
+            let mut own = ServerPlan::default();
+            own.settings.insert("work_mem".into(), "8MB".into());
+            tale.plan.servers.insert(server.into(), own);
+            tale
+        };
+        // It was restored from the primary's backup.
+        let why = "not in the files: work_mem = 8MB, as the scenario states it";
+        expect(&stated("primary"), "settings", Verdict::Fail, why);
+        expect(&stated("other"), "settings", Verdict::Pass, "settings");
+        let mut other = stated("other");
+        for event in &mut other.events {
+            if let EventKind::BackupTaken(backup) = &mut event.kind {
+                backup.server = "other".into();
+            }
+        }
+        expect(&other, "settings", Verdict::Fail, why);
     }
 
     #[test]

@@ -138,6 +138,30 @@ impl<'a> Story<'a> {
             .last()
     }
 
+    /// The server that a server's data come from in the end: itself when it was there from the
+    /// beginning, otherwise the one of whose backup it was restored, and so on.
+    pub fn origin(&self, server: &'a str) -> &'a str {
+        let taken = |label: &str| {
+            self.events
+                .iter()
+                .rev()
+                .find_map(|event| match &event.kind {
+                    EventKind::BackupTaken(backup) if backup.label == label => Some(&backup.server),
+                    _other => None,
+                })
+        };
+        let restores: Vec<&RestoreRecord> = self.restores().map(|(_, one)| one).collect();
+        let mut origin = server;
+        for restore in restores.into_iter().rev() {
+            if restore.server == origin
+                && let Some(source) = taken(&restore.backup)
+            {
+                origin = source;
+            }
+        }
+        origin
+    }
+
     /// How the recovery that made a server ended; none when that was not recorded.
     pub fn recovery_of(&self, server: &str) -> Option<&'a RecoveryRecord> {
         self.events.iter().rev().find_map(|event| {
