@@ -89,7 +89,9 @@ pub(super) fn findings(context: &Context<'_>) -> (Vec<Finding>, BTreeMap<&'stati
     let selected = CheckKind::ALL
         .into_iter()
         .filter(|kind| context.story.plan.checks.contains(kind));
-    for kind in selected.filter(|kind| *kind != CheckKind::Ledger) {
+    // The ledger has findings of its own, one a workload.
+    let nobody = context.story.plan.workloads.is_empty();
+    for kind in selected.filter(|kind| *kind != CheckKind::Ledger || nobody) {
         match finding(kind, context) {
             Ok(finding) => findings.push(finding),
             Err(why) => {
@@ -258,6 +260,18 @@ mod tests {
             }
         }
         tale
+    }
+
+    #[test]
+    fn where_nobody_writes_what_judges_clients_does_not_apply() {
+        let mut tale = crate::check::testing::lost_server();
+        tale.plan.workloads.clear();
+        tale.plan.objectives.clear();
+        let judgement = tale.judge();
+        for kind in [CheckKind::Ledger, CheckKind::ClientRows, CheckKind::Audit] {
+            let why = &judgement.not_applicable[kind.name()];
+            assert!(why.contains("no clients write"), "{why}");
+        }
     }
 
     #[test]
