@@ -165,7 +165,7 @@ fn eras(context: &Context<'_>, names: &[&str]) -> Eras {
         breaks.sort_unstable();
         breaks
     };
-    let last_fault_us = story.faults().map(|fault| fault.began_us).max();
+    let last_fault_us = story.faults().map(|fault| fault.ended_us).max();
     let after_it = |(at_us, restore): &(u64, &RestoreRecord)| {
         !restore.scratch && last_fault_us.is_some_and(|fault| *at_us > fault)
     };
@@ -306,7 +306,23 @@ fn not_read_back(context: &Context<'_>, server: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{check::judge, check::testing::*, ledger::RECORD};
+    use super::eras;
+    use crate::{
+        check::{Context, judge, testing::*},
+        ledger::RECORD,
+        measure::story::Story,
+    };
+
+    #[test]
+    fn answers_are_lost_until_the_fault_has_struck() {
+        let tale = lost_server();
+        let (plan, events) = (&tale.plan, &tale.events);
+        let context = Context::new(Story { plan, events });
+        let fault = context.story.faults().last().unwrap();
+        assert!(fault.began_us < fault.ended_us);
+        let eras = eras(&context, &["agent", "oa"]);
+        assert_eq!(eras.last_fault_us, Some(fault.ended_us));
+    }
 
     #[test]
     fn each_server_that_serves_has_a_readback_of_its_own() {

@@ -267,6 +267,8 @@ mod tests {
         let mut tale = crate::check::testing::lost_server();
         tale.plan.workloads.clear();
         tale.plan.objectives.clear();
+        tale.ledger.clear();
+        tale.readback.clear();
         let judgement = tale.judge();
         for kind in [CheckKind::Ledger, CheckKind::ClientRows, CheckKind::Audit] {
             let why = &judgement.not_applicable[kind.name()];

@@ -29,7 +29,8 @@ pub struct Eras {
     pub breaks_us: Vec<Vec<u64>>,
     /// When the first fault came; none: never.
     pub first_fault_us: Option<u64>,
-    /// When the last one came: each outage leaves writes whose answers were lost.
+    /// When the last one had struck: until then clients wrote, and each outage leaves writes whose
+    /// answers were lost.
     pub last_fault_us: Option<u64>,
     /// The first id that the server restored after it gave out; none: nothing was restored.
     pub next_xid: Option<u32>,
