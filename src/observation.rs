@@ -402,6 +402,9 @@ pub struct SettingsState {
     pub files: BTreeMap<String, FileSetting>,
     /// `role database name=value` (`pg_db_role_setting`).
     pub of_roles: Vec<String>,
+    /// Files of its data directory that make its next start a recovery, or none at all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_start: Vec<String>,
     /// Placeholder → path: where things lie on its node.
     pub places: BTreeMap<String, String>,
 }

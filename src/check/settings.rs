@@ -1,5 +1,6 @@
 //! `settings`: every setting is as in the steady state and as the scenario states it: in force,
-//! in the configuration files (which bite at the next reload or restart), of roles and databases.
+//! in the configuration files (which bite at the next reload or restart), of roles and databases;
+//! and no file makes the next start another than it was.
 //!
 //! Paths are compared by what they are on their node. What must differ is listed, with why.
 
@@ -69,6 +70,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     let mut details = compared.in_force();
     details.extend(compared.in_files());
     details.extend(compared.of_roles());
+    details.extend(compared.at_start());
     details.extend(undeclared(context, now.server, is));
     let Some(first) = details.first() else {
         let seen = (was.in_force.len(), was.files.len());
@@ -205,6 +207,13 @@ impl Compared<'_, '_> {
         let missing = missing.map(|line| format!("missing: of {line}"));
         missing
             .chain(added.map(|line| format!("added: of {line}")))
+            .collect()
+    }
+
+    fn at_start(&self) -> Vec<String> {
+        let new = self.is.at_start.iter();
+        let new = new.filter(|file| !self.was.at_start.contains(file));
+        new.map(|file| format!("the next start finds {file} in the data directory"))
             .collect()
     }
 }
@@ -378,6 +387,14 @@ mod tests {
                     .push("every role postgres search_path=x".into());
             },
         );
+    }
+
+    #[test]
+    fn a_file_that_makes_the_next_start_a_recovery_is_red() {
+        let why = "the next start finds standby.signal in the data directory";
+        red(salvage(), why, |state| {
+            state.at_start.push("standby.signal".into());
+        });
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Every setting: in force, in the configuration files, and of single roles and databases.
+//! Every setting: in force, in the configuration files, of single roles and databases, and by files
+//! that decide what the next start is.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +14,19 @@ use crate::{
 const IN_FORCE: &str = "SELECT lower(name), coalesce(reset_val, ''), \
      CASE source WHEN 'session' THEN '' ELSE source END, pending_restart FROM pg_settings";
 
-/// In the order in which they are read: of two lines for one setting the last counts.
-const FILES: &str = "SELECT lower(coalesce(name, 'line ' || sourceline)), coalesce(setting, ''), \
+/// In the order in which they are read: of two lines for one setting the last counts. What is wrong
+/// with a line that is not there any more is told by its error alone.
+const FILES: &str = "SELECT lower(coalesce(name, 'line ' || sourceline, error, '')), coalesce(setting, ''), \
      coalesce(sourcefile, ''), applied, coalesce(error, '') FROM pg_file_settings ORDER BY seqno";
 
 const OF_ROLES: &str = "SELECT coalesce(quote_ident(r.rolname), 'every role'), \
      coalesce(quote_ident(d.datname), 'every database'), v.setting FROM pg_db_role_setting s \
      LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase \
      CROSS JOIN LATERAL unnest(s.setconfig) AS v (setting) ORDER BY 1, 2, 3";
+
+/// Not looked for while it recovers, and so has to have them.
+const AT_START: &str = "SELECT name FROM pg_ls_dir('.') AS name WHERE NOT pg_is_in_recovery() \
+     AND name IN ('backup_label', 'recovery.conf', 'recovery.signal', 'standby.signal', 'tablespace_map') ORDER BY 1";
 
 /// Looks at every setting.
 ///
@@ -34,6 +40,8 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let files = asked.map_err(pg("read the configuration files' settings"))?;
     let asked = client.query(OF_ROLES, &[]).await;
     let of_roles = asked.map_err(pg("read the settings of roles and databases"))?;
+    let asked = client.query(AT_START, &[]).await;
+    let at_start = asked.map_err(pg("list the data directory"))?;
     let in_force = in_force.iter().map(|row| {
         let setting = Setting {
             value: without_secrets(row.get(1)),
@@ -59,6 +67,7 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
         in_force: in_force.collect(),
         files: files.collect(),
         of_roles: of_roles.collect(),
+        at_start: at_start.iter().map(|row| row.get(0)).collect(),
         places: places(target.node.layout()),
     }))
 }

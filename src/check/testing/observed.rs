@@ -124,6 +124,7 @@ fn settings() -> SettingsState {
             ("archive_timeout".into(), in_file("1s")),
         ]),
         of_roles: vec!["auditor every database work_mem=8MB".into()],
+        at_start: vec![],
         places: [
             ("archive", "/store/wal"),
             ("store", "/store"),
