@@ -1,287 +1,307 @@
 //! A restored server that is put back as it was before each change.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pgdrill::{
     check::Judgement,
     event::{EventKind, Moment},
-    finding::Verdict,
-    history::Recorder,
+    finding::{Finding, Verdict},
     model::Model,
-    postgres::PgError,
-    probe::{ProbeTarget, databases, observe},
+    postgres::{PgError, Server, server::SUPERUSER},
+    probe::{ProbeTarget, audit::Trail, databases, observe, server_log},
     runtime::Exec,
-    scenario::plan::CheckKind,
+    scenario::plan::{CheckKind, PRIMARY, Plan},
     secret::Secret,
-    units::Bytes,
+    units::wall_clock,
 };
-
 use tokio_postgres::SimpleQueryMessage;
 
 use super::{
-    changes::{self, Change},
-    server::{Bench, Server, passwords},
-    testing::{Tale, lost_server},
+    changes::{self, Change, How, Then},
+    clients::{Clients, NONCE},
+    rows,
+    server::Bench,
+    story::{self, RESTORED, Seen},
+    told::Told,
 };
 
 const SCHEMA: &str = include_str!("schema.sql");
 const OTHER: &str = include_str!("other.sql");
 
-/// What is looked at: everything that compares a server with the steady state.
-const CHECKS: [CheckKind; 5] = [
+/// What looks, and judges: all checks but those of how a drill went on (`timeline`, `archive`,
+/// `business`) and of files and time (`amcheck`, `checksums`, `performance`), where no change is planted.
+const CHECKS: [CheckKind; 12] = [
     CheckKind::Rows,
     CheckKind::Digests,
     CheckKind::Permissions,
     CheckKind::Catalog,
+    CheckKind::Settings,
+    CheckKind::Access,
     CheckKind::Sequences,
+    CheckKind::Ledger,
+    CheckKind::ClientRows,
+    CheckKind::Audit,
+    CheckKind::Collations,
+    CheckKind::ServerLog,
 ];
+
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The server, its copy at rest, and what was seen of it before any change.
 pub struct Cluster {
     pub bench: Bench,
     server: Server,
+    plan: Plan,
+    model: Model,
     before: Vec<EventKind>,
-}
-
-impl fmt::Display for Told {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Seen(finding) => write!(f, "seen: {finding}"),
-            Self::Unnamed(finding) => write!(f, "not named: {finding}"),
-            Self::Open(finding) => write!(f, "open: {finding}"),
-            Self::Unseen => f.write_str("UNSEEN"),
-            Self::Refused(error) => write!(f, "refused: {error}"),
-        }
-    }
-}
-
-/// What became of a change.
-pub enum Told {
-    /// A check fails and names what was changed.
-    Seen(String),
-    /// A check fails without a word of what was changed.
-    Unnamed(String),
-    /// It could not be told: no pass either.
-    Open(String),
-    /// Everything passes.
-    Unseen,
-    /// This server refuses to be changed so.
-    Refused(String),
+    clients: Clients,
 }
 
 impl Cluster {
-    /// A server with the data model and an object of every kind; none where there is no server.
+    /// A server with the data model, an object of every kind and rows of clients; none where there
+    /// is no server.
     pub async fn open() -> Option<Self> {
         let bench = Bench::open().await?;
-        let server = bench.server("restored", "").await;
-        fill(&server, &bench.recorder).await;
-        server.node.exec(Exec::shell(keep(&server))).await.unwrap();
-        let before = look(&server, Moment::Before).await;
+        let (plan, model) = (story::plan(), Model::named("dual-tenant").unwrap());
+        let roles = model.login_roles().iter().map(String::as_str);
+        let roles = roles.chain([SUPERUSER]);
+        let passwords = roles.map(|role| (role.to_owned(), Secret::random()));
+        let server = Server {
+            name: RESTORED.into(),
+            node: bench.node("restored").await,
+            passwords: Arc::new(passwords.collect()),
+            scratch: false,
+            moved: BTreeMap::new(),
+        };
+        let settings = plan.settings(&plan.servers[PRIMARY]);
+        server.create(&settings).await.unwrap();
+        fill(&server, &plan, &model, &bench).await;
+        let before = look(&server, &model, Moment::Before).await;
         let failed = |kind: &&EventKind| matches!(kind, EventKind::ProbeFailed { .. });
         assert_eq!(before.iter().find(failed), None);
+        let clients = Clients::write(&plan, &server, &server.passwords, &bench.recorder).await;
+        server.stop().await.unwrap();
+        server.node.exec(Exec::shell(keep(&server))).await.unwrap();
+        server.start().await.unwrap();
         Some(Self {
             bench,
             server,
+            plan,
+            model,
             before,
+            clients,
         })
     }
 
     /// Everything to be planted.
     pub async fn changes(&self) -> Vec<Change> {
+        let mut all = changes::written();
+        all.extend(rows::of_clients(&self.plan, &self.server, &self.clients).await);
         match std::env::var("PGDRILL_PLANTED").as_deref() {
             Ok("fields") => changes::fields(&self.server).await,
-            _ => super::chosen(changes::written()),
+            Ok("all") => {
+                all.extend(changes::fields(&self.server).await);
+                all
+            }
+            _ => super::chosen(all),
         }
     }
 
     /// Everything that fails although nothing was changed: nothing should.
     pub async fn unchanged(&self) -> Vec<String> {
-        let judgement = self.judge(look(&self.server, Moment::After).await);
-        let bad = |verdict| verdict != Verdict::Pass;
-        let bad = judged(&judgement).filter(|finding| bad(finding.verdict));
+        self.put_back().await;
+        let judgement = self.judge().await;
+        let bad = judged(&judgement).filter(|finding| finding.verdict != Verdict::Pass);
         bad.map(|finding| format!("{}: {} {:?}", finding.id, finding.message, finding.details))
             .collect()
     }
 
     /// Plants one change in the server as it was, looks, and judges.
     pub async fn plant(&self, change: &Change) -> Told {
+        self.put_back().await;
+        let made = match &change.how {
+            How::Sql(sql) => self.execute(change, sql, "").await,
+            How::Rows(sql) => {
+                let rest = "SET session_replication_role = replica";
+                self.execute(change, sql, rest).await
+            }
+            How::Shell(script) => self.shell(script).await,
+        };
+        if let Err(refused) = made {
+            return Told::Refused(refused);
+        }
+        self.let_it_bite(change.then).await;
+        Told::of(change, judged(&self.judge().await))
+    }
+
+    async fn put_back(&self) {
         let reset = Exec::shell(reset(&self.server));
         self.server.node.exec(reset).await.unwrap();
-        let access = databases::within(&self.server.access, &change.database);
+        self.server.start().await.unwrap();
+    }
+
+    async fn execute(&self, change: &Change, sql: &str, first: &str) -> Result<(), String> {
+        let mut access = self.server.access().await.unwrap();
+        if !change.database.is_empty() {
+            access = databases::within(&access, &change.database);
+        }
         let client = access.connect("plant").await.unwrap();
-        let allow = "SET allow_system_table_mods = on; SET client_min_messages = error";
-        client.batch_execute(allow).await.unwrap();
-        match client.simple_query(&change.sql).await {
-            Err(error) => return Told::Refused(PgError::new("plant", &error).message),
-            Ok(done)
-                if matches!(done.last(), Some(SimpleQueryMessage::CommandComplete(0)))
-                    && change.is_field() =>
-            {
-                return Told::Refused("no such row".into());
-            }
-            Ok(_) => drop(client),
-        }
-        told(change, &self.judge(look(&self.server, Moment::After).await))
-    }
-
-    /// A drill in which this was seen, by the checks of every drill.
-    fn judge(&self, after: Vec<EventKind>) -> Judgement {
-        let mut tale: Tale = lost_server();
-        let real = |kind: &EventKind| kind_of(kind).is_some_and(|kind| self.knows(&kind));
-        let steady = tale
-            .events
-            .iter()
-            .position(|event| real(&event.kind))
+        let allow = "SET allow_system_table_mods = on; SET client_min_messages = error;";
+        client
+            .batch_execute(&format!("{allow}{first}"))
+            .await
             .unwrap();
-        let (began, ended) = (tale.events[steady].at_us, tale.events.last().unwrap().at_us);
-        tale.events.retain(|event| !real(&event.kind));
-        for kind in &self.before {
-            tale.tell(began, kind.clone());
+        let done = client.simple_query(sql).await;
+        let done = done.map_err(|error| PgError::new("plant", &error).message)?;
+        let none = |one: &SimpleQueryMessage| matches!(one, SimpleQueryMessage::CommandComplete(0));
+        match change.is_generated() && done.iter().any(none) {
+            true => Err("no such row".into()),
+            false => Ok(()),
         }
-        for kind in after {
-            tale.tell(ended - 1, kind);
-        }
-        tale.in_order().judge()
     }
 
-    fn knows(&self, kind: &str) -> bool {
-        let mut known = self.before.iter().filter_map(kind_of);
-        known.any(|known| known == kind)
+    async fn shell(&self, script: &str) -> Result<(), String> {
+        let layout = self.server.node.layout();
+        let names = format!(
+            "set -e; data={data}; conf=$data/postgresql.conf; hba=$data/pg_hba.conf; ident=$data/pg_ident.conf; log={log}
+             psql() {{ {psql} -X -q \"$@\"; }}\n",
+            data = layout.data.display(),
+            log = self.server.log().display(),
+            psql = self.server.program("psql"),
+        );
+        let exec = Exec::shell(names + script).envs(self.server.environment());
+        let done = self.server.node.exec(exec).await;
+        done.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    async fn let_it_bite(&self, then: Then) {
+        match then {
+            Then::AsIs => {}
+            Then::Reload => {
+                let loaded = self.server.value("select pg_conf_load_time()").await;
+                let loaded = loaded.unwrap();
+                self.server.sql("select pg_reload_conf()").await.unwrap();
+                let again = format!("select pg_conf_load_time() > '{loaded}'");
+                let reloaded = self.server.wait_until("a reload", &again, DEADLINE);
+                reloaded.await.unwrap();
+            }
+            Then::Restart => {
+                self.server.stop().await.unwrap();
+                self.server.start().await.unwrap();
+            }
+        }
+    }
+
+    /// A drill in which this is seen, by the checks of every drill.
+    async fn judge(&self) -> Judgement {
+        let began = wall_clock();
+        let events = look(&self.server, &self.model, Moment::After).await;
+        let rows = self.clients.look_again(&self.plan, &self.server).await;
+        let log = self.server.node.get(&self.server.log()).await;
+        let log = log.map(|log| server_log::read(RESTORED, &String::from_utf8_lossy(&log)));
+        let seen = Seen {
+            events,
+            rows,
+            log: log.map_err(|error| error.to_string()),
+            began,
+            took_us: wall_clock().duration_since(began).as_micros() as u64,
+        };
+        story::tale(&self.plan, &self.before, &self.clients, seen).judge()
     }
 }
 
-/// Which observation an event is, by its name in the history.
-fn kind_of(event: &EventKind) -> Option<String> {
-    let EventKind::Observed { observation, .. } = event else {
-        return None;
-    };
-    let value = serde_json::to_value(observation).unwrap();
-    value.as_object()?.keys().next().cloned()
-}
-
-fn judged(judgement: &Judgement) -> impl Iterator<Item = &pgdrill::finding::Finding> {
+fn judged(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
     let ids = CHECKS.map(CheckKind::name);
-    judgement
-        .findings
-        .iter()
-        .filter(move |finding| ids.contains(&finding.id.as_str()))
+    judgement.findings.iter().filter(move |finding| {
+        let check = finding.id.split('.').next().unwrap_or_default();
+        ids.contains(&check)
+    })
 }
 
-fn told(change: &Change, judgement: &Judgement) -> Told {
-    let mut all: Vec<_> = judged(judgement)
-        .filter(|finding| finding.verdict != Verdict::Pass)
-        .collect();
-    all.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
-    let Some(worst) = all.first() else {
-        return Told::Unseen;
-    };
-    let line = format!("{}: {}", worst.id, worst.message);
-    if worst.verdict != Verdict::Fail {
-        return Told::Open(line);
-    }
-    let red = all
-        .iter()
-        .filter(|finding| finding.verdict == Verdict::Fail);
-    let text: String = red
-        .map(|red| format!("{} {:?}", red.message, red.details))
-        .collect();
-    match change.names().any(|name| text.contains(name)) {
-        true => Told::Seen(line),
-        false => Told::Unnamed(line),
-    }
-}
-
-async fn look(server: &Server, moment: Moment) -> Vec<EventKind> {
+async fn look(server: &Server, model: &Model, moment: Moment) -> Vec<EventKind> {
     let none = BTreeMap::<String, Secret>::new();
     let target = ProbeTarget {
         // The names of the tale's servers.
         server: match moment {
-            Moment::Before => "primary",
-            Moment::Gate | Moment::After => "replacement",
+            Moment::Before => PRIMARY,
+            Moment::Gate | Moment::After => RESTORED,
         },
-        access: server.access.clone(),
+        access: server.access().await.unwrap(),
         passwords: &none,
         node: &server.node,
         business: &[],
-        audit: None,
+        audit: model.manifest.audit.as_ref().map(|audit| Trail {
+            log: &audit.log,
+            tables: &audit.tables,
+            nonce: NONCE,
+        }),
         keys: BTreeMap::new(),
         fault_xid: None,
     };
-    let recorder = Recorder::in_memory();
+    let recorder = pgdrill::history::Recorder::in_memory();
     observe(moment, &target, &CHECKS, &recorder).await;
     let events = recorder.events().into_iter().map(|event| event.kind);
-    events
-        .filter(|kind| {
-            matches!(
-                kind,
-                EventKind::Observed { .. } | EventKind::ProbeFailed { .. }
-            )
-        })
-        .collect()
+    let seen = |kind: &EventKind| {
+        matches!(
+            kind,
+            EventKind::Observed { .. } | EventKind::ProbeFailed { .. }
+        )
+    };
+    events.filter(seen).collect()
 }
 
-/// Everything that will be changed.
-async fn fill(server: &Server, recorder: &Recorder) {
-    let model = Model::named("dual-tenant").unwrap();
-    let roles: Vec<&str> = model.login_roles().iter().map(String::as_str).collect();
-    let space = server.node.layout().tablespaces.join("agent_fast");
-    let space = space.display().to_string();
-    let mkdir = Exec::new(["mkdir", "-p", &space]);
-    server.node.exec(mkdir).await.unwrap();
-    let passwords = passwords(&roles);
-    let create = model.create(&server.access, &space, &passwords);
+/// Everything that will be changed, but for the rows of clients.
+async fn fill(server: &Server, plan: &Plan, model: &Model, bench: &Bench) {
+    let spaces = &server.node.layout().tablespaces;
+    for name in &model.manifest.tablespaces {
+        let space = spaces.join(name).display().to_string();
+        server
+            .node
+            .exec(Exec::new(["mkdir", "-p", &space]))
+            .await
+            .unwrap();
+    }
+    let access = server.access().await.unwrap();
+    let spaces = spaces.display().to_string();
+    let create = model.create(&access, &spaces, &server.passwords);
     create.await.unwrap();
-    let load = model.load(&server.access, Bytes(10_000_000), 42, recorder);
+    let load = model.load(&access, plan.data.size, plan.seed, &bench.recorder);
     load.await.unwrap();
-    server.sql(SCHEMA).await;
+    server.sql(SCHEMA).await.unwrap();
+    server.sql("CREATE DATABASE other").await.unwrap();
     for database in ["other", "template1"] {
-        if database == "other" {
-            server.sql("CREATE DATABASE other").await;
-        }
-        let access = databases::within(&server.access, database);
+        let access = databases::within(&access, database);
         let client = access.connect("fill").await.unwrap();
         client.batch_execute(OTHER).await.unwrap();
     }
-    server.sql("ALTER SYSTEM SET max_wal_size = '64MB'").await;
-    server.sql("ALTER SYSTEM SET min_wal_size = '32MB'").await;
-    server.sql("ALTER SYSTEM SET autovacuum = off").await;
 }
 
-/// Stops the server, keeps a copy of its data, and starts it again.
+/// Keeps a copy of the stopped server's data, without the WAL that it does not need any more.
 fn keep(server: &Server) -> String {
     let layout = server.node.layout();
     let (data, spaces) = (layout.data.display(), layout.tablespaces.display());
-    let kept = layout.store.join("kept").display().to_string();
     format!(
-        "set -e; {bin}/pg_ctl -D {data} -m fast -w stop
-         mkdir -p {kept}/data {kept}/spaces; cp -a {data}/. {kept}/data/; cp -a {spaces}/. {kept}/spaces/
-         {start}",
-        bin = layout.bin.display(),
-        start = start(server),
+        "set -e; last=$({controldata} -D {data} | sed -n \"s/^Latest checkpoint's REDO WAL file: *//p\")
+         find {data}/pg_wal -type f ! -name $last -delete
+         mkdir -p {kept}/data {kept}/spaces
+         cp -a {data}/. {kept}/data/; cp -a {spaces}/. {kept}/spaces/",
+        controldata = server.program("pg_controldata"),
+        kept = layout.store.join("kept").display(),
     )
 }
 
-/// Puts the kept copy in the place of what is there now.
+/// Ends the server and puts the kept copy in the place of what is there now.
 fn reset(server: &Server) -> String {
     let layout = server.node.layout();
     let (data, spaces) = (layout.data.display(), layout.tablespaces.display());
-    let kept = layout.store.join("kept").display().to_string();
     format!(
-        "set -e; {bin}/pg_ctl -D {data} -m immediate -w stop || :
-         find {data} {spaces} -mindepth 1 -delete
+        "set -e; {pg_ctl} -D {data} -m immediate -w stop || :
+         find {data} {spaces} {store}/wal -mindepth 1 -delete
          cp -a {kept}/data/. {data}/; cp -a {kept}/spaces/. {spaces}/
-         {start}",
-        bin = layout.bin.display(),
-        start = start(server),
-    )
-}
-
-fn start(server: &Server) -> String {
-    let layout = server.node.layout();
-    format!(
-        "{}/pg_ctl -D {} -l {}/server.log -w start",
-        layout.bin.display(),
-        layout.data.display(),
-        layout.run.display()
+         rm -f {log}",
+        pg_ctl = server.program("pg_ctl"),
+        store = layout.store.display(),
+        kept = layout.store.join("kept").display(),
+        log = server.log().display(),
     )
 }

@@ -91,6 +91,22 @@ INSERT INTO sales.parts VALUES (1, 'a'), (2, 'b');
 CREATE TABLE sales.child (extra int) INHERITS (sales.nokey);
 INSERT INTO sales.child VALUES (7, 'c', 1);
 CREATE TABLE sales.of_pair OF sales.pair;
+-- Tables that clients write through triggers and a cascade, with and without a key, one with rows
+-- from before them.
+CREATE TABLE sales.notes (id bigserial PRIMARY KEY, what text NOT NULL, whose text DEFAULT session_user, written timestamptz DEFAULT clock_timestamp());
+INSERT INTO sales.notes (what) SELECT 'note ' || n FROM generate_series(1, 5) n;
+CREATE FUNCTION sales.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'begin insert into sales.notes (what) values (new.title); return null; end';
+CREATE TRIGGER noting AFTER INSERT ON internal_oa.documents FOR EACH ROW EXECUTE FUNCTION sales.note();
+CREATE TABLE sales.marks (session bigint PRIMARY KEY REFERENCES internal_oa.login_sessions ON DELETE CASCADE, mark text);
+CREATE FUNCTION sales.mark() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'begin insert into sales.marks values (new.id, new.token_hash); return null; end';
+CREATE TRIGGER marking AFTER INSERT ON internal_oa.login_sessions FOR EACH ROW EXECUTE FUNCTION sales.mark();
+CREATE TABLE sales.trail (what text, amount numeric);
+CREATE FUNCTION sales.trace() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'begin insert into sales.trail values (new.reason, new.amount); return null; end';
+CREATE TRIGGER tracing AFTER INSERT ON internal_oa.approvals FOR EACH ROW EXECUTE FUNCTION sales.trace();
+CREATE TABLE sales.totals (tenant bigint PRIMARY KEY, messages int NOT NULL DEFAULT 0);
+INSERT INTO sales.totals (tenant) SELECT id FROM external_agent.tenants;
+CREATE FUNCTION sales.total() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'begin update sales.totals set messages = messages + 1 where tenant = new.tenant_id; return null; end';
+CREATE TRIGGER totalling AFTER INSERT ON external_agent.messages FOR EACH ROW EXECUTE FUNCTION sales.total();
 CREATE FOREIGN DATA WRAPPER wrapper OPTIONS (debug 'true');
 CREATE SERVER remote TYPE 'pg' VERSION '1' FOREIGN DATA WRAPPER wrapper OPTIONS (host 'db1');
 CREATE USER MAPPING FOR app SERVER remote OPTIONS (password 'pw-1');

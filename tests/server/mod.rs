@@ -93,7 +93,7 @@ impl Bench {
         assert_eq!(left, Vec::<String>::new());
     }
 
-    async fn node(&self, name: &str) -> Node {
+    pub async fn node(&self, name: &str) -> Node {
         let spec = NodeSpec {
             drill: DRILL.into(),
             name: name.into(),
