@@ -4,6 +4,10 @@ use tokio_postgres::{Client, Row, types::FromSql};
 
 use super::PgError;
 
+/// For reading rows from the tables themselves: an index that lacks an entry would hide the row.
+pub const WITHOUT_INDEXES: &str = "SET enable_indexscan = off; SET enable_indexonlyscan = off; \
+     SET enable_bitmapscan = off";
+
 /// Facts about a running server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identity {

@@ -20,7 +20,7 @@ use super::{OWN_PATH, ProbeError, pg, session};
 use crate::{
     event::ImagedTable,
     images::{Image, Writer},
-    postgres::Access,
+    postgres::{Access, query::WITHOUT_INDEXES},
     scenario::plan::REQUEST_ID,
 };
 
@@ -111,8 +111,10 @@ pub async fn look(
     let mut writer = Writer::create(file).map_err(written)?;
     let mut looked = Looked::default();
     let tables = tables(&client, imaging).await?;
-    let own_path = client.batch_execute(OWN_PATH).await;
-    own_path.map_err(pg("prepare a session"))?;
+    for settings in [OWN_PATH, WITHOUT_INDEXES] {
+        let prepared = client.batch_execute(settings).await;
+        prepared.map_err(pg("prepare a session"))?;
+    }
     for (place, mut table) in tables.into_iter().enumerate() {
         if let Err(error) = take(&client, imaging, &mut table, place as u16, &mut writer).await {
             table.told.error = error.to_string();

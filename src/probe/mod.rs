@@ -38,7 +38,7 @@ use crate::{
     event::{EventKind, Moment},
     history::Recorder,
     observation::{Observation, Probe},
-    postgres::{Access, PgError, copy::CopyReader},
+    postgres::{Access, PgError, copy::CopyReader, query::WITHOUT_INDEXES},
     runtime::{Node, RuntimeError},
     scenario::plan::CheckKind,
     secret::Secret,
@@ -184,7 +184,7 @@ async fn session(access: &Access) -> Result<Client, ProbeError> {
 /// The same for reading many rows.
 async fn reading_session(access: &Access) -> Result<CopyReader, ProbeError> {
     let mut reader = CopyReader::connect(access, APPLICATION).await?;
-    for settings in [SESSION, SESSION_17, OWN_PATH] {
+    for settings in [SESSION, SESSION_17, OWN_PATH, WITHOUT_INDEXES] {
         reader.read(settings, |_data| ()).await?;
     }
     Ok(reader)

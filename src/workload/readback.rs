@@ -13,7 +13,10 @@ use super::{agent, oa, payload};
 use crate::{
     history::files,
     ledger::{Key, Outcome, Record, Writer},
-    postgres::{PgError, query::Cells},
+    postgres::{
+        PgError,
+        query::{Cells, WITHOUT_INDEXES},
+    },
     scenario::plan::{CustomWorkload, Plan, REQUEST_ID, WorkloadKind},
 };
 
@@ -207,6 +210,8 @@ pub async fn read(
     file: &Path,
 ) -> Result<u64, ReadbackError> {
     let mut writer = Writer::create(file)?;
+    let prepared = client.batch_execute(WITHOUT_INDEXES).await;
+    prepared.map_err(|cause| PgError::new("prepare a session", &cause))?;
     let mut rows = 0;
     for (index, workload) in plan.workloads.values().enumerate() {
         for table in tables(&workload.kind) {
