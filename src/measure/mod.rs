@@ -19,6 +19,16 @@ pub mod view;
 
 use serde::{Deserialize, Serialize};
 
+/// How bad a time is: one that misses what is demanded is worse than one not measured, and that
+/// worse than any other, of which the longer is worse. In microseconds.
+fn rank(measured_us: Option<u64>, demanded_us: Option<u64>) -> (u8, u64) {
+    match measured_us {
+        Some(us) if demanded_us.is_some_and(|demanded| us > demanded) => (2, us),
+        None => (1, 0),
+        Some(us) => (0, us),
+    }
+}
+
 /// The figures of one workload in one recovery of several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecoveryMeasures {

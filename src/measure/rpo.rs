@@ -9,6 +9,7 @@ use crate::{
     measure::{
         account::{Account, Loss, Part},
         boundary::Bound,
+        rank,
     },
     units::Time,
 };
@@ -60,15 +61,9 @@ impl Rpo {
         }
     }
 
-    /// How bad it is: a missed objective is worse than a figure not measured, and that worse
-    /// than any other.
     fn rank(&self, objective: Option<Time>) -> (u8, u64) {
         let demanded = objective.map(|objective| demanded_us(objective, self.scale));
-        match self.measured_us {
-            Some(us) if demanded.is_some_and(|demanded| us > demanded) => (2, us),
-            None => (1, 0),
-            Some(us) => (0, us),
-        }
+        rank(self.measured_us, demanded)
     }
 
     /// The worse of two.

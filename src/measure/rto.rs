@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     event::{Event, EventKind},
     measure::{
+        rank,
         recovery::Recovery,
         story::{StepTold, Story},
     },
@@ -162,13 +163,8 @@ impl Rto {
         rto.not("no fault was injected", "fault")
     }
 
-    /// How bad it is, as of an RPO.
     fn rank(&self, objective: Option<Time>) -> (u8, u64) {
-        match self.with_people_us() {
-            Some(us) if objective.is_some_and(|demanded| us > demanded.micros()) => (2, us),
-            None => (1, 0),
-            Some(us) => (0, us),
-        }
+        rank(self.with_people_us(), objective.map(Time::micros))
     }
 
     /// The worse of two.
