@@ -16,7 +16,7 @@
 //! Reading and telling, without any server:
 //! - [`scenario`]: file format, places, validation, matrix; the [`scenario::plan::Plan`].
 //! - [`event`], [`observation`]: what is recorded, the one interface between doing and telling.
-//! - [`history`], [`ledger`], [`images`]: the files a drill leaves; append and replay.
+//! - [`history`], [`ledger`], [`row_images`]: the files a drill leaves; append and replay.
 //! - [`meter`]: how much of a drill's time passes outside the harness.
 //! - [`measure`]: RPO, RTO, outage, projected RPO, from what was recorded.
 //! - [`check`]: one file a check; [`finding`]: what they say, and verdicts.
@@ -47,7 +47,6 @@ pub mod event;
 pub mod fault;
 pub mod finding;
 pub mod history;
-pub mod images;
 pub mod ledger;
 pub mod measure;
 pub mod meter;
@@ -57,6 +56,7 @@ pub mod postgres;
 pub mod probe;
 pub mod report;
 pub mod restore;
+pub mod row_images;
 pub mod runtime;
 pub mod scenario;
 pub mod secret;

@@ -9,7 +9,6 @@ use super::{Context, evidence, gate};
 use crate::{
     event::{EventKind, Moment, RestoreRecord},
     history::files,
-    images,
     ledger::{Key, Outcome, Reader, Record},
     measure::{
         account::{self, Account, Question, Readback, RowVersion},
@@ -20,6 +19,7 @@ use crate::{
         rto::{self, Gates},
         view::{self, View},
     },
+    row_images,
     scenario::plan::CheckKind,
 };
 
@@ -211,7 +211,7 @@ fn looks<'a>(context: &Context<'a>, drill: &Path, moment: Moment) -> Result<Vec<
     let read = wanted
         .filter(|(_, look)| look.error.is_empty())
         .map(|(at_us, look)| {
-            let images = images::read(&drill.join(&look.file), look.rows);
+            let images = row_images::read(&drill.join(&look.file), look.rows);
             let images =
                 images.map_err(|cause| format!("`{}` can't be read: {cause}", look.file))?;
             Ok(Look {

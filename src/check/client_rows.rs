@@ -65,7 +65,7 @@ fn line(name: &str, sets: &Sets) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{check::testing::*, images::Image};
+    use crate::{check::testing::*, row_images::Image};
 
     fn imaged(bend: impl Fn(&mut Vec<Image>)) -> Tale {
         let mut tale = salvage();

@@ -6,9 +6,9 @@
 mod business;
 mod closing;
 mod excuses;
-mod images;
 pub mod people;
 mod recovery;
+mod row_images;
 mod server_log;
 mod set_up;
 mod state;

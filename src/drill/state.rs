@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{images::Images, people::People, watch::Watch};
+use super::{people::People, row_images::RowImages, watch::Watch};
 use crate::{
     backup::BackupError,
     event::{EventKind, FaultRecord},
@@ -116,7 +116,7 @@ pub struct Drill<'a> {
     /// Samples WAL positions and node statistics.
     pub watch: Option<Watch>,
     /// What looks at the clients' rows have found out.
-    pub images: Images,
+    pub row_images: RowImages,
     /// Log lines already judged, per server: logs are copied once.
     pub logs_kept: BTreeSet<String>,
 }
@@ -151,7 +151,7 @@ impl<'a> Drill<'a> {
             unnoticed: false,
             people: None,
             watch: None,
-            images: Images::default(),
+            row_images: RowImages::default(),
             logs_kept: BTreeSet::new(),
         }
     }

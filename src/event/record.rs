@@ -222,7 +222,7 @@ pub struct SalvagedTable {
     pub replaced: u64,
 }
 
-/// A look at the rows that clients wrote, each of which left an image (`images`).
+/// A look at the rows that clients wrote, each of which left an image (`row_images`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageRecord {
     /// The server.

@@ -26,7 +26,7 @@ use facts::{Fact, Facts, Owner};
 use writers::Writer;
 pub use writers::{Eras, Writers};
 
-use crate::{event::ImageRecord, images::Image};
+use crate::{event::ImageRecord, row_images::Image};
 
 /// One look, with the images it took.
 #[derive(Debug)]

@@ -9,13 +9,13 @@ use std::{
 use pgdrill::{
     event::{ImageRecord, ImagedTable, Moment},
     history::{Recorder, files},
-    images::{self, Image},
     ledger::{Reader, Record},
     postgres::Server,
     probe::{
         ProbeError,
-        images::{Imaging, Looked, look, next_xid},
+        row_images::{Imaging, Looked, look, next_xid},
     },
+    row_images::{self, Image},
     scenario::plan::Plan,
     secret::Secret,
     workload::{Workloads, readback},
@@ -121,7 +121,7 @@ impl Clients {
         let file = dir.join("images");
         let access = server.access().await?;
         let looked = look(&access, &imaging, &file).await?;
-        let images = images::read(&file, looked.rows).unwrap();
+        let images = row_images::read(&file, looked.rows).unwrap();
         Ok((looked, images))
     }
 

@@ -12,8 +12,8 @@
 
 use pgdrill::{
     event::{Event, StepOutcome},
-    images::Image,
     ledger::Record,
+    row_images::Image,
     scenario::plan::Plan,
     units::Time,
 };
@@ -25,11 +25,11 @@ pub use pgdrill::{
 };
 
 mod asserting;
-mod images;
 mod lost_server;
 mod lost_twice;
 mod observed;
 mod plan;
+mod row_images;
 mod salvage;
 mod telling;
 mod traffic;

@@ -6,10 +6,10 @@ use pgdrill::{
     check::{Judgement, judge},
     event::{Event, EventKind},
     history::files,
-    images,
     ledger::{Record, Writer},
     measure::story::Story,
     observation::Observation,
+    row_images,
     workload::readback,
 };
 
@@ -32,7 +32,7 @@ impl Tale {
             write_records(&dir.join(readback::file_name(server)), &rows);
         }
         for (file, rows) in &self.images {
-            let mut writer = images::Writer::create(&dir.join(file)).unwrap();
+            let mut writer = row_images::Writer::create(&dir.join(file)).unwrap();
             rows.iter().for_each(|row| writer.append(row).unwrap());
             writer.flush().unwrap();
         }

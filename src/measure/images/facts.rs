@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Look, Writers};
-use crate::images::Image;
+use crate::row_images::Image;
 
 /// Whose transaction left a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,8 +19,8 @@ use tokio_postgres::{Client, types::ToSql};
 use super::{OWN_PATH, ProbeError, pg, session};
 use crate::{
     event::ImagedTable,
-    images::{Image, Writer},
     postgres::{Access, query::WITHOUT_INDEXES},
+    row_images::{Image, Writer},
     scenario::plan::REQUEST_ID,
 };
 

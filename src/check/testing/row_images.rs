@@ -3,8 +3,8 @@
 
 use pgdrill::{
     event::{EventKind, ImageRecord, ImagedTable, Moment},
-    images::Image,
     ledger::{Outcome, Record},
+    row_images::Image,
 };
 
 use super::Tale;

@@ -11,14 +11,14 @@ use crate::{
     event::{EventKind, ImageRecord, Moment},
     history::files,
     postgres::Server,
-    probe::images::{self, Imaging, Looked},
+    probe::row_images::{self, Imaging, Looked},
     scenario::plan::{Action, CheckKind},
     workload::readback,
 };
 
 /// What looks at rows have found out so far.
 #[derive(Debug, Default)]
-pub struct Images {
+pub struct RowImages {
     /// The first transaction that may be a client's.
     since: u64,
     identities: BTreeMap<String, String>,
@@ -32,8 +32,8 @@ impl Drill<'_> {
     /// # Errors
     /// When the server can't be asked.
     pub async fn begin_images(&mut self, server: &Server) -> Result<(), StepError> {
-        let next = images::next_xid(&server.access().await?).await;
-        self.images.since = next.map_err(|error| StepError::Missing(error.to_string()))?;
+        let next = row_images::next_xid(&server.access().await?).await;
+        self.row_images.since = next.map_err(|error| StepError::Missing(error.to_string()))?;
         Ok(())
     }
 
@@ -54,15 +54,15 @@ impl Drill<'_> {
         let Some(server) = self.servers.get(name).cloned().filter(|_| judged) else {
             return;
         };
-        self.images.taken += 1;
-        let file = format!("{}-{}-{name}", files::IMAGES, self.images.taken);
+        self.row_images.taken += 1;
+        let file = format!("{}-{}-{name}", files::IMAGES, self.row_images.taken);
         let began_us = self.recorder.now_us();
         let looked = self.look_at_rows(moment, &server, &file).await;
         let mut record = ImageRecord {
             server: name.to_owned(),
             moment,
             file,
-            since: self.images.since,
+            since: self.row_images.since,
             began_us,
             ..ImageRecord::default()
         };
@@ -87,22 +87,22 @@ impl Drill<'_> {
         let imaging = Imaging {
             ledgered: &ledgered,
             keys: &self.plan.own_keys(),
-            identities: &self.images.identities,
-            whole: &self.images.whole,
-            since: (!found_out).then_some(self.images.since),
+            identities: &self.row_images.identities,
+            whole: &self.row_images.whole,
+            since: (!found_out).then_some(self.row_images.since),
         };
         let access = server.access().await?;
-        let looked = images::look(&access, &imaging, &self.dir.join(file)).await;
+        let looked = row_images::look(&access, &imaging, &self.dir.join(file)).await;
         looked.map_err(|error| StepError::Missing(error.to_string()))
     }
 
     fn learn(&mut self, record: &mut ImageRecord, looked: Looked) {
         let whole = looked.tables.iter().filter(|table| table.whole);
-        self.images
+        self.row_images
             .whole
             .extend(whole.map(|table| table.name.clone()));
         for (name, identity) in looked.identities {
-            self.images.identities.entry(name).or_insert(identity);
+            self.row_images.identities.entry(name).or_insert(identity);
         }
         record.rows = looked.rows;
         record.tables = looked.tables;
