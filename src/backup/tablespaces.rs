@@ -3,7 +3,7 @@
 //! The directory is named by OID, for two tablespaces may lie in directories of one name.
 
 use crate::{
-    postgres::{PgError, Server, ServerError},
+    postgres::{PgError, Server, ServerError, query::Cells},
     runtime::exec::quoted,
 };
 
@@ -28,12 +28,14 @@ pub async fn of(server: &Server) -> Result<Vec<Tablespace>, ServerError> {
     let client = server.connect().await?;
     let rows = client.query(QUERY, &[]).await;
     let rows = rows.map_err(|error| PgError::new("read the tablespaces", &error))?;
-    let space = |row: &tokio_postgres::Row| Tablespace {
-        oid: row.get(0),
-        name: row.get(1),
-        location: row.get(2),
+    let space = |row: &tokio_postgres::Row| {
+        Ok(Tablespace {
+            oid: row.cell(0)?,
+            name: row.cell(1)?,
+            location: row.cell(2)?,
+        })
     };
-    Ok(rows.iter().map(space).collect())
+    rows.iter().map(space).collect()
 }
 
 /// The options with which `pg_basebackup` lays each beside a backup.

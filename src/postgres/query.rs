@@ -40,6 +40,14 @@ impl Cells for Row {
     }
 }
 
+/// The first column of every row.
+///
+/// # Errors
+/// When one is NULL or no text.
+pub fn texts(rows: &[Row]) -> Result<Vec<String>, PgError> {
+    rows.iter().map(|row| row.cell(0)).collect()
+}
+
 /// Executes statements, with an error that says which.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ use super::{
     wire::Statement,
 };
 use crate::{
-    postgres::{Access, access::describe},
+    postgres::{Access, access::describe, query::Cells},
     scenario::plan::{CustomWorkload, Plan},
 };
 
@@ -125,7 +125,8 @@ async fn unkeyed(client: &Client, custom: &CustomWorkload) -> Result<(), String>
     let sql = format!("SELECT count(*) FROM {table} WHERE {key} IS NOT NULL");
     let counted = client.query_one(&sql, &[]).await;
     let counted = counted.map_err(|error| format!("`{sql}`: {}", describe(&error)))?;
-    match counted.get::<_, i64>(0) {
+    let counted = counted.cell::<i64>(0);
+    match counted.map_err(|error| error.to_string())? {
         0 => Ok(()),
         rows => Err(format!(
             "the key `{key}` is not NULL in {rows} of the rows that {table} has before any \

@@ -11,6 +11,7 @@ use super::{
     rows::{self, Columns},
     session::Session,
 };
+use crate::postgres::{PgError, query::Cells};
 
 /// Columns that need other objects, a generated one what its expression needs, each with what
 /// adds it, and what else it is.
@@ -72,24 +73,26 @@ pub(super) async fn lost(
     hanging: &BTreeSet<Id>,
 ) -> Result<Vec<Column>, SalvageError> {
     let present = home.query(PRESENT).await?;
-    let present: BTreeSet<(String, String)> =
-        present.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let present: BTreeSet<(String, String)> = present
+        .iter()
+        .map(|row| Ok((row.cell(0)?, row.cell(1)?)))
+        .collect::<Result<_, PgError>>()?;
     let mut lost = Vec::new();
     for row in scratch.query(COLUMNS).await? {
-        let (table, name): (String, String) = (row.get(1), row.get(2));
+        let (table, name): (String, String) = (row.cell(1)?, row.cell(2)?);
         let there = present.iter().any(|(of, _)| *of == table);
-        let classes: Vec<u32> = row.get(7);
-        let mut needs = classes.into_iter().zip(row.get::<_, Vec<u32>>(8));
+        let classes: Vec<u32> = row.cell(7)?;
+        let mut needs = classes.into_iter().zip(row.cell::<Vec<u32>>(8)?);
         let hung = needs.any(|id| hanging.contains(&catalog.whole(id)));
         if hung && there && !present.contains(&(table.clone(), name.clone())) {
             lost.push(Column {
-                of: (row.get(9), row.get(0)),
+                of: (row.cell(9)?, row.cell(0)?),
                 table,
                 name,
-                tag: row.get(3),
-                add: row.get(4),
-                not_null: row.get(5),
-                has_values: row.get(6),
+                tag: row.cell(3)?,
+                add: row.cell(4)?,
+                not_null: row.cell(5)?,
+                has_values: row.cell(6)?,
             });
         }
     }
@@ -149,5 +152,5 @@ async fn had_values(
 ) -> Result<bool, SalvageError> {
     let (own, names) = (&table.own, names.join(", "));
     let any = format!("SELECT EXISTS (SELECT FROM {own} WHERE num_nonnulls({names}) > 0)");
-    Ok(scratch.one(&any).await?.get(0))
+    Ok(scratch.one(&any).await?.cell(0)?)
 }

@@ -8,6 +8,7 @@ use super::{
     objects::{self, Catalog, Id},
     session::Session,
 };
+use crate::postgres::query::Cells;
 
 /// Each that is not inherited, with the statement that makes it.
 const STATEMENTS: &str = "
@@ -27,10 +28,10 @@ pub(super) async fn make(
     let present = objects::identities(home).await?;
     let mut left = Vec::new();
     for row in scratch.query(STATEMENTS).await? {
-        let id = (row.get(0), row.get(1));
+        let id = (row.cell(0)?, row.cell(1)?);
         if lost.contains(&id)
             && catalog.is_missing(&id, &present)
-            && let Some(cause) = home.attempt(row.get(2)).await?
+            && let Some(cause) = home.attempt(row.cell(2)?).await?
         {
             left.push(format!("{} ({cause})", catalog.told(&id)));
         }

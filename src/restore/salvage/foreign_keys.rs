@@ -1,7 +1,7 @@
 //! Foreign keys, held against the rows: rows came in while triggers rested.
 
 use super::{SalvageError, literal, session::Session};
-use crate::event::SalvagedTable;
+use crate::{event::SalvagedTable, postgres::query::Cells};
 
 /// Constraints on the tables or referring to them, with the query that counts orphans. A key
 /// neither holds for rows of tables that inherit, nor finds what it refers to in them.
@@ -34,12 +34,12 @@ pub(super) async fn validate(
         "{KEYS} ARRAY[{tables}]::regclass[] GROUP BY k.oid, o.child, o.parent ORDER BY 2, 1"
     );
     for row in home.query(&sql).await? {
-        let orphans: i64 = home.one(row.get(3)).await?.get(0);
+        let orphans: i64 = home.one(row.cell(3)?).await?.cell(0)?;
         if orphans > 0 {
             return Err(SalvageError::Orphans {
-                constraint: row.get(0),
-                table: row.get(1),
-                referenced: row.get(2),
+                constraint: row.cell(0)?,
+                table: row.cell(1)?,
+                referenced: row.cell(2)?,
                 orphans: orphans.unsigned_abs(),
             });
         }

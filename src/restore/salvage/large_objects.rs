@@ -2,7 +2,7 @@
 //! them with the rows, and no table holds them.
 
 use super::{SalvageError, literal, rows::Columns, session::Session};
-use crate::event::SalvagedTable;
+use crate::{event::SalvagedTable, postgres::query::Cells};
 
 /// Bytes carried at once.
 const CHUNK: i32 = 1 << 20;
@@ -31,7 +31,7 @@ pub(super) async fn bring_home(
     for SalvagedTable { table, .. } in tables {
         let pointers = format!("{POINTERS}{}::regclass ORDER BY a.attnum", literal(table));
         for column in home.query(&pointers).await? {
-            of_column(scratch, home, table, column.get(0)).await?;
+            of_column(scratch, home, table, column.cell(0)?).await?;
         }
     }
     Ok(())
@@ -50,9 +50,9 @@ async fn of_column(
     );
     let mut came = 0;
     for row in home.query(&dangling).await? {
-        let number: u32 = row.get(0);
+        let number: u32 = row.cell(0)?;
         if let Some(make) = scratch.query(&format!("{MAKE}{number}")).await?.first() {
-            home.run(make.get(0)).await?;
+            home.run(make.cell(0)?).await?;
             carry(scratch, home, number).await?;
             came += 1;
         }
@@ -69,7 +69,7 @@ async fn carry(scratch: &Session<'_>, home: &Session<'_>, number: u32) -> Result
     let mut at = 0;
     loop {
         let get = format!("SELECT lo_get({number}, {at}, {CHUNK})");
-        let bytes: Vec<u8> = scratch.one(&get).await?.get(0);
+        let bytes: Vec<u8> = scratch.one(&get).await?.cell(0)?;
         let put = format!("SELECT lo_put({number}, {at}, $1)");
         let result = home.client.execute(&put, &[&bytes]).await;
         result.map_err(|error| home.failed(&put, &error))?;

@@ -37,7 +37,7 @@ use std::collections::BTreeSet;
 use crate::{
     event::SalvagedTable,
     history::Recorder,
-    postgres::{Access, PgError},
+    postgres::{Access, PgError, query::Cells},
     probe::ProbeError,
     runtime::{Node, RuntimeError},
     scenario::plan::SalvageBy,
@@ -344,7 +344,7 @@ impl Work<'_> {
     async fn freeze(&self) -> Result<(), SalvageError> {
         for FrozenTable { table, role } in &self.request.frozen_tables {
             let there = format!("SELECT to_regclass({}) IS NOT NULL", literal(table));
-            if self.home.one(&there).await?.get(0) {
+            if self.home.one(&there).await?.cell(0)? {
                 let revoke =
                     format!("REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {table} FROM {role}");
                 self.home.run(&revoke).await?;

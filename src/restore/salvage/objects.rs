@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
 
 use super::{SalvageError, session::Session};
+use crate::postgres::{PgError, query::Cells};
 
 /// Class and OID on the scratch server.
 pub(super) type Id = (u32, u32);
@@ -98,16 +99,16 @@ impl Bond {
 
 impl Relation {
     /// Of a row of [`RELATIONS`].
-    fn of(row: &Row) -> Self {
-        Self {
-            id: (row.get(6), row.get(0)),
-            name: row.get(1),
-            schema: row.get(2),
-            kind: row.get(3),
-            root: row.get(4),
-            populated: row.get(5),
-            inherits: row.get(7),
-        }
+    fn of(row: &Row) -> Result<Self, PgError> {
+        Ok(Self {
+            id: (row.cell(6)?, row.cell(0)?),
+            name: row.cell(1)?,
+            schema: row.cell(2)?,
+            kind: row.cell(3)?,
+            root: row.cell(4)?,
+            populated: row.cell(5)?,
+            inherits: row.cell(7)?,
+        })
     }
 
     pub fn is_table(&self) -> bool {
@@ -118,23 +119,32 @@ impl Relation {
 /// Identities of a server's objects.
 pub(super) async fn identities(server: &Session<'_>) -> Result<BTreeSet<Identity>, SalvageError> {
     let rows = server.query(OBJECTS).await?;
-    Ok(rows.iter().map(|row| (row.get(2), row.get(3))).collect())
+    let identity = |row: &Row| Ok((row.cell(2)?, row.cell(3)?));
+    rows.iter().map(identity).collect()
 }
 
 impl Catalog {
     /// Reads the scratch server's.
     pub async fn read(scratch: &Session<'_>) -> Result<Self, SalvageError> {
-        let id = |row: &Row, at: usize| -> Id { (row.get(at), row.get(at + 1)) };
+        let id = |row: &Row, at: usize| -> Result<Id, PgError> {
+            Ok((row.cell(at)?, row.cell(at + 1)?))
+        };
         let objects = scratch.query(OBJECTS).await?;
         let objects = objects
             .iter()
-            .map(|row| (id(row, 0), (row.get(2), row.get(3))));
+            .map(|row| Ok((id(row, 0)?, (row.cell(2)?, row.cell(3)?))))
+            .collect::<Result<_, PgError>>()?;
         let edges = scratch.query(EDGES).await?;
-        let edges = edges.iter();
-        let edges = edges.map(|row| (id(row, 0), id(row, 2), Bond::of(row.get(4))));
-        let mut catalog = Self::new(objects.collect(), edges.collect());
+        let edges = edges
+            .iter()
+            .map(|row| Ok((id(row, 0)?, id(row, 2)?, Bond::of(row.cell(4)?))))
+            .collect::<Result<_, PgError>>()?;
+        let mut catalog = Self::new(objects, edges);
         let relations = scratch.query(RELATIONS).await?;
-        catalog.relations = relations.iter().map(Relation::of).collect();
+        catalog.relations = relations
+            .iter()
+            .map(Relation::of)
+            .collect::<Result<_, PgError>>()?;
         Ok(catalog)
     }
 

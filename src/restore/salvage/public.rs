@@ -6,6 +6,7 @@ use super::{
     objects::{Catalog, PUBLIC},
     session::Session,
 };
+use crate::postgres::query::Cells;
 
 const CREATE: &str = "
 SELECT format('CREATE SCHEMA public AUTHORIZATION %I', pg_get_userbyid(n.nspowner))
@@ -30,7 +31,7 @@ pub(super) async fn create(
                 .is_some_and(|it| it.0 == "schema")
     };
     if lost.objects.iter().any(|id| made_by_initdb(&id)) {
-        let create: String = scratch.one(&format!("{CREATE}{PUBLIC}")).await?.get(0);
+        let create: String = scratch.one(&format!("{CREATE}{PUBLIC}")).await?.cell(0)?;
         home.run(&create).await?;
     }
     Ok(())

@@ -5,7 +5,10 @@ use std::time::Instant;
 use futures_util::{SinkExt, TryStreamExt};
 
 use super::{SalvageError, array, literal, rules, session::Session, transactions::Horizon};
-use crate::event::SalvagedTable;
+use crate::{
+    event::SalvagedTable,
+    postgres::query::{Cells, texts},
+};
 
 /// Where the scratch server's rows wait beside those of an existing table.
 const WAITING: &str = "pg_temp.pgdrill_salvage";
@@ -39,12 +42,19 @@ impl Columns {
         let sql = format!("{COLUMNS}{}::regclass ORDER BY a.attnum", literal(table));
         let rows = server.query(&sql).await?;
         let own = format!("{OWN}{}::regclass", literal(table));
-        let only: String = server.one(&own).await?.get(0);
-        let key = rows.iter().filter(|row| row.get(2));
-        let oids = rows.iter().any(|row| row.get(1));
+        let only: String = server.one(&own).await?.cell(0)?;
+        let (mut names, mut key, mut oids) = (vec![], vec![], false);
+        for row in &rows {
+            let name: String = row.cell(0)?;
+            if row.cell(2)? {
+                key.push(name.clone());
+            }
+            oids |= row.cell::<bool>(1)?;
+            names.push(name);
+        }
         Ok(Self {
-            names: rows.iter().map(|row| row.get(0)).collect(),
-            key: key.map(|row| row.get(0)).collect(),
+            names,
+            key,
             own: format!("{only}{table}"),
             format: if oids { "text" } else { "binary" },
         })
@@ -147,8 +157,8 @@ async fn count_up(
 ) -> Result<(u64, u64), SalvageError> {
     let replaced = drop_the_faults(home, columns, horizon).await?;
     let count = format!("SELECT count(*) FROM {}", columns.own);
-    let had: i64 = scratch.one(&count).await?.get(0);
-    let has: i64 = home.one(&count).await?.get(0);
+    let had: i64 = scratch.one(&count).await?.cell(0)?;
+    let has: i64 = home.one(&count).await?.cell(0)?;
     let missing = had.saturating_sub(has);
     let insert = format!("INSERT INTO {table} SELECT FROM generate_series(1, {missing})");
     let all = home.count(&insert).await?;
@@ -214,7 +224,7 @@ async fn drop_damaged(
     );
     let query = format!("SELECT DISTINCT t.xmin::text FROM {own} t, {WAITING} s WHERE {differing}");
     let xmins = home.query(&query).await?;
-    let xmins: Vec<String> = xmins.iter().map(|row| row.get(0)).collect();
+    let xmins = texts(&xmins)?;
     if xmins.is_empty() {
         return Ok(0);
     }

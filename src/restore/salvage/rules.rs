@@ -5,6 +5,7 @@
 //! the table while they rest: the lock that this takes is held until the commit.
 
 use super::{SalvageError, literal, session::Session};
+use crate::postgres::query::Cells;
 
 /// How to disable each trigger and rule of a table or its partitions that fires on a replica,
 /// and how to enable it again. A view's query is a rule, too.
@@ -27,8 +28,8 @@ pub(super) async fn rest(home: &Session<'_>, table: &str) -> Result<Resting, Sal
     let mut enable = Vec::new();
     let firing = FIRING.replace("{table}", &literal(table));
     for row in home.query(&firing).await? {
-        home.run(row.get(0)).await?;
-        enable.push(row.get(1));
+        home.run(row.cell(0)?).await?;
+        enable.push(row.cell(1)?);
     }
     Ok(Resting(enable))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{SalvageError, literal, session::Session, wanted::Wanted};
+use crate::postgres::query::{Cells, texts};
 
 /// Sequences of these schemas, and those that columns of these tables own.
 const SEQUENCES: &str = "
@@ -52,12 +53,7 @@ async fn names(server: &Session<'_>, wanted: &Wanted) -> Result<Vec<String>, Sal
         list(&wanted.schemas),
         list(&wanted.tables)
     );
-    Ok(server
-        .query(&sql)
-        .await?
-        .iter()
-        .map(|row| row.get(0))
-        .collect())
+    Ok(texts(&server.query(&sql).await?)?)
 }
 
 async fn next(server: &Session<'_>, name: &str) -> Result<i64, SalvageError> {
@@ -66,7 +62,7 @@ async fn next(server: &Session<'_>, name: &str) -> Result<i64, SalvageError> {
          FROM {name} s, pg_sequence p WHERE p.seqrelid = {}::regclass",
         literal(name)
     );
-    Ok(server.one(&sql).await?.get(0))
+    Ok(server.one(&sql).await?.cell(0)?)
 }
 
 /// Brings each sequence that is behind to its position, or beyond its column where that is
@@ -74,7 +70,7 @@ async fn next(server: &Session<'_>, name: &str) -> Result<i64, SalvageError> {
 pub(super) async fn advance(home: &Session<'_>, positions: &Positions) -> Result<(), SalvageError> {
     for (name, &position) in positions {
         let there = format!("SELECT to_regclass({}) IS NOT NULL", literal(name));
-        if home.one(&there).await?.get::<_, bool>(0) {
+        if home.one(&there).await?.cell(0)? {
             bring(home, name, position).await?;
         }
     }
@@ -93,7 +89,7 @@ async fn bring(home: &Session<'_>, name: &str, position: i64) -> Result<(), Salv
         "SELECT seqincrement FROM pg_sequence WHERE seqrelid = {}::regclass",
         literal(name)
     );
-    let increment: i64 = home.one(&increment).await?.get(0);
+    let increment: i64 = home.one(&increment).await?.cell(0)?;
     home.run(&format!("ALTER SEQUENCE {name} INCREMENT BY {increment}"))
         .await?;
     let needed = needed.max(next(home, name).await?);
@@ -109,9 +105,9 @@ async fn beyond_column(home: &Session<'_>, name: &str) -> Result<i64, SalvageErr
     let mut beyond = 0;
     let owners = format!("{OWNERS}{}::regclass", literal(name));
     for owner in home.query(&owners).await? {
-        let (table, column): (String, String) = (owner.get(0), owner.get(1));
+        let (table, column): (String, String) = (owner.cell(0)?, owner.cell(1)?);
         let max = format!("SELECT coalesce(max({column})::bigint, 0) + 1 FROM {table}");
-        beyond = beyond.max(home.one(&max).await?.get(0));
+        beyond = beyond.max(home.one(&max).await?.cell(0)?);
     }
     Ok(beyond)
 }

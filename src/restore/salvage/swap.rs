@@ -15,7 +15,10 @@ use super::{
     session::Session,
     transactions::Horizon,
 };
-use crate::event::SalvagedTable;
+use crate::{
+    event::SalvagedTable,
+    postgres::query::{Cells, texts},
+};
 
 /// Line pointers per page, more than there ever are: addresses are block × this + line.
 const LINES: u64 = 512;
@@ -106,7 +109,7 @@ async fn keep_later(
     let xmins = home
         .query(&format!("SELECT DISTINCT pgdrill_xmin FROM {KEPT}"))
         .await?;
-    let xmins: Vec<String> = xmins.iter().map(|row| row.get(0)).collect();
+    let xmins = texts(&xmins)?;
     let later = horizon.later(scratch, &xmins).await?;
     let later = format!("k.pgdrill_xmin = ANY ({})", array(&later));
     let same = columns.same_key("n.", "k.");
@@ -130,7 +133,7 @@ async fn read_later(
     home.run(&columns.like("pgdrill_kept", ", xmin::text AS pgdrill_xmin"))
         .await?;
     let pages = PAGES.replace("{table}", &literal(table));
-    let pages: i64 = home.one(&pages).await?.get(0);
+    let pages: i64 = home.one(&pages).await?.cell(0)?;
     let oldest = horizon.next.saturating_sub(IN_PROGRESS).max(3) as u32;
     let (list, own) = (columns.list(""), &columns.own);
     read(home, pages.unsigned_abs(), |from, to| {
@@ -196,8 +199,8 @@ async fn release(home: &Session<'_>, table: &str) -> Result<Vec<String>, Salvage
     let mut again = Vec::new();
     let referring = format!("{REFERRING}{}::regclass ORDER BY 1", literal(table));
     for row in home.query(&referring).await? {
-        home.run(row.get(0)).await?;
-        again.push(row.get(1));
+        home.run(row.cell(0)?).await?;
+        again.push(row.cell(1)?);
     }
     Ok(again)
 }

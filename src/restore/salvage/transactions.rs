@@ -4,6 +4,7 @@
 //! has as committed happened before; what it never heard of, or had in progress, after.
 
 use super::{SalvageError, session::Session};
+use crate::postgres::query::Cells;
 
 /// Production's history as the scratch server knows it.
 pub(super) struct Horizon {
@@ -28,7 +29,7 @@ impl Horizon {
     /// # Errors
     /// When the scratch server has that transaction itself, or does not answer.
     pub async fn of(scratch: &Session<'_>, fault: Option<u64>) -> Result<Self, SalvageError> {
-        let next: i64 = scratch.one(NEXT).await?.get(0);
+        let next: i64 = scratch.one(NEXT).await?.cell(0)?;
         let next = next.unsigned_abs();
         match fault {
             Some(xid) if xid < next && !unknown(scratch, xid).await? => {
@@ -73,7 +74,7 @@ async fn unknown(scratch: &Session<'_>, xid: u64) -> Result<bool, SalvageError> 
             "SELECT coalesce(pg_xact_status('{xid}'::xid8), 'committed') <> 'committed'"
         ))
         .await?;
-    Ok(row.get(0))
+    Ok(row.cell(0)?)
 }
 
 /// A 32-bit transaction id in the epoch nearest to another.
