@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::{
     BackupError,
-    contents::{Contents, Found, Position},
+    contents::{Contents, Found},
+    position::Position,
     tablespaces::{self, Tablespace},
 };
 use crate::{

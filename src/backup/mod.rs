@@ -1,12 +1,14 @@
 //! Taking backups with the real tools, and removing old ones.
 //!
-//! One file a tool; `contents` says whether what one left is a backup, `tablespaces` where those
+//! One file a tool; `contents` says whether what one left is a backup (and not one from before
+//! the step began, which `position` tells), `tablespaces` where those
 //! go. Backups lie in the store: `base/<label>` a full backup (with `<label>.tblspc/` beside it
 //! for tablespaces), `tables/<label>.dump` a dump of single
 //! tables, `wal/` the archive. Bringing them back is `restore/`.
 
 pub mod base;
 mod contents;
+mod position;
 pub mod retention;
 pub mod tables;
 pub mod tablespaces;
