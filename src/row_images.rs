@@ -3,7 +3,7 @@
 //! Clients write more than the row that the ledger names: through their statement, a
 //! trigger, a cascade. An image is what is left of such a row: its table, the transaction
 //! that wrote it, which row it is and all that it holds. Who takes images is
-//! `probe/row_images`, who holds them against each other `measure/images`.
+//! `probe/row_images`, who holds them against each other `measure/row_images`.
 //!
 //! Format, little endian: 16 bytes header `PGDRILL-IMAGES1\n`, then images of 32 bytes, each
 //! closed by an xxh3-32 of its first 28 bytes.

@@ -13,9 +13,9 @@ use crate::{
     measure::{
         account::{self, Account, Question, Readback, RowVersion},
         boundary::{self, Bounds},
-        images::{Circumstances, Eras, Look, Sets, Writers, balance},
         projected,
         recovery::Recovery,
+        row_images::{Circumstances, Eras, Look, Sets, Writers, balance},
         rto::{self, Gates},
         view::{self, View},
     },

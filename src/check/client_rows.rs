@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::{Context, Said, any, count};
-use crate::measure::images::Sets;
+use crate::measure::row_images::Sets;
 
 pub(super) fn check(context: &Context<'_>) -> Said {
     match &context.client_rows {

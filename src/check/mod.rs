@@ -47,8 +47,8 @@ use crate::{
     finding::{AtStake, Finding},
     measure::{
         account::RowVersion,
-        images::Sets,
         recovery::{Recovery, recoveries},
+        row_images::Sets,
         story::Story,
         view::{self, View},
     },

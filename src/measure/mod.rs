@@ -5,12 +5,12 @@
 
 pub mod account;
 pub mod boundary;
-pub mod images;
 pub mod outage;
 pub mod overhead;
 pub mod projected;
 pub mod recovery;
 pub mod resources;
+pub mod row_images;
 pub mod rpo;
 pub mod rto;
 pub mod story;

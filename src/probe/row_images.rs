@@ -5,7 +5,7 @@
 //! every row of the table is taken, as nothing else tells theirs from the others. All
 //! columns count, in the order of their names and in text form under fixed settings, which
 //! every type has and any kind of restore keeps. Whose a row is, and whether it should be
-//! there, is for `measure/images` to say.
+//! there, is for `measure/row_images` to say.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -316,5 +316,5 @@ impl Judge<'_> {
 }
 
 #[cfg(test)]
-#[path = "images/tests.rs"]
+#[path = "row_images/tests.rs"]
 mod tests;
