@@ -382,3 +382,27 @@ fn an_id_that_the_restored_server_gave_out_excuses_nothing() {
     // It replayed as far as the unanswered one.
     assert_eq!(known(Some(survivor.xid + 2), survivor.xid + 1), 1);
 }
+
+/// A fault may cut clients off later than it ends by its own account.
+#[test]
+fn a_write_that_was_answered_no_more_has_an_id_below_those_of_what_was_sent_later() {
+    let survivor = record(41);
+    let mut unanswered = record(42);
+    unanswered.outcome = crate::ledger::Outcome::Info;
+    unanswered.xid = 0;
+    let later = crate::ledger::Record {
+        sent_us: unanswered.acked_us + 1,
+        acked_us: unanswered.acked_us + 2,
+        ..record(60)
+    };
+    let eras = Eras {
+        first_fault_us: Some(survivor.acked_us - 2),
+        last_fault_us: Some(survivor.acked_us - 1),
+        ..Eras::default()
+    };
+    let ledger = [survivor, unanswered, later];
+    let row = |key| (key == survivor.key).then_some((0, survivor.xid));
+    let writers = Writers::of(|| ledger.into_iter(), row, &eras);
+    assert_eq!(writers.unanswered(later.xid - 1), 1);
+    assert_eq!(writers.unanswered(later.xid), 0);
+}

@@ -45,7 +45,7 @@ pub struct Writers {
     unanswered: u64,
     /// The newest id before the last fault of a transaction that survives.
     newest: u32,
-    /// The first id that is none of before the last fault, where it is known.
+    /// An id that is later than those of all writes whose answers were lost, where one is known.
     next_xid: Option<u32>,
     /// Transactions acknowledged to each workload, reads among them.
     acknowledged: HashMap<u8, u64>,
@@ -98,8 +98,13 @@ impl Writers {
         let proofs =
             written().filter(|one| !one.erases() && one.acked_us <= fault_us && there(one));
         let last_us = proofs.map(|one| one.sent_us).max().unwrap_or_default();
+        let lost = written().filter(|one| one.outcome == Outcome::Info && one.xid == 0);
+        let lost_us = lost.map(|one| one.acked_us).max().unwrap_or_default();
+        // Ids are given out in order: what was sent after the last lost answer has a later one.
+        let later = written().filter(|one| one.sent_us > lost_us && one.xid != 0);
+        let later = later.min_by_key(|one| one.sent_us).map(|one| one.xid);
         let mut writers = Self {
-            next_xid: eras.next_xid,
+            next_xid: eras.next_xid.or(later),
             ..Self::default()
         };
         for record in ledger().filter(|record| record.outcome == Outcome::Ok) {
