@@ -219,9 +219,9 @@ async fn server(node: &Node) {
     reached(node).await;
     let stats = node.stats().await.unwrap();
     assert!(stats.memory > 1_000_000, "{stats:?}");
-    assert!(stats.cpu > Duration::ZERO, "{stats:?}");
-    // On `local` its files may lie in memory.
+    // On `local` its time is counted in hundredths of a second, and its files may lie in memory.
     if matches!(node, Node::Docker(_)) {
+        assert!(stats.cpu > Duration::ZERO, "{stats:?}");
         assert!(stats.written_bytes > 0, "{stats:?}");
     }
 

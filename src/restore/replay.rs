@@ -81,7 +81,21 @@ pub(super) async fn replay(
     };
     match outcome {
         Ok(_) => Ok(told),
-        Err(error) => Err(server.start_failure(error).await),
+        Err(error) => Err(at_its_target(server.start_failure(error).await)),
+    }
+}
+
+/// A server that shut down at its target may have done so before `pg_ctl` found it ready.
+fn at_its_target(error: ServerError) -> ServerError {
+    match error {
+        ServerError::Start { server, cause, log }
+            if log.contains(SHUT_DOWN) && !cause.contains("recovery_target_action") =>
+        {
+            let cause =
+                format!("it shut down at its target, as its recovery_target_action says ({cause})");
+            ServerError::Start { server, cause, log }
+        }
+        other => other,
     }
 }
 
@@ -238,6 +252,16 @@ mod tests {
         assert_eq!(replayed_of("150 1000", 100), Some(bytes));
         // Nothing was replayed yet, or there is no archive.
         assert_eq!(replayed_of("", 100), None);
+    }
+
+    #[test]
+    fn a_shutdown_at_the_target_is_told_as_that() {
+        let told = |log: &str| {
+            let (server, cause, log) = ("x".into(), "it ended".into(), log.into());
+            at_its_target(ServerError::Start { server, cause, log }).to_string()
+        };
+        assert!(told("LOG:  shutdown at recovery target").contains("recovery_target_action"));
+        assert!(!told("FATAL:  no such file").contains("recovery_target_action"));
     }
 
     #[test]
