@@ -19,6 +19,15 @@ fn record(number: u64) -> Record {
     }
 }
 
+/// The same whose answer was lost, and with it the id.
+fn unanswered(number: u64) -> Record {
+    Record {
+        outcome: crate::ledger::Outcome::Info,
+        xid: 0,
+        ..record(number)
+    }
+}
+
 /// What it leaves in the further table.
 fn image(number: u64) -> Image {
     Image {
@@ -292,9 +301,7 @@ fn the_rows_of_the_load_count_where_no_key_tells_them() {
 fn a_write_without_an_answer_may_be_there() {
     let lost = |xid: u32, rows: u64| {
         World::bent(|world| {
-            let mut unanswered = record(41);
-            unanswered.outcome = crate::ledger::Outcome::Info;
-            unanswered.xid = 0;
+            let unanswered = unanswered(41);
             world.ledger.push(unanswered);
             world.after.extend((0..rows).map(|number| Image {
                 xid,
@@ -343,9 +350,7 @@ fn salvage_may_bring_home_what_nobody_could_look_at() {
 #[test]
 fn an_answer_lost_in_a_later_outage_excuses_a_row_as_well() {
     let survivor = record(41);
-    let mut unanswered = record(42);
-    unanswered.outcome = crate::ledger::Outcome::Info;
-    unanswered.xid = 0;
+    let unanswered = unanswered(42);
     let known = |last_fault_us| {
         let eras = Eras {
             first_fault_us: Some(survivor.acked_us - 1),
@@ -364,9 +369,7 @@ fn an_answer_lost_in_a_later_outage_excuses_a_row_as_well() {
 #[test]
 fn an_id_that_the_restored_server_gave_out_excuses_nothing() {
     let survivor = record(41);
-    let mut unanswered = record(42);
-    unanswered.outcome = crate::ledger::Outcome::Info;
-    unanswered.xid = 0;
+    let unanswered = unanswered(42);
     let known = |next_xid, xid| {
         let eras = Eras {
             first_fault_us: Some(survivor.acked_us + 1),
@@ -387,9 +390,7 @@ fn an_id_that_the_restored_server_gave_out_excuses_nothing() {
 #[test]
 fn a_write_that_was_answered_no_more_has_an_id_below_those_of_what_was_sent_later() {
     let survivor = record(41);
-    let mut unanswered = record(42);
-    unanswered.outcome = crate::ledger::Outcome::Info;
-    unanswered.xid = 0;
+    let unanswered = unanswered(42);
     let later = crate::ledger::Record {
         sent_us: unanswered.acked_us + 1,
         acked_us: unanswered.acked_us + 2,

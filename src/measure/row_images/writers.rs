@@ -98,17 +98,16 @@ impl Writers {
         let proofs =
             written().filter(|one| !one.erases() && one.acked_us <= fault_us && there(one));
         let last_us = proofs.map(|one| one.sent_us).max().unwrap_or_default();
-        let lost = written().filter(|one| one.outcome == Outcome::Info && one.xid == 0);
-        let lost_us = lost.map(|one| one.acked_us).max().unwrap_or_default();
-        // Ids are given out in order: what was sent after the last lost answer has a later one.
-        let later = written().filter(|one| one.sent_us > lost_us && one.xid != 0);
-        let later = later.min_by_key(|one| one.sent_us).map(|one| one.xid);
-        let mut writers = Self {
-            next_xid: eras.next_xid.or(later),
-            ..Self::default()
-        };
-        for record in ledger().filter(|record| record.outcome == Outcome::Ok) {
-            *writers.acknowledged.entry(record.workload).or_default() += 1;
+        let mut writers = Self::default();
+        let mut lost_us = 0;
+        for record in ledger() {
+            match record.outcome {
+                Outcome::Ok => *writers.acknowledged.entry(record.workload).or_default() += 1,
+                Outcome::Info if record.key != Key::NONE && record.xid == 0 => {
+                    lost_us = record.acked_us.max(lost_us);
+                }
+                Outcome::Info | Outcome::Fail => {}
+            }
         }
         let mut erased = Erased::default();
         for record in written().filter(Record::erases) {
@@ -122,7 +121,13 @@ impl Writers {
                 }
             }
         }
+        // Ids are given out in order: what was sent after the last lost answer has a later one.
+        let mut later: Option<(u64, u32)> = None;
         for record in written() {
+            if record.sent_us > lost_us && record.xid != 0 {
+                let sent = (record.sent_us, record.xid);
+                later = Some(later.map_or(sent, |first| first.min(sent)));
+            }
             let gone = erased.surviving.contains(&record.key);
             let writer = Writer {
                 acked_us: record.acked_us,
@@ -136,6 +141,7 @@ impl Writers {
             }
             writers.add(&record, present(record.key), eras.of(&record), writer);
         }
+        writers.next_xid = eras.next_xid.or(later.map(|(_, xid)| xid));
         writers
     }
 
