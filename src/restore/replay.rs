@@ -85,12 +85,11 @@ pub(super) async fn replay(
     }
 }
 
-/// A server that shut down at its target may have done so before `pg_ctl` found it ready.
+/// A server that stopped because it was to stop at its target says so in its log alone, and may have
+/// done so before `pg_ctl` found it ready.
 fn at_its_target(error: ServerError) -> ServerError {
     match error {
-        ServerError::Start { server, cause, log }
-            if log.contains(SHUT_DOWN) && !cause.contains("recovery_target_action") =>
-        {
+        ServerError::Start { server, cause, log } if log.contains(SHUT_DOWN) => {
             let cause =
                 format!("it shut down at its target, as its recovery_target_action says ({cause})");
             ServerError::Start { server, cause, log }
@@ -201,9 +200,7 @@ fn replay_script(server: &Server, settings: &[(String, String)]) -> String {
          ended() {{ LC_ALL=C {control} -D {data} | grep -q 'state: *in production'; }}\n\
          paused() {{ grep -q '{PAUSED}' {log} || \
          [ \"$(PGOPTIONS='-c log_min_messages=panic' {psql} -XAtc 'select pg_get_wal_replay_pause_state()' 2>/dev/null)\" = paused ]; }}\n\
-         alive() {{ {pg_ctl} -D {data} status > /dev/null || {{ \
-         if grep -q '{SHUT_DOWN}' {log}; then echo 'it shut down at its target, as its recovery_target_action says'; \
-         else echo 'the server stopped during recovery'; fi >&2; exit 3; }}; }}\n\
+         alive() {{ {pg_ctl} -D {data} status > /dev/null || {{ echo 'the server stopped during recovery' >&2; exit 3; }}; }}\n\
          : > {log}\n\
          find {archive} -type f -printf 'pgdrill: archived %s %f\\n' 2> /dev/null || :\n\
          {starting}echo 'pgdrill: consistent'\n\
