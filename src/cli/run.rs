@@ -107,6 +107,11 @@ async fn prepare_and_drill(args: &Args, plans: &mut Vec<Plan>, id: RunId, dir: &
             plan.human = HumanSpans::default();
         }
     }
+    perform_and_report(args, plans, &runtime, dir).await
+}
+
+async fn perform_and_report(args: &Args, plans: &[Plan], runtime: &Runtime, dir: &Path) -> Outcome {
+    let world = |error: &dyn std::fmt::Display| Failure::World(error.to_string());
     planned::write(dir, plans.iter().map(|plan| plan.drill.as_str()))
         .map_err(|error| world(&error))?;
     let reaped = runtime.reap().await;
@@ -116,7 +121,7 @@ async fn prepare_and_drill(args: &Args, plans: &mut Vec<Plan>, id: RunId, dir: &
     for failure in &reaped.failures {
         terminal::say(&format!("left by a dead run and not removed: {failure}"));
     }
-    let drilled = drill_all(args, plans, &runtime, dir).await;
+    let drilled = drill_all(args, plans, runtime, dir).await;
     for left in runtime.close().await {
         terminal::say(&format!("could not be removed: {left}"));
     }
@@ -293,5 +298,66 @@ fn point_latest(reports: &Path, dir: &Path) {
             "cannot point {} at this run: {cause}",
             latest.display()
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::{check::testing::salvage, cli, runtime::fake::Fake};
+
+    #[derive(clap::Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    /// Where the process of `a_run_with_a_bug` puts its run's directory.
+    const REPORTS: &str = "PGDRILL_TEST_REPORTS";
+
+    #[test]
+    fn a_bug_in_one_drill_ends_the_run_with_70_and_its_report() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut run = std::process::Command::new(std::env::current_exe().unwrap());
+        let this = "cli::run::tests::a_run_with_a_bug";
+        let run = run.args([this, "--exact", "--ignored", "--nocapture"]);
+        // As deep as the stack of the program's own thread.
+        let run = run.env("RUST_MIN_STACK", (8 << 20).to_string());
+        let ended = run.env(REPORTS, dir.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(70), "{said}");
+        let report = dir.path().join("run/report.html").display().to_string();
+        assert!(said.contains("error: a bug in pgdrill at ") && said.contains(&report));
+        let run = std::fs::read(dir.path().join("run/run.json")).unwrap();
+        let run: serde_json::Value = serde_json::from_slice(&run).unwrap();
+        assert_eq!(run["outcome"], "unknown");
+    }
+
+    /// A process of its own: that pgdrill had a bug is remembered to the end of the process.
+    #[test]
+    #[ignore = "started by `a_bug_in_one_drill_ends_the_run_with_70_and_its_report`"]
+    #[expect(clippy::exit, reason = "the exit code is what is tested")]
+    fn a_run_with_a_bug() {
+        let Ok(reports) = std::env::var(REPORTS) else {
+            return;
+        };
+        let dir = Path::new(&reports).join("run");
+        std::fs::create_dir(&dir).unwrap();
+        bug::watch(terminal::say);
+        let fake = Fake::default();
+        fake.have_a_bug();
+        let mut plans = vec![salvage().plan, salvage().plan];
+        plans[1].drill.push_str("-next");
+        let args = CommandLine::parse_from(["run", "salvage", "--reports", &reports]).args;
+        let runtime = Runtime::Fake(fake.clone());
+        let performed = perform_and_report(&args, &plans, &runtime, &dir);
+        let outcome = tokio::runtime::Runtime::new().unwrap().block_on(performed);
+        let asked = fake.asked();
+        let done = |what: &str| asked.iter().filter(|one| *one == what).count();
+        let both = (done("primary: create"), done("primary: remove"));
+        assert_eq!(both, (2, 2), "{asked:?}");
+        std::process::exit(cli::exit_code(outcome).into())
     }
 }

@@ -25,6 +25,8 @@ struct State {
     asked: Vec<String>,
     files: BTreeMap<(String, PathBuf), Vec<u8>>,
     nodes: BTreeMap<String, bool>,
+    /// The drill that each node is of.
+    drills: BTreeMap<String, String>,
     bug: bool,
 }
 
@@ -45,7 +47,7 @@ impl Fake {
         self.lock().answers.push((words, output));
     }
 
-    /// From now on the harness panics when it creates a node.
+    /// The next command that one of its nodes executes is a bug of the harness: it panics.
     pub fn have_a_bug(&self) {
         self.lock().bug = true;
     }
@@ -69,14 +71,32 @@ impl Fake {
             return Err(error(std::io::ErrorKind::AlreadyExists.into()));
         }
         self.note(&spec.name, "create");
-        assert!(!self.lock().bug, "the test wanted a bug");
-        self.lock().nodes.insert(spec.name.clone(), true);
+        let mut state = self.lock();
+        state.nodes.insert(spec.name.clone(), true);
+        state.drills.insert(spec.name.clone(), spec.drill.clone());
+        drop(state);
         Ok(FakeNode {
             name: spec.name.clone(),
             layout: layout(),
             fake: self.clone(),
             recorder: recorder.clone(),
         })
+    }
+
+    /// Removes the nodes of a drill.
+    pub fn close_drill(&self, drill: &str) {
+        let drills = std::mem::take(&mut self.lock().drills);
+        let (nodes, others): (BTreeMap<_, _>, _) =
+            drills.into_iter().partition(|(_, owner)| owner == drill);
+        self.lock().drills = others;
+        nodes.keys().for_each(|node| self.remove(node));
+    }
+
+    fn remove(&self, node: &str) {
+        self.note(node, "remove");
+        let mut state = self.lock();
+        state.nodes.remove(node);
+        state.files.retain(|(owner, _), _| owner != node);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -149,6 +169,8 @@ impl FakeNode {
     pub async fn exec(&self, exec: Exec) -> Result<Output, RuntimeError> {
         self.up("execute a command on")?;
         self.note(&exec.command_line());
+        let bug = std::mem::take(&mut self.fake.lock().bug);
+        assert!(!bug, "the test wanted a bug");
         let ended = self.fake.look_up(&exec.argv);
         let place = Place {
             node: &self.name,
@@ -203,10 +225,7 @@ impl FakeNode {
     /// # Errors
     /// Never.
     pub async fn remove(&self) -> Result<(), RuntimeError> {
-        self.note("remove");
-        let mut state = self.fake.lock();
-        state.nodes.remove(&self.name);
-        state.files.retain(|(node, _), _| *node != self.name);
+        self.fake.remove(&self.name);
         Ok(())
     }
 

@@ -195,7 +195,10 @@ impl Runtime {
         match self {
             Self::Docker(docker) => outside(Place::Tool, docker.close_drill(drill)).await,
             Self::Local(local) => local.close_drill(drill).await,
-            Self::Fake(_) => Vec::new(),
+            Self::Fake(fake) => {
+                fake.close_drill(drill);
+                Vec::new()
+            }
         }
     }
 
