@@ -18,6 +18,7 @@ use pgdrill::{
     },
     runtime::Exec,
     scenario::plan::CheckKind,
+    secret::Secret,
 };
 use server::{Bench, Server, passwords};
 
@@ -83,20 +84,28 @@ fn operations() -> Vec<Operation> {
     ]
 }
 
-/// Every observation by the probe's name in its own words.
-async fn look(server: &Server, fault_xid: Option<u64>) -> BTreeMap<&'static str, Observation> {
-    let (passwords, business) = (passwords(&["app"]), operations());
-    let target = ProbeTarget {
+fn target<'a>(
+    server: &'a Server,
+    passwords: &'a BTreeMap<String, Secret>,
+    business: &'a [Operation],
+    fault_xid: Option<u64>,
+) -> ProbeTarget<'a> {
+    ProbeTarget {
         server: &server.name,
         access: server.access.clone(),
-        passwords: &passwords,
+        passwords,
         node: &server.node,
-        business: &business,
+        business,
         audit: None,
         keys: BTreeMap::from([("shop.\"Orders\"", "\"No\"")]),
         fault_xid,
-    };
-    let recorder = Recorder::in_memory();
+    }
+}
+
+/// Every observation by the probe's name in its own words.
+async fn look(server: &Server, fault_xid: Option<u64>) -> BTreeMap<&'static str, Observation> {
+    let (passwords, business) = (passwords(&["app"]), operations());
+    let target = target(server, &passwords, &business, fault_xid);
     let all = [
         CheckKind::Digests,
         CheckKind::Permissions,
@@ -106,16 +115,20 @@ async fn look(server: &Server, fault_xid: Option<u64>) -> BTreeMap<&'static str,
         CheckKind::Amcheck,
         CheckKind::Performance,
     ];
-    observe(Moment::Before, &target, &all, &recorder).await;
-    let seen = recorder
-        .events()
-        .into_iter()
-        .filter_map(|event| match event.kind {
-            EventKind::Observed { observation, .. } => Some((name(&observation), observation)),
-            EventKind::ProbeFailed { probe, error, .. } => panic!("{probe}: {error}"),
-            _ => None,
-        });
+    let observed = observed(&target, &all).await;
+    let seen = observed.into_iter().filter_map(|event| match event {
+        EventKind::Observed { observation, .. } => Some((name(&observation), observation)),
+        EventKind::ProbeFailed { probe, error, .. } => panic!("{probe}: {error}"),
+        _ => None,
+    });
     seen.collect()
+}
+
+async fn observed(target: &ProbeTarget<'_>, checks: &[CheckKind]) -> Vec<EventKind> {
+    let recorder = Recorder::in_memory();
+    observe(Moment::Before, target, checks, &recorder).await;
+    let events = recorder.events().into_iter();
+    events.map(|event| event.kind).collect()
 }
 
 fn name(observation: &Observation) -> &'static str {
@@ -176,6 +189,7 @@ async fn probes_see_what_is_there_and_what_changed() {
     a_lost_file_is_not_an_empty_table(&copy).await;
     changes_show(&copy, &seen).await;
     the_faults_own_rows_are_apart(&server, &seen).await;
+    a_malformed_answer_is_told(&copy).await;
     bench.close().await;
 }
 
@@ -274,6 +288,25 @@ async fn a_lost_file_is_not_an_empty_table(copy: &Server) {
     let error = unreadable["shop.cache"].error.as_ref().unwrap();
     assert!(error.contains("could not open file"), "{error}");
     assert!(error.contains("58P01"), "{error}");
+}
+
+/// A damaged catalog answers NULL where none should be: the probe could not look, it does not panic.
+async fn a_malformed_answer_is_told(copy: &Server) {
+    copy.sql(
+        "ALTER ROLE writers SET application_name = 'x';
+         UPDATE pg_db_role_setting SET setconfig = ARRAY[NULL::text]",
+    )
+    .await;
+    let (passwords, business) = (passwords(&["app"]), operations());
+    let target = target(copy, &passwords, &business, None);
+    let seen = observed(&target, &[CheckKind::Settings]).await;
+    let [EventKind::ProbeFailed { error, .. }] = &seen[..] else {
+        panic!("{seen:#?}");
+    };
+    assert!(
+        error.contains("column 2: a Postgres value was `NULL`"),
+        "{error}"
+    );
 }
 
 async fn shell(server: &Server, script: String) {

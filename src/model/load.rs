@@ -19,7 +19,7 @@ use super::{
 use crate::{
     event::EventKind,
     history::{self, Progress, Recorder},
-    postgres::{Access, PgError},
+    postgres::{Access, PgError, query::Cells},
     units::Bytes,
 };
 
@@ -146,7 +146,8 @@ impl Model {
         let sql = "SELECT pg_database_size(current_database())";
         let row = client.query_one(sql, &[]).await;
         let row = row.map_err(|cause| self.server(PgError::new("pg_database_size", &cause)))?;
-        Ok(row.get::<_, i64>(0) as u64)
+        let size: i64 = row.cell(0).map_err(|error| self.server(error))?;
+        Ok(size as u64)
     }
 }
 

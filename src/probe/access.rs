@@ -4,11 +4,15 @@
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, TryStreamExt};
+use tokio_postgres::Row;
 
 use super::{APPLICATION, ProbeError, ProbeTarget, pg, session, settings::without_secrets};
 use crate::{
     observation::{AccessState, Observation},
-    postgres::PgError,
+    postgres::{
+        PgError,
+        query::{Cells, texts},
+    },
     secret::Secret,
 };
 
@@ -36,24 +40,25 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
     let asked = client.query(RULES, &[]).await;
     let rules = asked.map_err(pg("read the rules of pg_hba.conf"))?;
-    let rules = rules.iter().map(|row| {
-        let options: Vec<String> = row.get(1);
-        let options = options.iter().map(|option| without_secrets(option));
-        let error: Option<String> = row.get(2);
-        let words = [row.get(0)].into_iter().chain(options).chain(error);
-        words.collect::<Vec<String>>().join(" ")
-    });
-    let rules = rules.collect();
+    let rules = rules.iter().map(rule).collect::<Result<_, _>>()?;
     let asked = client.query(MAPPINGS, &[]).await;
     let mappings = asked.map_err(pg("read the mappings of pg_ident.conf"))?;
     let asked = client.query(ROLES, &[]).await;
     let roles = asked.map_err(pg("read who logs in"))?;
-    let roles = roles.iter().map(|row| row.get::<_, String>(0));
+    let roles = texts(&roles)?;
     Ok(Observation::Access(AccessState {
         rules,
-        mappings: mappings.iter().map(|row| row.get(0)).collect(),
-        wrong_password: wrong_passwords(target, roles.collect()).await?,
+        mappings: texts(&mappings)?,
+        wrong_password: wrong_passwords(target, roles).await?,
     }))
+}
+
+fn rule(row: &Row) -> Result<String, PgError> {
+    let options: Vec<String> = row.cell(1)?;
+    let options = options.iter().map(|option| without_secrets(option));
+    let error: Option<String> = row.cell(2)?;
+    let words = [row.cell(0)?].into_iter().chain(options).chain(error);
+    Ok(words.collect::<Vec<String>>().join(" "))
 }
 
 async fn wrong_passwords(

@@ -95,7 +95,7 @@ async fn look_into(
     seen: &mut Structure,
 ) -> Result<(), tokio_postgres::Error> {
     let trees = match client.query_opt(EXTENSION, &[]).await? {
-        Some(row) if seen.exit == CORRUPT => again(client, row.get(0), database, seen).await?,
+        Some(row) if seen.exit == CORRUPT => again(client, row.try_get(0)?, database, seen).await?,
         Some(_) => Vec::new(),
         None => {
             seen.unchecked.push(database.to_owned());
@@ -128,7 +128,8 @@ async fn again(
         |oid: u32, rows: bool| format!("SELECT {schema}.bt_index_check({oid}::regclass, {rows})");
     let mut unable = Vec::new();
     for row in client.query(TREES, &[]).await? {
-        let (oid, name, title): (u32, String, String) = (row.get(0), row.get(1), row.get(2));
+        let (oid, name, title): (u32, String, String) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let complained = seen.messages.iter().any(|line| line.starts_with(&title));
         if !complained {
             continue;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::{ProbeError, ProbeTarget, pg, session};
 use crate::{
     observation::{ArchiveState, ArchivedFile, Observation},
+    postgres::query::Cells,
     runtime::{Exec, Node, RuntimeError},
 };
 
@@ -35,14 +36,14 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let span = Span {
         after: FIRST,
         up_to: LAST,
-        written_after: row.get(4),
-        written: row.get(1),
+        written_after: row.cell(4)?,
+        written: row.cell(1)?,
     };
     let held = Box::pin(segments(target.node, span, Records::Read)).await?;
     Ok(Observation::Archive(ArchiveState {
-        archived: row.get::<_, i64>(0).unsigned_abs(),
-        segment_size: row.get::<_, i32>(2).unsigned_abs().into(),
-        system_identifier: row.get::<_, i64>(3).cast_unsigned(),
+        archived: row.cell::<i64>(0)?.unsigned_abs(),
+        segment_size: row.cell::<i32>(2)?.unsigned_abs().into(),
+        system_identifier: row.cell::<i64>(3)?.cast_unsigned(),
         files: all_files(&list.text(), held.files),
         written: held.written,
     }))

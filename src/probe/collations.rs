@@ -2,7 +2,10 @@
 //! (the C library, ICU) has now.
 
 use super::{ProbeError, ProbeTarget, databases, pg, session};
-use crate::observation::{Collation, Collations, Observation};
+use crate::{
+    observation::{Collation, Collations, Observation},
+    postgres::query::Cells,
+};
 
 /// The version of `template0` is none on purpose: nothing in it depends on an order.
 const DATABASES: &str = "
@@ -26,9 +29,9 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let databases = databases.map_err(pg("read the databases' collation versions"))?;
     let mut seen = Collations::default();
     for row in &databases {
-        let name: String = row.get(0);
-        seen.take(format!("database `{name}`"), row.get(2), row.get(3));
-        if row.get(1) {
+        let name: String = row.cell(0)?;
+        seen.take(format!("database `{name}`"), row.cell(2)?, row.cell(3)?);
+        if row.cell(1)? {
             of_database(target, &name, &mut seen).await?;
         }
     }
@@ -44,9 +47,9 @@ async fn of_database(
     let rows = client.query(COLLATIONS, &[]).await;
     let doing = format!("read the collation versions of database `{database}`");
     for row in rows.map_err(pg(doing))? {
-        let name: String = row.get(0);
+        let name: String = row.cell(0)?;
         let object = format!("{database}: collation {name}");
-        seen.take(object, row.get(1), row.get(2));
+        seen.take(object, row.cell(1)?, row.cell(2)?);
     }
     Ok(())
 }

@@ -73,16 +73,18 @@ pub(super) enum Read {
 /// The indexes to read in a database.
 pub(super) async fn list(client: &Client, trees: &[u32]) -> Result<Vec<Index>, Error> {
     let rows = client.query(INDEXES, &[&trees]).await?;
-    let index = |row: &tokio_postgres::Row| Index {
-        name: row.get(0),
-        relname: row.get(1),
-        table: row.get(2),
-        expression: row.get(3),
-        predicate: row.get(4),
-        nulls: row.get::<_, Option<bool>>(5).unwrap_or_default(),
-        operators: row.get(6),
+    let index = |row: &tokio_postgres::Row| {
+        Ok(Index {
+            name: row.try_get(0)?,
+            relname: row.try_get(1)?,
+            table: row.try_get(2)?,
+            expression: row.try_get(3)?,
+            predicate: row.try_get(4)?,
+            nulls: row.try_get::<_, Option<bool>>(5)?.unwrap_or_default(),
+            operators: row.try_get(6)?,
+        })
     };
-    Ok(rows.iter().map(index).collect())
+    rows.iter().map(index).collect()
 }
 
 /// Reads one index.

@@ -19,7 +19,10 @@ use tokio_postgres::{Client, types::ToSql};
 use super::{OWN_PATH, ProbeError, pg, session};
 use crate::{
     event::ImagedTable,
-    postgres::{Access, query::WITHOUT_INDEXES},
+    postgres::{
+        Access, PgError,
+        query::{Cells, WITHOUT_INDEXES},
+    },
     row_images::{Image, Writer},
     scenario::plan::REQUEST_ID,
 };
@@ -94,7 +97,7 @@ pub async fn next_xid(access: &Access) -> Result<u64, ProbeError> {
     let client = session(access).await?;
     let sql = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8";
     let row = client.query_one(sql, &[]).await;
-    Ok(row.map_err(pg(sql))?.get::<_, i64>(0).unsigned_abs())
+    Ok(row.map_err(pg(sql))?.cell::<i64>(0)?.unsigned_abs())
 }
 
 /// Takes the images of a server's rows into `file`. A table that can't be read is told as such.
@@ -133,7 +136,8 @@ async fn tables(client: &Client, imaging: &Imaging<'_>) -> Result<Vec<Table>, Pr
     let parameters: [&(dyn ToSql + Sync); 4] = [&own, &their, &REQUEST_ID, &imaging.ledgered];
     let rows = client.query(TABLES, &parameters).await;
     let rows = rows.map_err(pg("list the tables"))?;
-    Ok(rows.iter().map(|row| Table::of(row, imaging)).collect())
+    let tables = rows.iter().map(|row| Table::of(row, imaging));
+    Ok(tables.collect::<Result<_, _>>()?)
 }
 
 /// Takes one table's rows: all of them, or those with a key.
@@ -147,7 +151,7 @@ async fn take(
     table.told.whole = imaging.whole.contains(&table.told.name);
     if let Some(since) = imaging.since.filter(|_| !table.told.whole) {
         let new = client.query_one(&table.new_without_key(since), &[]).await;
-        table.told.whole = new.map_err(pg("look for new rows"))?.get(0);
+        table.told.whole = new.map_err(pg("look for new rows"))?.cell(0)?;
     }
     let Some(condition) = table.condition() else {
         return Ok(());
@@ -158,10 +162,10 @@ async fn take(
     while let Some(row) = rows.try_next().await.map_err(pg("read the rows"))? {
         let image = Image {
             table: place,
-            xid: row.get::<_, i64>(0) as u32,
-            keyed: row.get(1),
-            identity: row.get::<_, i64>(2) as u64,
-            content: row.get::<_, i64>(3) as u64,
+            xid: row.cell::<i64>(0)? as u32,
+            keyed: row.cell(1)?,
+            identity: row.cell::<i64>(2)? as u64,
+            content: row.cell::<i64>(3)? as u64,
         };
         let appended = writer.append(&image);
         appended.map_err(|cause| ProbeError::Other(format!("row images: {cause}")))?;
@@ -170,33 +174,34 @@ async fn take(
 }
 
 impl Table {
-    fn of(row: &tokio_postgres::Row, imaging: &Imaging<'_>) -> Self {
-        let name: String = row.get(0);
+    fn of(row: &tokio_postgres::Row, imaging: &Imaging<'_>) -> Result<Self, PgError> {
+        let name: String = row.cell(0)?;
         // A partitioned table is read with its partitions, a parent without its children.
-        let only = if row.get(1) { "" } else { "ONLY " };
-        let columns = row.get::<_, Option<String>>(3).unwrap_or_default();
+        let only = if row.cell(1)? { "" } else { "ONLY " };
+        let columns = row.cell::<Option<String>>(3)?.unwrap_or_default();
         let first_seen = imaging.identities.get(&name).cloned();
-        let unique = || row.get::<_, Option<String>>(4);
-        let key: Option<String> = row.get(5);
-        let by_key = key.as_deref().filter(|_| row.get(6));
+        let unique: Option<String> = row.cell(4)?;
+        let key: Option<String> = row.cell(5)?;
+        let ledgered: bool = row.cell(6)?;
+        let by_key = key.as_deref().filter(|_| ledgered);
         let identity = || {
-            let unique = unique().unwrap_or_else(|| columns.clone());
+            let unique = unique.unwrap_or_else(|| columns.clone());
             by_key.map_or(unique.clone(), |key| told_by(key, &unique))
         };
-        Self {
+        Ok(Self {
             from: format!("{only}{name}"),
             identity: first_seen.unwrap_or_else(identity),
             key,
             columns,
             told: ImagedTable {
                 name,
-                unlogged: row.get(2),
-                ledgered: row.get(6),
+                unlogged: row.cell(2)?,
+                ledgered,
                 whole: false,
-                deleted: row.get::<_, i64>(7).unsigned_abs(),
+                deleted: row.cell::<i64>(7)?.unsigned_abs(),
                 error: String::new(),
             },
-        }
+        })
     }
 
     /// Whether a row without a key is as new as the clients.

@@ -3,9 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use tokio_postgres::Row;
+
 use super::{ProbeError, ProbeTarget, pg, session};
 use crate::{
     observation::{FileSetting, Observation, Setting, SettingsState},
+    postgres::{
+        PgError,
+        query::{Cells, texts},
+    },
     runtime::Layout,
 };
 
@@ -42,34 +48,37 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let of_roles = asked.map_err(pg("read the settings of roles and databases"))?;
     let asked = client.query(AT_START, &[]).await;
     let at_start = asked.map_err(pg("list the data directory"))?;
-    let in_force = in_force.iter().map(|row| {
-        let setting = Setting {
-            value: without_secrets(row.get(1)),
-            source: row.get(2),
-            pending_restart: row.get(3),
-        };
-        (row.get(0), setting)
-    });
-    let files = files.iter().map(|row| {
-        let setting = FileSetting {
-            value: without_secrets(row.get(1)),
-            file: row.get(2),
-            applied: row.get(3),
-            error: row.get(4),
-        };
-        (row.get(0), setting)
-    });
-    let of_roles = of_roles.iter().map(|row| {
-        let words: [String; 3] = [row.get(0), row.get(1), row.get(2)];
-        without_secrets(&words.join(" "))
-    });
     Ok(Observation::Settings(SettingsState {
-        in_force: in_force.collect(),
-        files: files.collect(),
-        of_roles: of_roles.collect(),
-        at_start: at_start.iter().map(|row| row.get(0)).collect(),
+        in_force: in_force.iter().map(setting).collect::<Result<_, _>>()?,
+        files: files.iter().map(file_setting).collect::<Result<_, _>>()?,
+        of_roles: of_roles.iter().map(of_role).collect::<Result<_, _>>()?,
+        at_start: texts(&at_start)?,
         places: places(target.node.layout()),
     }))
+}
+
+fn setting(row: &Row) -> Result<(String, Setting), PgError> {
+    let setting = Setting {
+        value: without_secrets(row.cell(1)?),
+        source: row.cell(2)?,
+        pending_restart: row.cell(3)?,
+    };
+    Ok((row.cell(0)?, setting))
+}
+
+fn file_setting(row: &Row) -> Result<(String, FileSetting), PgError> {
+    let setting = FileSetting {
+        value: without_secrets(row.cell(1)?),
+        file: row.cell(2)?,
+        applied: row.cell(3)?,
+        error: row.cell(4)?,
+    };
+    Ok((row.cell(0)?, setting))
+}
+
+fn of_role(row: &Row) -> Result<String, PgError> {
+    let words: [String; 3] = [row.cell(0)?, row.cell(1)?, row.cell(2)?];
+    Ok(without_secrets(&words.join(" ")))
 }
 
 /// Where things lie on a node, by the placeholders of a strategy.
