@@ -52,7 +52,7 @@ fn read(context: &Context<'_>, now: &View<'_>) -> Said {
         return Said::Unknown(format!("the log of `{}` was not read", now.server));
     }
     if let Some((server, _, why)) = read.iter().find(|(.., unread)| !unread.is_empty()) {
-        return Said::Unknown(format!("the log of `{server}` was read in part: {why}"));
+        return Said::Unknown(format!("the log of `{server}` was not read whole: {why}"));
     }
     if let Some(hidden) = context.views.iter().find_map(hides_errors) {
         return Said::Unknown(hidden);
@@ -74,16 +74,17 @@ fn read(context: &Context<'_>, now: &View<'_>) -> Said {
 /// of every session, or of a role or a database.
 fn hides_errors(view: &View<'_>) -> Option<String> {
     let settings = view.settings()?;
-    let above = ["log", "fatal", "panic"];
+    let above = |level: &str| {
+        let all = ["log", "fatal", "panic"];
+        all.iter().any(|one| level.eq_ignore_ascii_case(one))
+    };
     let general = settings.in_force.get("log_min_messages");
     let general = general.map(|setting| setting.value.as_str());
     let of_one = settings.of_roles.iter().find_map(|line| {
         let (whose, level) = line.split_once(" log_min_messages=")?;
-        above
-            .contains(&level)
-            .then(|| format!("{level} for {whose}"))
+        above(level).then(|| format!("{level} for {whose}"))
     });
-    let general = general.filter(|level| above.contains(level));
+    let general = general.filter(|level| above(level));
     let level = general.map(str::to_owned).or(of_one)?;
     let server = view.server;
     Some(format!(
@@ -147,10 +148,10 @@ mod tests {
         let why = "leaves errors out: log_min_messages = fatal";
         expect(&hidden, "server-log", Verdict::Unknown, why);
         let of_role = level(|state| {
-            let line = "app_user every database log_min_messages=panic";
+            let line = "app_user every database log_min_messages=PANIC";
             state.of_roles.push(line.into());
         });
-        let why = "log_min_messages = panic for app_user every database";
+        let why = "log_min_messages = PANIC for app_user every database";
         expect(&of_role, "server-log", Verdict::Unknown, why);
         let blind = salvage().without(|kind| {
             matches!(
@@ -175,6 +176,11 @@ mod tests {
             unread: "larger than 64 MB".into(),
         };
         let part = salvage().with(27 * SECOND, part);
-        expect(&part, "server-log", Verdict::Unknown, "read in part");
+        expect(
+            &part,
+            "server-log",
+            Verdict::Unknown,
+            "not read whole: larger",
+        );
     }
 }

@@ -2,7 +2,11 @@
 
 use super::state::{Drill, StepError};
 use crate::{
-    event::EventKind, history::files, postgres::Server, probe::server_log, runtime::RuntimeError,
+    event::EventKind,
+    history::files,
+    postgres::Server,
+    probe::server_log,
+    runtime::{Exec, RuntimeError},
 };
 
 impl Drill<'_> {
@@ -31,15 +35,30 @@ impl Drill<'_> {
         }
         let name = &server.name;
         match self.copy_log(server).await {
-            Ok(log) => self.tell_log(name, &log),
-            Err(error) => self.recorder.record(EventKind::Note {
-                text: format!("the log of `{name}` could not be read: {error}"),
+            Ok(Some(log)) => self.tell_log(name, &log),
+            Ok(None) => {}
+            Err(error) => self.recorder.record(EventKind::ServerLogRead {
+                server: name.clone(),
+                lines: 0,
+                unread: error.to_string(),
             }),
         }
     }
 
-    /// Servers may be told to log statements, and so passwords' hashes.
-    async fn copy_log(&self, server: &Server) -> Result<String, RuntimeError> {
+    /// The log as copied, without secrets: servers may be told to log statements, and so
+    /// passwords' hashes. None where the server was never started.
+    async fn copy_log(&self, server: &Server) -> Result<Option<String>, RuntimeError> {
+        let path = server.log().display().to_string();
+        let there = Exec::shell(r#"[ ! -e "$0" ] || echo there"#).arg(path);
+        if server
+            .node
+            .exec(there.unrecorded())
+            .await?
+            .text()
+            .is_empty()
+        {
+            return Ok(None);
+        }
         let log = server.node.get(&server.log()).await?;
         let log = self.recorder.redacted(&String::from_utf8_lossy(&log));
         let file = format!("{}.log", server.name);
@@ -49,7 +68,7 @@ impl Drill<'_> {
                 text: format!("cannot write {}: {cause}", file.display()),
             });
         }
-        Ok(log)
+        Ok(Some(log))
     }
 
     fn tell_log(&self, server: &str, log: &str) {
