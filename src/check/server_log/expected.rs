@@ -5,7 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     event::{Cause, Event, EventKind, ExpectedError, LogLines},
-    measure::story::Story,
+    measure::{
+        recovery::{Recovery, recoveries},
+        story::Story,
+    },
 };
 
 /// Lines that belong to what drills do to every server.
@@ -56,9 +59,12 @@ impl<'a> Expected<'a> {
             EventKind::DrillStarted { wall, .. } => wall.parse::<Timestamp>().ok(),
             _other => None,
         })?;
+        let recoveries = recoveries(story);
         let mut excuses = Vec::new();
         for event in story.events {
-            take(&mut excuses, event, wall_at(began, event.at_us));
+            let earlier = last_fault_before(&recoveries, event.at_us);
+            let earlier = earlier.map(|at_us| wall_at(began, at_us));
+            take(&mut excuses, event, wall_at(began, event.at_us), earlier);
         }
         Some(Self(excuses))
     }
@@ -86,7 +92,21 @@ impl<'a> Expected<'a> {
     }
 }
 
-fn take<'a>(excuses: &mut Vec<Excuse<'a>>, event: &'a Event, at: Timestamp) {
+/// When the last fault of the recovery before this instant's began: what that one provoked was
+/// over before.
+fn last_fault_before(recoveries: &[Recovery<'_>], at_us: u64) -> Option<u64> {
+    let current = recoveries.iter().rposition(|one| one.holds(at_us))?;
+    let earlier = recoveries.get(current.checked_sub(1)?)?;
+    earlier.faults.last().map(|fault| fault.began_us)
+}
+
+/// What a fault provokes is over with the last step of its recovery that repairs something.
+fn take<'a>(
+    excuses: &mut Vec<Excuse<'a>>,
+    event: &'a Event,
+    at: Timestamp,
+    earlier: Option<Timestamp>,
+) {
     match &event.kind {
         EventKind::ErrorsExpected { cause, errors } => {
             let excuse = |error| Excuse {
@@ -100,7 +120,8 @@ fn take<'a>(excuses: &mut Vec<Excuse<'a>>, event: &'a Event, at: Timestamp) {
         EventKind::ErrorsOver { cause } => {
             let of_cause = excuses.iter_mut().filter(|excuse| excuse.cause == cause);
             for excuse in of_cause {
-                if excuse.to.is_none() || *cause == Cause::Fault {
+                let still = *cause == Cause::Fault && earlier.is_none_or(|at| excuse.from > at);
+                if excuse.to.is_none() || still {
                     excuse.to = Some(at);
                 }
             }
@@ -163,13 +184,17 @@ mod tests {
     }
 
     fn expected(at_us: u64, cause: Cause, server: Option<&str>) -> Tale {
+        expected_in(salvage(), at_us, cause, server)
+    }
+
+    fn expected_in(tale: Tale, at_us: u64, cause: Cause, server: Option<&str>) -> Tale {
         let error = ExpectedError {
             sqlstate: "42501".into(),
             server: server.map(str::to_owned),
             role: Some("oa_app_user".into()),
         };
         let errors = vec![error];
-        salvage().with(at_us, EventKind::ErrorsExpected { cause, errors })
+        tale.with(at_us, EventKind::ErrorsExpected { cause, errors })
     }
 
     fn frozen() -> Tale {
@@ -245,5 +270,21 @@ mod tests {
         let cause = Cause::Fault;
         let twice = once.with(20 * SECOND, EventKind::ErrorsOver { cause });
         judged(twice, denied((18_000, 18_000)), Verdict::Pass);
+    }
+
+    #[test]
+    fn a_later_fault_that_is_repaired_excuses_nothing_before_it() {
+        let over = || EventKind::ErrorsOver {
+            cause: Cause::Fault,
+        };
+        // Servers are lost at 12 s and at 20 s.
+        let first = expected_in(lost_twice(), 11_900_000, Cause::Fault, None);
+        let first = first.with(15 * SECOND, over());
+        let second = expected_in(first, 19_900_000, Cause::Fault, None);
+        let second = second.with(23 * SECOND, over());
+        for at in [14_000, 21_000] {
+            judged(second.clone(), denied((at, at)), Verdict::Pass);
+        }
+        judged(second, denied((18_000, 18_000)), Verdict::Fail);
     }
 }
