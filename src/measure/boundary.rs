@@ -104,8 +104,8 @@ impl Bounds {
             if let EventKind::CutOver { workloads, to } = &event.kind
                 && workloads.iter().any(|name| name == workload)
             {
+                bounds.move_at(story, recoveries, event.at_us, (serving, to));
                 serving = to;
-                bounds.move_at(story, recoveries, event.at_us, to);
             }
         }
         bounds.harmless(recoveries);
@@ -113,11 +113,20 @@ impl Bounds {
         bounds
     }
 
-    /// Clients moved: away from the server that the last boundary's fault hit, or at no fault's
-    /// behest, and then the server given up is given up here.
-    fn move_at(&mut self, story: &Story<'_>, recoveries: &[Recovery<'_>], at_us: u64, to: &str) {
-        let open = |bound: &&mut Bound| bound.cut_over_us.is_none();
-        if self.all.last_mut().filter(open).is_none() {
+    /// Clients moved: away from the server that the last boundary's fault hit and nobody repaired,
+    /// or at no fault's behest, and then the server given up is given up here.
+    fn move_at(
+        &mut self,
+        story: &Story<'_>,
+        recoveries: &[Recovery<'_>],
+        at_us: u64,
+        (from, to): (&str, &str),
+    ) {
+        let open = |bound: &&Bound| {
+            let lived_on = || story.lived_on(from, bound.side.began_us()..at_us);
+            bound.cut_over_us.is_none() && !lived_on()
+        };
+        if self.all.last().filter(open).is_none() {
             let recovery = position(recoveries, at_us);
             let lsn = recoveries
                 .get(recovery)

@@ -3,7 +3,7 @@
 //! Answers "when was the cut-over", "which server serves", "what did step 3 come to".
 //! What probes saw is in [`super::view`]; judging any of it does not belong here.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use crate::{
     event::{
@@ -136,6 +136,38 @@ impl<'a> Story<'a> {
             .map(|(_, restore)| restore)
             .filter(|restore| restore.server == server)
             .last()
+    }
+
+    /// Whether a server was restored for looking only, and never to serve.
+    pub fn is_scratch(&self, server: &str) -> bool {
+        self.restore_of(server)
+            .is_some_and(|restore| restore.scratch)
+    }
+
+    /// Whether a server was repaired in place, looked at through a gate, and then served on.
+    pub fn lived_on(&self, server: &str, within_us: Range<u64>) -> bool {
+        let mut steps = self.steps();
+        steps.retain(|step| {
+            let began = step
+                .began_us
+                .is_some_and(|at_us| within_us.contains(&at_us));
+            began && step.outcome == Some(&StepOutcome::Done)
+        });
+        let actions = steps.iter().map(|step| &self.plan.steps[step.index].action);
+        let served_on: [fn(&Action, &str) -> bool; 3] = [
+            |action, server| match action {
+                Action::Salvage { into: at, .. } => at == server,
+                Action::Reindex { server: at, .. } | Action::Start { server: at } => at == server,
+                _other => false,
+            },
+            |action, server| matches!(action, Action::Verify { server: at } if at == server),
+            |action, _server| matches!(action, Action::Run(_)),
+        ];
+        let mut done = 0;
+        for action in actions {
+            done += usize::from(done < served_on.len() && served_on[done](action, server));
+        }
+        done == served_on.len()
     }
 
     /// The server that a server's data come from in the end: itself when it was there from the

@@ -1,5 +1,8 @@
 use super::*;
-use crate::check::testing::{OA, insert};
+use crate::{
+    check::testing::{OA, SECOND, insert, salvage},
+    measure::recovery::recoveries,
+};
 
 impl Bounds {
     /// One boundary, put together by hand.
@@ -62,7 +65,7 @@ fn where_production_lives_on_nothing_is_discarded() {
 
 #[test]
 fn the_first_commit_beyond_the_statement_bounds_its_instant() {
-    let tale = crate::check::testing::salvage();
+    let tale = salvage();
     let story = Story {
         plan: &tale.plan,
         events: &tale.events,
@@ -74,4 +77,34 @@ fn the_first_commit_beyond_the_statement_bounds_its_instant() {
     assert_eq!(instant(fault.began_us + 9), fault.began_us + 9);
     assert_eq!(instant(fault.ended_us + 9), fault.ended_us);
     assert_eq!(instant(fault.began_us - 9), fault.ended_us);
+}
+
+#[test]
+fn a_move_after_a_repair_in_place_draws_a_boundary_of_its_own() {
+    let moved = |at_us| {
+        let cut_over = EventKind::CutOver {
+            workloads: vec!["oa".into()],
+            to: "replacement".into(),
+        };
+        let tale = salvage().with(at_us, cut_over);
+        let story = Story {
+            plan: &tale.plan,
+            events: &tale.events,
+        };
+        Bounds::of(&story, &recoveries(&story), "oa", &BTreeMap::new())
+    };
+    // Thawed at 22 s: what was acknowledged since then was lost by the move.
+    let after = moved(26 * SECOND);
+    let written = at(23 * SECOND, 24 * SECOND, 0);
+    assert_eq!(after.all.len(), 2);
+    assert_eq!(after.all[1].instant_us, 26 * SECOND);
+    assert_eq!(
+        after.place(&written),
+        Place {
+            bound: 1,
+            era: Era::Before
+        }
+    );
+    // Repaired in vain: the clients did not come back before the move.
+    assert_eq!(moved(21_900_000).all.len(), 1);
 }
