@@ -17,7 +17,8 @@ use crate::{
 };
 
 /// What the `verify` steps of a recovery came to for a workload: those of the server that serves
-/// it when the recovery is over, where one was looked at, else all of them. The last one counts.
+/// it when the recovery is over, where one was looked at, else all of them but those of scratch
+/// servers. The last one counts.
 pub fn gates(context: &Context<'_>, recovery: &Recovery<'_>, workload: &str) -> Gates {
     let story = &context.story;
     let own = story.server_before(workload, recovery.until_us);
@@ -26,7 +27,7 @@ pub fn gates(context: &Context<'_>, recovery: &Recovery<'_>, workload: &str) -> 
         _other => None,
     };
     let mut verified = recovery.steps(story);
-    verified.retain(|step| server(step).is_some());
+    verified.retain(|step| server(step).is_some_and(|server| !story.is_scratch(server)));
     let last_of_own = verified.iter().rfind(|step| server(step) == Some(own));
     let Some(last) = last_of_own.or(verified.last()) else {
         let failed = context.failed_step().unwrap_or_default();
@@ -226,5 +227,17 @@ mod tests {
                 .ends_with("(on `scratch`)")
         );
         assert_eq!(finding(&judgement, "rto.oa").follows_from, "rows");
+    }
+
+    #[test]
+    fn a_look_at_a_scratch_server_opens_no_gate() {
+        let mut tale = salvage();
+        for step in &mut tale.plan.steps {
+            if let Action::Verify { server } = &mut step.action {
+                *server = "scratch".into();
+            }
+        }
+        let why = "no `verify` step was reached after the fault";
+        expect(&tale, "rto.oa", Verdict::Unknown, why);
     }
 }

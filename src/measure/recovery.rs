@@ -1,7 +1,7 @@
 //! The recoveries of a drill: which faults each answers, and which steps belong to it.
 //!
-//! A fault begins a recovery of its own once the one before is over: a gate was looked through
-//! (`verify`), or clients were moved (`cut-over`). Faults that come sooner are recovered from
+//! A fault begins a recovery of its own once the one before is over: a server that may serve was
+//! looked at through a gate (`verify`), or clients were moved (`cut-over`). Faults that come sooner are recovered from
 //! together. Where each ends for one workload's rows belongs to [`super::boundary`].
 
 use crate::{
@@ -93,7 +93,10 @@ fn ends_one(story: &Story<'_>, event: &Event) -> bool {
     match &event.kind {
         EventKind::CutOver { .. } => true,
         EventKind::StepEnded { step, outcome } => {
-            let verify = |step: &Step| matches!(step.action, Action::Verify { .. });
+            let verify = |step: &Step| match &step.action {
+                Action::Verify { server } => !story.is_scratch(server),
+                _other => false,
+            };
             *outcome == StepOutcome::Done && story.plan.steps.get(*step).is_some_and(verify)
         }
         _other => false,

@@ -204,3 +204,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_look_at_a_scratch_server_ends_no_recovery() {
+    let mut tale = lost_twice().without(|kind| matches!(kind, EventKind::CutOver { .. }));
+    assert_eq!(recoveries(&read(&tale)).len(), 2);
+    for event in &mut tale.events {
+        if let EventKind::Restored(restore) = &mut event.kind {
+            restore.scratch |= restore.server == "second";
+        }
+    }
+    assert_eq!(recoveries(&read(&tale)).len(), 1);
+}
