@@ -66,7 +66,7 @@ async fn compare(server: &Server, name: &str) {
         let discarded = timed(thrown_away(&mut reader, &copy)).await;
         let psql =
             timed(async { server.tool("psql", &["-q", "-o", "/dev/null", "-c", &copy]) }).await;
-        let probe = timed(states(&readers, &table, None)).await;
+        let probe = timed(states(&readers, &table, &[])).await;
         let md5 = timed(client.query_one(&md5_query, &[])).await;
         let round = [
             discarded / stream,

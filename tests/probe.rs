@@ -98,7 +98,7 @@ fn target<'a>(
         business,
         audit: None,
         keys: BTreeMap::from([("shop.\"Orders\"", "\"No\"")]),
-        fault_xid,
+        fault_xids: fault_xid.into_iter().collect(),
     }
 }
 
@@ -280,7 +280,7 @@ async fn a_lost_file_is_not_an_empty_table(copy: &Server) {
     let readers = Readers::open(&copy.access).await.unwrap();
     let keeper = readers.keeper();
     let tables = probe_tables::tables(keeper, &BTreeMap::new()).await;
-    let states = probe_tables::states(&readers, &tables.unwrap(), None).await;
+    let states = probe_tables::states(&readers, &tables.unwrap(), &[]).await;
     shell(copy, format!("mv {file}.lost {file}")).await;
     let mut unreadable = states.unwrap();
     unreadable.retain(|_, state| state.error.is_some());
@@ -382,7 +382,7 @@ async fn rows_that_move_are_read_once() {
             let tables: Vec<Table> = probe_tables::tables(readers.keeper(), &BTreeMap::new())
                 .await
                 .unwrap();
-            let states = probe_tables::states(&readers, &tables, None).await.unwrap();
+            let states = probe_tables::states(&readers, &tables, &[]).await.unwrap();
             let large = &states["public.large"];
             assert_eq!((large.rows, &large.digest), (alone.count, &alone.hex()));
         }

@@ -111,6 +111,7 @@ impl Drill<'_> {
             workloads: workloads.to_vec(),
             to: to.to_owned(),
         });
+        self.faults.recovered();
         self.watch_server(&server).await;
         Ok(())
     }

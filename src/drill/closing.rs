@@ -71,10 +71,7 @@ impl Drill<'_> {
                 nonce: self.nonce,
             }),
             keys: self.plan.own_keys(),
-            // On another server, or a new timeline, the number is another transaction's.
-            fault_xid: (self.fault.as_ref())
-                .filter(|fault| fault.server == server.name)
-                .and_then(|fault| fault.xid),
+            fault_xids: self.faults.transactions(&server.name),
         }
     }
 

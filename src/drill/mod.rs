@@ -6,6 +6,7 @@
 mod business;
 mod closing;
 mod excuses;
+mod faults;
 pub mod people;
 mod recovery;
 mod row_images;

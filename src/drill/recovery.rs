@@ -122,7 +122,7 @@ impl Drill<'_> {
         deadline: Duration,
     ) -> Result<(), StepError> {
         let known = Known {
-            fault: self.fault.as_ref(),
+            fault: self.faults.newest(),
             points: &self.points,
             wall: self.wall,
             stepped: self.wall_stepped(),
@@ -148,7 +148,8 @@ impl Drill<'_> {
             recovery: &self.plan.strategy.recovery,
             deadline,
         };
-        restore(&request, &self.recorder).await?;
+        let restored = restore(&request, &self.recorder).await?;
+        self.faults.restored(&restored, &backup.server);
         Ok(())
     }
 
@@ -161,6 +162,25 @@ impl Drill<'_> {
         let likely = choose(target, resolved, &self.backups, &all).ok();
         let name = likely.map_or(PRIMARY, |backup| backup.server.as_str());
         self.made.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Transactions of the bad statements that are recovered from now, and whether a salvage of
+    /// these tables and schemas undoes it: the newest, and each that hit one of them.
+    fn bad_statements(&self, tables: &[String], schemas: &[String]) -> Vec<(u64, bool)> {
+        let named = |target: &str| {
+            let within = |schema: &String| {
+                let rest = target.strip_prefix(schema.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            tables.iter().any(|table| table == target) || schemas.iter().any(within)
+        };
+        let newest = self.faults.newest();
+        let current = self.faults.current().iter();
+        let told = current.filter_map(|fault| {
+            let undone = Some(fault) == newest || named(&fault.target);
+            Some((fault.xid?, undone))
+        });
+        told.collect()
     }
 
     /// Brings lost rows home from a scratch server.
@@ -185,11 +205,17 @@ impl Drill<'_> {
             access: production.access().await?,
             node: &production.node,
         };
+        let bad = self.bad_statements(tables, schemas);
         let request = SalvageRequest {
             tables: tables.to_vec(),
             schemas: schemas.to_vec(),
             by,
-            fault_xid: self.fault.as_ref().and_then(|fault| fault.xid),
+            fault_xids: bad.iter().map(|(xid, _)| *xid).collect(),
+            undone_xids: bad
+                .iter()
+                .filter(|(_, undone)| *undone)
+                .map(|(xid, _)| *xid)
+                .collect(),
             frozen: self.frozen_groups()?,
             frozen_tables: self.frozen_tables(&scratch).await?,
         };

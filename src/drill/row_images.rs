@@ -83,7 +83,7 @@ impl Drill<'_> {
         let tables = kinds.flat_map(readback::tables).map(|table| table.name);
         let ledgered: Vec<String> = tables.collect();
         // After a fault, whoever brings rows back writes new ones, too.
-        let found_out = self.fault.is_some() || moment == Moment::After;
+        let found_out = self.faults.newest().is_some() || moment == Moment::After;
         let imaging = Imaging {
             ledgered: &ledgered,
             keys: &self.plan.own_keys(),

@@ -8,10 +8,10 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{people::People, row_images::RowImages, watch::Watch};
+use super::{faults::Faults, people::People, row_images::RowImages, watch::Watch};
 use crate::{
     backup::BackupError,
-    event::{EventKind, FaultRecord},
+    event::EventKind,
     fault::FaultError,
     history::Recorder,
     meter::Meter,
@@ -107,8 +107,8 @@ pub struct Drill<'a> {
     pub backups: Vec<Taken>,
     /// Restore points made.
     pub points: Vec<(String, u64)>,
-    /// The newest fault.
-    pub fault: Option<FaultRecord>,
+    /// The faults injected.
+    pub faults: Faults,
     /// Whether the fault is not yet answered by any step.
     pub unnoticed: bool,
     /// Who is asked where people are timed.
@@ -147,7 +147,7 @@ impl<'a> Drill<'a> {
             frozen: BTreeMap::new(),
             backups: Vec::new(),
             points: Vec::new(),
-            fault: None,
+            faults: Faults::default(),
             unnoticed: false,
             people: None,
             watch: None,

@@ -91,7 +91,7 @@ impl Drill<'_> {
         let phase = match action {
             Action::Inject { .. } => Phase::Inject,
             Action::Run(_) if self.unnoticed => Phase::Detect,
-            Action::Run(_) if self.fault.is_some() => Phase::Run,
+            Action::Run(_) if self.faults.newest().is_some() => Phase::Run,
             Action::Freeze { .. } => Phase::Freeze,
             Action::Restore { .. } => Phase::Provision,
             Action::Salvage { .. } => Phase::Salvage,
@@ -99,7 +99,7 @@ impl Drill<'_> {
             Action::Start { .. } => Phase::Start,
             Action::Verify { .. } => Phase::Verify,
             Action::Thaw { .. } | Action::CutOver { .. } => Phase::CutOver,
-            _ if self.fault.is_none() => return,
+            _ if self.faults.newest().is_none() => return,
             Action::Backup { .. }
             | Action::Run(_)
             | Action::Checkpoint { .. }
@@ -159,7 +159,7 @@ impl Drill<'_> {
         if matches!(fault, Fault::DamageIndex(_) | Fault::DamageTable(_)) {
             self.tell_clients(name).await?;
         }
-        self.fault = Some(record);
+        self.faults.injected(record);
         self.unnoticed = true;
         Ok(())
     }
@@ -191,6 +191,9 @@ impl Drill<'_> {
             self.watch_server(&verified).await;
         }
         self.look(Moment::Gate, server, &kinds).await;
+        if !self.server(server)?.scratch {
+            self.faults.recovered();
+        }
         Ok(())
     }
 

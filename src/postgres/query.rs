@@ -48,6 +48,13 @@ pub fn texts(rows: &[Row]) -> Result<Vec<String>, PgError> {
     rows.iter().map(|row| row.cell(0)).collect()
 }
 
+/// The condition that one of these transactions wrote a row; `xmin` shows their lower 32 bits.
+pub fn written_by(xids: &[u64]) -> String {
+    let short = xids.iter().map(|xid| (*xid as u32).to_string());
+    let short = short.collect::<Vec<_>>().join(",");
+    format!("xmin = ANY ('{{{short}}}'::xid[])")
+}
+
 /// Executes statements, with an error that says which.
 ///
 /// # Errors
@@ -118,6 +125,15 @@ pub async fn identity(client: &Client) -> Result<Identity, PgError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_transaction_is_told_by_its_lower_32_bits() {
+        assert_eq!(
+            written_by(&[7, (1 << 32) + 5]),
+            "xmin = ANY ('{7,5}'::xid[])"
+        );
+        assert_eq!(written_by(&[]), "xmin = ANY ('{}'::xid[])");
+    }
 
     #[test]
     fn long_statements_are_shortened_for_errors() {

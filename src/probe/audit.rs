@@ -11,7 +11,7 @@ use super::{ProbeError, ProbeTarget, pg, session};
 use crate::{
     ledger::Key,
     observation::{AuditState, Change, Changes, Observation},
-    postgres::query::Cells,
+    postgres::query::{Cells, written_by},
 };
 
 /// What is audited, and where.
@@ -32,7 +32,7 @@ FROM (SELECT t.request_id, to_jsonb(t) AS content, coalesce((to_jsonb(t) ->> 'ro
 
 const COMPARED: &str = "
 WITH change AS ({changes}),
-own AS (SELECT * FROM {log} WHERE request_id IS NOT NULL AND xmin <> '{fault}'::xid),
+own AS (SELECT * FROM {log} WHERE request_id IS NOT NULL AND NOT {faults}),
 entry AS (SELECT table_name AS name, request_id, request_version AS version, count(*) AS times,
     min(new_row::text)::jsonb AS content FROM own WHERE action <> 'DELETE' GROUP BY 1, 2, 3),
 deleted AS (SELECT DISTINCT table_name AS name, request_id FROM own WHERE action = 'DELETE'),
@@ -56,7 +56,9 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let nothing = || ProbeError::Other("the data model has no audit trail".into());
     let trail = target.audit.ok_or_else(nothing)?;
     let client = session(&target.access).await?;
-    let rows = client.query(&compared(&trail, target.fault_xid), &[]).await;
+    let rows = client
+        .query(&compared(&trail, &target.fault_xids), &[])
+        .await;
     let mut state = AuditState::default();
     for row in rows.map_err(pg("compare the audit trail"))? {
         let count = row.cell::<i64>(1)?.unsigned_abs();
@@ -83,15 +85,13 @@ fn changes(json: &str, nonce: u64) -> Result<Vec<Change>, ProbeError> {
     Ok(changes)
 }
 
-fn compared(trail: &Trail<'_>, fault_xid: Option<u64>) -> String {
+fn compared(trail: &Trail<'_>, fault_xids: &[u64]) -> String {
     let changes = trail.tables.iter();
     let changes: Vec<String> = changes
         .map(|name| CHANGES.replace("{table}", name))
         .collect();
-    // No row has transaction 0.
-    let fault = fault_xid.unwrap_or_default() & u64::from(u32::MAX);
     COMPARED
         .replace("{changes}", &changes.join(" UNION ALL "))
         .replace("{log}", trail.log)
-        .replace("{fault}", &fault.to_string())
+        .replace("{faults}", &written_by(fault_xids))
 }

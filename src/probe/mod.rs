@@ -64,8 +64,8 @@ pub struct ProbeTarget<'a> {
     pub audit: Option<audit::Trail<'a>>,
     /// The key's column of each table of the user's own (`Plan::own_keys`).
     pub keys: BTreeMap<&'a str, &'a str>,
-    /// Transaction of a bad statement: rows it wrote (audit rows, say) are no loaded rows.
-    pub fault_xid: Option<u64>,
+    /// Transactions of bad statements: rows they wrote (audit rows, say) are no loaded rows.
+    pub fault_xids: Vec<u64>,
 }
 
 /// Why a probe could not look.

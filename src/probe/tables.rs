@@ -14,7 +14,7 @@ use tokio_postgres::{Client, Row};
 use super::{ProbeError, ProbeTarget, databases, digest::Rows, pg, readers::Readers, session};
 use crate::{
     observation::{Observation, TableState},
-    postgres::query::Cells,
+    postgres::query::{Cells, written_by},
     scenario::plan::REQUEST_ID,
 };
 
@@ -89,7 +89,7 @@ async fn of_database(
     if database != target.access.database {
         tables.iter_mut().for_each(|table| table.key = None);
     }
-    states(&readers, &tables, target.fault_xid).await
+    states(&readers, &tables, &target.fault_xids).await
 }
 
 /// The tables there are, the largest first. `keys`: as in [`ProbeTarget`].
@@ -125,9 +125,12 @@ pub async fn tables(
 pub async fn states(
     readers: &Readers,
     tables: &[Table],
-    fault_xid: Option<u64>,
+    fault_xids: &[u64],
 ) -> Result<BTreeMap<String, TableState>, ProbeError> {
-    let pieces: Vec<Vec<Piece>> = tables.iter().map(|table| table.pieces(fault_xid)).collect();
+    let pieces: Vec<Vec<Piece>> = tables
+        .iter()
+        .map(|table| table.pieces(fault_xids))
+        .collect();
     let queries = pieces.iter().flatten().map(|piece| piece.query.clone());
     let mut answers = readers.read(queries.collect()).await?;
     let mut states = BTreeMap::new();
@@ -200,12 +203,12 @@ struct Piece {
 }
 
 impl Table {
-    fn pieces(&self, fault_xid: Option<u64>) -> Vec<Piece> {
+    fn pieces(&self, fault_xids: &[u64]) -> Vec<Piece> {
         if !self.populated {
             return Vec::new();
         }
         let ranges = ranges(self.pages, self.bytes);
-        let conditions = self.conditions(fault_xid).into_iter();
+        let conditions = self.conditions(fault_xids).into_iter();
         let pieces = conditions.flat_map(|(whose, condition)| {
             ranges
                 .iter()
@@ -223,12 +226,12 @@ impl Table {
     }
 
     /// SQL that picks the rows of each.
-    fn conditions(&self, fault_xid: Option<u64>) -> Vec<(Whose, String)> {
+    fn conditions(&self, fault_xids: &[u64]) -> Vec<(Whose, String)> {
         let key = self.key.as_ref();
         let unkeyed = key.map_or("true".into(), |key| format!("{key} IS NULL"));
         let clients = key.map(|key| (Whose::Clients, format!("{key} IS NOT NULL")));
-        let fault = fault_xid.filter(|_| !self.materialised);
-        let fault = fault.map(|xid| format!("xmin = '{}'::xid", xid & u64::from(u32::MAX)));
+        let fault = Some(fault_xids).filter(|xids| !self.materialised && !xids.is_empty());
+        let fault = fault.map(written_by);
         let loads = match &fault {
             Some(fault) => format!("{unkeyed} AND NOT {fault}"),
             None => unkeyed.clone(),
@@ -295,7 +298,7 @@ mod tests {
             pages: 12,
             unlogged: false,
         };
-        table.pieces(None)
+        table.pieces(&[])
     }
 
     #[test]
@@ -310,27 +313,30 @@ mod tests {
             pages: 12,
             unlogged: false,
         };
-        let conditions = |table: &Table, xid| -> Vec<String> {
-            let all = table.conditions(xid).into_iter();
+        let conditions = |table: &Table, xids: &[u64]| -> Vec<String> {
+            let all = table.conditions(xids).into_iter();
             all.map(|(_, condition)| condition).collect()
         };
         assert_eq!(
-            conditions(&table, Some(1 << 32 | 7)),
+            conditions(&table, &[1 << 32 | 7, 9]),
             [
-                "request_id IS NULL AND NOT xmin = '7'::xid",
+                "request_id IS NULL AND NOT xmin = ANY ('{7,9}'::xid[])",
                 "request_id IS NOT NULL",
-                "request_id IS NULL AND xmin = '7'::xid",
+                "request_id IS NULL AND xmin = ANY ('{7,9}'::xid[])",
             ]
         );
         table.key = None;
-        assert_eq!(conditions(&table, None), ["true"]);
-        let faults = conditions(&table, Some(7));
+        assert_eq!(conditions(&table, &[]), ["true"]);
+        let faults = conditions(&table, &[7]);
         assert_eq!(
             faults,
-            ["true AND NOT xmin = '7'::xid", "true AND xmin = '7'::xid"]
+            [
+                "true AND NOT xmin = ANY ('{7}'::xid[])",
+                "true AND xmin = ANY ('{7}'::xid[])"
+            ]
         );
         table.materialised = true;
-        assert_eq!(conditions(&table, Some(7)), ["true"]);
+        assert_eq!(conditions(&table, &[7]), ["true"]);
     }
 
     #[test]

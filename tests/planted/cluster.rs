@@ -237,7 +237,7 @@ async fn look(server: &Server, model: &Model, moment: Moment) -> Vec<EventKind> 
             nonce: NONCE,
         }),
         keys: BTreeMap::new(),
-        fault_xid: None,
+        fault_xids: Vec::new(),
     };
     let recorder = pgdrill::history::Recorder::in_memory();
     observe(moment, &target, &CHECKS, &recorder).await;

@@ -32,7 +32,7 @@ pub async fn look(server: &Server) -> Seen {
         business: &[],
         audit: None,
         keys: BTreeMap::new(),
-        fault_xid: None,
+        fault_xids: Vec::new(),
     };
     let recorder = Recorder::in_memory();
     let all = [CheckKind::Rows, CheckKind::Permissions, CheckKind::Catalog];

@@ -149,7 +149,8 @@ async fn a_target_after_the_fault(case: &Case) {
     let xid = case.fault(fault).await;
     let past = case.bench.copy(&case.production, "past").await;
     let request = SalvageRequest {
-        fault_xid: Some(xid),
+        fault_xids: vec![xid],
+        undone_xids: vec![xid],
         ..tables(&["sales.lines"])
     };
     let error = case.salvage_from(&past, request.clone()).await.unwrap_err();

@@ -59,7 +59,8 @@ async fn rows_updated(case: &Case) {
         .sql("ALTER TABLE oa.users ENABLE TRIGGER users_audit")
         .await;
     let mut request = tables(&["oa.users"]);
-    request.fault_xid = Some(xid);
+    request.fault_xids = vec![xid];
+    request.undone_xids = vec![xid];
     let salvaged = case.salvage(request).await.unwrap();
     let users = done(&salvaged, "oa.users");
     assert_eq!((users.inserted, users.replaced), (0, 50));
@@ -72,7 +73,8 @@ async fn rows_without_a_key(case: &Case) {
         .fault("UPDATE oa.notes SET line = 'line 5' WHERE line = 'line 7'")
         .await;
     let mut request = tables(&["oa.notes"]);
-    request.fault_xid = Some(xid);
+    request.fault_xids = vec![xid];
+    request.undone_xids = vec![xid];
     let salvaged = case.salvage(request).await.unwrap();
     let notes = done(&salvaged, "oa.notes");
     assert_eq!((notes.inserted, notes.replaced), (4, 10));

@@ -68,8 +68,10 @@ pub struct SalvageRequest {
     pub schemas: Vec<String>,
     /// How.
     pub by: SalvageBy,
-    /// Transaction of the bad statement: rows it wrote are replaced.
-    pub fault_xid: Option<u64>,
+    /// Transactions of bad statements: rows they wrote are replaced.
+    pub fault_xids: Vec<u64>,
+    /// Those of them that this undoes: the scratch server must not have them.
+    pub undone_xids: Vec<u64>,
     /// Group roles whose memberships are left alone: those of frozen businesses.
     pub frozen: Vec<String>,
     /// Tables that frozen businesses of the scenario's own must not write to when they are home.
@@ -201,7 +203,7 @@ impl Work<'_> {
         let catalog = Catalog::read(self.scratch).await?;
         let wanted = catalog.wanted(self.request)?;
         let positions = sequences::positions(self.scratch, self.home, &wanted).await?;
-        let horizon = Horizon::of(self.scratch, self.request.fault_xid).await?;
+        let horizon = Horizon::of(self.scratch, self.request).await?;
         let present = objects::identities(self.home).await?;
         let (mut salvaged, referring) = self.swap(&wanted, &present, &horizon).await?;
         let older = grants::objects(self.home).await?;

@@ -7,7 +7,7 @@ use futures_util::{SinkExt, TryStreamExt};
 use super::{SalvageError, array, literal, rules, session::Session, transactions::Horizon};
 use crate::{
     event::SalvagedTable,
-    postgres::query::{Cells, texts},
+    postgres::query::{Cells, texts, written_by},
 };
 
 /// Where the scratch server's rows wait beside those of an existing table.
@@ -235,7 +235,7 @@ async fn drop_damaged(
     .await
 }
 
-/// Without a key, a changed row can't be told from a new one: what the bad statement
+/// Without a key, a changed row can't be told from a new one: what the bad statements
 /// wrote goes, and what is missing then comes back.
 async fn drop_the_faults(
     home: &Session<'_>,
@@ -243,13 +243,9 @@ async fn drop_the_faults(
     horizon: &Horizon,
 ) -> Result<u64, SalvageError> {
     let own = &columns.own;
-    match horizon.fault() {
-        Some(xid) => {
-            home.count(&format!("DELETE FROM {own} WHERE xmin = '{xid}'::xid"))
-                .await
-        }
-        None => Ok(0),
-    }
+    let written = written_by(horizon.faults());
+    home.count(&format!("DELETE FROM {own} WHERE {written}"))
+        .await
 }
 
 /// Sets some columns of rows that are there to what they were.

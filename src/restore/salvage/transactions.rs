@@ -3,14 +3,14 @@
 //! The scratch server stopped somewhere in production's own history, so it knows: what it
 //! has as committed happened before; what it never heard of, or had in progress, after.
 
-use super::{SalvageError, session::Session};
+use super::{SalvageError, SalvageRequest, session::Session};
 use crate::postgres::query::Cells;
 
 /// Production's history as the scratch server knows it.
 pub(super) struct Horizon {
     /// The first transaction that the scratch server never heard of.
     pub next: u64,
-    fault: Option<u64>,
+    faults: Vec<u64>,
 }
 
 /// Next transaction when the scratch server's current timeline began: its first checkpoint
@@ -24,24 +24,25 @@ SELECT CASE WHEN pg_is_in_recovery() THEN pg_snapshot_xmax(pg_current_snapshot()
 FROM pg_control_checkpoint() c";
 
 impl Horizon {
-    /// Asks the scratch server. `fault`: the bad statement's transaction.
+    /// Asks the scratch server.
     ///
     /// # Errors
-    /// When the scratch server has that transaction itself, or does not answer.
-    pub async fn of(scratch: &Session<'_>, fault: Option<u64>) -> Result<Self, SalvageError> {
+    /// When the scratch server has a transaction itself that is to be undone, or does not answer.
+    pub async fn of(scratch: &Session<'_>, request: &SalvageRequest) -> Result<Self, SalvageError> {
         let next: i64 = scratch.one(NEXT).await?.cell(0)?;
         let next = next.unsigned_abs();
-        match fault {
-            Some(xid) if xid < next && !unknown(scratch, xid).await? => {
-                Err(SalvageError::AfterFault(xid))
+        for &xid in &request.undone_xids {
+            if xid < next && !unknown(scratch, xid).await? {
+                return Err(SalvageError::AfterFault(xid));
             }
-            _ => Ok(Self { next, fault }),
         }
+        let faults = request.fault_xids.clone();
+        Ok(Self { next, faults })
     }
 
-    /// The bad statement's transaction as `xmin` shows it.
-    pub fn fault(&self) -> Option<u32> {
-        self.fault.map(|xid| xid as u32)
+    /// The bad statements' transactions.
+    pub fn faults(&self) -> &[u64] {
+        &self.faults
     }
 
     /// Of these `xmin`s, those of transactions whose rows must survive.
@@ -54,7 +55,7 @@ impl Horizon {
         for xmin in xmins {
             let short: u32 = xmin.parse().unwrap_or_default();
             let whole = whole(short, self.next);
-            if self.fault() == Some(short) {
+            if self.faults.iter().any(|xid| *xid as u32 == short) {
                 continue;
             }
             if short >= FIRST_NORMAL && (whole >= self.next || unknown(scratch, whole).await?) {
