@@ -249,6 +249,58 @@ fn a_tree_of_any_size_is_read_without_a_crash() {
     }
 }
 
+/// Whatever is quoted of a file, its message can be read: of a long value the beginning is shown.
+#[test]
+fn a_message_is_short_however_long_the_value() {
+    let file = "scenarios/s0/server-lost.yaml";
+    let good = fs::read_to_string(file).unwrap();
+    let long = "x".repeat(100_000);
+    let lines = [
+        format!("checks: [{long}]"),
+        format!("checks: {long}"),
+        format!("name: {long}"),
+        format!("scale: {long}"),
+        format!("strategy: {long}"),
+        format!("{long}: 1"),
+        format!("data: {{ model: {long}, size: 20MB }}"),
+        format!("data: {{ model: dual-tenant, size: {long} }}"),
+        format!("workloads: {{ oa: {{ clients: 1, rate: {long} }} }}"),
+        format!("objectives: {{ {long}: {{ rpo: 5m }} }}"),
+        format!("steps: [{long}]"),
+        format!("steps: [verify: {long}]"),
+        format!("steps: [run: {long}]"),
+        format!("steps: [{long}: {{}}]"),
+        format!("steps: [restore: {{ into: a, target: {{ lsn: {long} }} }}]"),
+        format!("steps: [restore: {{ into: a, target: {{ time: {long} }} }}]"),
+        format!("about: *{long}"),
+        format!("about: !{long} a"),
+    ];
+    for line in lines {
+        let text = with_line(&good, &line);
+        let path = file.to_owned();
+        let problems = scenario::plans_of(Source { path, text }, &[]).unwrap_err();
+        for problem in problems.0 {
+            let told = problem.to_string();
+            let start: String = told.chars().take(1000).collect();
+            assert_eq!(told, start, "{}", &line[..40]);
+        }
+    }
+}
+
+/// A scenario with another line, or block, for a key of its own.
+fn with_line(good: &str, line: &str) -> String {
+    let key = &line[..line.find(':').map_or(0, |end| end + 1)];
+    let mut kept = true;
+    let others = good.lines().filter(|old| {
+        if !old.starts_with([' ', '-', '#']) {
+            kept = !old.starts_with(key);
+        }
+        kept
+    });
+    let all: Vec<&str> = others.chain([line]).collect();
+    all.join("\n")
+}
+
 /// Whatever a person mistypes is refused with a place or accepted: it never crashes, and
 /// what the schema lets through the types take.
 #[test]

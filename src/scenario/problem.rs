@@ -137,16 +137,16 @@ impl fmt::Display for Problem {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(f, "{severity}: {}", self.message)?;
+        write!(f, "{severity}: {}", cut(&self.message))?;
         let mut margin = 0;
         if let Some(source) = &self.source {
             margin = self.write_place(f, source)?;
         }
         if !self.expected.is_empty() {
-            write!(f, "\n{:margin$} = expected {}", "", self.expected)?;
+            write!(f, "\n{:margin$} = expected {}", "", cut(&self.expected))?;
         }
         if !self.help.is_empty() {
-            write!(f, "\nhelp: {}", self.help)?;
+            write!(f, "\nhelp: {}", cut(&self.help))?;
         }
         Ok(())
     }
@@ -181,7 +181,8 @@ impl Problem {
     }
 }
 
-/// A line is shown whole up to so many characters; of a longer one so many around the caret.
+/// A line, or a value in a message, is shown whole up to so many characters; of a longer one so
+/// many, of a line those around the caret.
 const SHOWN: usize = 160;
 const AROUND: usize = 70;
 
@@ -197,6 +198,17 @@ fn excerpt(line: &str, before: usize) -> (String, usize) {
     let dots = |there| if there { "…" } else { "" };
     let shown = format!("{}{part}{}", dots(left), dots(right));
     (shown, before - from + usize::from(left))
+}
+
+/// A text with the values that it quotes cut: of each the first line, that as long as an excerpt.
+fn cut(text: &str) -> String {
+    let parts = text.split('`').map(|part| {
+        let line = part.lines().next().unwrap_or_default();
+        let (shown, _) = excerpt(line, 0);
+        let more = part.trim_end().len() > line.len() && !shown.ends_with('…');
+        shown + if more { "…" } else { "" }
+    });
+    parts.collect::<Vec<String>>().join("`")
 }
 
 /// A tab stays a tab, so that the caret stands under its character.
@@ -252,6 +264,16 @@ mod tests {
             assert_eq!(shown.chars().nth(caret), Some('X'), "{shown}");
         }
         assert_eq!(excerpt(&line(9, 9), 9), (line(9, 9), 9));
+    }
+
+    #[test]
+    fn of_a_long_value_the_beginning_is_quoted() {
+        let quoted = |value: &str| cut(&format!("`{value}` is not a name, like `a`"));
+        let long = format!("`{}…` is not a name, like `a`", "é".repeat(AROUND));
+        assert_eq!(quoted(&"é".repeat(100_000)), long);
+        assert_eq!(quoted("a b"), "`a b` is not a name, like `a`");
+        assert_eq!(quoted("a\nb\n"), "`a…` is not a name, like `a`");
+        assert_eq!(quoted("a\n"), "`a` is not a name, like `a`");
     }
 
     #[test]

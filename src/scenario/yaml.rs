@@ -13,9 +13,6 @@ use serde_saphyr::{
 /// Maps and lists within each other, far beyond what any scenario needs.
 const MAX_DEPTH: usize = 32;
 
-/// Characters of a text that a message shows.
-const LONG: usize = 60;
-
 /// A place in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -186,21 +183,11 @@ impl fmt::Display for Value {
             Self::Null => f.write_str("nothing"),
             Self::Bool(b) => write!(f, "`{b}`"),
             Self::Number(n) => write!(f, "the number {n}"),
-            Self::Text(t) => write!(f, "`{}`", beginning(t)),
+            Self::Text(t) => write!(f, "`{t}`"),
             Self::List(_) => f.write_str("a list"),
             Self::Map(_) => f.write_str("a map"),
         }
     }
-}
-
-/// The beginning of a long text: the place shows the rest.
-fn beginning(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    let mut short: String = line.chars().take(LONG).collect();
-    if short.len() < text.trim_end().len() {
-        short.push('…');
-    }
-    short
 }
 
 impl<'de> Deserialize<'de> for Node {
