@@ -141,6 +141,18 @@ fn every_shipped_scenario_is_sound_and_says_so() {
     assert!(output.status.success(), "{text}");
 }
 
+/// A drill is judged by the plan in its `plan.json`: it must be the plan that was performed.
+#[test]
+fn every_shipped_plan_reads_back_as_written() {
+    let plans = scenario::load(&[], &[]).unwrap().plans;
+    assert!(plans.len() >= 30, "only {} plans", plans.len());
+    for plan in plans {
+        let text = serde_json::to_string_pretty(&plan).unwrap();
+        let read: scenario::plan::Plan = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, plan, "{text}");
+    }
+}
+
 #[test]
 fn the_quick_drills_are_exactly_three() {
     let plans = scenario::load(&["quick".into()], &[17]).unwrap().plans;
