@@ -366,6 +366,9 @@ pub struct BusinessResult {
     pub expected: String,
     /// What happened, in the same words.
     pub got: String,
+    /// Whether it writes; none in histories that do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writes: Option<bool>,
 }
 
 /// A server as a whole.

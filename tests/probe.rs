@@ -62,6 +62,7 @@ fn operations() -> Vec<Operation> {
             count: 2,
         }),
         sql: sql.into(),
+        writes: name.contains("write"),
         refused: refused.map(str::to_owned),
     };
     vec![

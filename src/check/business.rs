@@ -1,11 +1,16 @@
 //! `business`: every app role logs in, may do what it may, and is refused what it may not.
 //!
-//! At a gate a business may still be frozen: an operation refused with 42501
-//! (insufficient privilege) to that business's role is then not judged, the view after the last
-//! step judges it.
+//! At a gate a business may still be frozen: an operation of its role that writes, refused with
+//! 42501 (insufficient privilege), is then not judged, the view after the last step judges it.
+//! Where the role lost its writes on a table of the scenario's own, no operation is excused: the
+//! data model's need none of that table.
 
 use super::{Said, any, count};
-use crate::{event::Moment, measure::view::View, observation::BusinessResult};
+use crate::{
+    event::{Moment, Revoked},
+    measure::view::{Frozen, View},
+    observation::BusinessResult,
+};
 
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
@@ -16,12 +21,10 @@ pub(super) fn check(now: &View<'_>) -> Said {
     if results.is_empty() {
         return Said::Unknown("the data model declares no business operation".into());
     }
-    let frozen = |role: &str| {
-        now.moment == Moment::Gate && now.frozen.values().any(|frozen| *frozen == role)
+    let frozen = |one: &BusinessResult| {
+        now.moment == Moment::Gate && now.frozen.values().any(|by| excuses(by, one))
     };
-    let refused = |one: &BusinessResult| one.got.starts_with(INSUFFICIENT_PRIVILEGE);
-    let wrong =
-        |one: &&BusinessResult| one.expected != one.got && !(refused(one) && frozen(&one.role));
+    let wrong = |one: &&BusinessResult| one.expected != one.got && !frozen(one);
     let wrong: Vec<&BusinessResult> = results.iter().filter(wrong).collect();
     if wrong.is_empty() {
         let operations = count(results.len(), "operation");
@@ -47,6 +50,14 @@ pub(super) fn check(now: &View<'_>) -> Said {
         details[0]
     );
     Said::Fail(message, details)
+}
+
+/// Whether a freeze is why an operation was refused; one that may write, in a history that does
+/// not tell.
+fn excuses(frozen: &Frozen<'_>, one: &BusinessResult) -> bool {
+    let refused = one.got.starts_with(INSUFFICIENT_PRIVILEGE) && one.writes != Some(false);
+    let of_the_model = !matches!(frozen.revoked, Some(Revoked::Writes(_)));
+    refused && of_the_model && frozen.role == one.role
 }
 
 #[cfg(test)]

@@ -103,11 +103,11 @@ mod tests {
         scenario::plan::{Action, PRIMARY, Step},
     };
 
-    /// The OA is frozen at the gate: its write privileges are missing there, and thawed later.
+    /// The OA is frozen at the gate: its membership is missing there, and thawed later.
     fn frozen() -> Tale {
         salvage().bend(Moment::Gate, |seen| match seen {
             Observation::Privileges(lines) => {
-                lines.retain(|line| !line.ends_with("INSERT") && !line.contains(" role "));
+                lines.retain(|line| !line.contains(" role "));
             }
             Observation::Business(results) => results[0].got = "42501 permission denied".into(),
             _other => {}
@@ -150,11 +150,45 @@ mod tests {
         expect(&refused, "rto.oa", Verdict::Unknown, why);
         let missing = of_another(|seen| {
             if let Observation::Privileges(lines) = seen {
-                lines.retain(|line| !line.ends_with("INSERT"));
+                lines.retain(|line| !line.contains(" role "));
             }
         });
         let why = "the gate `permissions` did not pass";
         expect(&missing, "rto.oa", Verdict::Unknown, why);
+    }
+
+    #[test]
+    fn a_freeze_excuses_what_it_revoked_alone() {
+        let writing = |writes: Option<bool>| {
+            frozen().bend(Moment::Gate, move |seen| {
+                if let Observation::Business(results) = seen {
+                    results[0].writes = writes;
+                }
+            })
+        };
+        let revoking = |revoked| writing(Some(true)).revoking(revoked);
+        let group = |name: &str| Some(Revoked::Membership(name.into()));
+        let closed = |tale: Tale, gate: &str| {
+            let why = format!("the gate `{gate}` did not pass");
+            expect(&tale, "rto.oa", Verdict::Unknown, &why);
+        };
+        closed(writing(Some(false)), "business");
+        closed(revoking(group("auditors")), "permissions");
+        closed(
+            revoking(Some(Revoked::Writes("app.notes".into()))),
+            "permissions",
+        );
+        let not_told = writing(None).revoking(None);
+        for open in [revoking(group("app_writers")), not_told] {
+            expect(&open, "rto.oa", Verdict::Pass, "10s");
+        }
+        let own_table = salvage().bend(Moment::Gate, |seen| {
+            if let Observation::Business(results) = seen {
+                results[0].got = "42501".into();
+            }
+        });
+        let notes = Revoked::Writes("app.notes".into());
+        closed(own_table.revoking(Some(notes)), "business");
     }
 
     /// The OA moved, the agent stayed: the gate of each is its own server's, and the last.

@@ -2,9 +2,10 @@
 //! state; what is missing and what is new both fail. So are the access lists of every
 //! database and of the cluster as `pg_dump` and `pg_dumpall` write them.
 //!
-//! At a gate a business may still be frozen: then missing write privileges of its role, and
-//! memberships that bring them, are not judged, nor are the lines of access lists as written that
-//! name it, which tell several privileges at once; the view after the last step judges them.
+//! At a gate a business may still be frozen: then what was revoked of its role, the membership in
+//! its group of writers or the writes on its table, is not judged, nor are the lines of access
+//! lists as written that name both, which tell several privileges at once; the view after the
+//! last step judges them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +13,11 @@ use super::{
     Said, any, count,
     differences::{differences, head},
 };
-use crate::{event::Moment, measure::view::View, observation::ACL};
+use crate::{
+    event::{Moment, Revoked},
+    measure::view::{Frozen, View},
+    observation::ACL,
+};
 
 const WRITES: [&str; 4] = ["INSERT", "UPDATE", "DELETE", "TRUNCATE"];
 
@@ -28,13 +33,13 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
     }
     let (was, is): (BTreeSet<&String>, BTreeSet<&String>) =
         (was.iter().collect(), is.iter().collect());
-    let frozen: Vec<&str> = match now.moment {
+    let frozen: Vec<Frozen<'_>> = match now.moment {
         Moment::Gate => now.frozen.values().copied().collect(),
         Moment::Before | Moment::After => Vec::new(),
     };
     let missing: Vec<_> = was
         .difference(&is)
-        .filter(|line| !frozen.iter().any(|role| may_be_frozen(line, role)))
+        .filter(|line| !frozen.iter().any(|frozen| excuses(frozen, line)))
         .collect();
     let added: Vec<_> = is.difference(&was).collect();
     let lists = differences(&acl(dumped, &frozen), &acl(dumps, &frozen));
@@ -59,8 +64,8 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
     Said::Fail(message, details.collect())
 }
 
-/// The access lists, without the lines that name a frozen role.
-fn acl(dumped: &BTreeMap<String, String>, frozen: &[&str]) -> BTreeMap<String, String> {
+/// The access lists, without the lines that tell what a frozen role lost.
+fn acl(dumped: &BTreeMap<String, String>, frozen: &[Frozen<'_>]) -> BTreeMap<String, String> {
     let lists = dumped.iter().filter(|(name, _)| name.starts_with(ACL));
     let judged = lists.map(|(name, text)| (name.clone(), without(text, frozen)));
     judged
@@ -68,35 +73,115 @@ fn acl(dumped: &BTreeMap<String, String>, frozen: &[&str]) -> BTreeMap<String, S
         .collect()
 }
 
-fn without(list: &str, frozen: &[&str]) -> String {
-    let names = |line: &&str| {
-        let mut words = line.split([' ', ',', ';', '"']);
-        words.any(|word| frozen.iter().any(|role| word == role.trim_matches('"')))
-    };
-    let judged: Vec<&str> = list.lines().filter(|line| !names(line)).collect();
+fn without(list: &str, frozen: &[Frozen<'_>]) -> String {
+    let excused = |line: &str| frozen.iter().any(|frozen| tells(line, frozen));
+    let judged: Vec<&str> = list.lines().filter(|line| !excused(line)).collect();
     judged.join("\n")
 }
 
-/// A line says role, kind and name of the object, privilege.
-fn may_be_frozen(line: &str, role: &str) -> bool {
+/// Whether a line of an access list as written names the role and what it lost.
+fn tells(line: &str, frozen: &Frozen<'_>) -> bool {
+    let there = words(line);
+    let of = match frozen.revoked {
+        Some(Revoked::Membership(object) | Revoked::Writes(object)) => object.as_str(),
+        None => "",
+    };
+    let mut wanted = words(frozen.role).into_iter().chain(words(of));
+    wanted.all(|word| there.contains(&word))
+}
+
+/// The names, and parts of names, in SQL, each as it reads without quotes.
+fn words(sql: &str) -> Vec<String> {
+    let words = sql.split([' ', ',', ';', '"', '.', '(', ')']);
+    let words = words.filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect()
+}
+
+/// Whether a freeze took a privilege away. A line says role, kind and name of the object,
+/// privilege. Of a history that does not tell what was revoked, it may be any write.
+fn excuses(frozen: &Frozen<'_>, line: &str) -> bool {
+    let role = frozen.role;
     let quoted = format!("\"{role}\"");
     let named = line
         .strip_prefix(role)
         .or_else(|| line.strip_prefix(&quoted));
-    let Some(of_it) = named.and_then(|rest| rest.strip_prefix(' ')) else {
+    let of_it = named.and_then(|rest| rest.strip_prefix(' '));
+    let Some((object, privilege)) = of_it.and_then(|rest| rest.rsplit_once(' ')) else {
         return false;
     };
-    let privilege = of_it
-        .rsplit(' ')
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches('*');
-    WRITES.contains(&privilege) || of_it.starts_with("role ")
+    let writes = WRITES.contains(&privilege.trim_end_matches('*'));
+    let Some((kind, name)) = object.split_once(' ') else {
+        return false;
+    };
+    match frozen.revoked {
+        Some(Revoked::Membership(group)) => kind == "role" && words(name) == words(group),
+        Some(Revoked::Writes(table)) => writes && is_of(kind, name, table),
+        None => kind == "role" || writes,
+    }
+}
+
+/// Whether an object is a table or a column of it.
+fn is_of(kind: &str, name: &str, table: &str) -> bool {
+    let (name, table) = (words(name), words(table));
+    match kind {
+        "table" => name == table,
+        "column" => name.len() > table.len() && name.starts_with(&table),
+        _other => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::{Frozen, Revoked, excuses, tells};
     use crate::check::testing::*;
+
+    /// What a role lost, and what it may miss and an access list need not tell while it is frozen.
+    #[test]
+    fn a_freeze_excuses_exactly_what_it_revoked() {
+        let group = Revoked::Membership("app_writers".into());
+        let table = Revoked::Writes("app.Notes".into());
+        let role = "app_user";
+        let revoked = [Some(&group), Some(&table), None];
+        let lines = [
+            ("app_user role app_writers MEMBER", [true, false, true]),
+            (
+                "app_user role app_writers SET_OPTION=true",
+                [true, false, true],
+            ),
+            ("app_user role auditors MEMBER", [false, false, true]),
+            ("app_user table app.notes INSERT", [false, true, true]),
+            (
+                "app_user column app.notes.body UPDATE*",
+                [false, true, true],
+            ),
+            ("app_user table app.notes SELECT", [false, false, false]),
+            ("app_user table app.users INSERT", [false, false, true]),
+            ("other role app_writers MEMBER", [false, false, false]),
+        ];
+        for (line, excused) in lines {
+            let by = revoked.map(|revoked| excuses(&Frozen { role, revoked }, line));
+            assert_eq!(by, excused, "{line}");
+        }
+        let lists = [
+            (
+                "GRANT app_writers TO app_user WITH INHERIT TRUE;",
+                [true, false, true],
+            ),
+            (
+                "GRANT SELECT,INSERT ON TABLE app.notes TO app_user;",
+                [false, true, true],
+            ),
+            (
+                "GRANT SELECT ON TABLE app.users TO app_user;",
+                [false, false, true],
+            ),
+            ("GRANT app_writers TO other;", [false, false, false]),
+        ];
+        for (line, excused) in lists {
+            let by = revoked.map(|revoked| tells(line, &Frozen { role, revoked }));
+            assert_eq!(by, excused, "{line}");
+        }
+    }
 
     #[test]
     fn missing_and_added_privileges_are_red() {

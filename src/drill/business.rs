@@ -5,7 +5,7 @@ use super::{
     state::{Drill, StepError},
 };
 use crate::{
-    event::{Cause, EventKind},
+    event::{Cause, EventKind, Revoked},
     postgres::Server,
     restore::salvage::FrozenTable,
     scenario::plan::{CustomWorkload, WorkloadKind},
@@ -26,6 +26,8 @@ WHERE a.grantee = '{role}'::regrole AND a.privilege_type IN ('INSERT', 'UPDATE',
 struct Writes {
     /// The role that has it.
     role: String,
+    /// What is taken away.
+    revoked: Revoked,
     /// The statement that takes it away.
     revoke: String,
     /// The one that grants it again.
@@ -47,6 +49,7 @@ impl Drill<'_> {
         self.recorder.record(EventKind::Frozen {
             workload: workload.to_owned(),
             role: writes.role,
+            revoked: Some(writes.revoked),
         });
         Ok(())
     }
@@ -88,6 +91,7 @@ impl Drill<'_> {
         let (group, role) = (&business.writer_role, &business.app_role);
         Ok(Writes {
             role: role.clone(),
+            revoked: Revoked::Membership(group.clone()),
             revoke: format!("revoke {group} from {role}"),
             grant: format!("grant {group} to {role}"),
         })
@@ -208,6 +212,7 @@ async fn own_writes(custom: &CustomWorkload, server: &Server) -> Result<Writes, 
     };
     Ok(Writes {
         role: role.clone(),
+        revoked: Revoked::Writes(table.clone()),
         revoke,
         grant,
     })

@@ -185,6 +185,7 @@ fn operations(model: &Model, plan: &Plan) -> Vec<Operation> {
             .and_then(|business| business.tenant_setting.as_ref())
             .map(tenants),
         sql: check.sql.clone(),
+        writes: check.writes,
         refused: match &check.expect {
             Expectation::Rows => None,
             Expectation::Error(sqlstate) => Some(sqlstate.clone()),

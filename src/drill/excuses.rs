@@ -137,6 +137,7 @@ mod tests {
             role: "oa_app_user".into(),
             tenants: None,
             sql: String::new(),
+            writes: false,
             refused: refused.map(str::to_owned),
         };
         let provoked = by_look("primary", &[operation(None), operation(Some("42501"))]);

@@ -172,6 +172,9 @@ pub enum EventKind {
         workload: String,
         /// The role whose writes they are.
         role: String,
+        /// What exactly; none in histories that do not tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revoked: Option<Revoked>,
     },
     /// A business's writes were granted back.
     Thawed {

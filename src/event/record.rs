@@ -275,6 +275,16 @@ pub enum Moment {
     After,
 }
 
+/// What a freeze takes from a role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Revoked {
+    /// The membership in this group, which may write.
+    Membership(String),
+    /// The writes that the role itself was granted on this table and its columns.
+    Writes(String),
+}
+
 /// What provokes errors in servers' logs for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    event::{Event, EventKind, Moment},
+    event::{Event, EventKind, Moment, Revoked},
     measure::story::Story,
     observation::{
         AccessState, ArchiveState, AuditState, BusinessResult, Collations, LargeObjectsState,
@@ -26,11 +26,20 @@ pub struct View<'a> {
     pub step: Option<StepIndex>,
     /// When it was first looked at.
     pub at_us: u64,
-    /// Workloads whose writes were revoked then, and the role of each.
-    pub frozen: BTreeMap<&'a str, &'a str>,
+    /// Workloads whose writes were revoked then.
+    pub frozen: BTreeMap<&'a str, Frozen<'a>>,
     /// Probes that could not look: probe and error.
     pub failures: Vec<(Probe, &'a str)>,
     seen: Vec<&'a Observation>,
+}
+
+/// What was revoked of a workload's writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Frozen<'a> {
+    /// Its role.
+    pub role: &'a str,
+    /// What the role lost; none where the history does not tell.
+    pub revoked: Option<&'a Revoked>,
 }
 
 impl<'a> View<'a> {
@@ -127,8 +136,14 @@ pub fn views<'a>(story: &Story<'a>) -> Vec<View<'a>> {
             step = Some(*index);
         } else if let EventKind::StepEnded { .. } = &event.kind {
             step = None;
-        } else if let EventKind::Frozen { workload, role } = &event.kind {
-            frozen.insert(workload.as_str(), role.as_str());
+        } else if let EventKind::Frozen {
+            workload,
+            role,
+            revoked,
+        } = &event.kind
+        {
+            let revoked = revoked.as_ref();
+            frozen.insert(workload.as_str(), Frozen { role, revoked });
         } else if let EventKind::Thawed { workload } = &event.kind {
             frozen.remove(workload.as_str());
         } else {
@@ -142,7 +157,7 @@ fn look<'a>(
     views: &mut Vec<View<'a>>,
     event: &'a Event,
     step: Option<StepIndex>,
-    frozen: &BTreeMap<&'a str, &'a str>,
+    frozen: &BTreeMap<&'a str, Frozen<'a>>,
 ) {
     let unseen = |moment, server| View {
         moment,

@@ -216,6 +216,9 @@ pub struct BusinessCheck {
     pub role: String,
     /// Whether the business's tenant setting is set, to any loaded tenant.
     pub tenant: bool,
+    /// Whether it writes.
+    #[serde(default)]
+    pub writes: bool,
     /// One simple-query batch.
     pub sql: String,
     /// What must happen.

@@ -22,6 +22,8 @@ pub struct Operation {
     pub tenants: Option<Tenants>,
     /// One batch of statements.
     pub sql: String,
+    /// Whether it writes.
+    pub writes: bool,
     /// The SQLSTATE it must end with; none: its last statement returns a row at least.
     pub refused: Option<String>,
 }
@@ -57,6 +59,7 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
             role: operation.role.clone(),
             expected: operation.refused.clone().unwrap_or_else(|| "rows".into()),
             got: outcome(target, operation).await?,
+            writes: Some(operation.writes),
         });
     }
     Ok(Observation::Business(results))

@@ -19,7 +19,7 @@ use pgdrill::{
 };
 /// What almost every test of a check speaks of.
 pub use pgdrill::{
-    event::{EventKind, Moment},
+    event::{EventKind, Moment, Revoked},
     finding::Verdict,
     observation::Observation,
 };
@@ -102,6 +102,16 @@ impl Tale {
                 && *at == moment
             {
                 bend(observation);
+            }
+        }
+        self
+    }
+
+    /// The freeze took this away.
+    pub fn revoking(mut self, what: Option<Revoked>) -> Self {
+        for event in &mut self.events {
+            if let EventKind::Frozen { revoked, .. } = &mut event.kind {
+                revoked.clone_from(&what);
             }
         }
         self

@@ -33,11 +33,12 @@ pub fn observations(timeline: u32) -> Vec<Observation> {
         count: 8,
         digest: "0d".into(),
     };
-    let business = |name: &str, expected: &str| BusinessResult {
+    let business = |name: &str, writes: bool, expected: &str| BusinessResult {
         name: name.into(),
         role: "app_user".into(),
         expected: expected.into(),
         got: expected.into(),
+        writes: Some(writes),
     };
     let server = ServerState {
         timeline,
@@ -51,6 +52,7 @@ pub fn observations(timeline: u32) -> Vec<Observation> {
     vec![
         Observation::Tables(tables),
         Observation::Privileges(vec![
+            "app_user role app_writers MEMBER".into(),
             "app_user table app.users INSERT".into(),
             "app_user table app.users SELECT".into(),
         ]),
@@ -75,7 +77,10 @@ pub fn observations(timeline: u32) -> Vec<Observation> {
         Observation::Settings(settings()),
         Observation::Access(access()),
         Observation::Sequences(vec![sequence]),
-        Observation::Business(vec![business("login", "rows"), business("peek", "42501")]),
+        Observation::Business(vec![
+            business("login", true, "rows"),
+            business("peek", false, "42501"),
+        ]),
         Observation::Server(server),
         Observation::Collations(Collations {
             looked_at: 9,

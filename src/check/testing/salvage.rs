@@ -51,8 +51,12 @@ fn spans() -> [(u64, Phase); 11] {
 fn dropped_and_restored(tale: &mut Tale) {
     let dropped = fault("drop-table", "app.users", Boundary::Statement, tenths(120));
     tale.tell(tenths(121), EventKind::FaultInjected(dropped));
-    let (workload, role) = ("oa".to_owned(), "app_user".to_owned());
-    tale.tell(tenths(125), EventKind::Frozen { workload, role });
+    let frozen = EventKind::Frozen {
+        workload: "oa".into(),
+        role: "app_user".into(),
+        revoked: Some(Revoked::Membership("app_writers".into())),
+    };
+    tale.tell(tenths(125), frozen);
     let copy = "cp -a /pgdrill/store/full-1/. /pgdrill/data";
     tale.tell(tenths(150), command("scratch", copy, tenths(21)));
     let target = "recovery_target_lsn = '0/3000000', exclusive";
