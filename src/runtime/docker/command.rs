@@ -153,3 +153,17 @@ async fn exit_code(engine: &Engine, id: &str) -> Result<i32, String> {
     });
     looked.await?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server is started by a command, and inherits its environment.
+    #[test]
+    fn what_a_server_says_is_not_translated() {
+        let mut exec = Exec::new(["pg_ctl", "start"]);
+        exec.env = vec![("PGOPTIONS".into(), "-c work_mem=8MB".into())];
+        let env = options(&exec).env.unwrap();
+        assert_eq!(env, ["LANGUAGE=C", "PGOPTIONS=-c work_mem=8MB"]);
+    }
+}

@@ -277,3 +277,32 @@ async fn read_all(
         keep(&mut content, &chunk[..count]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server is started by a command, and inherits its environment.
+    #[tokio::test]
+    async fn what_a_server_says_is_not_translated() {
+        let home = tempfile::tempdir().unwrap();
+        let user = User {
+            name: "nobody".into(),
+            ids: None,
+        };
+        let host = Host {
+            user,
+            marker: String::new(),
+            owner: String::new(),
+            bin: PathBuf::from("/usr/bin"),
+            home: home.path().to_owned(),
+        };
+        let (child, _awaited) = host.spawn(&Exec::new(["env"])).unwrap();
+        let output = child.wait_with_output().await.unwrap();
+        let environment = String::from_utf8(output.stdout).unwrap();
+        let language = |line: &&str| line.starts_with("LANG") || line.starts_with("LC_");
+        let mut languages: Vec<&str> = environment.lines().filter(language).collect();
+        languages.sort_unstable();
+        assert_eq!(languages, ["LANG=C.UTF-8", "LANGUAGE=C"]);
+    }
+}
