@@ -264,3 +264,72 @@ async fn verify_again(
         (_, false) => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{
+        check::testing::salvage,
+        meter::Meter,
+        runtime::{Layout, Runtime, fake::Fake},
+        scenario::plan::ServerPlan,
+        units::Bytes,
+    };
+
+    fn taken(number: u64, server: &str) -> Taken {
+        let record = BackupRecord {
+            labelled: true,
+            manifest: true,
+            label: format!("full-{number}"),
+            kind: "full".into(),
+            server: server.into(),
+            start_lsn: 0,
+            end_lsn: number,
+            began_us: 0,
+            bytes: 0,
+        };
+        Taken {
+            record,
+            ended_us: number,
+        }
+    }
+
+    fn made(memory: u64) -> Made {
+        let plan = ServerPlan {
+            settings: [("work_mem".to_owned(), format!("{memory}MB"))].into(),
+            memory: Bytes(memory),
+            cpus: memory as f64,
+        };
+        let layout = Layout::default();
+        Made { plan, layout }
+    }
+
+    /// The newest backup that can reach the target says whose limits and settings count; where
+    /// there is none, those of the primary.
+    #[test]
+    fn a_restored_server_is_made_as_the_source_of_its_backup() {
+        let dir = tempfile::tempdir().unwrap();
+        let (plan, runtime) = (salvage().plan, Runtime::Fake(Fake::default()));
+        let meter = Meter::new(Instant::now());
+        let recorder = Recorder::in_memory();
+        let mut drill = Drill::new(&plan, &runtime, dir.path(), recorder, meter);
+        let servers = [("alpha", 1), (PRIMARY, 2), ("replacement", 3)];
+        drill.made = servers
+            .map(|(name, memory)| (name.to_owned(), made(memory)))
+            .into();
+        let source = |drill: &Drill<'_>, by_lsn: Option<u64>| {
+            let resolved = Resolved {
+                settings: vec![],
+                by_lsn,
+                by_us: None,
+            };
+            drill.source(&Target::Latest, &resolved).plan
+        };
+        assert_eq!(source(&drill, None), made(2).plan);
+        drill.backups = vec![taken(1, PRIMARY), taken(2, "replacement")];
+        assert_eq!(source(&drill, None), made(3).plan);
+        assert_eq!(source(&drill, Some(1)), made(2).plan);
+    }
+}
