@@ -13,6 +13,7 @@ use pgdrill::{
     history::Recorder,
     ledger::{Key, Outcome, Reader, Record},
     model::{Expectation, Model},
+    postgres::Access,
     scenario::plan::{CustomWorkload, Plan, WorkloadKind},
     secret::Secret,
     units::{Bytes, Rate},
@@ -22,8 +23,11 @@ use support::{
     Server,
     plan::{plan, workload},
 };
+use tokio_postgres::SimpleQueryMessage;
 
 const SIZE: u64 = 20_000_000;
+/// The smallest `size` of a scenario.
+const SMALLEST: u64 = 10_000_000;
 const NONCE: u64 = 0x0123_4567_89ab_cdef;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,33 +81,47 @@ async fn show_sizes(server: &Server, size: u64) {
     }
 }
 
+/// Also of a database of the smallest size, and as every tenant.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_business_checks_hold_and_leave_no_trace() {
-    let Some(server) = Server::start("fsync = off") else {
-        return;
-    };
-    let passwords = server.load(SIZE, &Recorder::in_memory()).await;
-    let model = Model::named("dual-tenant").unwrap();
-    for (business, check) in model.business() {
-        let access = server.access();
-        let access = access.as_role(&check.role, &passwords[&check.role]);
-        let client = access.connect("check").await.unwrap();
-        let setting = &model.manifest.businesses[business].tenant_setting;
-        let tenant = match (check.tenant, setting) {
-            (true, Some(setting)) => format!("SET LOCAL {setting} = '3';"),
-            _ => String::new(),
+    for size in [SMALLEST, SIZE] {
+        let Some(server) = Server::start("fsync = off") else {
+            return;
         };
-        let batch = format!("BEGIN; {tenant} {}", check.sql);
-        let answer = client.simple_query(&batch).await;
-        let got = match answer {
-            Ok(messages) => {
-                let row = |m: &_| matches!(m, tokio_postgres::SimpleQueryMessage::Row(_));
-                assert!(messages.iter().any(row), "{}: no rows", check.name);
-                Expectation::Rows
+        let passwords = server.load(size, &Recorder::in_memory()).await;
+        let model = Model::named("dual-tenant").unwrap();
+        let count = model.manifest.rows(Bytes(size))[model.manifest.tenants.as_str()];
+        assert!(count > 1, "{count} tenants of {size}");
+        for (business, check) in model.business() {
+            let access = server.access();
+            let access = access.as_role(&check.role, &passwords[&check.role]);
+            let setting = &model.manifest.businesses[business].tenant_setting;
+            let mut batches = vec![check.sql.clone()];
+            if let (true, Some(setting)) = (check.tenant, setting) {
+                let as_tenant = |tenant| format!("SET LOCAL {setting} = '{tenant}'; {}", check.sql);
+                batches = (1..=count).map(as_tenant).collect();
             }
-            Err(error) => Expectation::Error(error.code().unwrap().code().into()),
-        };
-        assert_eq!(got, check.expect, "{}", check.name);
+            for batch in batches {
+                let got = came_to(&access, &format!("BEGIN; {batch}")).await;
+                assert_eq!(got, check.expect, "{size}: {}: {batch}", check.name);
+                let read_only = came_to(&access, &format!("BEGIN READ ONLY; {batch}")).await;
+                let writes = read_only == Expectation::Error("25006".into());
+                assert_eq!(writes, check.writes, "{}: {read_only:?}", check.name);
+            }
+        }
+    }
+}
+
+/// What a batch comes to, nothing of which stays.
+async fn came_to(access: &Access, batch: &str) -> Expectation {
+    let client = access.connect("check").await.unwrap();
+    match client.simple_query(batch).await {
+        Ok(messages) => {
+            let row = |m: &_| matches!(m, SimpleQueryMessage::Row(_));
+            assert!(messages.iter().any(row), "no rows: {batch}");
+            Expectation::Rows
+        }
+        Err(error) => Expectation::Error(error.code().unwrap().code().into()),
     }
 }
 
