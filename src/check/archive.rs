@@ -50,10 +50,9 @@ fn at_the_end(context: &Context<'_>, now: &View<'_>) -> Said {
     wrong.extend(clones(context, &places, size(state)));
     match wrong.first() {
         Some(first) => Said::Fail(first.clone(), wrong),
-        None if places.is_empty() => Said::Fail(
-            "the WAL archive is empty".into(),
-            vec!["no segment was archived".into()],
-        ),
+        None if places.is_empty() => {
+            Said::Fail("the WAL archive is empty".into(), nothing_but(state))
+        }
         None if !archiver.was_asked() => {
             Said::Unknown(format!("`{}` was never asked what it archived", now.server))
         }
@@ -62,6 +61,15 @@ fn at_the_end(context: &Context<'_>, now: &View<'_>) -> Said {
             None => in_order(places.len(), content.as_written),
         },
     }
+}
+
+/// What an archive without a segment holds.
+fn nothing_but(state: &ArchiveState) -> Vec<String> {
+    let names = state.files.keys();
+    let made = names.filter(|name| Kind::of(name) == Kind::InFlight);
+    let made = made.map(|name| format!("{name} is in the making, by its ending"));
+    let nothing = "no segment was archived".to_owned();
+    std::iter::once(nothing).chain(made).collect()
 }
 
 fn in_order(segments: usize, as_written: usize) -> Said {

@@ -61,8 +61,10 @@ fn said_of(context: &Context<'_>, server: &str) -> Said {
             "`{server}` has no history of its timeline: where recovery ended is not known"
         ));
     };
-    let newest = end.newest(follows_newest(context));
-    match newest {
+    if let Some((_, branch)) = end.missed() {
+        return end.before(branch);
+    }
+    match end.newest(follows_newest(context)) {
         None => Said::NotApplicable("the archive held no segment".into()),
         Some(newest) => end.held_against(newest),
     }
@@ -92,6 +94,15 @@ impl<'a> End<'a> {
             timeline,
             lsn,
         })
+    }
+
+    /// Where recovery ended before the timeline that it wanted to follow branches off: the
+    /// timeline on which it ended, and that point.
+    fn missed(&self) -> Option<(u32, u64)> {
+        let (_, earlier) = self.recovery.left.split_last()?;
+        let &(_, branch) = earlier.last().filter(|(_, left)| *left > self.lsn)?;
+        let &(on, _) = earlier.iter().find(|(_, left)| *left > self.lsn)?;
+        Some((on, branch))
     }
 
     fn segments(&self) -> impl Iterator<Item = Place> + '_ {
@@ -136,10 +147,8 @@ impl<'a> End<'a> {
     /// The next segment, and why recovery did not get past it.
     fn next(&self) -> String {
         let number = self.size.number(self.lsn);
-        let next = Place {
-            timeline: self.timeline,
-            number,
-        };
+        let timeline = self.missed().map_or(self.timeline, |(on, _)| on);
+        let next = Place { timeline, number };
         let name = next.name(self.size);
         let restored = format!("\"{name}\"");
         let read = self
@@ -147,11 +156,9 @@ impl<'a> End<'a> {
             .log
             .iter()
             .any(|line| line.contains(&restored));
-        let held = self
-            .recovery
-            .archive
-            .iter()
-            .find(|(file, _)| file.starts_with(&name));
+        let segment = |file: &str| matches!(Kind::of(file), Kind::Segment | Kind::Packed);
+        let mut files = self.recovery.archive.iter();
+        let held = files.find(|(file, _)| file.starts_with(&name) && segment(file));
         match held {
             None => format!("segment {name} is not in the archive"),
             Some((file, bytes)) if Kind::of(file) == Kind::Segment && *bytes != self.size.0 => {
@@ -211,6 +218,19 @@ impl<'a> End<'a> {
             "`latest` on `{}` reached {}, the archive goes on to {goes_on} ({why})",
             self.recovery.server,
             lsn::show(self.lsn),
+        );
+        Said::Fail(message, self.recovery.log.clone())
+    }
+
+    /// Recovery ended on the way to the timeline that it wanted to follow.
+    fn before(&self, branch: u64) -> Said {
+        let message = format!(
+            "`latest` on `{}` reached {}, and timeline {} goes on from {} ({})",
+            self.recovery.server,
+            lsn::show(self.lsn),
+            self.timeline,
+            lsn::show(branch),
+            self.next(),
         );
         Said::Fail(message, self.recovery.log.clone())
     }

@@ -91,54 +91,84 @@ impl Head {
 pub enum Kind {
     /// A segment as PostgreSQL wrote it.
     Segment,
-    /// A segment that a tool compressed, encrypted or renamed: `<segment>.gz` and the like.
+    /// A segment that a tool compressed or encrypted: `<segment>.gz` and the like.
     Packed,
     /// The last segment of an ended timeline, archived at promotion.
     Partial,
     /// Timeline or backup history.
     History,
-    /// Being written by pgdrill's own archive script.
+    /// In the making, or left behind by a copy that was killed: a name that PostgreSQL gives, and
+    /// an ending that neither PostgreSQL nor a known packer gives.
     InFlight,
     /// None of PostgreSQL's.
     Other,
 }
 
 /// Endings of files that a compressor made of others.
-const PACKED: [&str; 7] = [".gz", ".lz4", ".zst", ".bz2", ".xz", ".lzo", ".Z"];
+const COMPRESSED: [&str; 17] = [
+    ".gz", ".gzip", ".lz4", ".zst", ".zstd", ".bz2", ".bzip2", ".xz", ".lzma", ".lz", ".lzo",
+    ".br", ".sz", ".snappy", ".Z", ".7z", ".zip",
+];
+/// Endings of files that were encrypted.
+const ENCRYPTED: [&str; 8] = [
+    ".enc",
+    ".encrypted",
+    ".gpg",
+    ".pgp",
+    ".asc",
+    ".age",
+    ".aes",
+    ".crypt",
+];
 
 impl Kind {
     /// By the name alone.
     pub fn of(name: &str) -> Self {
-        if is_in_flight(name) {
+        if is_part(name) {
             return Self::InFlight;
         }
-        let bare = PACKED.iter().find_map(|end| name.strip_suffix(end));
-        match Self::unpacked(bare.unwrap_or(name)) {
-            Self::Segment if bare.is_some() => Self::Packed,
+        let bare = unpacked(name);
+        match Self::by_postgres(bare) {
+            Self::Segment if bare != name => Self::Packed,
             kind => kind,
         }
     }
 
-    fn unpacked(name: &str) -> Self {
+    fn by_postgres(name: &str) -> Self {
         let parts: Vec<&str> = name.split('.').collect();
         match parts.as_slice() {
             [segment] if is_segment(segment) => Self::Segment,
             [segment, "partial"] if is_segment(segment) => Self::Partial,
-            [timeline, "history"] if timeline.len() == 8 && is_hex(timeline) => Self::History,
+            [timeline, "history"] if is_timeline(timeline) => Self::History,
             [segment, offset, "backup"]
                 if is_segment(segment) && offset.len() == 8 && is_hex(offset) =>
             {
                 Self::History
             }
-            [segment, _, ..] if is_segment(segment) => Self::Packed,
+            [segment, _, ..] if is_segment(segment) => Self::InFlight,
+            [timeline, "history", _, ..] if is_timeline(timeline) => Self::InFlight,
             _ => Self::Other,
         }
     }
 }
 
-fn is_in_flight(name: &str) -> bool {
+/// The name without the endings that packers gave it.
+fn unpacked(name: &str) -> &str {
+    let mut endings = COMPRESSED.iter().chain(&ENCRYPTED);
+    match endings.find_map(|ending| name.strip_suffix(ending)) {
+        Some(bare) => unpacked(bare),
+        None => name,
+    }
+}
+
+/// `….part.<process>`, as pgdrill's own archive script names what it writes.
+fn is_part(name: &str) -> bool {
     let parts: Vec<&str> = name.split('.').collect();
     matches!(parts.as_slice(), [.., "part", _process])
+}
+
+fn is_timeline(name: &str) -> bool {
+    name.len() == 8 && is_hex(name)
 }
 
 fn is_segment(name: &str) -> bool {
@@ -198,7 +228,19 @@ mod tests {
             ("000000010000000000000002.00000028.backup", Kind::History),
             ("0000000A.history", Kind::History),
             ("0000000A.history.lz4", Kind::History),
+            ("000000010000000000000002.zst.gpg", Kind::Packed),
+            ("000000010000000000000002.bz2", Kind::Packed),
             ("000000010000000000000004.part.77", Kind::InFlight),
+            ("000000010000000000000004.part", Kind::InFlight),
+            ("000000010000000000000004.tmp", Kind::InFlight),
+            ("000000010000000000000004.gz.part", Kind::InFlight),
+            ("000000010000000000000004.tmp.gz", Kind::InFlight),
+            ("000000010000000000000004.partial.part", Kind::InFlight),
+            (
+                "000000010000000000000002.00000028.backup.part",
+                Kind::InFlight,
+            ),
+            ("0000000A.history.part", Kind::InFlight),
             ("00000001000000000000000g", Kind::Other),
             ("notes.txt", Kind::Other),
             ("notes.gz", Kind::Other),

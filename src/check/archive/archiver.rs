@@ -154,15 +154,14 @@ fn lied(context: &Context<'_>, state: &ArchiveState, name: &str) -> bool {
     };
     let places = super::places(state);
     let outlived = places.iter().all(|place| place.number > told.number);
-    let there = state
-        .files
-        .keys()
-        .any(|file| Place::of(file, size) == Some(told) && !is_partial(file));
+    let mut files = state.files.keys();
+    let there = files.any(|file| Place::of(file, size) == Some(told) && is_segment(file));
     !there && !outlived && !expired(context, name)
 }
 
-fn is_partial(file: &str) -> bool {
-    Kind::of(file) == Kind::Partial
+/// Whether a file is a segment's, whole or short.
+fn is_segment(file: &str) -> bool {
+    matches!(Kind::of(file), Kind::Segment | Kind::Packed)
 }
 
 /// What a server said of its WAL until a moment.

@@ -47,6 +47,13 @@ fn gaps_odd_files_and_segments_of_a_clone_are_red() {
     );
     let empty = at_the_end(|state| state.files.clear());
     expect(&empty, "archive", Verdict::Fail, "empty");
+    let killed = "000000010000000000000001.part";
+    let begun = listed(empty, Moment::After, |state| {
+        state.files.insert(killed.into(), file(300));
+    });
+    let judgement = begun.judge();
+    let details = &finding(&judgement, "archive").details;
+    assert!(details[1].starts_with(killed), "{details:?}");
     let blind = salvage().unseen(Moment::After, |seen| {
         matches!(seen, Observation::Archive(_))
     });
@@ -81,6 +88,8 @@ fn files_that_postgresql_archives_beside_segments_are_not_odd() {
             "00000002.history",
             "000000010000000000000002.00000028.backup",
             "000000010000000000000004.part.77",
+            "000000010000000000000004.part",
+            "00000002.history.part",
         ] {
             state.files.insert(name.into(), file(300));
         }
@@ -255,7 +264,7 @@ fn a_packed_segment_is_looked_through_or_leaves_the_check_open() {
             .insert("000000010000000000000002.gz".into(), file);
     });
     expect(&unseen, "archive", Verdict::Unknown, "nobody saw that");
-    let beside = at_the_end(|state| drop(state.files.insert(format!("{LAST}.tmp"), file(5))));
+    let beside = at_the_end(|state| drop(state.files.insert(format!("{LAST}.gz"), file(5))));
     expect(
         &beside,
         "archive",
@@ -388,6 +397,12 @@ fn a_segment_told_to_be_archived_that_is_not_there_is_red() {
         stands(0x600_0000, "000000010000000000000005", 0),
     );
     expect(&lies, "archive", Verdict::Fail, "not in the archive");
+    let never_renamed = listed(lies, Moment::After, |state| {
+        let name = "000000010000000000000005.part";
+        state.files.insert(name.into(), file(300));
+    });
+    let text = "not in the archive";
+    expect(&never_renamed, "archive", Verdict::Fail, text);
     let later = salvage().with(
         27_600_000,
         stands(0x600_0000, "000000010000000000000005", 0),

@@ -51,6 +51,7 @@ fn a_recovery_that_ends_before_the_archive_is_red_whatever_was_lost() {
     let gone = recovered(|recovery| {
         recovery.left = vec![(1, 2 * SEGMENT)];
         recovery.archive.remove(&name(1, 2));
+        recovery.archive.insert(name(1, 2) + ".part", 8192);
     });
     expect(
         &gone,
@@ -181,6 +182,37 @@ fn only_the_timeline_that_recovery_followed_counts() {
 }
 
 #[test]
+fn a_recovery_that_never_came_to_the_timeline_it_followed_is_red() {
+    // As PostgreSQL 15 writes the history where 00000002.history is all there is of timeline 2.
+    let ended = |at: u64| {
+        recovered(move |recovery| {
+            recovery.left = vec![(1, 4 * SEGMENT), (2, at)];
+            recovery.archive.insert("00000002.history".into(), 41);
+        })
+    };
+    expect(
+        &ended(2 * SEGMENT),
+        "recovery",
+        Verdict::Fail,
+        "reached 0/2000000, and timeline 2 goes on from 0/4000000 (segment \
+         000000010000000000000002 refused)",
+    );
+    let at_the_branch = ended(4 * SEGMENT);
+    expect(&at_the_branch, "recovery", Verdict::Pass, "0/4000000");
+    // Nor where the archive holds nothing any more.
+    let mut nothing_else = ended(2 * SEGMENT);
+    for event in &mut nothing_else.events {
+        if let EventKind::Recovered(recovery) = &mut event.kind {
+            recovery
+                .archive
+                .retain(|file, _| file.ends_with(".history"));
+        }
+    }
+    let text = "000000010000000000000002 is not in the archive";
+    expect(&nothing_else, "recovery", Verdict::Fail, text);
+}
+
+#[test]
 fn compressed_segments_count_and_other_files_do_not() {
     let packed = recovered(|recovery| {
         recovery.archive.insert(name(1, 4) + ".gz", 80_000);
@@ -191,11 +223,21 @@ fn compressed_segments_count_and_other_files_do_not() {
         Verdict::Fail,
         "000000010000000000000004 refused",
     );
+    let killed_while_copying = recovered(|recovery| {
+        recovery.archive.insert(name(1, 4) + ".part", 70_000);
+    });
+    expect(
+        &killed_while_copying,
+        "recovery",
+        Verdict::Pass,
+        "the end of the archive",
+    );
     let beside = recovered(|recovery| {
         for file in [
             "000000010000000000000004.partial",
             "00000002.history",
             "000000010000000000000004.part.7",
+            "000000010000000000000005.part",
         ] {
             recovery.archive.insert(file.into(), SEGMENT);
         }
