@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{base::Restore, follows::follows, stall::stalled};
+use super::{base::Restore, follows::follows, stall::hangs};
 use crate::{
     event::{EventKind, RecoveryRecord},
     history::{Bytes, Progress, Recorder},
@@ -77,7 +77,7 @@ pub(super) async fn replay(
     let whole = async { tokio::join!(replaying, marks) };
     let (outcome, told) = tokio::select! {
         ended = whole => ended,
-        waits = stalled(server, &done) => return Err(waits),
+        waits = hangs(server, &done) => return Err(waits),
     };
     match outcome {
         Ok(_) => Ok(told),

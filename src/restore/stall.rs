@@ -1,7 +1,11 @@
 //! Recovery that does not get on: told long before the step's deadline, with what it waits for.
 //!
 //! Whatever moves is no stall, however slowly: the log position, the segment asked for, bytes of
-//! it that arrive, the time and the I/O of the process that replays.
+//! it that arrive, the time and the I/O of the process that replays, and the work of what it
+//! runs, a `restore_command` that fetches a segment to another place first.
+
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -19,18 +23,40 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_secs(3);
 
+/// From so much on the programs that a `restore_command` runs work. A loop of `test` and `sleep`,
+/// which only waits, uses less in the time above.
+const WORK: Work = Work {
+    ticks: 100,
+    read: 4 << 20,
+    written: 64 << 10,
+};
+
 /// Prints what the process that replays does and how far it has come: its title, the processor
-/// time and the bytes it used, and the size of the segment that arrives.
+/// time and the bytes it used, those of the processes below it, and the size of the segment that
+/// arrives.
 const LOOK_SCRIPT: &str = r#"
 read -r postmaster < $DATA/postmaster.pid || exit 0
-for status in $(grep -ls "^PPid:[[:space:]]*$postmaster$" /proc/[0-9]*/status); do
-    process=${status%/status}
-    title=$(tr '\0' ' ' < $process/cmdline 2> /dev/null) || continue
+parents=$(grep -Hs '^PPid:' /proc/[0-9]*/status)
+children() {
+    echo "$parents" | sed -n "s|^/proc/\([0-9]*\)/status:PPid:[[:space:]]*$1\$|\1|p"
+}
+below() {
+    for child in $(children $1); do
+        echo $child
+        below $child
+    done
+}
+for process in $(children $postmaster); do
+    title=$(tr '\0' ' ' < /proc/$process/cmdline 2> /dev/null) || continue
     case $title in
     *startup*)
         echo "$title"
-        cut -d ' ' -f 14,15 $process/stat 2> /dev/null || :
-        grep -s char $process/io || :
+        cut -d ' ' -f 14,15 /proc/$process/stat 2> /dev/null || :
+        grep -s char /proc/$process/io || :
+        for one in $(below $process); do
+            sed 's/.*) //' /proc/$one/stat 2> /dev/null | cut -d ' ' -f 12-15 | sed 's/^/below ticks: /'
+            grep -s char /proc/$one/io | sed 's/^/below /'
+        done
         ;;
     esac
 done
@@ -38,23 +64,100 @@ stat -c %s $DATA/pg_wal/RECOVERYXLOG 2> /dev/null || :
 "#;
 
 /// Ends only when nothing has moved for a while before redo was `done`, with what is waited for.
-pub(super) async fn stalled(server: &Server, done: &AtomicBool) -> ServerError {
-    let (mut seen, mut since) = (String::new(), Instant::now());
+pub(super) async fn hangs(server: &Server, done: &AtomicBool) -> ServerError {
+    let (began, mut moved) = (Instant::now(), None);
     loop {
         tokio::time::sleep(LOOK).await;
-        let look = look(server).await;
+        let text = look(server).await;
         // Nothing to see, or the checkpoint that ends recovery: no replay that could stall.
-        let moves = look.is_empty() || done.load(Ordering::Relaxed);
-        if moves || look != seen {
-            (seen, since) = (look, Instant::now());
-        } else if since.elapsed() >= PATIENCE {
-            return ServerError::Stalled {
-                server: server.name.clone(),
-                waits: waits(&seen),
-                within: Time(PATIENCE),
-                reached: replayed(server).await,
-            };
+        if text.is_empty() || done.load(Ordering::Relaxed) {
+            moved = None;
+            continue;
         }
+        moved = match stalled(moved, Seen::of(&text, began.elapsed())) {
+            Ok(moved) => Some(moved),
+            Err(moved) => return moved.hang(&server.name, reached(server).await),
+        };
+    }
+}
+
+/// What was seen when something moved last, as an error where that is too long ago.
+fn stalled(moved: Option<Seen>, now: Seen) -> Result<Seen, Seen> {
+    match moved {
+        Some(moved) if now.moved_since(&moved) => Ok(now),
+        Some(moved) if now.at.saturating_sub(moved.at) >= PATIENCE => Err(moved),
+        Some(moved) => Ok(moved),
+        None => Ok(now),
+    }
+}
+
+/// What a look saw.
+#[derive(Clone, Debug, PartialEq)]
+struct Seen {
+    /// Since the watch began.
+    at: Duration,
+    /// The process that replays, and the segment that arrives.
+    replay: String,
+    /// What the processes below that one did, together.
+    below: Work,
+}
+
+/// What processes did since they began.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Work {
+    /// Processor time, in hundredths of a second.
+    ticks: u64,
+    /// Bytes.
+    read: u64,
+    /// Bytes.
+    written: u64,
+}
+
+impl Seen {
+    fn of(text: &str, at: Duration) -> Self {
+        let (mut replay, mut below) = (String::new(), Work::default());
+        for line in text.lines() {
+            match line.strip_prefix("below ") {
+                Some(did) => below.add(did),
+                None => replay.extend([line, "\n"]),
+            }
+        }
+        Self { at, replay, below }
+    }
+
+    fn moved_since(&self, other: &Self) -> bool {
+        self.replay != other.replay || self.below.is_more_than_waiting_since(&other.below)
+    }
+
+    fn hang(&self, server: &str, reached: String) -> ServerError {
+        ServerError::Stalled {
+            server: server.to_owned(),
+            waits: waits(&self.replay),
+            within: Time(PATIENCE),
+            reached,
+        }
+    }
+}
+
+impl Work {
+    /// Adds what a line tells of one process: `ticks: 1 0 0 0`, `rchar: 5`, `wchar: 5`.
+    fn add(&mut self, did: &str) {
+        let (what, numbers) = did.split_once(": ").unwrap_or_default();
+        let numbers = numbers.split_whitespace();
+        let sum: u64 = numbers.filter_map(|one| one.parse::<u64>().ok()).sum();
+        match what {
+            "ticks" => self.ticks += sum,
+            "rchar" => self.read += sum,
+            "wchar" => self.written += sum,
+            _ => (),
+        }
+    }
+
+    /// Less than before is another program.
+    fn is_more_than_waiting_since(&self, other: &Self) -> bool {
+        self.ticks.abs_diff(other.ticks) >= WORK.ticks
+            || self.read.abs_diff(other.read) >= WORK.read
+            || self.written.abs_diff(other.written) >= WORK.written
     }
 }
 
@@ -74,25 +177,34 @@ fn waits(look: &str) -> String {
     }
 }
 
-async fn replayed(server: &Server) -> String {
+/// How far it came, as the server says, or its control file where it is not consistent yet.
+async fn reached(server: &Server) -> String {
     let lsn = server.value("select pg_last_wal_replay_lsn()").await;
     match lsn {
         Ok(lsn) if !lsn.is_empty() => format!("replayed up to {lsn}"),
-        _ => "not consistent yet".to_owned(),
+        _ => not_consistent(&control_data(server).await),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+async fn control_data(server: &Server) -> String {
+    let data = server.node.layout().data.display().to_string();
+    let exec = Exec::new([server.program("pg_controldata"), "-D".into(), data]);
+    let output = server.node.exec(exec.env("LC_ALL", "C").unrecorded()).await;
+    output.map_or_else(|_| String::new(), |output| output.text())
+}
 
-    #[test]
-    fn what_recovery_waits_for_is_read_from_its_process() {
-        let look = "postgres: startup waiting for 000000010000000000000004  \n0 1\nrchar: 5\n";
-        assert_eq!(waits(look), "waiting for 000000010000000000000004");
-        assert_eq!(
-            waits("postgres: startup \n1 1\n"),
-            "waiting for the first file of the archive"
-        );
+/// What the control file says of a recovery that no client can ask.
+fn not_consistent(control: &str) -> String {
+    let told = |what: &str| {
+        let value = control.lines().find_map(|line| line.strip_prefix(what))?;
+        Some(value.trim()).filter(|lsn| *lsn != "0/0")
+    };
+    let mut text = "not consistent yet".to_owned();
+    if let Some(redo) = told("Latest checkpoint's REDO location:") {
+        text += &format!(", replays from {redo}");
     }
+    if let Some(end) = told("Minimum recovery ending location:") {
+        text += &format!(", must reach {end} at least");
+    }
+    text
 }
