@@ -1,6 +1,9 @@
 //! The files in the WAL archive, `wal/` of the backup storage, and what segments hold, there
 //! and in the server's own `pg_wal`.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use super::{ProbeError, ProbeTarget, pg, session};
@@ -11,6 +14,9 @@ use crate::{
 };
 
 const LOOK: &str = include_str!("segments.sh");
+
+/// Why a segment was refused by a program that does not say.
+const SILENT: &str = "it could not be read";
 
 /// Before the name of any segment, and behind all of them.
 const FIRST: &str = "0";
@@ -108,9 +114,8 @@ fn held(text: &str) -> Held {
         if let Some((name, file)) = line.strip_prefix("pgdrill-archived ").and_then(archived) {
             held.files.insert(name, file);
         } else if let Some(rest) = line.strip_prefix("pgdrill-refused ") {
-            let (name, why) = rest
-                .split_once(' ')
-                .unwrap_or((rest, "it could not be read"));
+            let (name, why) = rest.split_once(' ').unwrap_or((rest, ""));
+            let why = if why.is_empty() { SILENT } else { why };
             held.files.entry(name.to_owned()).or_default().refused = why.to_owned();
         } else if let Some(rest) = line.strip_prefix("pgdrill-written ")
             && let Some((name, digest)) = rest.split_once(' ')
@@ -149,29 +154,4 @@ fn all_files(
         (name.to_owned(), held.remove(name).unwrap_or_else(unread))
     });
     files.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_segments_hold_is_read_line_by_line() {
-        let text = "pgdrill-archived 16777216 0a 10d1 - 000000010000000000000002\n\
-                    pgdrill-refused 000000010000000000000002 pg_waldump: error: no\n\
-                    pgdrill-archived 900 0b 1f8b 0c 000000010000000000000003.gz\n\
-                    pgdrill-archived 0 0d - - 000000010000000000000004\n\
-                    pgdrill-written 000000010000000000000003 0c\n";
-        let held = held(text);
-        let second = &held.files["000000010000000000000002"];
-        assert_eq!((second.bytes, second.digest.as_str()), (16_777_216, "0a"));
-        assert_eq!(second.refused, "pg_waldump: error: no");
-        let packed = &held.files["000000010000000000000003.gz"];
-        assert_eq!(packed.inside.as_deref(), Some("0c"));
-        assert_eq!(held.files["000000010000000000000004"].head, "");
-        assert_eq!(held.written["000000010000000000000003"], "0c");
-        let all = all_files("3 notes.txt\n900 000000010000000000000003.gz\n", held.files);
-        assert_eq!(all["notes.txt"].bytes, 3);
-        assert_eq!(all["000000010000000000000003.gz"].digest, "0b");
-    }
 }
