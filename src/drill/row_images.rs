@@ -11,7 +11,7 @@ use crate::{
     event::{EventKind, ImageRecord, Moment},
     history::files,
     postgres::Server,
-    probe::row_images::{self, Imaging, Looked},
+    probe::row_images::{self, Counters, Imaging, Looked},
     scenario::plan::{Action, CheckKind},
     workload::readback,
 };
@@ -24,17 +24,64 @@ pub struct RowImages {
     identities: BTreeMap<String, String>,
     whole: BTreeSet<String>,
     taken: u32,
+    /// What clients did not do, by server.
+    others: BTreeMap<String, Others>,
+}
+
+/// What was done on a server, before any fault, that clients did not do.
+#[derive(Debug, Default)]
+struct Others {
+    /// Rows deleted from each table.
+    deleted: BTreeMap<String, u64>,
+    /// From which transaction to which steps ran that may harm rows.
+    steps: Vec<(u64, u64)>,
+    /// The counters at the last look, until the step after it is over.
+    looked: Option<Counters>,
+}
+
+impl Others {
+    /// A step is over that may have harmed rows: what was done since the look is not the clients'.
+    fn step_over(&mut self, looked: &Counters, now: Counters) {
+        self.steps.push((looked.next_xid, now.next_xid));
+        for (table, count) in now.deleted {
+            let before = looked.deleted.get(&table).copied().unwrap_or_default();
+            *self.deleted.entry(table).or_default() += count.saturating_sub(before);
+        }
+    }
 }
 
 impl Drill<'_> {
-    /// From now on transactions may be the clients'. What tells a row is as it is now.
+    /// From now on transactions may be the clients', and deletions.
     ///
     /// # Errors
     /// When the server can't be asked.
     pub async fn begin_images(&mut self, server: &Server) -> Result<(), StepError> {
-        let next = row_images::next_xid(&server.access().await?).await;
-        self.row_images.since = next.map_err(|error| StepError::Missing(error.to_string()))?;
+        let now = row_images::counters(&server.access().await?).await;
+        let now = now.map_err(|error| StepError::Missing(error.to_string()))?;
+        self.row_images.since = now.next_xid;
+        let others = self.row_images.others.entry(server.name.clone());
+        others.or_default().deleted = now.deleted;
         Ok(())
+    }
+
+    /// After a step that may have harmed rows, where no fault came yet. A server that does not
+    /// answer tells nothing: what was done there passes for the clients' own.
+    pub async fn image_step_over(&mut self, action: &Action) {
+        if !action.may_harm_rows() || self.faults.newest().is_some() {
+            return;
+        }
+        for (name, others) in &mut self.row_images.others {
+            let (Some(looked), Some(server)) = (others.looked.take(), self.servers.get(name))
+            else {
+                continue;
+            };
+            let Ok(access) = server.access().await else {
+                continue;
+            };
+            if let Ok(now) = row_images::counters(&access).await {
+                others.step_over(&looked, now);
+            }
+        }
     }
 
     /// Before a step that may harm rows: images of every server that serves.
@@ -104,7 +151,36 @@ impl Drill<'_> {
         for (name, identity) in looked.identities {
             self.row_images.identities.entry(name).or_insert(identity);
         }
+        let others = self.row_images.others.entry(record.server.clone());
+        let others = others.or_default();
         record.rows = looked.rows;
+        record.steps.clone_from(&others.steps);
         record.tables = looked.tables;
+        for table in &mut record.tables {
+            let deleted = others.deleted.get(&table.name).copied();
+            table.deleted_by_others = deleted.unwrap_or_default();
+        }
+        others.looked = Some(looked.counters);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_step_did_is_not_the_clients() {
+        let counters = |next_xid, deleted| Counters {
+            next_xid,
+            deleted: BTreeMap::from([("app.notes".to_owned(), deleted)]),
+        };
+        let mut others = Others {
+            deleted: counters(0, 5).deleted,
+            ..Others::default()
+        };
+        others.step_over(&counters(100, 8), counters(110, 20));
+        others.step_over(&counters(200, 21), counters(200, 21));
+        assert_eq!(others.deleted["app.notes"], 17);
+        assert_eq!(others.steps, [(100, 110), (200, 200)]);
     }
 }

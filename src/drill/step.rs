@@ -24,6 +24,7 @@ impl Drill<'_> {
         self.image_before(&step.action).await;
         self.mark(&step.action);
         self.act(step).await?;
+        self.image_step_over(&step.action).await;
         let mut workloads = self.plan.workloads.keys();
         if workloads.any(|name| step.action.brings_back(name)) {
             self.errors_over(Cause::Fault);

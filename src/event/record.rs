@@ -235,6 +235,10 @@ pub struct ImageRecord {
     pub rows: u64,
     /// The first transaction that may be a client's.
     pub since: u64,
+    /// From which transaction to which each earlier step ran that may harm rows, before any
+    /// fault; the second is not the step's any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<(u64, u64)>,
     /// When the look began.
     pub began_us: u64,
     /// The tables there were; images name them by their places.
@@ -257,6 +261,10 @@ pub struct ImagedTable {
     pub whole: bool,
     /// Rows deleted from it so far, by the server's statistics.
     pub deleted: u64,
+    /// Of those, the ones deleted before the clients began, or while a step before any fault ran
+    /// that may harm rows.
+    #[serde(default)]
+    pub deleted_by_others: u64,
     /// Why it could not be read; empty: it was.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub error: String,

@@ -78,6 +78,17 @@ pub struct Looked {
     pub identities: BTreeMap<String, String>,
     /// Rows written to the file.
     pub rows: u64,
+    /// How far the server's counters were when all rows were read.
+    pub counters: Counters,
+}
+
+/// Counters of a server.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// The first transaction that has not begun yet.
+    pub next_xid: u64,
+    /// Rows deleted so far from each table, by the statistics.
+    pub deleted: BTreeMap<String, u64>,
 }
 
 /// A table, and how it is read.
@@ -94,7 +105,32 @@ struct Table {
 /// # Errors
 /// When the server can't be asked.
 pub async fn next_xid(access: &Access) -> Result<u64, ProbeError> {
+    next_xid_of(&session(access).await?).await
+}
+
+/// The counters as they are now.
+///
+/// # Errors
+/// When the server can't be asked.
+pub async fn counters(access: &Access) -> Result<Counters, ProbeError> {
     let client = session(access).await?;
+    let imaging = Imaging {
+        ledgered: &[],
+        keys: &BTreeMap::new(),
+        identities: &BTreeMap::new(),
+        whole: &BTreeSet::new(),
+        since: None,
+    };
+    let tables = tables(&client, &imaging).await?.into_iter();
+    Ok(Counters {
+        next_xid: next_xid_of(&client).await?,
+        deleted: tables
+            .map(|table| (table.told.name, table.told.deleted))
+            .collect(),
+    })
+}
+
+async fn next_xid_of(client: &Client) -> Result<u64, ProbeError> {
     let sql = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8";
     let row = client.query_one(sql, &[]).await;
     Ok(row.map_err(pg(sql))?.cell::<i64>(0)?.unsigned_abs())
@@ -123,11 +159,14 @@ pub async fn look(
             table.told.error = error.to_string();
         }
         let name = table.told.name.clone();
+        let deleted = table.told.deleted;
+        looked.counters.deleted.insert(name.clone(), deleted);
         looked.identities.insert(name, table.identity);
         looked.tables.push(table.told);
     }
     writer.flush().map_err(written)?;
     looked.rows = writer.rows;
+    looked.counters.next_xid = next_xid_of(&client).await?;
     Ok(looked)
 }
 
@@ -199,6 +238,7 @@ impl Table {
                 ledgered,
                 whole: false,
                 deleted: row.cell::<i64>(7)?.unsigned_abs(),
+                deleted_by_others: 0,
                 error: String::new(),
             },
         })

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Look, Writers};
-use crate::row_images::Image;
+use crate::{event::ImagedTable, row_images::Image};
 
 /// Whose transaction left a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(super) struct Table {
     pub whole: bool,
     /// Whether others write it as well.
     pub others: bool,
-    /// Rows deleted from it before any fault.
+    /// Rows that clients deleted from it before any fault.
     pub deleted: u64,
 }
 
@@ -61,7 +61,7 @@ impl Facts {
                 let mut table = facts.tables.remove(&told.name).unwrap_or_default();
                 table.whole |= told.whole;
                 if look.before_faults {
-                    table.deleted = table.deleted.max(told.deleted);
+                    table.deleted = table.deleted.max(by_clients(told));
                 }
                 tables.push(Some(table));
             }
@@ -87,6 +87,10 @@ impl Table {
             None if is_before(image.xid, look.record.since) => Owner::Loaded,
             None => Owner::Other,
         };
+        // What an earlier step wrote or changed is nothing that must be there.
+        if owner == Owner::Other && of_a_step(image.xid, &look.record.steps) {
+            return;
+        }
         let workload = writer.map(|writer| writer.workload);
         self.workloads.extend(workload);
         self.others |= owner == Owner::Other && look.before_faults;
@@ -121,6 +125,19 @@ impl Table {
         }
         counts.into_values().max().unwrap_or_default()
     }
+}
+
+/// Rows that clients deleted. Statistics that were reset do not tell what others deleted.
+fn by_clients(told: &ImagedTable) -> u64 {
+    let theirs = told.deleted.checked_sub(told.deleted_by_others);
+    theirs.unwrap_or(told.deleted)
+}
+
+fn of_a_step(xid: u32, steps: &[(u64, u64)]) -> bool {
+    let within = |(from, to): &(u64, u64)| {
+        u64::from(xid.wrapping_sub(*from as u32)) < to.saturating_sub(*from)
+    };
+    steps.iter().any(within)
 }
 
 /// Whether a transaction is older than another, as PostgreSQL compares them; the permanent

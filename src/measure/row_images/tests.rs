@@ -61,6 +61,9 @@ struct World {
     after: Vec<Image>,
     whole: bool,
     deleted: u64,
+    deleted_by_others: u64,
+    /// What a second look saw, after a step had these transactions.
+    again: Option<((u64, u64), Vec<Image>)>,
     salvaged: bool,
     fault_xid: u32,
     /// When the clients found themselves on a restored server.
@@ -77,6 +80,8 @@ impl Default for World {
             after: (1..=40).map(image).collect(),
             whole: false,
             deleted: 0,
+            deleted_by_others: 0,
+            again: None,
             salvaged: false,
             fault_xid: 0,
             moved_us: None,
@@ -90,7 +95,12 @@ impl World {
         for look in [&mut was, &mut is] {
             look.tables[0].whole = self.whole;
             look.tables[0].deleted = self.deleted;
+            look.tables[0].deleted_by_others = self.deleted_by_others;
         }
+        let mut was_again = was.clone();
+        was_again
+            .steps
+            .extend(self.again.iter().map(|(step, _)| *step));
         let look = |record, images: &[Image]| Look {
             record,
             images: images.to_vec(),
@@ -116,7 +126,10 @@ impl World {
             fault_xids: [self.fault_xid].into(),
             emptied: false,
         };
-        let (before, after) = ([look(&was, &self.before)], [look(&is, &self.after)]);
+        let mut before = vec![look(&was, &self.before)];
+        let again = self.again.iter();
+        before.extend(again.map(|(_, images)| look(&was_again, images)));
+        let after = [look(&is, &self.after)];
         let tables = balance(&before, &after, &writers, &circumstances);
         tables.into_values().next().unwrap_or_default()
     }
@@ -247,6 +260,42 @@ fn clients_that_delete_rows_themselves_leave_it_open_which_are_gone() {
         world.after.truncate(30);
     });
     assert!(gone.is_right(), "{gone:?}");
+}
+
+/// What the model's own SQL deleted before the clients began is no deletion of theirs.
+#[test]
+fn what_others_deleted_leaves_nothing_open() {
+    let gone = |deleted: u64| {
+        World::bent(|world| {
+            (world.deleted, world.deleted_by_others) = (deleted, 3);
+            world.after.truncate(30);
+        })
+    };
+    assert_eq!(gone(3).missing, 10);
+    assert!(gone(4).is_right());
+    // Statistics that were reset since.
+    assert!(gone(2).is_right());
+}
+
+/// A step of the scenario's before any fault: neither does what it wrote belong there, nor
+/// does it make others' rows right.
+#[test]
+fn what_a_step_wrote_is_nobodys_although_it_was_seen_before_the_fault() {
+    let added = |xid: u32| {
+        World::bent(|world| {
+            let row = Image { xid, ..image(77) };
+            world.after.push(row);
+            world.again = Some(((7000, 7002), world.after.clone()));
+        })
+    };
+    assert_eq!(added(7001).unexpected, 1);
+    assert!(added(7002).is_right());
+    let changed = World::bent(|world| {
+        world.after[3].content = 0;
+        world.after[3].xid = 7000;
+        world.again = Some(((7000, 7002), world.after.clone()));
+    });
+    assert_eq!(changed.changed, 1);
 }
 
 /// A cascade may have taken its rows along; a table of which nothing was ever deleted, though
