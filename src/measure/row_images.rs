@@ -143,7 +143,7 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// None: no client whose place is here wrote it, before or since.
+    /// None: no client whose place is here wrote it, before or since, and the rows are right.
     fn weigh(&self, look: &Look<'_>) -> Option<Sets> {
         let tables = &look.record.tables;
         let place = tables.iter().position(|table| table.name == self.name);
@@ -171,7 +171,7 @@ impl Judge<'_> {
     /// Whether a workload that writes the table is here at the end; what nobody is known to
     /// write belongs to the server that serves.
     fn is_here(&self) -> bool {
-        match self.facts {
+        match self.facts.filter(|table| !table.workloads.is_empty()) {
             Some(table) => table.workloads.iter().any(|index| self.lives_here(*index)),
             None => self.server == self.circumstances.serving,
         }

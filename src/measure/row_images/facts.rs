@@ -23,6 +23,7 @@ pub(super) struct Fact {
     pub content: u64,
     pub xid: u32,
     pub owner: Owner,
+    pub keyed: bool,
     /// The workload of the client; of another's rows none.
     pub workload: Option<u8>,
     /// The look it is from.
@@ -45,7 +46,7 @@ pub(super) struct Table {
     pub deleted: u64,
 }
 
-/// Of each table that clients write.
+/// Of each table in which rows were seen.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub tables: BTreeMap<String, Table>,
@@ -74,12 +75,22 @@ impl Facts {
             let seen = told.filter_map(|(told, table)| Some((told.name.clone(), table?)));
             facts.tables.extend(seen);
         }
-        facts.tables.retain(|_, table| !table.workloads.is_empty());
+        facts.tables.values_mut().for_each(Table::leave_to_digests);
+        // Where none was seen nothing can be missing, or not be as it was.
+        facts.tables.retain(|_, table| !table.rows.is_empty());
         facts
     }
 }
 
 impl Table {
+    /// Where nobody writes, rows without a key are judged by the table's digest.
+    fn leave_to_digests(&mut self) {
+        if self.workloads.is_empty() && !self.others {
+            self.rows.retain(|_, fact| fact.keyed);
+            self.whole = false;
+        }
+    }
+
     fn see(&mut self, image: &Image, place: u16, look: &Look<'_>, writers: &Writers) {
         let writer = writers.sent_by(image.xid, look.until_us);
         let owner = match writer {
@@ -98,6 +109,7 @@ impl Table {
             content: image.content,
             xid: image.xid,
             owner,
+            keyed: image.keyed,
             workload,
             look: place,
             count: 1,

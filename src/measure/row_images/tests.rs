@@ -298,6 +298,53 @@ fn what_a_step_wrote_is_nobodys_although_it_was_seen_before_the_fault() {
     assert_eq!(changed.changed, 1);
 }
 
+/// Rows of the load may have keys in a table that no client writes.
+#[test]
+fn rows_of_the_load_with_a_key_are_compared_where_no_client_writes() {
+    let loaded = |bend: &dyn Fn(&mut Vec<Image>)| {
+        World::bent(|world| {
+            let row = |number: u64| Image {
+                xid: 700,
+                ..image(number)
+            };
+            world.before = (1..=40).map(row).collect();
+            world.after = world.before.clone();
+            bend(&mut world.after);
+        })
+    };
+    assert!(loaded(&|_| ()).is_right());
+    assert_eq!(loaded(&|rows| rows[3].content = 0).changed, 1);
+    assert_eq!(loaded(&|rows| rows.truncate(39)).missing, 1);
+    let added = loaded(&|rows| {
+        rows.push(Image {
+            xid: 7000,
+            ..image(77)
+        });
+    });
+    assert_eq!(added.unexpected, 1);
+}
+
+/// The digest of the steady state, which a step may have preceded, tells of such a table.
+#[test]
+fn rows_without_a_key_are_not_compared_where_nobody_writes() {
+    let unwritten = World::bent(|world| {
+        let row = |number: u64| Image {
+            keyed: false,
+            xid: 700,
+            ..image(number)
+        };
+        world.whole = true;
+        world.before = (1..=40).map(row).collect();
+        world.after = world.before.clone();
+        world.after.push(Image {
+            xid: 7001,
+            ..row(77)
+        });
+        world.again = Some(((7000, 7002), world.after.clone()));
+    });
+    assert_eq!(unwritten, Sets::default());
+}
+
 /// A cascade may have taken its rows along; a table of which nothing was ever deleted, though
 /// rows had been erased long before, is no such table.
 #[test]
