@@ -217,6 +217,7 @@ fn looks<'a>(context: &Context<'a>, drill: &Path, moment: Moment) -> Result<Vec<
             Ok(Look {
                 record: look,
                 images,
+                ended_us: at_us,
                 until_us: step_end_us(context, at_us),
                 before_faults: at_us <= first_fault_us,
             })

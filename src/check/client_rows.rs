@@ -54,6 +54,10 @@ fn line(name: &str, sets: &Sets) -> String {
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
     match wrong.as_slice() {
+        [] if sets.others > 0 => format!(
+            "{name}: {} rows as clients left them, {} of transactions that are not in the ledger",
+            sets.seen, sets.others
+        ),
         [] => format!("{name}: {} rows as clients left them", sets.seen),
         _ => format!(
             "{name}: of {} rows of clients {}",

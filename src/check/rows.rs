@@ -72,7 +72,7 @@ pub(super) fn changes<'t>(
         .collect()
 }
 
-/// Whether clients write rows of a table that no key tells from the others: all its rows are
+/// Whether clients, or transactions that may be theirs, write rows of a table that no key tells from the others: all its rows are
 /// then judged by `client-rows`.
 fn clients_write_all(context: &Context<'_>, name: &str) -> bool {
     let judged = context.client_rows.as_ref().ok().and_then(Option::as_ref);
@@ -81,7 +81,7 @@ fn clients_write_all(context: &Context<'_>, name: &str) -> bool {
         let mut tables = look.tables.iter();
         tables.any(|table| table.name == name && table.whole)
     });
-    whole && theirs.is_some_and(|sets| sets.seen > 0 && sets.error.is_empty())
+    whole && theirs.is_some_and(|sets| sets.seen + sets.others > 0 && sets.error.is_empty())
 }
 
 /// What could not be read in the steady state, so that nothing can be told of it; none when

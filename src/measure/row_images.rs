@@ -16,6 +16,11 @@
 //! Between the look and the harm lie some milliseconds, in which nobody looked: what was
 //! written then and came home by salvage, which writes rows anew, is nobody's for certain only
 //! beyond the number of rows that the clients' transactions of that time can have written.
+//!
+//! What a client writes within a savepoint, or a PL/pgSQL block with an exception handler, has an
+//! id that the ledger does not know, as has what a job of the server's writes. Such a row that was
+//! seen is missing when a client's transaction survives that was sent after the look; whether it
+//! is changed, and what else is in its table, is not judged.
 
 mod facts;
 mod writers;
@@ -35,6 +40,8 @@ pub struct Look<'a> {
     pub record: &'a ImageRecord,
     /// The rows.
     pub images: Vec<Image>,
+    /// When it had ended.
+    pub ended_us: u64,
     /// When the step that followed had ended: what was written until then was not looked at.
     pub until_us: u64,
     /// Whether no fault was injected yet.
@@ -61,6 +68,8 @@ pub struct Circumstances<'a> {
 pub struct Sets {
     /// Rows that clients left there, by the last looks.
     pub seen: u64,
+    /// Rows that transactions left there which are no client's by their ids.
+    pub others: u64,
     /// Gone.
     pub missing: u64,
     /// There, with other content.
@@ -83,6 +92,7 @@ impl Sets {
 impl std::ops::AddAssign for Sets {
     fn add_assign(&mut self, other: Self) {
         self.seen += other.seen;
+        self.others += other.others;
         self.missing += other.missing;
         self.changed += other.changed;
         self.doubled += other.doubled;
@@ -165,7 +175,7 @@ impl Judge<'_> {
             return None;
         }
         let sets = self.count(&rows);
-        (sets.seen > 0 || !sets.is_right()).then_some(sets)
+        (sets.seen + sets.others > 0 || !sets.is_right()).then_some(sets)
     }
 
     /// Whether a workload that writes the table is here at the end; what nobody is known to
@@ -195,7 +205,8 @@ impl Judge<'_> {
 
     fn count(&self, rows: &[&Image]) -> Sets {
         let mut sets = Sets {
-            seen: self.seen(),
+            seen: self.seen(Owner::Client),
+            others: self.seen(Owner::Other),
             ..Sets::default()
         };
         let mut unanswered = (0, 0);
@@ -225,10 +236,10 @@ impl Judge<'_> {
         sets
     }
 
-    /// Rows that clients left.
-    fn seen(&self) -> u64 {
+    /// Rows that clients, or others, left.
+    fn seen(&self, owner: Owner) -> u64 {
         let rows = self.facts.iter().flat_map(|table| table.rows.values());
-        let theirs = rows.filter(|fact| fact.owner == Owner::Client && self.counts(fact));
+        let theirs = rows.filter(|fact| fact.owner == owner && self.counts(fact));
         theirs.map(|fact| u64::from(fact.count)).sum()
     }
 
@@ -280,12 +291,22 @@ impl Judge<'_> {
         }
         match fact.owner {
             Owner::Loaded => true,
-            Owner::Other => false,
+            Owner::Other => self.outlives(fact),
             Owner::Client => self.surviving(fact).is_some_and(|writer| {
                 let looked_us = self.before[usize::from(fact.look)].record.began_us;
                 !writer.erased || self.writers.erasures_spare(writer.workload, looked_us)
             }),
         }
+    }
+
+    /// Whether a row survives of which it is not known whose transaction left it: all that was
+    /// seen does where a later transaction survives. It may have been updated since, by whom is
+    /// not known either, so that it must be told by more than what it holds.
+    fn outlives(&self, fact: &Fact) -> bool {
+        let look = &self.before[usize::from(fact.look)];
+        fact.told_apart
+            && self.writers.outlive(look.ended_us)
+            && self.writers.all_erasures_spare(look.record.began_us)
     }
 
     /// The most rows that one client's transaction left.

@@ -24,6 +24,8 @@ pub(super) struct Fact {
     pub xid: u32,
     pub owner: Owner,
     pub keyed: bool,
+    /// Whether something tells which row it is, whatever else it holds.
+    pub told_apart: bool,
     /// The workload of the client; of another's rows none.
     pub workload: Option<u8>,
     /// The look it is from.
@@ -110,6 +112,7 @@ impl Table {
             xid: image.xid,
             owner,
             keyed: image.keyed,
+            told_apart: image.identity != image.content,
             workload,
             look: place,
             count: 1,

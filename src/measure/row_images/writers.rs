@@ -49,6 +49,8 @@ pub struct Writers {
     next_xid: Option<u32>,
     /// Transactions acknowledged to each workload, reads among them.
     acknowledged: HashMap<u8, u64>,
+    /// When the last one was sent that was acknowledged before the first fault and survives.
+    last_us: Option<u64>,
     /// When each workload's first erasure was acknowledged.
     first_erasure_us: HashMap<u8, u64>,
 }
@@ -97,8 +99,12 @@ impl Writers {
         // What was acknowledged before a survivor was sent survives as well.
         let proofs =
             written().filter(|one| !one.erases() && one.acked_us <= fault_us && there(one));
-        let last_us = proofs.map(|one| one.sent_us).max().unwrap_or_default();
-        let mut writers = Self::default();
+        let proven_us = proofs.map(|one| one.sent_us).max();
+        let last_us = proven_us.unwrap_or_default();
+        let mut writers = Self {
+            last_us: proven_us,
+            ..Self::default()
+        };
         let mut lost_us = 0;
         for record in ledger() {
             match record.outcome {
@@ -204,6 +210,17 @@ impl Writers {
                     .any(|window| window.contains(&writer.acked_us))
         };
         self.by_id.values().filter(within).count() as u64
+    }
+
+    /// Whether everything survives that was committed by then, whoever wrote it.
+    pub(super) fn outlive(&self, at_us: u64) -> bool {
+        self.last_us.is_some_and(|last_us| last_us > at_us)
+    }
+
+    /// Whether each workload that erases rows had done so long enough before a look.
+    pub(super) fn all_erasures_spare(&self, looked_us: u64) -> bool {
+        let mut workloads = self.first_erasure_us.keys();
+        workloads.all(|workload| self.erasures_spare(*workload, looked_us))
     }
 
     /// Whether a workload had erased rows long enough before a look that what went with them
