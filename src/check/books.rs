@@ -7,7 +7,7 @@ use std::{
 
 use super::{Context, evidence, gate};
 use crate::{
-    event::{EventKind, Moment, RestoreRecord},
+    event::{Boundary, EventKind, Moment, RestoreRecord},
     history::files,
     ledger::{Key, Outcome, Reader, Record},
     measure::{
@@ -173,6 +173,7 @@ fn eras(context: &Context<'_>, names: &[&str]) -> Eras {
         breaks_us: names.iter().map(breaks).collect(),
         first_fault_us: story.first_fault_us(),
         last_fault_us,
+        cut_off: (story.faults().last()).is_some_and(|one| one.boundary == Boundary::Instant),
         next_xid: story
             .restores()
             .find(after_it)

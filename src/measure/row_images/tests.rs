@@ -20,6 +20,9 @@ fn record(number: u64) -> Record {
     }
 }
 
+/// Longer than a transaction waits before it takes its id.
+const LINGERS: u64 = 6_000_000;
+
 /// The same whose answer was lost, and with it the id.
 fn unanswered(number: u64) -> Record {
     Record {
@@ -119,6 +122,7 @@ impl World {
                 first_fault_us: Some(UNTIL_US),
                 last_fault_us: Some(UNTIL_US),
                 next_xid: None,
+                cut_off: true,
             },
         );
         let circumstances = Circumstances {
@@ -523,6 +527,7 @@ fn an_answer_lost_in_a_later_outage_excuses_a_row_as_well() {
         let eras = Eras {
             first_fault_us: Some(survivor.acked_us - 1),
             last_fault_us: Some(last_fault_us),
+            cut_off: true,
             ..Eras::default()
         };
         let row = |key| (key == survivor.key).then_some((0, survivor.xid));
@@ -567,6 +572,7 @@ fn a_write_that_was_answered_no_more_has_an_id_below_those_of_what_was_sent_late
     let eras = Eras {
         first_fault_us: Some(survivor.acked_us - 2),
         last_fault_us: Some(survivor.acked_us - 1),
+        cut_off: true,
         ..Eras::default()
     };
     let ledger = [survivor, unanswered, later];
@@ -574,4 +580,32 @@ fn a_write_that_was_answered_no_more_has_an_id_below_those_of_what_was_sent_late
     let writers = Writers::of(|| ledger.into_iter(), row, &eras);
     assert_eq!(writers.unanswered(later.xid - 1), 1);
     assert_eq!(writers.unanswered(later.xid), 0);
+}
+
+/// It may have waited, as on a busy machine, while others took their ids.
+#[test]
+fn a_write_that_was_given_up_may_take_its_id_after_one_that_was_sent_later() {
+    let survivor = record(41);
+    let unanswered = unanswered(42);
+    let known = |cut_off, sent_us| {
+        let eras = Eras {
+            first_fault_us: Some(survivor.acked_us - 1),
+            last_fault_us: Some(survivor.acked_us - 1),
+            cut_off,
+            ..Eras::default()
+        };
+        let later = crate::ledger::Record {
+            sent_us,
+            acked_us: sent_us + 1,
+            ..record(60)
+        };
+        let ledger = [survivor, unanswered, later];
+        let row = |key| (key == survivor.key).then_some((0, survivor.xid));
+        Writers::of(|| ledger.into_iter(), row, &eras).unanswered(later.xid + 7)
+    };
+    let soon = unanswered.acked_us + 1;
+    assert_eq!(known(false, soon), 1);
+    assert_eq!(known(false, soon + LINGERS), 0);
+    // The server was lost, and every transaction with it.
+    assert_eq!(known(true, soon), 0);
 }

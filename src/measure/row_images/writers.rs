@@ -32,6 +32,8 @@ pub struct Eras {
     /// When the last one had struck: until then clients wrote, and each outage leaves writes whose
     /// answers were lost.
     pub last_fault_us: Option<u64>,
+    /// Whether it ended every transaction that was going on: none took its id later.
+    pub cut_off: bool,
     /// The first id that the server restored after it gave out; none: nothing was restored.
     pub next_xid: Option<u32>,
 }
@@ -47,6 +49,9 @@ pub struct Writers {
     newest: u32,
     /// An id that is later than those of all writes whose answers were lost, where one is known.
     next_xid: Option<u32>,
+    /// Whether one of those writes may have any id: the fault ended no transaction, and nothing was
+    /// sent when they were over.
+    any_id: bool,
     /// Transactions acknowledged to each workload, reads among them.
     acknowledged: HashMap<u8, u64>,
     /// When the last one was sent that was acknowledged before the first fault and survives.
@@ -54,6 +59,10 @@ pub struct Writers {
     /// When each workload's first erasure was acknowledged.
     first_erasure_us: HashMap<u8, u64>,
 }
+
+/// A transaction may wait so long before it takes its id, and its client have given it up: the
+/// clients' `statement_timeout`, and a little more.
+const LINGERS_US: u64 = 5_000_000;
 
 /// By then the server's statistics tell what was deleted.
 const STATISTICS_US: u64 = 2_000_000;
@@ -101,16 +110,20 @@ impl Writers {
             written().filter(|one| !one.erases() && one.acked_us <= fault_us && there(one));
         let proven_us = proofs.map(|one| one.sent_us).max();
         let last_us = proven_us.unwrap_or_default();
+        let inserted = last_inserted(written().filter(there), eras);
         let mut writers = Self {
             last_us: proven_us,
             ..Self::default()
         };
-        let mut lost_us = 0;
+        let lingers_us = if eras.cut_off { 0 } else { LINGERS_US };
+        let mut lost_us: u64 = 0;
         for record in ledger() {
             match record.outcome {
                 Outcome::Ok => *writers.acknowledged.entry(record.workload).or_default() += 1,
                 Outcome::Info if record.key != Key::NONE && record.xid == 0 => {
-                    lost_us = record.acked_us.max(lost_us);
+                    lost_us = lost_us
+                        .max(record.acked_us)
+                        .max(record.sent_us + lingers_us);
                 }
                 Outcome::Info | Outcome::Fail => {}
             }
@@ -122,13 +135,17 @@ impl Writers {
             *first = record.acked_us.min(*first);
             if present(record.key).is_none() {
                 erased.all.insert(record.key);
-                if record.acked_us < last_us || eras.is_last(&record) {
+                let era = (record.workload, eras.of(&record));
+                let inserted_us = inserted.get(&era).copied().unwrap_or_default();
+                if record.acked_us < inserted_us.max(last_us) || eras.is_last(&record) {
                     erased.surviving.insert(record.key);
                 }
             }
         }
-        // Ids are given out in order: what was sent after the last lost answer has a later one.
+        // Ids are given out in order: what was sent when the last transaction whose answer was lost
+        // can't have been waiting any more has a later one.
         let mut later: Option<(u64, u32)> = None;
+        let mut lived_on = false;
         for record in written() {
             if record.sent_us > lost_us && record.xid != 0 {
                 let sent = (record.sent_us, record.xid);
@@ -142,12 +159,14 @@ impl Writers {
                 survives: gone || there(&record) && !record.erases(),
                 erased: erased.all.contains(&record.key) && !record.erases(),
             };
+            lived_on |= writer.survives && record.acked_us > last_fault_us;
             if writer.survives && record.acked_us <= last_fault_us {
                 writers.newest = newer(writers.newest, record.xid);
             }
             writers.add(&record, present(record.key), eras.of(&record), writer);
         }
         writers.next_xid = eras.next_xid.or(later.map(|(_, xid)| xid));
+        writers.any_id = writers.next_xid.is_none() && lived_on && !eras.cut_off;
         writers
     }
 
@@ -198,7 +217,10 @@ impl Writers {
         let bound = self.next_xid.unwrap_or(after_newest);
         let known = (self.newest, self.next_xid) != (0, None);
         let earlier = (xid.wrapping_sub(bound) as i32) < 0;
-        if known && earlier { self.unanswered } else { 0 }
+        match self.any_id || known && earlier {
+            true => self.unanswered,
+            false => 0,
+        }
     }
 
     /// Transactions that survive and were acknowledged within one of these times.
@@ -229,6 +251,18 @@ impl Writers {
         let first = self.first_erasure_us.get(&workload);
         first.is_some_and(|first| first + STATISTICS_US < looked_us)
     }
+}
+
+/// When the last insert was sent whose row is there, by workload and era. What is lost is not
+/// inserted again under its key, so these prove what came before them also after a fault.
+fn last_inserted(there: impl Iterator<Item = Record>, eras: &Eras) -> HashMap<(u8, u8), u64> {
+    let mut last: HashMap<(u8, u8), u64> = HashMap::new();
+    for record in there.filter(|one| one.version == 0 && !one.erases()) {
+        let era = (record.workload, eras.of(&record));
+        let sent_us = last.entry(era).or_default();
+        *sent_us = record.sent_us.max(*sent_us);
+    }
+    last
 }
 
 /// The newer of two ids; 0 is none.
