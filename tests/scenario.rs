@@ -70,6 +70,25 @@ fn an_objective_that_no_loss_could_miss_is_warned_of() {
     assert!(warned("{ transactions: 100 }", 1).is_empty());
 }
 
+#[test]
+fn an_objective_that_no_recovery_could_miss_is_warned_of() {
+    let warned = |deadline: &str| {
+        let path = "scenarios/s0/server-crashed.yaml".to_owned();
+        let text = format!(
+            "name: a\nabout: A.\ndata: {{ model: dual-tenant, size: 20MB }}\n\
+             workloads:\n  oa: {{ clients: 1, rate: 20/s }}\nstrategy: base-and-wal\nsteps:\n\
+             - inject: crash-server\n- start: primary\n- verify: primary\n- run: 1s\n\
+             objectives:\n  oa: {{ rto: 1h }}\nhuman: {{ detect: 5m, decide: 5m }}\n{deadline}"
+        );
+        let loaded = scenario::plans_of(Source { path, text }, &[]).unwrap();
+        let warnings = loaded.warnings.iter().map(ToString::to_string);
+        warnings.collect::<Vec<_>>()
+    };
+    insta::assert_snapshot!(warned("deadline: 50m\n")[0]);
+    assert!(warned("deadline: 51m\n").is_empty());
+    assert!(warned("").is_empty());
+}
+
 /// What `ci/test` drills has every fault, and turns every check red once.
 #[test]
 fn the_representative_set_leaves_no_fault_and_no_check_out() {

@@ -87,9 +87,9 @@ fn rpo(context: &Context<'_>, name: &str, one: &Figures<'_>, objective: Time) ->
     if measured > demanded {
         return Finding::fail(id, message).details(details);
     }
-    let could_miss = one.at_stake_us.is_some_and(|all| all > demanded);
+    let could_miss = rpo.at_stake_us.is_some_and(|all| all > demanded);
     if rpo.transactions > 0 && !could_miss {
-        let why = too_little(rpo, measured, one.at_stake_us.unwrap_or(0), objective);
+        let why = too_little(rpo, measured, objective);
         return context.unknown(id, why).details(details);
     }
     let at_stake = match could_miss {
@@ -101,11 +101,11 @@ fn rpo(context: &Context<'_>, name: &str, one: &Figures<'_>, objective: Time) ->
 
 /// A loss in a drill that put less at stake than the objective allows: a pass that could not
 /// have been a fail is none.
-fn too_little(rpo: &Rpo, measured: u64, all: u64, objective: Time) -> String {
+fn too_little(rpo: &Rpo, measured: u64, objective: Time) -> String {
     let lost = lost(rpo, measured);
     format!(
         "lost {lost} of the {} at stake, objective {}: lengthen `run` or raise `scale`",
-        time(all),
+        time(rpo.at_stake_us.unwrap_or_default()),
         both(objective, rpo.scale)
     )
 }
@@ -228,7 +228,12 @@ fn rto(context: &Context<'_>, name: &str, rto: &Rto, objective: Time) -> Finding
         .spans
         .iter()
         .map(|span| format!("{}: {}", phase_word(span.phase), time(span.us)));
-    let finding = if total <= objective.micros() {
+    let longest = context.story.plan.deadline.micros() + (total - own);
+    let finding = if total <= objective.micros() && longest <= objective.micros() {
+        let deadline = context.story.plan.deadline;
+        let why = format!("{message}: the drill would have ended after {deadline} (`deadline`)");
+        context.unknown(id, why)
+    } else if total <= objective.micros() {
         let at_stake = format!("a recovery longer than {objective}");
         Finding::pass(id, AtStake::always(at_stake), message)
     } else {
@@ -279,6 +284,18 @@ fn outage(context: &Context<'_>, name: &str, outage: &Outage, objective: Time) -
 #[cfg(test)]
 mod tests {
     use crate::{check::testing::*, scenario::plan::CheckKind};
+
+    #[test]
+    fn a_recovery_time_that_no_drill_could_exceed_is_not_met() {
+        let mut tale = salvage();
+        tale.plan.human.decide = "5m".parse().unwrap();
+        tale.plan.objectives.get_mut("oa").unwrap().rto = Some("30m".parse().unwrap());
+        tale.plan.deadline = "25m".parse().unwrap();
+        let why = "objective 30m: the drill would have ended after 25m (`deadline`)";
+        expect(&tale, "rto.oa", Verdict::Unknown, why);
+        tale.plan.deadline = "26m".parse().unwrap();
+        expect(&tale, "rto.oa", Verdict::Pass, "objective 30m");
+    }
 
     #[test]
     fn measures_are_held_against_their_objectives() {

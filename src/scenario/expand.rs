@@ -58,9 +58,19 @@ pub fn plans(
         expect: Expect {
             fail: file.expect.fail.clone(),
         },
-        deadline: file.deadline.unwrap_or(DRILL_DEADLINE),
+        deadline: deadline(file),
     };
     Ok(majors.iter().map(plan).collect())
+}
+
+/// By when a drill has ended: where the file does not say, late enough for each objective in time to
+/// be missed.
+pub fn deadline(file: &ScenarioFile) -> Time {
+    let objectives = file.objectives.values();
+    let demanded = objectives.flat_map(|one| [one.rto, one.outage]).flatten();
+    let missed = demanded.map(|time| Time(time.0 + STEP_DEADLINE.0)).max();
+    let enough = missed.map_or(DRILL_DEADLINE, |time| time.max(DRILL_DEADLINE));
+    file.deadline.unwrap_or(enough)
 }
 
 /// SQL as it is written, or read from the file beside the scenario that it names.

@@ -61,7 +61,8 @@ pub struct ScenarioFile {
     /// The verdict that is expected. Default: a pass.
     #[serde(default)]
     pub expect: ExpectFile,
-    /// Deadline of the whole drill. Default 30m.
+    /// Deadline of the whole drill. Default: 10m more than the longest RTO or outage objective, at
+    /// least 30m.
     pub deadline: Option<Time>,
 }
 

@@ -13,8 +13,6 @@ pub(super) struct Figures<'m> {
     pub rpo: &'m Rpo,
     /// How long until business again.
     pub rto: &'m Rto,
-    /// What the drill put at stake in any recovery, in time: what an objective is to be missed by.
-    pub at_stake_us: Option<u64>,
 }
 
 /// Judges each recovery, and tells the worst verdict; of equals the greatest figure, which
@@ -30,7 +28,6 @@ pub(super) fn worst(
             recovery: 0,
             rpo,
             rto,
-            at_stake_us: rpo.at_stake_us,
         })
         .1;
     };
@@ -45,12 +42,10 @@ fn each<'m>(
     all: &'m [RecoveryMeasures],
     judge: &'m impl Fn(&Figures<'_>) -> (u64, Finding),
 ) -> impl Iterator<Item = (usize, (u64, Finding))> + 'm {
-    let at_stake_us = all.iter().filter_map(|one| one.rpo.at_stake_us).max();
-    let figures = all.iter().enumerate().map(move |(recovery, one)| Figures {
+    let figures = all.iter().enumerate().map(|(recovery, one)| Figures {
         recovery,
         rpo: &one.rpo,
         rto: &one.rto,
-        at_stake_us,
     });
     figures.map(|one| (one.recovery, judge(&one)))
 }

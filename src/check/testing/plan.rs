@@ -56,7 +56,7 @@ pub fn plan(drill: &str, actions: Vec<Action>) -> Plan {
         human: HumanSpans::default(),
         checks: CheckKind::ALL.to_vec(),
         expect: Expect::default(),
-        deadline: seconds("30m"),
+        deadline: seconds("70m"),
     }
 }
 

@@ -1,9 +1,13 @@
-//! Whether an RPO objective could be missed at all: what a lost server loses is judged only
-//! where clients wrote for longer than the objective.
+//! Whether an objective could be missed at all: what a lost server loses is judged only where
+//! clients wrote for longer than the RPO objective, and a recovery only where the drill lasts for
+//! longer than the RTO objective.
+
+use std::time::Duration;
 
 use super::{Check, follow};
 use crate::{
     scenario::{
+        expand::deadline,
         plan::Fault,
         problem::Problem,
         step_file::{ActionFile, RunFile},
@@ -12,8 +16,37 @@ use crate::{
 };
 
 impl Check<'_> {
-    /// A warning for each RPO objective that a lost server can't be judged by.
+    /// A warning for each objective that can't be judged.
     pub(super) fn at_stake(&self) -> Vec<Problem> {
+        let mut warnings = self.loss_at_stake();
+        warnings.extend(self.time_at_stake());
+        warnings
+    }
+
+    /// RTO objectives that no recovery within the drill's deadline can miss.
+    fn time_at_stake(&self) -> Vec<Problem> {
+        let deadline = deadline(self.file);
+        let human = &self.file.human;
+        let people = [human.detect, human.decide].into_iter().flatten();
+        let people: Duration = people.map(|time| time.0).sum();
+        let longest = Time(deadline.0 + people);
+        let objectives = self.file.objectives.iter();
+        let demanded = objectives.filter_map(|(name, one)| Some((name, one.rto?)));
+        let beyond = demanded.filter(|(_, rto)| *rto >= longest);
+        let warned = beyond.map(|(name, rto)| {
+            let message = format!(
+                "a recovery of `{name}` can't be judged: the objective is {rto}, and the drill \
+                 ends after {deadline}"
+            );
+            let place = follow(self.root, &["objectives", name, "rto"]).place;
+            let help = "a `deadline` later than the objective, or none";
+            Problem::at(place, message).help(help).warning()
+        });
+        warned.collect()
+    }
+
+    /// RPO objectives that a lost server can't be judged by.
+    fn loss_at_stake(&self) -> Vec<Problem> {
         let Some(ran) = self.ran_before_a_server_is_lost() else {
             return Vec::new();
         };
@@ -35,7 +68,7 @@ impl Check<'_> {
         let ran = steps[..lost].iter().map(|step| match &step.action {
             ActionFile::Run(RunFile::Time(time)) => Some(time.0),
             ActionFile::Run(RunFile::Transactions(_)) | ActionFile::Wait(_) => None,
-            _ => Some(std::time::Duration::ZERO),
+            _ => Some(Duration::ZERO),
         });
         ran.sum::<Option<_>>().map(Time)
     }
