@@ -72,8 +72,8 @@ pub(super) fn changes<'t>(
         .collect()
 }
 
-/// Whether clients, or transactions that may be theirs, write rows of a table that no key tells from the others: all its rows are
-/// then judged by `client-rows`.
+/// Whether clients, or transactions that may be theirs, write rows of a table that no key tells
+/// from the others: all its rows are then judged by `client-rows`.
 fn clients_write_all(context: &Context<'_>, name: &str) -> bool {
     let judged = context.client_rows.as_ref().ok().and_then(Option::as_ref);
     let theirs = judged.and_then(|tables| tables.get(name));
