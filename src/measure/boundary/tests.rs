@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    check::testing::{OA, SECOND, insert, salvage},
+    check::testing::{OA, SECOND, Tale, insert, lost_server, salvage},
     measure::recovery::recoveries,
 };
 
@@ -77,6 +77,24 @@ fn the_first_commit_beyond_the_statement_bounds_its_instant() {
     assert_eq!(instant(fault.began_us + 9), fault.began_us + 9);
     assert_eq!(instant(fault.ended_us + 9), fault.ended_us);
     assert_eq!(instant(fault.began_us - 9), fault.ended_us);
+}
+
+#[test]
+fn production_lives_on_where_it_was_repaired_and_a_lost_server_is_left() {
+    fn story(tale: &Tale) -> Story<'_> {
+        Story {
+            plan: &tale.plan,
+            events: &tale.events,
+        }
+    }
+    let (repaired, lost) = (salvage(), lost_server());
+    assert!(story(&repaired).lived_on("primary", 0..u64::MAX));
+    assert!(!story(&repaired).lived_on("scratch", 0..u64::MAX));
+    let moved = |tale: &Tale| {
+        let (story, none) = (story(tale), BTreeMap::new());
+        Bounds::of(&story, &recoveries(&story), "oa", &none).moved_in(0)
+    };
+    assert!(moved(&lost) && !moved(&repaired));
 }
 
 #[test]
