@@ -75,6 +75,35 @@ struct Erased {
     all: HashSet<Key>,
 }
 
+/// Writes that are there: what was acknowledged before one of them was sent survives as well.
+#[derive(Default)]
+struct Proofs {
+    /// When the last one was sent that was acknowledged before the first fault.
+    last_us: Option<u64>,
+    /// When the last insert was sent, by workload and era. What is lost is not inserted again under
+    /// its key, so these prove what came before them also after a fault.
+    inserted_us: HashMap<(u8, u8), u64>,
+}
+
+impl Proofs {
+    fn add(&mut self, there: &Record, fault_us: u64, eras: &Eras) {
+        if there.acked_us <= fault_us {
+            self.last_us = self.last_us.max(Some(there.sent_us));
+        }
+        if there.version == 0 {
+            let era = (there.workload, eras.of(there));
+            let sent_us = self.inserted_us.entry(era).or_default();
+            *sent_us = there.sent_us.max(*sent_us);
+        }
+    }
+
+    fn survived(&self, record: &Record, eras: &Eras) -> bool {
+        let era = (record.workload, eras.of(record));
+        let inserted_us = self.inserted_us.get(&era).copied();
+        inserted_us.max(self.last_us) > Some(record.acked_us)
+    }
+}
+
 impl Eras {
     fn breaks_of(&self, workload: u8) -> &[u64] {
         let breaks = self.breaks_us.get(usize::from(workload));
@@ -101,20 +130,11 @@ impl Writers {
         eras: &Eras,
     ) -> Self {
         let there = |one: &Record| present(one.key).is_some_and(|(last, _)| last >= one.version);
-        let written =
-            || ledger().filter(|one| one.key != Key::NONE && one.outcome != Outcome::Fail);
+        let is_written = |one: &Record| one.key != Key::NONE && one.outcome != Outcome::Fail;
+        let written = || ledger().filter(is_written);
         let fault_us = eras.first_fault_us.unwrap_or(u64::MAX);
         let last_fault_us = eras.last_fault_us.unwrap_or(u64::MAX);
-        // What was acknowledged before a survivor was sent survives as well.
-        let proofs =
-            written().filter(|one| !one.erases() && one.acked_us <= fault_us && there(one));
-        let proven_us = proofs.map(|one| one.sent_us).max();
-        let last_us = proven_us.unwrap_or_default();
-        let inserted = last_inserted(written().filter(there), eras);
-        let mut writers = Self {
-            last_us: proven_us,
-            ..Self::default()
-        };
+        let (mut writers, mut proofs) = (Self::default(), Proofs::default());
         let lingers_us = if eras.cut_off { 0 } else { LINGERS_US };
         let mut lost_us: u64 = 0;
         for record in ledger() {
@@ -127,7 +147,11 @@ impl Writers {
                 }
                 Outcome::Info | Outcome::Fail => {}
             }
+            if is_written(&record) && !record.erases() && there(&record) {
+                proofs.add(&record, fault_us, eras);
+            }
         }
+        writers.last_us = proofs.last_us;
         let mut erased = Erased::default();
         for record in written().filter(Record::erases) {
             let first = writers.first_erasure_us.entry(record.workload);
@@ -135,9 +159,7 @@ impl Writers {
             *first = record.acked_us.min(*first);
             if present(record.key).is_none() {
                 erased.all.insert(record.key);
-                let era = (record.workload, eras.of(&record));
-                let inserted_us = inserted.get(&era).copied().unwrap_or_default();
-                if record.acked_us < inserted_us.max(last_us) || eras.is_last(&record) {
+                if proofs.survived(&record, eras) || eras.is_last(&record) {
                     erased.surviving.insert(record.key);
                 }
             }
@@ -251,18 +273,6 @@ impl Writers {
         let first = self.first_erasure_us.get(&workload);
         first.is_some_and(|first| first + STATISTICS_US < looked_us)
     }
-}
-
-/// When the last insert was sent whose row is there, by workload and era. What is lost is not
-/// inserted again under its key, so these prove what came before them also after a fault.
-fn last_inserted(there: impl Iterator<Item = Record>, eras: &Eras) -> HashMap<(u8, u8), u64> {
-    let mut last: HashMap<(u8, u8), u64> = HashMap::new();
-    for record in there.filter(|one| one.version == 0 && !one.erases()) {
-        let era = (record.workload, eras.of(&record));
-        let sent_us = last.entry(era).or_default();
-        *sent_us = record.sent_us.max(*sent_us);
-    }
-    last
 }
 
 /// The newer of two ids; 0 is none.
