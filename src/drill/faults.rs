@@ -71,31 +71,23 @@ impl Faults {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{check::testing::salvage, event::EventKind};
+    use crate::check::testing::salvage;
 
     fn fault(server: &str, xid: Option<u64>) -> FaultRecord {
-        let events = salvage().events.into_iter();
-        let mut faults = events.filter_map(|event| match event.kind {
-            EventKind::FaultInjected(fault) => Some(fault),
-            _other => None,
-        });
+        let tale = salvage();
         FaultRecord {
             server: server.into(),
             xid,
-            ..faults.next().unwrap()
+            ..tale.story().faults().next().unwrap().clone()
         }
     }
 
     fn restore(server: &str, next_xid: u64) -> RestoreRecord {
-        let events = salvage().events.into_iter();
-        let mut restores = events.filter_map(|event| match event.kind {
-            EventKind::Restored(restore) => Some(restore),
-            _other => None,
-        });
+        let tale = salvage();
         RestoreRecord {
             server: server.into(),
             next_xid,
-            ..restores.next().unwrap()
+            ..tale.story().restores().next().unwrap().1.clone()
         }
     }
 

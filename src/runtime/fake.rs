@@ -24,10 +24,14 @@ struct State {
     answers: Vec<(Vec<String>, Output)>,
     asked: Vec<String>,
     files: BTreeMap<(String, PathBuf), Vec<u8>>,
-    nodes: BTreeMap<String, bool>,
-    /// The drill that each node is of.
-    drills: BTreeMap<String, String>,
+    nodes: BTreeMap<String, NodeState>,
     bug: bool,
+}
+
+#[derive(Debug)]
+struct NodeState {
+    drill: String,
+    up: bool,
 }
 
 /// A node of it.
@@ -71,10 +75,11 @@ impl Fake {
             return Err(error(std::io::ErrorKind::AlreadyExists.into()));
         }
         self.note(&spec.name, "create");
-        let mut state = self.lock();
-        state.nodes.insert(spec.name.clone(), true);
-        state.drills.insert(spec.name.clone(), spec.drill.clone());
-        drop(state);
+        let state = NodeState {
+            drill: spec.drill.clone(),
+            up: true,
+        };
+        self.lock().nodes.insert(spec.name.clone(), state);
         Ok(FakeNode {
             name: spec.name.clone(),
             layout: layout(),
@@ -85,11 +90,11 @@ impl Fake {
 
     /// Removes the nodes of a drill.
     pub fn close_drill(&self, drill: &str) {
-        let drills = std::mem::take(&mut self.lock().drills);
-        let (nodes, others): (BTreeMap<_, _>, _) =
-            drills.into_iter().partition(|(_, owner)| owner == drill);
-        self.lock().drills = others;
-        nodes.keys().for_each(|node| self.remove(node));
+        let state = self.lock();
+        let of_it = state.nodes.iter().filter(|(_, node)| node.drill == drill);
+        let names: Vec<String> = of_it.map(|(name, _)| name.clone()).collect();
+        drop(state);
+        names.iter().for_each(|name| self.remove(name));
     }
 
     fn remove(&self, node: &str) {
@@ -275,7 +280,7 @@ impl FakeNode {
         self.note(what);
         match self.fake.lock().nodes.get_mut(&self.name) {
             Some(state) => {
-                *state = up;
+                state.up = up;
                 Ok(())
             }
             None => Err(self.gone(what)),
@@ -284,8 +289,8 @@ impl FakeNode {
 
     fn up(&self, doing: &str) -> Result<(), RuntimeError> {
         match self.fake.lock().nodes.get(&self.name) {
-            Some(true) => Ok(()),
-            Some(false) | None => Err(self.gone(doing)),
+            Some(node) if node.up => Ok(()),
+            Some(_) | None => Err(self.gone(doing)),
         }
     }
 

@@ -13,6 +13,7 @@
 use pgdrill::{
     event::{Event, StepOutcome},
     ledger::Record,
+    measure::story::Story,
     row_images::Image,
     scenario::plan::Plan,
     units::Time,
@@ -62,6 +63,14 @@ pub fn seconds(text: &str) -> Time {
 }
 
 impl Tale {
+    /// Its history, to be asked.
+    pub fn story(&self) -> Story<'_> {
+        Story {
+            plan: &self.plan,
+            events: &self.events,
+        }
+    }
+
     /// Nothing has been told yet.
     fn of(plan: Plan) -> Self {
         Self {

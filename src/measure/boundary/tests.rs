@@ -66,10 +66,7 @@ fn where_production_lives_on_nothing_is_discarded() {
 #[test]
 fn the_first_commit_beyond_the_statement_bounds_its_instant() {
     let tale = salvage();
-    let story = Story {
-        plan: &tale.plan,
-        events: &tale.events,
-    };
+    let story = tale.story();
     let fault = story.faults().next().unwrap();
     let beyond = |acked| at(fault.began_us, acked, fault.commit_lsn.unwrap() + 8);
     let instant =
@@ -81,17 +78,11 @@ fn the_first_commit_beyond_the_statement_bounds_its_instant() {
 
 #[test]
 fn production_lives_on_where_it_was_repaired_and_a_lost_server_is_left() {
-    fn story(tale: &Tale) -> Story<'_> {
-        Story {
-            plan: &tale.plan,
-            events: &tale.events,
-        }
-    }
     let (repaired, lost) = (salvage(), lost_server());
-    assert!(story(&repaired).lived_on("primary", 0..u64::MAX));
-    assert!(!story(&repaired).lived_on("scratch", 0..u64::MAX));
+    assert!(repaired.story().lived_on("primary", 0..u64::MAX));
+    assert!(!repaired.story().lived_on("scratch", 0..u64::MAX));
     let moved = |tale: &Tale| {
-        let (story, none) = (story(tale), BTreeMap::new());
+        let (story, none) = (tale.story(), BTreeMap::new());
         Bounds::of(&story, &recoveries(&story), "oa", &none).moved_in(0)
     };
     assert!(moved(&lost) && !moved(&repaired));
@@ -105,10 +96,7 @@ fn a_move_after_a_repair_in_place_draws_a_boundary_of_its_own() {
             to: "replacement".into(),
         };
         let tale = salvage().with(at_us, cut_over);
-        let story = Story {
-            plan: &tale.plan,
-            events: &tale.events,
-        };
+        let story = tale.story();
         Bounds::of(&story, &recoveries(&story), "oa", &BTreeMap::new())
     };
     // Thawed at 22 s: what was acknowledged since then was lost by the move.

@@ -10,17 +10,10 @@ use crate::{
     units::Time,
 };
 
-fn read(tale: &Tale) -> Story<'_> {
-    Story {
-        plan: &tale.plan,
-        events: &tale.events,
-    }
-}
-
 #[test]
 fn a_fault_after_a_gate_begins_a_recovery_of_its_own() {
     let tale = lost_twice();
-    let all = recoveries(&read(&tale));
+    let all = recoveries(&tale.story());
     let told: Vec<_> = all.iter().map(|one| (one.after(), one.until_us)).collect();
     let second = ("lose-server of second".to_owned(), None);
     let first = ("lose-server of primary".to_owned(), Some(20 * SECOND));
@@ -36,7 +29,7 @@ fn faults_without_a_gate_between_are_recovered_from_together() {
         )
     };
     let tale = lost_twice().without(no_gate);
-    let all = recoveries(&read(&tale));
+    let all = recoveries(&tale.story());
     assert_eq!(all.len(), 1);
     assert_eq!(all[0].began_us(), 12 * SECOND);
     let after = "lose-server of primary and lose-server of second";
@@ -58,7 +51,7 @@ fn an_archive_that_stops_begins_no_outage() {
         break;
     }
     let tale = tale.in_order();
-    let all = recoveries(&read(&tale));
+    let all = recoveries(&tale.story());
     assert_eq!((all.len(), all[0].began_us()), (1, 12 * SECOND));
     assert_eq!(all[0].fault().unwrap().fault, "lose-server");
 }
@@ -173,7 +166,7 @@ fn a_recovery_that_lost_all_since_the_one_before_answers_for_what_it_lost_of_it(
 
 /// What an attempt at any time lies by, in the tale of two outages.
 fn bounds(tale: &Tale) -> Bounds {
-    let story = read(tale);
+    let story = tale.story();
     Bounds::of(&story, &recoveries(&story), "oa", &StatementInstants::new())
 }
 
@@ -208,11 +201,11 @@ proptest! {
 #[test]
 fn a_look_at_a_scratch_server_ends_no_recovery() {
     let mut tale = lost_twice().without(|kind| matches!(kind, EventKind::CutOver { .. }));
-    assert_eq!(recoveries(&read(&tale)).len(), 2);
+    assert_eq!(recoveries(&tale.story()).len(), 2);
     for event in &mut tale.events {
         if let EventKind::Restored(restore) = &mut event.kind {
             restore.scratch |= restore.server == "second";
         }
     }
-    assert_eq!(recoveries(&read(&tale)).len(), 1);
+    assert_eq!(recoveries(&tale.story()).len(), 1);
 }
