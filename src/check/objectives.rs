@@ -229,15 +229,15 @@ fn rto(context: &Context<'_>, name: &str, rto: &Rto, objective: Time) -> Finding
         .iter()
         .map(|span| format!("{}: {}", phase_word(span.phase), time(span.us)));
     let longest = context.story.plan.deadline.micros() + (total - own);
-    let finding = if total <= objective.micros() && longest <= objective.micros() {
+    let finding = if total > objective.micros() {
+        Finding::fail(id, message)
+    } else if longest <= objective.micros() {
         let deadline = context.story.plan.deadline;
         let why = format!("{message}: the drill would have ended after {deadline} (`deadline`)");
         context.unknown(id, why)
-    } else if total <= objective.micros() {
+    } else {
         let at_stake = format!("a recovery longer than {objective}");
         Finding::pass(id, AtStake::always(at_stake), message)
-    } else {
-        Finding::fail(id, message)
     };
     finding.details(spans)
 }

@@ -156,9 +156,8 @@ impl<'a> End<'a> {
             .log
             .iter()
             .any(|line| line.contains(&restored));
-        let segment = |file: &str| matches!(Kind::of(file), Kind::Segment | Kind::Packed);
         let mut files = self.recovery.archive.iter();
-        let held = files.find(|(file, _)| file.starts_with(&name) && segment(file));
+        let held = files.find(|(file, _)| file.starts_with(&name) && Kind::of(file).is_segment());
         match held {
             None => format!("segment {name} is not in the archive"),
             Some((file, bytes)) if Kind::of(file) == Kind::Segment && *bytes != self.size.0 => {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
-    let Some(expected) = Expected::of(&context.story) else {
+    let Some(expected) = Expected::of(context) else {
         return Said::Unknown("the history does not tell when the drill began".into());
     };
     let unexpected = errors(context).filter(|lines| !expected.explains(lines));

@@ -153,21 +153,16 @@ impl<'a> Story<'a> {
                 .is_some_and(|at_us| within_us.contains(&at_us));
             began && step.outcome == Some(&StepOutcome::Done)
         });
-        let actions = steps.iter().map(|step| &self.plan.steps[step.index].action);
-        let served_on: [fn(&Action, &str) -> bool; 3] = [
-            |action, server| match action {
-                Action::Salvage { into: at, .. } => at == server,
-                Action::Reindex { server: at, .. } | Action::Start { server: at } => at == server,
-                _other => false,
-            },
-            |action, server| matches!(action, Action::Verify { server: at } if at == server),
-            |action, _server| matches!(action, Action::Run(_)),
-        ];
-        let mut done = 0;
-        for action in actions {
-            done += usize::from(done < served_on.len() && served_on[done](action, server));
-        }
-        done == served_on.len()
+        let mut actions = steps.iter().map(|step| &self.plan.steps[step.index].action);
+        let repairs = |action: &Action| match action {
+            Action::Salvage { into: at, .. } => at == server,
+            Action::Reindex { server: at, .. } | Action::Start { server: at } => at == server,
+            _other => false,
+        };
+        // One after the other.
+        actions.any(repairs)
+            && actions.any(|action| matches!(action, Action::Verify { server: at } if at == server))
+            && actions.any(|action| matches!(action, Action::Run(_)))
     }
 
     /// The server that a server's data come from in the end: itself when it was there from the

@@ -134,6 +134,11 @@ impl Kind {
         }
     }
 
+    /// Whether it is a segment's, as PostgreSQL wrote it or packed.
+    pub fn is_segment(self) -> bool {
+        matches!(self, Self::Segment | Self::Packed)
+    }
+
     fn by_postgres(name: &str) -> Self {
         let parts: Vec<&str> = name.split('.').collect();
         match parts.as_slice() {

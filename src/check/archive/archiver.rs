@@ -155,13 +155,9 @@ fn lied(context: &Context<'_>, state: &ArchiveState, name: &str) -> bool {
     let places = super::places(state);
     let outlived = places.iter().all(|place| place.number > told.number);
     let mut files = state.files.keys();
-    let there = files.any(|file| Place::of(file, size) == Some(told) && is_segment(file));
+    let there =
+        files.any(|file| Place::of(file, size) == Some(told) && Kind::of(file).is_segment());
     !there && !outlived && !expired(context, name)
-}
-
-/// Whether a file is a segment's, whole or short.
-fn is_segment(file: &str) -> bool {
-    matches!(Kind::of(file), Kind::Segment | Kind::Packed)
 }
 
 /// What a server said of its WAL until a moment.

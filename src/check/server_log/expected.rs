@@ -3,12 +3,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::super::Context;
 use crate::{
     event::{Cause, Event, EventKind, ExpectedError, LogLines},
-    measure::{
-        recovery::{Recovery, recoveries},
-        story::Story,
-    },
+    measure::recovery::Recovery,
 };
 
 /// Lines that belong to what drills do to every server.
@@ -54,15 +52,15 @@ struct Excuse<'a> {
 
 impl<'a> Expected<'a> {
     /// Those of a drill; none when its history does not tell the time at which it began.
-    pub fn of(story: &Story<'a>) -> Option<Self> {
-        let began = story.events.iter().find_map(|event| match &event.kind {
+    pub fn of(context: &Context<'a>) -> Option<Self> {
+        let events = context.story.events;
+        let began = events.iter().find_map(|event| match &event.kind {
             EventKind::DrillStarted { wall, .. } => wall.parse::<Timestamp>().ok(),
             _other => None,
         })?;
-        let recoveries = recoveries(story);
         let mut excuses = Vec::new();
-        for event in story.events {
-            let earlier = last_fault_before(&recoveries, event.at_us);
+        for event in events {
+            let earlier = last_fault_before(&context.recoveries, event.at_us);
             let earlier = earlier.map(|at_us| wall_at(began, at_us));
             take(&mut excuses, event, wall_at(began, event.at_us), earlier);
         }
