@@ -40,7 +40,7 @@ compared AS (SELECT name AS \"table\", request_id, version,
     CASE WHEN entry.times IS NULL THEN 'missing'
       WHEN change.name IS NULL AND deleted.name IS NULL THEN 'unfounded'
       WHEN entry.times > 1 THEN 'repeated'
-      WHEN NOT change.content @> entry.content THEN 'different'
+      WHEN entry.content IS NULL OR NOT change.content @> entry.content THEN 'different'
       ELSE 'right' END AS verdict
   FROM change FULL JOIN entry USING (name, request_id, version) LEFT JOIN deleted USING (name, request_id)),
 numbered AS (SELECT *, row_number() OVER (PARTITION BY verdict ORDER BY \"table\", request_id, version) AS place FROM compared)
