@@ -284,6 +284,9 @@ pub struct Structure {
     /// Indexes that it leaves out, read through a query that used them: they answered as a
     /// sequential scan did.
     pub read: Vec<String>,
+    /// Those that know no scan of the whole: a thousand rows of the table were found through them.
+    #[serde(default)]
+    pub sampled: Vec<String>,
     /// Those that answered otherwise, and how.
     pub different: Vec<String>,
     /// Those that could not be read, or whose rows `pg_amcheck` could not look up, and why.
@@ -337,7 +340,7 @@ pub struct LargeObjectsState {
     pub digest: String,
 }
 
-/// A sequence, and the column it feeds where one owns it.
+/// A sequence beside a column that it feeds; one that feeds several is there as often.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SequenceState {
     /// Schema-qualified name.
@@ -348,7 +351,7 @@ pub struct SequenceState {
     pub descends: bool,
     /// Whether it begins anew at its end.
     pub cycles: bool,
-    /// The column that owns it, `schema.table.column`; none of its own.
+    /// The column, `schema.table.column`; none where it feeds none.
     pub column: Option<String>,
     /// The column's maximum, its minimum where the sequence descends; none when the table is
     /// empty.

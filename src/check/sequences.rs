@@ -1,6 +1,8 @@
 //! `sequences`: every sequence of every database is still there, its next value lies beyond
-//! the column it feeds, and beyond what it was in the steady state: one that no column owns
+//! the columns it feeds, and beyond what it was in the steady state: one that feeds none
 //! would give out its numbers again.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Said, any, count};
 use crate::{measure::view::View, observation::SequenceState};
@@ -9,10 +11,10 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
     let (Some(was), Some(is)) = (before.sequences(), now.sequences()) else {
         return Said::Unknown("the sequences were not read both before and after".into());
     };
-    let missing: Vec<String> = was
-        .iter()
-        .filter(|was| !is.iter().any(|is| is.sequence == was.sequence))
-        .map(|was| was.sequence.clone())
+    let there = names(is);
+    let missing: Vec<String> = names(was)
+        .difference(&there)
+        .map(ToString::to_string)
         .collect();
     if let Some(first) = missing.first() {
         return Said::Fail(
@@ -20,19 +22,24 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
             missing,
         );
     }
-    let behind: Vec<(&str, String)> = is.iter().filter_map(|is| behind(was, is)).collect();
-    let Some((first, _)) = behind.first() else {
+    let behind: BTreeMap<&str, String> = is.iter().filter_map(|is| behind(was, is)).collect();
+    let Some((first, _)) = behind.first_key_value() else {
         return Said::pass(
             any(
-                is.len(),
+                there.len(),
                 "sequence",
-                "missing, behind its column or set back",
+                "missing, behind its columns or set back",
             ),
-            format!("{} ahead of their columns", count(is.len(), "sequence")),
+            format!("{} ahead of their columns", count(there.len(), "sequence")),
         );
     };
     let message = format!("{} behind: {first}", count(behind.len(), "sequence"));
-    Said::Fail(message, behind.into_iter().map(|(_, why)| why).collect())
+    Said::Fail(message, behind.into_values().collect())
+}
+
+fn names(sequences: &[SequenceState]) -> BTreeSet<&str> {
+    let names = sequences.iter().map(|one| one.sequence.as_str());
+    names.collect()
 }
 
 /// The name of a sequence that would give out numbers again, and why; none where it would not.

@@ -1,4 +1,4 @@
-//! Sequences of every database, beside the columns they feed where a column owns them.
+//! Sequences of every database, once beside each column they feed.
 
 use tokio_postgres::{Client, Row};
 
@@ -8,19 +8,25 @@ use crate::{
     postgres::{PgError, query::Cells},
 };
 
-/// Name, and table and column where there is one that holds integers.
+/// Name, and each column of integers that it feeds: one that owns it, or whose default it is. Values
+/// that a default makes of the sequence's (`nextval(…) * 10`) can't be held against it.
 const SEQUENCES: &str = "
-SELECT format('%I.%I', n.nspname, s.relname),
-  CASE WHEN t.oid IS NOT NULL THEN format('%I.%I', tn.nspname, t.relname) END, quote_ident(a.attname)
+SELECT format('%I.%I', n.nspname, s.relname), fed.relation, fed.attribute
 FROM pg_class s JOIN pg_namespace n ON n.oid = s.relnamespace
-LEFT JOIN (pg_depend d JOIN pg_class t ON t.oid = d.refobjid
-    JOIN pg_namespace tn ON tn.oid = t.relnamespace
-    JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
-    JOIN pg_type y ON y.oid = a.atttypid
-      AND coalesce(nullif(y.typbasetype, 0), y.oid) IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype))
-  ON d.classid = 'pg_class'::regclass AND d.objid = s.oid
-    AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
-WHERE s.relkind = 'S' AND s.relpersistence <> 't' ORDER BY 1";
+LEFT JOIN (SELECT feeds.sequence, format('%I.%I', tn.nspname, t.relname) AS relation, quote_ident(a.attname) AS attribute
+  FROM (SELECT objid, refobjid, refobjsubid FROM pg_depend
+      WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i') AND refobjsubid > 0
+    UNION SELECT d.refobjid, f.adrelid, f.adnum FROM pg_attrdef f
+      JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass
+      WHERE pg_get_expr(f.adbin, f.adrelid) ~ '^\\(?nextval\\(''[^'']+''::regclass\\)\\)?(::(smallint|integer))?$'
+    ) AS feeds (sequence, relid, attnum)
+  JOIN pg_class t ON t.oid = feeds.relid AND NOT t.relispartition AND t.relkind IN ('r', 'p')
+  JOIN pg_namespace tn ON tn.oid = t.relnamespace
+  JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = feeds.attnum
+  JOIN pg_type y ON y.oid = a.atttypid
+    AND coalesce(nullif(y.typbasetype, 0), y.oid) IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype)
+  ) AS fed ON fed.sequence = s.oid
+WHERE s.relkind = 'S' AND s.relpersistence <> 't' ORDER BY 1, 2, 3";
 
 /// Looks at every sequence.
 ///
