@@ -75,6 +75,12 @@ fn summary(seen: &Structure, open: usize) -> String {
         count(seen.databases.len(), "database"),
         count(seen.read.len(), "index"),
     );
+    if !seen.sampled.is_empty() {
+        let sampled = count(seen.sampled.len(), "index");
+        text.push_str(&format!(
+            "; through {sampled} only a sample of rows was found"
+        ));
+    }
     if open > 0 {
         text.push_str(&format!(
             "; {} not looked at, as before the fault",
@@ -139,6 +145,15 @@ mod tests {
             Verdict::Fail,
             "XX002",
         );
+    }
+
+    #[test]
+    fn an_index_of_which_a_sample_was_read_is_told_as_that() {
+        let sampled = seen(Moment::After, |seen| {
+            seen.sampled.push("app: app.users_shape".into());
+        });
+        let why = "through 1 index only a sample of rows was found";
+        expect(&sampled, "amcheck", Verdict::Pass, why);
     }
 
     #[test]

@@ -106,6 +106,7 @@ async fn look_into(
         let name = format!("{database}: {}", index.name);
         match indexes::read(client, &index).await {
             Read::Same => seen.read.push(name),
+            Read::Sampled => seen.sampled.push(name),
             Read::Different(how) => seen.different.push(format!("{name}: {how}")),
             Read::Refused(why) => {
                 seen.refused.insert(name, why);

@@ -1,8 +1,10 @@
 //! Reading an index through a query that must use it, where `pg_amcheck` looks at B-trees alone:
 //! what the index answers is held against what a sequential scan answers.
 //!
-//! A scan of the whole index comes first; where its operator class knows none, rows of the table
-//! are looked up through it. The plan must name the index, else it was not read.
+//! Each column is asked for by itself, as an index of several may keep them apart (GIN). A scan of
+//! the whole index comes first; where its operator class knows none, every value of the table is
+//! looked up through it, and where values can't be told apart, some of its rows. The plan must name
+//! the index, else it was not read.
 
 use serde_json::Value;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
@@ -28,22 +30,25 @@ const WHOLE: [&str; 10] = [
     "^@ ''",
 ];
 
-/// Valid indexes of other access methods than `btree`, and these B-trees.
-const INDEXES: &str = "
+/// Valid indexes of other access methods than `btree`, and these B-trees: each of their key
+/// columns, its operators, and which of these are equalities that values can be grouped by.
+const COLUMNS: &str = "
 SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relname::text,
-  quote_ident(tn.nspname) || '.' || quote_ident(t.relname), pg_get_indexdef(c.oid, 1, true),
-  pg_get_expr(i.indpred, i.indrelid), pg_index_column_has_property(c.oid, 1, 'search_nulls'),
-  ARRAY(SELECT 'OPERATOR(' || quote_ident(op.nspname) || '.' || o.oprname || ')'
-    FROM pg_opclass k JOIN pg_amop a ON a.amopfamily = k.opcfamily AND a.amoppurpose = 's'
-      AND a.amoplefttype = k.opcintype AND a.amoprighttype = k.opcintype
-    JOIN pg_operator o ON o.oid = a.amopopr AND o.oprresult = 'bool'::regtype
-    JOIN pg_namespace op ON op.oid = o.oprnamespace
-    WHERE k.oid = i.indclass[0] ORDER BY a.amopstrategy)
+  quote_ident(tn.nspname) || '.' || quote_ident(t.relname), pg_get_expr(i.indpred, i.indrelid),
+  pg_get_indexdef(c.oid, k.place, true), pg_index_column_has_property(c.oid, k.place, 'search_nulls'),
+  coalesce(a.operators, '{}'), coalesce(a.equal, '{}')
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
-JOIN pg_am m ON m.oid = c.relam
+JOIN pg_am m ON m.oid = c.relam CROSS JOIN generate_series(1, i.indnkeyatts) AS k (place)
+CROSS JOIN LATERAL (SELECT array_agg('OPERATOR(' || quote_ident(op.nspname) || '.' || o.oprname || ')' ORDER BY a.amopstrategy),
+    array_agg(o.oprcanhash ORDER BY a.amopstrategy)
+  FROM pg_opclass f JOIN pg_amop a ON a.amopfamily = f.opcfamily AND a.amoppurpose = 's'
+    AND a.amoplefttype = f.opcintype AND a.amoprighttype = f.opcintype
+  JOIN pg_operator o ON o.oid = a.amopopr AND o.oprresult = 'bool'::regtype
+  JOIN pg_namespace op ON op.oid = o.oprnamespace
+  WHERE f.oid = i.indclass[k.place - 1]) AS a (operators, equal)
 WHERE c.relkind = 'i' AND c.relpersistence <> 't' AND i.indisvalid AND i.indisready
-  AND (m.amname <> 'btree' OR c.oid = ANY ($1)) ORDER BY 1";
+  AND (m.amname <> 'btree' OR c.oid = ANY ($1)) ORDER BY c.oid, k.place";
 
 /// An index, as far as queries are made of it.
 #[derive(Debug)]
@@ -52,18 +57,28 @@ pub(super) struct Index {
     pub name: String,
     relname: String,
     table: String,
-    /// Its first column or expression.
-    expression: String,
     predicate: Option<String>,
+    columns: Vec<Column>,
+}
+
+/// A key column of an index.
+#[derive(Debug)]
+struct Column {
+    /// The column, or what is indexed of the row.
+    expression: String,
     nulls: bool,
     operators: Vec<String>,
+    /// Of each operator, whether it is an equality.
+    equal: Vec<bool>,
 }
 
 /// What reading one came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Read {
-    /// It answers as the table does.
+    /// All of it answers as the table does.
     Same,
+    /// So do as many rows of the table as were looked up.
+    Sampled,
     /// It does not: how.
     Different(String),
     /// It was not read: why.
@@ -72,27 +87,41 @@ pub(super) enum Read {
 
 /// The indexes to read in a database.
 pub(super) async fn list(client: &Client, trees: &[u32]) -> Result<Vec<Index>, Error> {
-    let rows = client.query(INDEXES, &[&trees]).await?;
-    let index = |row: &tokio_postgres::Row| {
-        Ok(Index {
-            name: row.try_get(0)?,
-            relname: row.try_get(1)?,
-            table: row.try_get(2)?,
-            expression: row.try_get(3)?,
-            predicate: row.try_get(4)?,
+    let mut indexes: Vec<Index> = Vec::new();
+    for row in client.query(COLUMNS, &[&trees]).await? {
+        let column = Column {
+            expression: row.try_get(4)?,
             nulls: row.try_get::<_, Option<bool>>(5)?.unwrap_or_default(),
             operators: row.try_get(6)?,
-        })
-    };
-    rows.iter().map(index).collect()
+            equal: row.try_get(7)?,
+        };
+        let name: String = row.try_get(0)?;
+        match indexes.last_mut().filter(|last| last.name == name) {
+            Some(last) => last.columns.push(column),
+            None => indexes.push(Index {
+                name,
+                relname: row.try_get(1)?,
+                table: row.try_get(2)?,
+                predicate: row.try_get(3)?,
+                columns: vec![column],
+            }),
+        }
+    }
+    Ok(indexes)
 }
 
 /// Reads one index.
 pub(super) async fn read(client: &Client, index: &Index) -> Read {
-    match answers(client, index).await {
-        Ok(read) => read,
-        Err(error) => Read::Refused(refused(&error)),
+    let mut all = Read::Same;
+    for column in &index.columns {
+        match answers(client, index, column).await {
+            Ok(Read::Same) => {}
+            Ok(Read::Sampled) => all = Read::Sampled,
+            Ok(other) => return other,
+            Err(error) => return Read::Refused(refused(&error)),
+        }
     }
+    all
 }
 
 /// What a server's error says.
@@ -106,25 +135,30 @@ pub(super) fn refused(error: &Error) -> Refused {
     }
 }
 
-async fn answers(client: &Client, index: &Index) -> Result<Read, Error> {
-    let whole = WHOLE
-        .iter()
-        .filter(|one| index.nulls || **one != "IS NOT NULL");
-    for condition in whole {
-        let query = index.whole(condition);
+async fn answers(client: &Client, index: &Index, column: &Column) -> Result<Read, Error> {
+    let nulls = |condition: &&&str| column.nulls || **condition != "IS NOT NULL";
+    for condition in WHOLE.iter().filter(nulls) {
+        let query = index.whole(column, condition);
         if uses(client, &query, index).await? {
             return compared(client, &query).await;
         }
     }
-    for operator in &index.operators {
-        let query = index.look_up(operator);
+    let equal = column.operators.iter().zip(&column.equal);
+    for (operator, _) in equal.filter(|(_, equal)| **equal) {
+        let query = index.each_value(column, operator);
         if uses(client, &query, index).await? {
-            return found(client, &query).await;
+            return found(client, &query, "values", Read::Same).await;
+        }
+    }
+    for operator in &column.operators {
+        let query = index.some_rows(column, operator);
+        if uses(client, &query, index).await? {
+            return found(client, &query, "rows", Read::Sampled).await;
         }
     }
     Ok(Read::Refused(Refused {
         sqlstate: String::new(),
-        message: "no query was found that uses it".into(),
+        message: format!("no query was found that uses it for {}", column.expression),
     }))
 }
 
@@ -136,18 +170,29 @@ impl Index {
             .unwrap_or_default()
     }
 
-    fn whole(&self, condition: &str) -> String {
+    fn whole(&self, column: &Column, condition: &str) -> String {
         format!(
-            "SELECT count(*) || ' rows, ' || coalesce(sum(hashtext(ctid::text)::bigint), 0) \
-             FROM ONLY {} WHERE {} {condition}{}",
+            "SELECT {ROWS} FROM ONLY {} WHERE {} {condition}{}",
             self.table,
-            self.expression,
+            column.expression,
             self.and()
         )
     }
 
-    fn look_up(&self, operator: &str) -> String {
-        let (table, expression, and) = (&self.table, &self.expression, self.and());
+    /// The rows of each value there is, by the table and by the index.
+    fn each_value(&self, column: &Column, operator: &str) -> String {
+        let (table, expression, and) = (&self.table, &column.expression, self.and());
+        format!(
+            "SELECT count(*) FILTER (WHERE f.pgdrill_rows IS DISTINCT FROM s.pgdrill_rows) || ' of ' || count(*) FROM \
+             (SELECT {expression} AS pgdrill_value, {ROWS} AS pgdrill_rows FROM ONLY {table} \
+             WHERE {expression} IS NOT NULL{and} GROUP BY 1 OFFSET 0) s \
+             LEFT JOIN LATERAL (SELECT {ROWS} AS pgdrill_rows \
+             FROM ONLY {table} b WHERE {expression} {operator} s.pgdrill_value{and}) f ON true"
+        )
+    }
+
+    fn some_rows(&self, column: &Column, operator: &str) -> String {
+        let (table, expression, and) = (&self.table, &column.expression, self.and());
         format!(
             "SELECT count(*) FILTER (WHERE f.pgdrill_found IS NOT TRUE) || ' of ' || count(*) FROM \
              (SELECT ctid AS pgdrill_at, {expression} AS pgdrill_value FROM ONLY {table} \
@@ -158,6 +203,9 @@ impl Index {
         )
     }
 }
+
+/// How many rows, and which.
+const ROWS: &str = "count(*) || ' rows, ' || coalesce(sum(hashtext(ctid::text)::bigint), 0)";
 
 /// Whether the plan of a query names the index. A query that the server can't plan is none.
 async fn uses(client: &Client, query: &str, index: &Index) -> Result<bool, Error> {
@@ -213,12 +261,12 @@ async fn compared(client: &Client, query: &str) -> Result<Read, Error> {
     })
 }
 
-async fn found(client: &Client, query: &str) -> Result<Read, Error> {
+async fn found(client: &Client, query: &str, what: &str, right: Read) -> Result<Read, Error> {
     let answer = one(client, query).await?;
     Ok(match answer.starts_with("0 of ") {
-        true => Read::Same,
+        true => right,
         false => Read::Different(format!(
-            "{answer} rows of the table are not found through it"
+            "{answer} {what} of the table are not found through it"
         )),
     })
 }
