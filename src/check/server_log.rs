@@ -34,7 +34,7 @@ fn errors<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a LogLines> + use
     })
 }
 
-/// Whether all logs were read, the serving server's among them.
+/// Whether all logs were read: of the serving server, and of each that was looked at before it.
 fn read(context: &Context<'_>, now: &View<'_>) -> Said {
     let read = context.story.events.iter().filter_map(|event| {
         let EventKind::ServerLogRead {
@@ -48,8 +48,9 @@ fn read(context: &Context<'_>, now: &View<'_>) -> Said {
         Some((server, lines, unread))
     });
     let read: Vec<_> = read.collect();
-    if !read.iter().any(|(server, ..)| *server == now.server) {
-        return Said::Unknown(format!("the log of `{}` was not read", now.server));
+    let mut looked_at = context.views.iter().chain([now]).map(|view| view.server);
+    if let Some(unread) = looked_at.find(|server| read.iter().all(|(read, ..)| read != server)) {
+        return Said::Unknown(format!("the log of `{unread}` was not read"));
     }
     if let Some((server, _, why)) = read.iter().find(|(.., unread)| !unread.is_empty()) {
         return Said::Unknown(format!("the log of `{server}` was not read whole: {why}"));
@@ -182,5 +183,23 @@ mod tests {
             Verdict::Unknown,
             "not read whole: larger",
         );
+    }
+
+    #[test]
+    fn a_lost_server_whose_log_is_gone_or_cannot_be_read_is_open() {
+        let mut gone = lost_server();
+        gone.events.retain(|event| {
+            !matches!(&event.kind, EventKind::ServerLogRead { server, .. } if server == "primary")
+        });
+        let why = "the log of `primary` was not read";
+        expect(&gone, "server-log", Verdict::Unknown, why);
+        let unread = EventKind::ServerLogRead {
+            server: "primary".into(),
+            lines: 0,
+            unread: "the node is gone".into(),
+        };
+        let why = "the log of `primary` was not read whole: the node is gone";
+        let lost = lost_server().with(12 * SECOND, unread);
+        expect(&lost, "server-log", Verdict::Unknown, why);
     }
 }

@@ -31,6 +31,7 @@ fn moved(workloads: &[&str]) -> Tale {
     tale.backed_up();
     tale.phases(&spans());
     let lost = fault("lose-server", PRIMARY, Boundary::Instant, tenths(120));
+    tale.log_read(tenths(120), PRIMARY, 640);
     tale.tell(tenths(121), EventKind::FaultInjected(lost));
     tale.tell(tenths(189), recovered(REPLACEMENT));
     tale.tell(tenths(190), restored(REPLACEMENT, false, "latest"));

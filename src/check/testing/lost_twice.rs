@@ -46,6 +46,7 @@ fn lost(tale: &mut Tale, server: &str, at: u64) {
         (tenths(at) - 1, Phase::Inject),
         (tenths(at + 1), Phase::Provision),
     ]);
+    tale.log_read(tenths(at), server, 640);
     tale.tell(tenths(at + 1), EventKind::FaultInjected(lost));
 }
 
