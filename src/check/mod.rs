@@ -145,7 +145,11 @@ impl<'a> Context<'a> {
 
 /// What was at stake: any of so many things, and how one of them would have failed.
 pub(crate) fn any(n: usize, one: &str, how: &str) -> AtStake {
-    AtStake::any(n, format!("any of {} {how}", count(n, one)))
+    let things = match n {
+        1 => format!("the {one}"),
+        _ => format!("any of {}", count(n, one)),
+    };
+    AtStake::any(n, format!("{things} {how}"))
 }
 
 /// Plural or not: `1 table`, `2 tables`.
