@@ -394,10 +394,16 @@ fn what_is_no_file_of_a_person_is_refused_and_not_waited_for() {
     let sql = own.lines().find(|line| line.contains("sql:")).unwrap();
     let zero = own.replace(sql, "      sql: zero.sql");
     fs::write(dir.path().join("own.yaml"), zero).unwrap();
+    nix::unistd::mkfifo(&dir.path().join("pipe.sql"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let table = fs::read_to_string("scenarios/s0/own-table-server-lost.yaml").unwrap();
+    let create = table.lines().find(|line| line.contains("create:")).unwrap();
+    let pipe = table.replace(create, "      create: pipe.sql");
+    fs::write(dir.path().join("create.yaml"), pipe).unwrap();
     for (name, told) in [
         ("pipe.yaml", "it is not a regular file"),
         ("large.yaml", "it is larger than 4 MiB"),
         ("own.yaml", "it is not a regular file"),
+        ("create.yaml", "it is not a regular file"),
     ] {
         let refused = pgdrill(&["check", &place(name)]);
         let text = String::from_utf8_lossy(&refused.stderr);

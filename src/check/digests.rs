@@ -98,7 +98,7 @@ fn differing(was: &Databases, is: &Databases) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::check::testing::*;
+    use crate::{check::testing::*, observation::TableState};
 
     #[test]
     fn other_content_is_red_and_unread_content_open() {
@@ -112,5 +112,36 @@ mod tests {
         expect(&blobs, "digests", Verdict::Fail, "large objects");
         let blind = salvage().unseen(Moment::After, |seen| matches!(seen, Observation::Tables(_)));
         expect(&blind, "digests", Verdict::Unknown, "not read");
+    }
+
+    #[test]
+    fn a_table_that_clients_write_and_no_key_tells_is_judged_by_its_rows_alone() {
+        let content = |whole: bool| {
+            let mut tale = salvage();
+            for event in &mut tale.events {
+                if let EventKind::RowsImaged(look) = &mut event.kind {
+                    look.tables[0].whole = whole;
+                }
+            }
+            let seen = [
+                (Moment::Before, "aa"),
+                (Moment::Gate, "bb"),
+                (Moment::After, "bb"),
+            ];
+            seen.into_iter().fold(tale, |tale, (moment, digest)| {
+                tale.bend(moment, |seen| {
+                    if let Observation::Tables(tables) = seen {
+                        let notes = TableState {
+                            rows: 10,
+                            digest: digest.into(),
+                            ..TableState::default()
+                        };
+                        tables.insert("app.notes".into(), notes);
+                    }
+                })
+            })
+        };
+        expect(&content(true), "digests", Verdict::Pass, "as before");
+        expect(&content(false), "digests", Verdict::Fail, "app.notes");
     }
 }
