@@ -582,6 +582,37 @@ fn a_write_that_was_answered_no_more_has_an_id_below_those_of_what_was_sent_late
     assert_eq!(writers.unanswered(later.xid), 0);
 }
 
+/// A salvage writes its row anew: the id that is there is the salvage's, and its own still unknown.
+#[test]
+fn a_salvaged_row_does_not_tell_the_id_of_a_write_without_an_answer() {
+    let survivor = record(41);
+    let unanswered = unanswered(42);
+    let later = Record {
+        sent_us: unanswered.sent_us + LINGERS,
+        acked_us: unanswered.acked_us + LINGERS,
+        ..record(60)
+    };
+    let eras = Eras {
+        first_fault_us: Some(survivor.acked_us - 2),
+        last_fault_us: Some(survivor.acked_us - 1),
+        ..Eras::default()
+    };
+    let ledger = [survivor, unanswered, later];
+    let known = |own: u32| {
+        let row = |key| {
+            let own = (key == unanswered.key).then_some((0, own));
+            own.or((key == survivor.key).then_some((0, survivor.xid)))
+        };
+        let writers = Writers::of(|| ledger.into_iter(), row, &eras);
+        (
+            writers.unanswered(later.xid - 1),
+            writers.surviving(own).is_some(),
+        )
+    };
+    assert_eq!(known(survivor.xid + 1), (0, true));
+    assert_eq!(known(later.xid + 1), (1, false));
+}
+
 /// It may have waited, as on a busy machine, while others took their ids.
 #[test]
 fn a_write_that_was_given_up_may_take_its_id_after_one_that_was_sent_later() {

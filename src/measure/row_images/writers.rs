@@ -153,7 +153,17 @@ impl Writers {
         }
         writers.last_us = proofs.last_us;
         let mut erased = Erased::default();
-        for record in written().filter(Record::erases) {
+        // Ids are given out in order: what was sent when the last transaction whose answer was lost
+        // can't have been waiting any more has a later one.
+        let mut later: Option<(u64, u32)> = None;
+        for record in written() {
+            if record.sent_us > lost_us && record.xid != 0 {
+                let sent = (record.sent_us, record.xid);
+                later = Some(later.map_or(sent, |first| first.min(sent)));
+            }
+            if !record.erases() {
+                continue;
+            }
             let first = writers.first_erasure_us.entry(record.workload);
             let first = first.or_insert(record.acked_us);
             *first = record.acked_us.min(*first);
@@ -164,15 +174,9 @@ impl Writers {
                 }
             }
         }
-        // Ids are given out in order: what was sent when the last transaction whose answer was lost
-        // can't have been waiting any more has a later one.
-        let mut later: Option<(u64, u32)> = None;
+        writers.next_xid = eras.next_xid.or(later.map(|(_, xid)| xid));
         let mut lived_on = false;
         for record in written() {
-            if record.sent_us > lost_us && record.xid != 0 {
-                let sent = (record.sent_us, record.xid);
-                later = Some(later.map_or(sent, |first| first.min(sent)));
-            }
             let gone = erased.surviving.contains(&record.key);
             let writer = Writer {
                 acked_us: record.acked_us,
@@ -185,9 +189,12 @@ impl Writers {
             if writer.survives && record.acked_us <= last_fault_us {
                 writers.newest = newer(writers.newest, record.xid);
             }
-            writers.add(&record, present(record.key), eras.of(&record), writer);
+            // A salvage writes a row anew, with a later id.
+            let bounded = eras.next_xid.is_none() || record.sent_us <= last_fault_us;
+            let anew = |xid| bounded && writers.next_xid.is_some_and(|next| !precedes(xid, next));
+            let row = present(record.key).filter(|(_, xid)| !anew(*xid));
+            writers.add(&record, row, eras.of(&record), writer);
         }
-        writers.next_xid = eras.next_xid.or(later.map(|(_, xid)| xid));
         writers.any_id = writers.next_xid.is_none() && lived_on && !eras.cut_off;
         writers
     }
@@ -238,8 +245,7 @@ impl Writers {
         let after_newest = self.newest.wrapping_add(self.unanswered as u32 + 1);
         let bound = self.next_xid.unwrap_or(after_newest);
         let known = (self.newest, self.next_xid) != (0, None);
-        let earlier = (xid.wrapping_sub(bound) as i32) < 0;
-        match self.any_id || known && earlier {
+        match self.any_id || known && precedes(xid, bound) {
             true => self.unanswered,
             false => 0,
         }
@@ -277,8 +283,13 @@ impl Writers {
 
 /// The newer of two ids; 0 is none.
 fn newer(one: u32, other: u32) -> u32 {
-    let is_newer = one == 0 || (other.wrapping_sub(one) as i32) > 0;
+    let is_newer = one == 0 || precedes(one, other);
     if other != 0 && is_newer { other } else { one }
+}
+
+/// Whether an id was given out before another, as PostgreSQL compares them: modulo 2^32.
+fn precedes(one: u32, other: u32) -> bool {
+    (one.wrapping_sub(other) as i32) < 0
 }
 
 impl Writer {
