@@ -13,7 +13,7 @@ use pgdrill::{
         base::{Restore, restore},
         target::{Known, Taken, choose, resolve},
     },
-    runtime::{Choice, NodeSpec, Runtime, Wanted, choose as choose_runtime, run::Run},
+    runtime::{Choice, Exec, NodeSpec, Runtime, Wanted, choose as choose_runtime, run::Run},
     scenario::plan::{Fault, FullBackup, Recovery, RecoverySignal, Target, TargetAction},
     secret::Secret,
 };
@@ -295,6 +295,78 @@ async fn every_kind_of_target_is_reached() {
         let there = restored.value("select count(*) from t").await.unwrap();
         assert_eq!(there, *rows, "{target:?}");
     }
+    assert_eq!(runtime.close_drill(drill).await, Vec::<String>::new());
+}
+
+/// Makes a tablespace in a directory of its own beside the data directory, and a table in it.
+async fn tablespace(primary: &Server, name: &str, directory: &str) {
+    let data = primary.node.layout().data.display().to_string();
+    let place = format!("{data}-{directory}");
+    let made = Exec::shell(r#"mkdir -p "$0""#).arg(place.clone());
+    primary.node.exec(made).await.unwrap();
+    let create = format!("create tablespace {name} location '{place}'");
+    primary.sql(&create).await.unwrap();
+    let table = format!("create table {name} tablespace {name} as select 1 as n");
+    primary.sql(&table).await.unwrap();
+}
+
+/// Each comes home to a place of the restored server's own. One made after the backup is made again
+/// by recovery where it was: in the first server's place, on the same machine, and that is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn tablespaces_come_home_to_places_of_their_own_or_are_refused() {
+    let Some((runtime, major)) = local().await else {
+        return;
+    };
+    let recorder = Recorder::in_memory();
+    let (drill, minute) = ("tablespaces-test", Duration::from_secs(60));
+    let primary = server(&runtime, drill, "primary", major, &recorder).await;
+    primary.create(&settings("on")).await.unwrap();
+    tablespace(&primary, "one", "first/fast").await;
+    tablespace(&primary, "two", "second, of = two/fast").await;
+    let how = FullBackup::PgBasebackup(vec![]);
+    let taken = base::take(&primary, &how, "full-1", minute, &recorder).await;
+    let taken = [Taken {
+        record: taken.unwrap(),
+        ended_us: recorder.now_us(),
+    }];
+    let known = Known {
+        fault: None,
+        points: &[],
+        wall: pgdrill::units::wall_clock(),
+        stepped: jiff::SignedDuration::ZERO,
+        scale: 1,
+    };
+    let resolved = resolve(&Target::Latest, known).unwrap();
+    let recovery = Recovery {
+        signal: RecoverySignal::RecoverySignal,
+        restore_command: "cp {archive}/%f %p".into(),
+        target_action: Some(TargetAction::Promote),
+    };
+    let stored = retention::stored_backups(&primary).await.unwrap();
+    let request = |server| Restore {
+        server,
+        backup: choose(&Target::Latest, &resolved, &taken, &stored).unwrap(),
+        target: &resolved,
+        recovery: &recovery,
+        deadline: minute,
+    };
+    wal::switch(&primary, minute).await.unwrap();
+    let second = server(&runtime, drill, "second", major, &recorder).await;
+    restore(&request(&second), &recorder).await.unwrap();
+    let rows = second.value("select sum(n) from (table one union all table two) t");
+    assert_eq!(rows.await.unwrap(), "2");
+    let own = second.node.layout().tablespaces.display().to_string();
+    let places =
+        "select count(*) from pg_tablespace where starts_with(pg_tablespace_location(oid), ";
+    let places = second.value(&format!("{places}'{own}/')")).await.unwrap();
+    assert_eq!(places, "2");
+
+    tablespace(&primary, "three", "third/fast").await;
+    wal::switch(&primary, minute).await.unwrap();
+    let third = server(&runtime, drill, "third", major, &recorder).await;
+    let refused = restore(&request(&third), &recorder).await.unwrap_err();
+    let why = "tablespace `three` of the restored `third` lies in";
+    assert!(refused.to_string().starts_with(why), "{refused}");
     assert_eq!(runtime.close_drill(drill).await, Vec::<String>::new());
 }
 
