@@ -14,7 +14,8 @@ WITH omitted (catalog, why) AS (VALUES
   ('relfilenode', 'a file''s name'), ('relrewrite', 'work in progress'), ('relpages', 'an estimate'),
   ('reltuples', 'an estimate'), ('relallvisible', 'an estimate'), ('relallfrozen', 'an estimate'),
   ('reltoastrelid', 'made when needed'), ('relhasindex', 'reset late'), ('relhasrules', 'reset late'),
-  ('relhastriggers', 'reset late'), ('relhassubclass', 'reset late'), ('relnatts', 'counts dropped columns'),
+  ('relhastriggers', 'reset late'), ('relhassubclass', 'reset late'), ('dathasloginevt', 'reset late'),
+  ('relnatts', 'counts dropped columns'),
   ('attnum', 'counts dropped columns'), ('attcacheoff', 'a cache'), ('atthasmissing', 'ends with a rewrite'),
   ('attndims', 'not kept by pg_dump'), ('attlen', 'the type''s'), ('attalign', 'the type''s'), ('attbyval', 'the type''s'),
   ('indcheckxmin', 'until old transactions end'), ('connoinherit', 'pg_dump tells'), ('conparentid', 'stands in the name'),
@@ -22,6 +23,12 @@ WITH omitted (catalog, why) AS (VALUES
   ('umoptions', 'a secret'), ('srvoptions', 'a secret'), ('fdwoptions', 'a secret'), ('subconninfo', 'a secret')
 ), passing_type (type) AS (
   SELECT unnest('{pg_node_tree,aclitem[],int2vector,oidvector,oid[],smallint[],xid,anyarray,pg_lsn}'::regtype[])
+), arrays (attname, shown) AS (VALUES
+  -- Of these pg_dump does not tell everything: which operators a constraint uses, and of which
+  -- operator classes, collations and orders its index is.
+  ('conpfeqop', 't.conpfeqop::regoperator[]::text'), ('conppeqop', 't.conppeqop::regoperator[]::text'),
+  ('conffeqop', 't.conffeqop::regoperator[]::text'), ('conexclop', 't.conexclop::regoperator[]::text'),
+  ('indkey', 'pg_get_indexdef(t.indexrelid)')
 ), minor (catalog, condition, why) AS (VALUES
   ('pg_class', 't.relkind <> ''t''', 'made when needed'),
   ('pg_attribute', 't.attnum > 0 AND NOT t.attisdropped AND (SELECT c.relkind FROM pg_class c WHERE c.oid = t.attrelid) NOT IN (''t'', ''S'', ''i'', ''I'')', 'no columns of a user''s'),
@@ -31,7 +38,8 @@ WITH omitted (catalog, why) AS (VALUES
   ('pg_authid', 'regrole'), ('pg_namespace', 'regnamespace'), ('pg_collation', 'regcollation')
 ), columns AS (
   SELECT c.oid AS catalog, c.relname, c.relisshared, a.attname, a.attnum, p.indrelid IS NOT NULL AS key,
-    a.attname IN (SELECT attname FROM passing) OR a.atttypid IN (SELECT type FROM passing_type)
+    a.attname IN (SELECT attname FROM passing)
+      OR (a.atttypid IN (SELECT type FROM passing_type) AND y.shown IS NULL)
       OR (a.atttypid = 'oid'::regtype AND k.pktable IS NULL AND a.attname NOT IN ('objoid', 'roident')) AS passing,
     a.attname IN (SELECT attname FROM passing) OR a.atttypid IN ('xid'::regtype, 'aclitem[]'::regtype) AS unsteady,
     CASE WHEN a.attname = 'objoid' THEN format('(SELECT concat_ws('' '', i.type, i.identity) FROM pg_identify_object(t.classoid, t.objoid, %s) i)',
@@ -41,12 +49,13 @@ WITH omitted (catalog, why) AS (VALUES
       WHEN a.attname = 'tgname' THEN 'regexp_replace(t.tgname, ''^(RI_ConstraintTrigger_[ac])_\d+$'', ''\1'')'
       -- Minor releases of 2026 keep a number of the relation's own making beside a column's options.
       WHEN a.attname = 'attoptions' THEN '(SELECT array_agg(o) FROM unnest(t.attoptions) o WHERE o NOT LIKE ''pg\_attver=%'')'
+      WHEN y.shown IS NOT NULL THEN y.shown
       ELSE format('t.%I', a.attname) END AS shown
   FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
   LEFT JOIN pg_index p ON p.indrelid = c.oid AND p.indisprimary AND a.attnum = ANY (p.indkey)
   LEFT JOIN pg_get_catalog_foreign_keys() k
     ON k.fktable = c.oid AND k.fkcols = ARRAY[a.attname::text] AND k.pkcols = '{oid}' AND NOT k.is_array
-  LEFT JOIN alias r ON r.catalog = k.pktable
+  LEFT JOIN alias r ON r.catalog = k.pktable LEFT JOIN arrays y ON y.attname = a.attname
   WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r' AND c.relname NOT IN (SELECT catalog FROM omitted)
 ), catalogs AS (
   SELECT relname, relisshared AS shared, coalesce('(' || min(condition) || ')', 'true') AS major,

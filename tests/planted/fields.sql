@@ -18,8 +18,10 @@ WITH field AS (
 )
 SELECT format('UPDATE %I t SET %I = %s WHERE t.ctid = (SELECT ctid FROM %I u WHERE u.%I::oid >= 16384 AND %s ORDER BY u.%5$I::oid LIMIT 1)',
   relname, attname, value, relname, id,
-  -- What is recorded of system columns PostgreSQL knows by itself; of a sequence's nobody looks at it.
-  CASE relname WHEN 'pg_attribute' THEN 'u.attnum > 0 AND u.attrelid IN (SELECT oid FROM pg_class WHERE relkind = ''r'') AND ' ELSE '' END ||
+  -- What is recorded of system columns PostgreSQL knows by itself; of a sequence's, and of what
+  -- holds long values, nobody looks at it.
+  CASE relname WHEN 'pg_attribute' THEN 'u.attnum > 0 AND u.attrelid IN (SELECT oid FROM pg_class WHERE relkind = ''r'') AND '
+    WHEN 'pg_index' THEN 'u.indrelid IN (SELECT oid FROM pg_class WHERE relkind <> ''t'') AND ' ELSE '' END ||
   CASE WHEN type IN ('boolean'::regtype, 'integer'::regtype, 'smallint'::regtype, 'bigint'::regtype, 'real'::regtype, 'name'::regtype, 'text'::regtype)
     THEN format('u.%I IS NOT NULL', attname) ELSE format('EXISTS (SELECT FROM %I o WHERE o.%I::text <> u.%2$I::text)', relname, attname) END)
 FROM change ORDER BY relname, attname

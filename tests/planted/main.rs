@@ -57,14 +57,15 @@ async fn a_planted_change_is_seen_and_named() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A server whose catalogs can't be read any more is no pass, and nothing can be named. A change
-/// that a server refuses is none, but the list must not hold one that every server refuses.
+/// A server whose catalogs can't be read any more is no pass, and nothing can be named; nor does a
+/// change of a field as it is say whose it is. A change that a server refuses is none, but the list
+/// must not hold one that every server refuses.
 fn is_seen(change: &Change, told: &Told) -> bool {
     match told {
         Told::Seen(_) => true,
-        Told::Open(_) => change.is_field(),
+        Told::Open(_) | Told::Unnamed(_) => change.is_field(),
         Told::Refused(_) => change.is_generated(),
-        Told::Unnamed(_) | Told::Unseen => false,
+        Told::Unseen => false,
     }
 }
 

@@ -80,8 +80,8 @@ pub fn tale(plan: &Plan, before: &[EventKind], clients: &Clients, seen: Seen) ->
 fn is_replaced(event: &Event, real: &BTreeSet<String>) -> bool {
     match &event.kind {
         EventKind::Observed { .. } => kind_of(&event.kind).is_some_and(|kind| real.contains(&kind)),
+        EventKind::ServerLogRead { server, .. } => server == RESTORED,
         EventKind::RowsImaged(_)
-        | EventKind::ServerLogRead { .. }
         | EventKind::WorkloadBegan { .. }
         | EventKind::Throughput(_)
         | EventKind::WorkloadEnded(_) => true,
