@@ -40,8 +40,11 @@ fn how_much() -> [&'static [&'static str]; 2] {
     }
 }
 
+/// The program that is drilled with: the one built with these tests, or that of `PGDRILL_TEST_BINARY`.
 fn pgdrill(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_pgdrill"))
+    let built = || env!("CARGO_BIN_EXE_pgdrill").into();
+    let program = std::env::var_os("PGDRILL_TEST_BINARY").unwrap_or_else(built);
+    Command::new(program)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(arguments)
         .output()
