@@ -17,10 +17,11 @@ LEFT JOIN (SELECT feeds.sequence, format('%I.%I', tn.nspname, t.relname) AS rela
   FROM (SELECT objid, refobjid, refobjsubid FROM pg_depend
       WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i') AND refobjsubid > 0
     UNION SELECT d.refobjid, f.adrelid, f.adnum FROM pg_attrdef f
+      JOIN pg_class l ON l.oid = f.adrelid AND NOT l.relispartition
       JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass
       WHERE pg_get_expr(f.adbin, f.adrelid) ~ '^\\(?nextval\\(''[^'']+''::regclass\\)\\)?(::(smallint|integer))?$'
     ) AS feeds (sequence, relid, attnum)
-  JOIN pg_class t ON t.oid = feeds.relid AND NOT t.relispartition AND t.relkind IN ('r', 'p')
+  JOIN pg_class t ON t.oid = feeds.relid AND t.relkind IN ('r', 'p')
   JOIN pg_namespace tn ON tn.oid = t.relnamespace
   JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = feeds.attnum
   JOIN pg_type y ON y.oid = a.atttypid
