@@ -211,8 +211,9 @@ async fn server(node: &Node) {
     let [data, template, run] =
         [&layout.data, &layout.template, &layout.run].map(|path| path.display());
     let port = node.port();
+    // What a killed server left may name the process id of the new one, and say "ready" for it.
     let start = format!(
-        "pg_ctl -D '{data}' -w -t 30 -l '{run}/log' -o \"-p {port} -k '{run}' -h '*'\" start"
+        "rm -f '{data}/postmaster.pid' && pg_ctl -D '{data}' -w -t 30 -l '{run}/log' -o \"-p {port} -k '{run}' -h '*'\" start"
     );
     let create = format!("tar -C '{data}' -xf '{template}' && chmod 700 '{data}' && {start}");
     node.exec(Exec::shell(create)).await.unwrap();
