@@ -162,6 +162,8 @@ ALTER TEXT SEARCH CONFIGURATION sales.ts DROP MAPPING FOR email
 ALTER TEXT SEARCH CONFIGURATION sales.ts ALTER MAPPING FOR word WITH simple
 UPDATE pg_language SET lanpltrusted = NOT lanpltrusted WHERE lanname = 'tongue'
 DROP TRANSFORM FOR sales.pair LANGUAGE plpgsql
+-- The order of columns, and nothing else.
+ALTER TABLE sales.trail ADD w text; UPDATE sales.trail SET w = what; ALTER TABLE sales.trail DROP what; ALTER TABLE sales.trail RENAME w TO what
 -- Sequences.
 ALTER SEQUENCE sales.invoice_no INCREMENT 2
 ALTER SEQUENCE sales.invoice_no CACHE 1
