@@ -159,6 +159,28 @@ fn the_page_needs_no_network_and_no_script() {
     }
 }
 
+#[test]
+fn the_page_calls_no_recovery_shown_to_work_that_was_expected_to_fail() {
+    for (name, tales, headline) in [
+        (
+            "worked",
+            vec![salvage()],
+            "Pass: recovery was shown to work",
+        ),
+        (
+            "expected",
+            vec![salvage(), no_archive_timeout()],
+            "Pass: every drill came out as its scenario expects",
+        ),
+    ] {
+        let run = place(&format!("headline-{name}"));
+        write(&run, &tales);
+        write_run(&run).unwrap();
+        let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+        assert!(page.contains(&format!("<h1>{headline}</h1>")), "{headline}");
+    }
+}
+
 fn analyze(run: &Path) -> assert_cmd::assert::Assert {
     let mut command = assert_cmd::Command::cargo_bin("pgdrill").unwrap();
     command

@@ -52,7 +52,7 @@ fn head(run: &RunSummary) -> Markup {
             div.inner {
                 (sign(run.outcome, 56))
                 div {
-                    h1 { (headline(run.outcome)) }
+                    h1 { (headline(run)) }
                     p { (drills) " · " (tally(run)) " · run " code { (run.run) }
                         @if !run.began.is_empty() { " · " time datetime=(run.began) { (wall(&run.began)) } } }
                 }
@@ -61,8 +61,12 @@ fn head(run: &RunSummary) -> Markup {
     }
 }
 
-fn headline(verdict: Verdict) -> &'static str {
-    match verdict {
+fn headline(run: &RunSummary) -> &'static str {
+    let mut judged = run.drills.iter().map(|drill| &drill.judged);
+    match run.outcome {
+        Verdict::Pass if judged.any(|judged| judged.verdict != Verdict::Pass) => {
+            "Pass: every drill came out as its scenario expects"
+        }
         Verdict::Pass => "Pass: recovery was shown to work",
         Verdict::Unknown => "Unknown: not enough evidence",
         Verdict::Fail => "Fail: recovery was shown not to work as demanded",
