@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Look, Writers};
+use super::{Look, Writers, writers::precedes};
 use crate::{event::ImagedTable, row_images::Image};
 
 /// Whose transaction left a row.
@@ -158,5 +158,5 @@ fn of_a_step(xid: u32, steps: &[(u64, u64)]) -> bool {
 /// Whether a transaction is older than another, as PostgreSQL compares them; the permanent
 /// ones below 3 are the oldest.
 fn is_before(xid: u32, since: u64) -> bool {
-    xid < 3 || (xid.wrapping_sub(since as u32) as i32) < 0
+    xid < 3 || precedes(xid, since as u32)
 }

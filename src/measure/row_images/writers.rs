@@ -189,23 +189,25 @@ impl Writers {
             if writer.survives && record.acked_us <= last_fault_us {
                 writers.newest = newer(writers.newest, record.xid);
             }
-            // A salvage writes a row anew, with a later id.
+            // Of an answer that was lost the row itself may tell, unless a salvage wrote it anew, with
+            // a later id.
             let bounded = eras.next_xid.is_none() || record.sent_us <= last_fault_us;
             let anew = |xid| bounded && writers.next_xid.is_some_and(|next| !precedes(xid, next));
-            let row = present(record.key).filter(|(_, xid)| !anew(*xid));
-            writers.add(&record, row, eras.of(&record), writer);
+            let its_own = |(version, xid): &(u32, u32)| *version == record.version && !anew(*xid);
+            let xid = match record.xid {
+                0 => present(record.key)
+                    .filter(its_own)
+                    .map_or(0, |(_, xid)| xid),
+                told => told,
+            };
+            writers.add(xid, eras.of(&record), writer);
         }
         writers.any_id = writers.next_xid.is_none() && lived_on && !eras.cut_off;
         writers
     }
 
-    fn add(&mut self, record: &Record, row: Option<(u32, u32)>, era: u8, writer: Writer) {
-        // Of an answer that was lost the row itself may tell.
-        let row = row.filter(|(version, _)| *version == record.version);
-        let xid = match record.xid {
-            0 => row.map_or(0, |(_, xid)| xid),
-            told => told,
-        };
+    /// Adds a transaction by its id; 0: it is not known.
+    fn add(&mut self, xid: u32, era: u8, writer: Writer) {
         self.eras = self.eras.max(era);
         match xid {
             0 => self.unanswered += 1,
@@ -288,7 +290,7 @@ fn newer(one: u32, other: u32) -> u32 {
 }
 
 /// Whether an id was given out before another, as PostgreSQL compares them: modulo 2^32.
-fn precedes(one: u32, other: u32) -> bool {
+pub(super) fn precedes(one: u32, other: u32) -> bool {
     (one.wrapping_sub(other) as i32) < 0
 }
 
