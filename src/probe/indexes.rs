@@ -185,7 +185,7 @@ impl Index {
         format!(
             "SELECT count(*) FILTER (WHERE f.pgdrill_rows IS DISTINCT FROM s.pgdrill_rows) || ' of ' || count(*) FROM \
              (SELECT {expression} AS pgdrill_value, {ROWS} AS pgdrill_rows FROM ONLY {table} \
-             WHERE {expression} IS NOT NULL{and} GROUP BY 1 OFFSET 0) s \
+             WHERE {expression} IS NOT NULL{and} GROUP BY 1) s \
              LEFT JOIN LATERAL (SELECT {ROWS} AS pgdrill_rows \
              FROM ONLY {table} b WHERE {expression} {operator} s.pgdrill_value{and}) f ON true"
         )
