@@ -258,7 +258,6 @@ pub struct Changes {
 /// A version of a row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// The table.
     pub table: String,
     /// What its key column holds.
     pub request_id: String,
@@ -381,11 +380,9 @@ pub struct ServerState {
     pub in_recovery: bool,
     /// `transaction_read_only` of a fresh session.
     pub read_only: bool,
-    /// Timeline.
     pub timeline: u32,
     /// `server_version_num`.
     pub version: u32,
-    /// `system_identifier`.
     pub system_identifier: u64,
     /// Sum of `checksum_failures` over all databases; none when checksums are off.
     pub checksum_failures: Option<u64>,
@@ -431,7 +428,6 @@ pub struct Setting {
 pub struct FileSetting {
     /// Its value, as written.
     pub value: String,
-    /// The file.
     pub file: String,
     /// Whether it can be applied without a restart.
     pub applied: bool,

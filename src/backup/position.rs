@@ -10,7 +10,6 @@ pub struct Position {
     pub lsn: u64,
     /// Timeline written.
     pub timeline: u32,
-    /// `system_identifier`.
     pub system_identifier: u64,
     /// The server's clock, in whole seconds of the epoch.
     pub seconds: i64,

@@ -12,7 +12,6 @@ use crate::{
 pub struct Tablespace {
     /// OID: the name of its link in `pg_tblspc`.
     pub oid: u32,
-    /// Name.
     pub name: String,
     /// Directory, absolute.
     pub location: String,

@@ -31,7 +31,6 @@ pub enum StepError {
     /// A server or its node.
     #[error(transparent)]
     Server(#[from] ServerError),
-    /// A backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
     /// An injection.

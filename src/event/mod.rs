@@ -98,7 +98,6 @@ pub enum EventKind {
         version: u32,
         /// `system_identifier` of the cluster.
         system_identifier: u64,
-        /// Its timeline.
         timeline: u32,
         /// Bytes of a WAL segment.
         segment_size: u64,
@@ -127,7 +126,6 @@ pub enum EventKind {
     WorkloadEnded(WorkloadSummary),
     /// Where the WAL of a server stood.
     WalPosition {
-        /// The server.
         server: String,
         /// `pg_current_wal_insert_lsn()` as a number.
         lsn: u64,
@@ -168,7 +166,6 @@ pub enum EventKind {
     FaultInjected(FaultRecord),
     /// A business's writes were revoked.
     Frozen {
-        /// The workload.
         workload: String,
         /// The role whose writes they are.
         role: String,
@@ -178,7 +175,6 @@ pub enum EventKind {
     },
     /// A business's writes were granted back.
     Thawed {
-        /// The workload.
         workload: String,
     },
     /// Recovery ended in a new timeline: what it had before it, and where it ended.
@@ -205,7 +201,6 @@ pub enum EventKind {
     Observed {
         /// Before the fault, at a gate, or after the last step.
         moment: Moment,
-        /// The server.
         server: String,
         /// How long the probe took.
         took_us: u64,
@@ -218,7 +213,6 @@ pub enum EventKind {
     ProbeFailed {
         /// Before the fault, at a gate, or after the last step.
         moment: Moment,
-        /// The server.
         server: String,
         /// Which one.
         probe: Probe,
@@ -227,7 +221,6 @@ pub enum EventKind {
     },
     /// Resources a node used since it was created (CPU, I/O) and uses now (memory).
     NodeStats {
-        /// The node.
         node: String,
         /// CPU time in microseconds.
         cpu_us: u64,
@@ -243,7 +236,6 @@ pub enum EventKind {
     ErrorsExpected {
         /// What provokes them.
         cause: Cause,
-        /// The errors.
         errors: Vec<ExpectedError>,
     },
     /// What provoked errors is gone. A fault may be repaired by one step after the other: its
@@ -255,7 +247,6 @@ pub enum EventKind {
     /// A server's log was read; its lines of severity ERROR and worse are the `ServerLog`
     /// events. Without this event nobody looked, and `server-log` is `unknown`.
     ServerLogRead {
-        /// The server.
         server: String,
         /// Lines read.
         lines: u64,
@@ -270,7 +261,6 @@ pub enum EventKind {
     Withheld,
     /// Something a reader should know that is no failure.
     Note {
-        /// The text.
         text: String,
     },
     /// The last event of every history that was closed properly.

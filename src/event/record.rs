@@ -21,7 +21,6 @@ pub enum StepOutcome {
 /// A command that was executed in a node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CommandRecord {
-    /// The node.
     pub node: String,
     /// The user it ran as.
     pub user: String,
@@ -40,7 +39,6 @@ pub struct CommandRecord {
 /// One second of a workload, for the timeline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Throughput {
-    /// The workload.
     pub workload: String,
     /// Begin of the window.
     pub from_us: u64,
@@ -57,7 +55,6 @@ pub struct Throughput {
 /// A workload over its whole life.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorkloadSummary {
-    /// The workload.
     pub workload: String,
     /// Transactions acknowledged.
     pub ok: u64,
@@ -107,7 +104,6 @@ pub struct FaultRecord {
     pub fault: String,
     /// What it hit, e.g. `internal_oa.users`.
     pub target: String,
-    /// The server.
     pub server: String,
     /// Which kind of boundary it draws.
     pub boundary: Boundary,
@@ -225,7 +221,6 @@ pub struct SalvagedTable {
 /// A look at the rows that clients wrote, each of which left an image (`row_images`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageRecord {
-    /// The server.
     pub server: String,
     /// `before` a step that may harm rows, or `after` the last step.
     pub moment: Moment,
@@ -308,7 +303,6 @@ pub enum Cause {
 /// An error that is provoked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpectedError {
-    /// The SQLSTATE.
     pub sqlstate: String,
     /// The server it is provoked on; none: on any.
     pub server: Option<String>,
@@ -319,7 +313,6 @@ pub struct ExpectedError {
 /// Lines of a server's log that differ in their time alone and follow each other closely.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLines {
-    /// The server.
     pub server: String,
     /// `ERROR`, `FATAL` or `PANIC`.
     pub severity: String,

@@ -21,7 +21,6 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Bytes done and to do; 0 to do: not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bytes {
-    /// Done.
     pub done: u64,
     /// To do.
     pub total: u64,

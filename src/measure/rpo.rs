@@ -45,7 +45,6 @@ pub struct TenantLoss {
     pub tenant: u32,
     /// In time, microseconds of the drill.
     pub us: u64,
-    /// In transactions.
     pub transactions: u64,
     /// In WAL bytes; none when not known.
     pub wal_bytes: Option<u64>,

@@ -21,7 +21,6 @@ const CLOCKS_US: u64 = 1_000_000;
 /// A plan and what became of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Story<'a> {
-    /// The plan.
     pub plan: &'a Plan,
     /// The whole history.
     pub events: &'a [Event],

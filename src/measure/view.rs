@@ -20,7 +20,6 @@ use crate::{
 pub struct View<'a> {
     /// Before the fault, at a gate, or after the last step.
     pub moment: Moment,
-    /// The server.
     pub server: &'a str,
     /// The step during which it was looked at.
     pub step: Option<StepIndex>,
@@ -36,7 +35,6 @@ pub struct View<'a> {
 /// What was revoked of a workload's writes.
 #[derive(Clone, Copy, Debug)]
 pub struct Frozen<'a> {
-    /// Its role.
     pub role: &'a str,
     /// What the role lost; none where the history does not tell.
     pub revoked: Option<&'a Revoked>,

@@ -21,7 +21,6 @@ const DAY: i64 = 86_400_000_000;
 /// Makes the rows of one table.
 #[derive(Debug)]
 pub struct TableRows<'a> {
-    /// The table.
     pub table: &'a Table,
     /// How many rows it gets.
     pub rows: u64,

@@ -55,7 +55,6 @@ pub struct Files {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Business {
-    /// Its schema.
     pub schema: String,
     /// The role its application logs in as.
     pub app_role: String,
@@ -71,7 +70,6 @@ pub struct Business {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Audit {
-    /// The log.
     pub log: String,
     /// The tables whose changes it tells of.
     pub tables: Vec<String>,
@@ -109,7 +107,6 @@ pub struct Growth {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Column {
-    /// Its name.
     pub name: String,
     /// What is in it.
     pub r#gen: Generator,
@@ -132,14 +129,12 @@ pub enum Generator {
     Bigint,
     /// A row of another table, uniform.
     Ref {
-        /// The table.
         table: String,
     },
     /// Any tenant, uniform.
     Tenant,
     /// The tenant that belongs to an earlier column's number.
     TenantOf {
-        /// The column.
         column: String,
     },
     /// Words in many scripts.
@@ -188,7 +183,6 @@ pub enum Generator {
     },
     /// One of these, uniform; as text or as an enum's label.
     Enum {
-        /// The values.
         values: Vec<String>,
     },
     /// Texts of one word.
@@ -201,7 +195,6 @@ pub enum Generator {
         /// Elements.
         n: usize,
     },
-    /// NULL.
     Null,
 }
 
@@ -210,7 +203,6 @@ pub enum Generator {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BusinessCheck {
-    /// Its name.
     pub name: String,
     /// The role that logs in.
     pub role: String,

@@ -49,7 +49,6 @@ pub enum ModelError {
     /// The manifest is wrong, or names what is not there.
     #[error("data model `{model}`: {cause}")]
     Broken {
-        /// The model.
         model: String,
         /// What is wrong.
         cause: String,
@@ -57,15 +56,12 @@ pub enum ModelError {
     /// A login role has no password to be set.
     #[error("data model `{model}`: no password was given for login role `{role}`")]
     NoPassword {
-        /// The model.
         model: String,
-        /// The role.
         role: String,
     },
     /// The server refused.
     #[error("data model `{model}`: {cause}")]
     Server {
-        /// The model.
         model: String,
         /// What was tried and what the server said.
         cause: PgError,

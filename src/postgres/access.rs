@@ -14,15 +14,12 @@ use crate::{
 /// Where a server is and as whom to log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// Host.
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// Database.
     pub database: String,
     /// Role.
     pub user: String,
-    /// Its password.
     pub password: Secret,
 }
 

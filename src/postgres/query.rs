@@ -13,9 +13,7 @@ pub const WITHOUT_INDEXES: &str = "SET enable_indexscan = off; SET enable_indexo
 pub struct Identity {
     /// `server_version_num`.
     pub version: u32,
-    /// `system_identifier`.
     pub system_identifier: u64,
-    /// Timeline.
     pub timeline: u32,
     /// Bytes of a WAL segment.
     pub segment_size: u64,

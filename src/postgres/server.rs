@@ -12,7 +12,6 @@ use crate::{
     units::Time,
 };
 
-/// The superuser.
 pub const SUPERUSER: &str = "postgres";
 /// A database that is always there, for when the drilled one is gone.
 pub const DATABASE_TEMPLATE: &str = "template1";
@@ -34,7 +33,6 @@ pub enum ServerError {
     /// The server did not start; its log tells why.
     #[error("server `{server}` did not start: {cause}\n  the last lines of its log:\n{log}")]
     Start {
-        /// The server.
         server: String,
         /// What `pg_ctl` said.
         cause: String,
@@ -46,9 +44,7 @@ pub enum ServerError {
         "tablespace `{tablespace}` of the restored `{server}` lies in {location}, a directory that is not its own"
     )]
     Foreign {
-        /// The server.
         server: String,
-        /// The tablespace.
         tablespace: String,
         /// Where it lies.
         location: String,
@@ -58,7 +54,6 @@ pub enum ServerError {
         "server `{server}`: recovery hangs: {waits} for {within} and nothing moved, {reached} (hint: what does the restore_command wait for?)"
     )]
     Stalled {
-        /// The server.
         server: String,
         /// What it does, in its own words.
         waits: String,
@@ -70,7 +65,6 @@ pub enum ServerError {
     /// A condition did not come true in time.
     #[error("`{server}`: {what} did not happen within {within}; last status: {last}")]
     Wait {
-        /// The server.
         server: String,
         /// The condition.
         what: String,

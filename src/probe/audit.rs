@@ -17,7 +17,6 @@ use crate::{
 /// What is audited, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct Trail<'a> {
-    /// The log.
     pub log: &'a str,
     /// The tables whose changes it tells of.
     pub tables: &'a [String],

@@ -49,7 +49,6 @@ pub struct DrillReport {
     pub scenario: String,
     /// What the scenario is about.
     pub about: String,
-    /// Its tags.
     pub tags: Vec<String>,
     /// Path of the scenario file as given.
     pub file: String,
@@ -77,11 +76,8 @@ pub struct DrillReport {
     pub steps: Vec<StepReport>,
     /// What the time was spent on, from beginning to end.
     pub phases: Vec<Span>,
-    /// The faults.
     pub faults: Vec<FaultRecord>,
-    /// The backups.
     pub backups: Vec<BackupRecord>,
-    /// The restores.
     pub restores: Vec<RestoreRecord>,
     /// Cut-overs: when, which workloads, to which server.
     pub cut_overs: Vec<(u64, Vec<String>, String)>,
@@ -100,7 +96,6 @@ pub struct Variant {
     pub postgres: u32,
     /// One second of the drill stands for this many.
     pub scale: u32,
-    /// The seed.
     pub seed: u64,
     /// The strategy's name.
     pub strategy: String,

@@ -20,7 +20,6 @@ use crate::{
 pub struct Restore<'a> {
     /// The new server, on a node with nothing in it.
     pub server: &'a Server,
-    /// The backup.
     pub backup: &'a BackupRecord,
     /// Up to where.
     pub target: &'a Resolved,

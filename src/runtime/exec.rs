@@ -127,7 +127,6 @@ impl Exec {
         self
     }
 
-    /// The program.
     pub(super) fn program(&self) -> &str {
         self.argv.first().map_or("", String::as_str)
     }

@@ -34,7 +34,6 @@ struct NodeState {
     up: bool,
 }
 
-/// A node of it.
 #[derive(Clone, Debug)]
 pub struct FakeNode {
     name: String,
@@ -143,7 +142,6 @@ fn layout() -> Layout {
 }
 
 impl FakeNode {
-    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -9,9 +9,7 @@ static MODELS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/models");
 /// Names that a data model creates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
-    /// Its database.
     pub database: String,
-    /// Schemas.
     pub schemas: Vec<String>,
     /// Tables, with their schemas.
     pub tables: Vec<String>,
@@ -19,7 +17,6 @@ pub struct Catalog {
     pub partitioned: Vec<String>,
     /// Indexes, with their schemas.
     pub indexes: Vec<String>,
-    /// Roles.
     pub roles: Vec<String>,
     /// Those of them that log in.
     pub login_roles: Vec<String>,

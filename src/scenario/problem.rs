@@ -11,7 +11,6 @@ use super::yaml::Place;
 pub struct Source {
     /// Its path as given.
     pub path: String,
-    /// Its text.
     pub text: String,
 }
 
@@ -63,7 +62,6 @@ impl Problem {
         Self::at(Place::default(), message)
     }
 
-    /// As a warning.
     #[must_use]
     pub fn warning(mut self) -> Self {
         self.severity = Severity::Warning;

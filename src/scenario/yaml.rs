@@ -36,7 +36,6 @@ pub struct Node {
 /// A key of a map and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// Its text.
     pub text: String,
     /// Where it begins.
     pub place: Place,
@@ -49,11 +48,8 @@ pub enum Value {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number.
     Number(serde_json::Number),
-    /// Text.
     Text(String),
-    /// A list.
     List(Vec<Node>),
     /// A map in the order of the file; a key may stand in it twice.
     Map(Vec<(Key, Node)>),

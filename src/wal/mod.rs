@@ -31,7 +31,6 @@ impl SegmentSize {
 /// A segment's place: timeline and number on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The timeline.
     pub timeline: u32,
     /// Number on it, from the beginning of the log.
     pub number: u64,

@@ -73,7 +73,6 @@ pub struct Memory {
 pub struct Own {
     /// The row.
     pub key: Key,
-    /// Its version.
     pub version: u32,
 }
 

@@ -13,11 +13,9 @@ pub struct Endpoint {
 /// A server as clients see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Host.
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// Database.
     pub database: String,
 }
 

@@ -71,23 +71,18 @@ pub enum WorkloadError {
     /// The model has no such business.
     #[error("workload `{workload}`: the data model has no business `{business}`")]
     NoBusiness {
-        /// The workload.
         workload: String,
-        /// The business.
         business: String,
     },
     /// A role's password is not known.
     #[error("workload `{workload}`: no password was given for role `{role}`")]
     NoPassword {
-        /// The workload.
         workload: String,
-        /// The role.
         role: String,
     },
     /// The user's own SQL, or the table it makes.
     #[error("workload `{workload}`: {cause}")]
     Custom {
-        /// The workload.
         workload: String,
         /// What is wrong.
         cause: String,
@@ -95,7 +90,6 @@ pub enum WorkloadError {
     /// More than keys can count.
     #[error("{0} (hint: at most 64 workloads and {CLIENTS} clients of each)")]
     TooMany(String),
-    /// The ledger.
     #[error("ledger: {0}")]
     Ledger(#[from] std::io::Error),
     /// A client panicked: what it did last stands nowhere.

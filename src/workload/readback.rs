@@ -40,10 +40,8 @@ pub struct LiveTable {
 /// A failure to read back.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadbackError {
-    /// The server.
     #[error(transparent)]
     Server(#[from] PgError),
-    /// The file.
     #[error("readback: {0}")]
     File(#[from] std::io::Error),
 }

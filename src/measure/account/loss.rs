@@ -7,9 +7,7 @@ use crate::ledger::{Key, Record};
 pub struct Loss {
     /// The row.
     pub key: Key,
-    /// Its version.
     pub version: u32,
-    /// The tenant.
     pub tenant: u32,
     /// When it was acknowledged.
     pub acked_us: u64,

@@ -8,7 +8,6 @@ use crate::{event::ImagedTable, row_images::Image};
 /// Whose transaction left a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// A client's.
     Client,
     /// One from before the clients began.
     Loaded,

@@ -100,7 +100,6 @@ pub(super) async fn lost(
 }
 
 impl Column {
-    /// As it is told.
     pub fn told(&self) -> String {
         format!("column {} of {}", self.name, self.table)
     }

@@ -30,7 +30,6 @@ struct Entry {
 }
 
 impl<'a> Dump<'a> {
-    /// Takes it.
     pub async fn take(from: &'a Side<'a>) -> Result<Self, SalvageError> {
         let run = &from.node.layout().run;
         let dump = run.join("salvage.dump").display().to_string();

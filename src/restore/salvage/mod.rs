@@ -103,7 +103,6 @@ pub enum SalvageError {
     NotThere {
         /// `table` or `schema`.
         kind: &'static str,
-        /// Its name.
         name: String,
     },
     /// Rows would refer to rows that are not there.
@@ -111,7 +110,6 @@ pub enum SalvageError {
         "{orphans} rows violate foreign key `{constraint}` of {table} (hint: salvage {referenced} as well)"
     )]
     Orphans {
-        /// The constraint.
         constraint: String,
         /// The table it is on.
         table: String,
@@ -128,7 +126,6 @@ pub enum SalvageError {
     /// A table that can't be swapped.
     #[error("{table} can't be swapped: {cause} (hint: `by: rows`)")]
     Swap {
-        /// The table.
         table: String,
         /// Why not.
         cause: &'static str,

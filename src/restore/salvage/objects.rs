@@ -82,7 +82,6 @@ pub(super) enum Bond {
     Normal,
     /// It is dropped with it.
     Auto,
-    /// It is a part of it.
     Part,
 }
 

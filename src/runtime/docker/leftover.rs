@@ -23,7 +23,6 @@ use crate::runtime::{
 /// A run that has something in the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leftover {
-    /// The run.
     pub run: String,
     /// Number of containers, volumes and networks.
     pub things: usize,

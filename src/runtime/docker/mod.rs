@@ -83,7 +83,6 @@ impl Docker {
         })
     }
 
-    /// The engine.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }

@@ -22,7 +22,6 @@ use crate::{
     },
 };
 
-/// The node.
 #[derive(Clone, Debug)]
 pub struct DockerNode {
     inner: Arc<Inner>,

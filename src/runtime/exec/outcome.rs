@@ -47,7 +47,6 @@ impl Output {
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.message())]
 pub struct CommandFailed {
-    /// The node.
     pub node: String,
     /// The command line.
     pub command: String,

@@ -42,7 +42,6 @@ const FULL: u64 = 1 << 20;
 /// Who executes commands in a node.
 #[derive(Clone, Debug)]
 pub struct User {
-    /// Name.
     pub name: String,
     /// The ids to change to; `None`: ourselves.
     pub ids: Option<(Uid, Gid)>,

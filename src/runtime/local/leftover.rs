@@ -27,7 +27,6 @@ const UNOWNED: Duration = Duration::from_secs(600);
 /// A run that has something on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leftover {
-    /// The run.
     pub run: String,
     /// Its directory; empty when only processes are there.
     pub dir: PathBuf,

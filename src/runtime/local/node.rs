@@ -21,7 +21,6 @@ use crate::{
     runtime::{Exec, Layout, Output, RuntimeError, Stats, exec::MOST},
 };
 
-/// The node.
 #[derive(Clone, Debug)]
 pub struct LocalNode {
     inner: Arc<Inner>,

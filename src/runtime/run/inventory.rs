@@ -15,11 +15,8 @@ use crate::runtime::RuntimeError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// A container.
     Container,
-    /// A volume.
     Volume,
-    /// A network.
     Network,
     /// A directory of this machine.
     Directory,

@@ -46,7 +46,6 @@ pub struct Plan {
     pub drill: String,
     /// What the scenario is about.
     pub about: String,
-    /// Its tags.
     pub tags: Vec<String>,
     /// Path of the scenario file as given.
     pub file: String,
@@ -58,7 +57,6 @@ pub struct Plan {
     pub seed: u64,
     /// Server name → what it is to be; [`PRIMARY`] is one of them.
     pub servers: BTreeMap<String, ServerPlan>,
-    /// The data.
     pub data: DataPlan,
     /// The workloads, by name.
     pub workloads: BTreeMap<String, WorkloadPlan>,

@@ -30,7 +30,6 @@ pub enum Phase {
     Promote,
     /// Exporting and importing lost rows.
     Salvage,
-    /// `REINDEX`.
     Reindex,
     /// Starting a server in place.
     Start,
