@@ -184,7 +184,10 @@ pub struct ArchivedFile {
     /// can decompress it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inside: Option<String>,
-    /// What `pg_waldump` said against its records; empty: nothing, or not asked.
+    /// The first 40 bytes of what is inside, likewise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub inside_head: String,
+    /// What `pg_waldump` said against its records, or those inside; empty: nothing, or not asked.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub refused: String,
 }

@@ -97,6 +97,7 @@ fn target<'a>(
         access: server.access.clone(),
         passwords,
         node: &server.node,
+        archive: None,
         business,
         audit: None,
         keys: BTreeMap::from([("shop.\"Orders\"", "\"No\"")]),

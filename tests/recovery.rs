@@ -4,23 +4,23 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pgdrill::{
-    backup::{base, retention, wal},
-    event::Boundary,
+    backup::{Site, Tool, WalArchive, wal},
+    event::{BackupRecord, Boundary, Listed},
     fault,
     history::Recorder,
     postgres::{Server, lsn, server::SUPERUSER},
     restore::{
-        base::{Restore, restore},
-        target::{Known, Taken, choose, resolve},
+        Recovery, Restore, restore,
+        target::{Choice, Known, Resolved, Taken, choose, resolve},
     },
-    runtime::{Choice, Exec, NodeSpec, Runtime, Wanted, choose as choose_runtime, run::Run},
-    scenario::plan::{Fault, FullBackup, Recovery, RecoverySignal, Target, TargetAction},
+    runtime::{self, Exec, NodeSpec, Runtime, Wanted, choose as choose_runtime, run::Run},
+    scenario::plan::{BackupKind, Fault, RecoverySignal, Target, TargetAction},
     secret::Secret,
 };
 
 async fn local() -> Option<(Runtime, u32)> {
     let wanted = Wanted {
-        choice: Choice::Local,
+        choice: runtime::Choice::Local,
         ..Wanted::default()
     };
     let run = Run::without_inventory().unwrap();
@@ -71,6 +71,77 @@ fn settings(archive: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A base backup, and what a restore of it needs.
+struct BackedUp {
+    tool: Tool,
+    archive: WalArchive,
+    settings: BTreeMap<String, String>,
+    taken: [Taken; 1],
+    listed: Vec<Listed>,
+}
+
+impl BackedUp {
+    async fn of(primary: &Server, recorder: &Recorder) -> Self {
+        let tool = Tool::PgBasebackup(Default::default());
+        let site = Site {
+            name: "main",
+            server: primary,
+            keep: None,
+            deadline: MINUTE,
+            recorder,
+        };
+        let listed = tool.take(&site, BackupKind::Full, "main-1").await.unwrap();
+        let record = BackupRecord {
+            backup: "main".into(),
+            server: primary.name.clone(),
+            began_us: 0,
+            listed,
+        };
+        Self {
+            archive: WalArchive::directory("unused"),
+            settings: BTreeMap::new(),
+            taken: [Taken {
+                record,
+                ended_us: recorder.now_us(),
+                verified: true,
+            }],
+            listed: tool.list(&site).await.unwrap(),
+            tool,
+        }
+    }
+
+    fn restored<'a>(
+        &'a self,
+        server: &'a Server,
+        target: &Target,
+        resolved: &'a Resolved,
+    ) -> Restore<'a> {
+        let choice = Choice {
+            from: "main",
+            label: None,
+            taken: &self.taken,
+            listed: &self.listed,
+        };
+        Restore {
+            server,
+            backup: ("main", &self.tool),
+            listed: choose(target, resolved, &choice).unwrap(),
+            target: resolved,
+            recovery: Recovery {
+                signal: RecoverySignal::RecoverySignal,
+                restore_command: None,
+                archive: Some(&self.archive),
+                action: Some(TargetAction::Promote),
+            },
+            settings: &self.settings,
+            in_place: false,
+            deadline: MINUTE,
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_cluster_has_a_system_identifier_of_its_own() {
     let Some((runtime, major)) = local().await else {
@@ -99,7 +170,6 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
     };
     let recorder = Recorder::in_memory();
     let drill = "recovery-test";
-    let minute = Duration::from_secs(60);
     let primary = server(&runtime, drill, "primary", major, &recorder).await;
     primary.create(&settings("on")).await.unwrap();
     primary.announce(&recorder).await.unwrap();
@@ -108,14 +178,7 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
         .await
         .unwrap();
 
-    let how = FullBackup::PgBasebackup(vec![]);
-    let record = base::take(&primary, &how, "full-1", minute, &recorder)
-        .await
-        .unwrap();
-    let taken = [Taken {
-        record,
-        ended_us: recorder.now_us(),
-    }];
+    let backed_up = BackedUp::of(&primary, &recorder).await;
     primary.sql("insert into t values (1001)").await.unwrap();
     let fault = fault::inject(&primary, &Fault::DropTable("t".into()), &recorder)
         .await
@@ -123,7 +186,7 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
     assert!(fault.bit, "{}", fault.evidence);
     assert_eq!(fault.boundary, Boundary::Statement);
     assert!(fault.commit_lsn.is_some_and(|lsn| lsn > fault.lsn));
-    wal::switch(&primary, minute).await.unwrap();
+    wal::switch(&primary, true, MINUTE).await.unwrap();
 
     let known = Known {
         fault: Some(&fault),
@@ -134,20 +197,7 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
     };
     let target = resolve(&Target::BeforeFault, known).unwrap();
     let scratch = server(&runtime, drill, "scratch", major, &recorder).await;
-    let stored = retention::stored_backups(&scratch).await.unwrap();
-    let backup = choose(&Target::BeforeFault, &target, &taken, &stored).unwrap();
-    let recovery = Recovery {
-        signal: RecoverySignal::RecoverySignal,
-        restore_command: "cp {archive}/%f %p".into(),
-        target_action: Some(TargetAction::Promote),
-    };
-    let request = Restore {
-        server: &scratch,
-        backup,
-        target: &target,
-        recovery: &recovery,
-        deadline: minute,
-    };
+    let request = backed_up.restored(&scratch, &Target::BeforeFault, &target);
     let restored = restore(&request, &recorder).await.unwrap();
     assert_eq!(restored.timeline, 2);
     assert_eq!(
@@ -176,13 +226,13 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
     }
 
     let silent = Recovery {
-        target_action: None,
-        ..recovery.clone()
+        action: None,
+        ..request.recovery
     };
     let waits = server(&runtime, drill, "waits", major, &recorder).await;
     let paused = Restore {
         server: &waits,
-        recovery: &silent,
+        recovery: silent,
         ..request
     };
     assert!(restore(&paused, &recorder).await.unwrap().paused);
@@ -190,13 +240,13 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
     let recovering = waits.value("select pg_is_in_recovery()").await;
     assert_eq!(recovering.unwrap(), "t");
     let ends = Recovery {
-        target_action: Some(TargetAction::Shutdown),
-        ..recovery.clone()
+        action: Some(TargetAction::Shutdown),
+        ..request.recovery
     };
     let gone = server(&runtime, drill, "gone", major, &recorder).await;
     let shut_down = Restore {
         server: &gone,
-        recovery: &ends,
+        recovery: ends,
         ..request
     };
     let told = restore(&shut_down, &recorder)
@@ -207,13 +257,13 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
 
     let conf = Recovery {
         signal: RecoverySignal::RecoveryConf,
-        ..recovery.clone()
+        ..request.recovery
     };
     let old = server(&runtime, drill, "old-way", major, &recorder).await;
     let refused = restore(
         &Restore {
             server: &old,
-            recovery: &conf,
+            recovery: conf,
             ..request
         },
         &recorder,
@@ -257,18 +307,13 @@ async fn every_kind_of_target_is_reached() {
         return;
     };
     let (recorder, wall) = (Recorder::in_memory(), pgdrill::units::wall_clock());
-    let (drill, minute) = ("targets-test", Duration::from_secs(60));
+    let drill = "targets-test";
     let primary = server(&runtime, drill, "primary", major, &recorder).await;
     primary.create(&settings("on")).await.unwrap();
     primary.sql("create table t (id int)").await.unwrap();
-    let how = FullBackup::PgBasebackup(vec![]);
-    let taken = base::take(&primary, &how, "full-1", minute, &recorder).await;
-    let taken = [Taken {
-        record: taken.unwrap(),
-        ended_us: recorder.now_us(),
-    }];
+    let backed_up = BackedUp::of(&primary, &recorder).await;
     let (targets, point) = targets(&primary).await;
-    wal::switch(&primary, minute).await.unwrap();
+    wal::switch(&primary, true, MINUTE).await.unwrap();
     let known = Known {
         fault: None,
         points: &[("release".to_owned(), point)],
@@ -276,21 +321,10 @@ async fn every_kind_of_target_is_reached() {
         stepped: jiff::SignedDuration::ZERO,
         scale: 1,
     };
-    let stored = retention::stored_backups(&primary).await.unwrap();
     for (number, (target, rows)) in targets.iter().enumerate() {
         let resolved = resolve(target, known).unwrap();
         let restored = server(&runtime, drill, &format!("to-{number}"), major, &recorder).await;
-        let request = Restore {
-            server: &restored,
-            backup: choose(target, &resolved, &taken, &stored).unwrap(),
-            target: &resolved,
-            recovery: &Recovery {
-                signal: RecoverySignal::RecoverySignal,
-                restore_command: "cp {archive}/%f %p".into(),
-                target_action: Some(TargetAction::Promote),
-            },
-            deadline: minute,
-        };
+        let request = backed_up.restored(&restored, target, &resolved);
         restore(&request, &recorder).await.unwrap();
         let there = restored.value("select count(*) from t").await.unwrap();
         assert_eq!(there, *rows, "{target:?}");
@@ -318,17 +352,12 @@ async fn tablespaces_come_home_to_places_of_their_own_or_are_refused() {
         return;
     };
     let recorder = Recorder::in_memory();
-    let (drill, minute) = ("tablespaces-test", Duration::from_secs(60));
+    let drill = "tablespaces-test";
     let primary = server(&runtime, drill, "primary", major, &recorder).await;
     primary.create(&settings("on")).await.unwrap();
     tablespace(&primary, "one", "first/fast").await;
     tablespace(&primary, "two", "second, of = two/fast").await;
-    let how = FullBackup::PgBasebackup(vec![]);
-    let taken = base::take(&primary, &how, "full-1", minute, &recorder).await;
-    let taken = [Taken {
-        record: taken.unwrap(),
-        ended_us: recorder.now_us(),
-    }];
+    let backed_up = BackedUp::of(&primary, &recorder).await;
     let known = Known {
         fault: None,
         points: &[],
@@ -337,22 +366,14 @@ async fn tablespaces_come_home_to_places_of_their_own_or_are_refused() {
         scale: 1,
     };
     let resolved = resolve(&Target::Latest, known).unwrap();
-    let recovery = Recovery {
-        signal: RecoverySignal::RecoverySignal,
-        restore_command: "cp {archive}/%f %p".into(),
-        target_action: Some(TargetAction::Promote),
-    };
-    let stored = retention::stored_backups(&primary).await.unwrap();
-    let request = |server| Restore {
-        server,
-        backup: choose(&Target::Latest, &resolved, &taken, &stored).unwrap(),
-        target: &resolved,
-        recovery: &recovery,
-        deadline: minute,
-    };
-    wal::switch(&primary, minute).await.unwrap();
+    wal::switch(&primary, true, MINUTE).await.unwrap();
     let second = server(&runtime, drill, "second", major, &recorder).await;
-    restore(&request(&second), &recorder).await.unwrap();
+    restore(
+        &backed_up.restored(&second, &Target::Latest, &resolved),
+        &recorder,
+    )
+    .await
+    .unwrap();
     let rows = second.value("select sum(n) from (table one union all table two) t");
     assert_eq!(rows.await.unwrap(), "2");
     let own = second.node.layout().tablespaces.display().to_string();
@@ -362,9 +383,14 @@ async fn tablespaces_come_home_to_places_of_their_own_or_are_refused() {
     assert_eq!(places, "2");
 
     tablespace(&primary, "three", "third/fast").await;
-    wal::switch(&primary, minute).await.unwrap();
+    wal::switch(&primary, true, MINUTE).await.unwrap();
     let third = server(&runtime, drill, "third", major, &recorder).await;
-    let refused = restore(&request(&third), &recorder).await.unwrap_err();
+    let refused = restore(
+        &backed_up.restored(&third, &Target::Latest, &resolved),
+        &recorder,
+    )
+    .await
+    .unwrap_err();
     let why = "tablespace `three` of the restored `third` lies in";
     assert!(refused.to_string().starts_with(why), "{refused}");
     assert_eq!(runtime.close_drill(drill).await, Vec::<String>::new());

@@ -54,7 +54,7 @@ fn an_objective_that_no_loss_could_miss_is_warned_of() {
         let text = format!(
             "name: a\nabout: A.\nscale: {scale}\ndata: {{ model: dual-tenant, size: 20MB }}\n\
              workloads:\n  oa: {{ clients: 1, rate: 20/s }}\nstrategy: base-and-wal\nsteps:\n\
-             - backup: {{ kind: full }}\n- run: {run}\n- inject: lose-server\n\
+             - backup: main\n- run: {run}\n- inject: lose-server\n\
              - restore: {{ into: other, target: latest }}\n- verify: other\n\
              - cut-over: {{ to: other }}\n- run: 1s\n\
              objectives:\n  oa: {{ rpo: 5m, rto: 30m }}\n"

@@ -1,20 +1,298 @@
-//! Taking backups with the real tools, and removing old ones.
+//! Backup tools: what takes a backup, lists, verifies, restores and expires it.
 //!
-//! One file a tool; `contents` says whether what one left is a backup (and not one from before
-//! the step began, which `position` tells), `tablespaces` where those
-//! go. Backups lie in the store: `base/<label>` a full backup (with `<label>.tblspc/` beside it
-//! for tablespaces), `tables/<label>.dump` a dump of single
-//! tables, `wal/` the archive. Bringing them back is `restore/`.
+//! One file a tool, and one line in the list below: nothing outside such a file knows a tool by
+//! name. What it can do it says itself ([`Abilities`]), and scenarios are validated by that. What
+//! comes after the files of a backup are back (recovery, replay, rows) is `restore/`.
+//!
+//! Beside the tools: `data_directory` for those that leave a copy of a cluster's files (`contents`
+//! says whether that is a backup, `position` that it is not from before the step, `tablespaces`
+//! where those go), `archive` for where WAL is archived, `retention` for what goes when.
 
-pub mod base;
+mod abilities;
+mod archive;
 mod contents;
+mod data_directory;
 mod position;
 pub mod retention;
-pub mod tables;
 pub mod tablespaces;
 pub mod wal;
 
-use crate::{postgres::ServerError, runtime::RuntimeError};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use abilities::{Abilities, Needed, Version};
+pub use archive::WalArchive;
+
+use crate::{
+    event::Listed,
+    history::Recorder,
+    postgres::{Server, ServerError},
+    restore::target::Resolved,
+    runtime::{Exec, RuntimeError},
+    scenario::plan::{BackupKind, TargetAction},
+    units::Time,
+};
+
+/// What a tool works with: one backup of a strategy, on one server's node.
+#[derive(Clone, Copy, Debug)]
+pub struct Site<'a> {
+    /// The backup's name in the strategy.
+    pub name: &'a str,
+    /// The server that is backed up, restored, or from whose node the backups are looked at.
+    pub server: &'a Server,
+    /// How long backups are kept; none: for ever.
+    pub keep: Option<Time>,
+    pub deadline: Duration,
+    pub recorder: &'a Recorder,
+}
+
+/// What is to be restored.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    pub backup: &'a Listed,
+    /// Up to where.
+    pub target: &'a Resolved,
+    /// What the server does there; none: PostgreSQL's own, which is to pause.
+    pub action: Option<TargetAction>,
+    /// A `restore_command` in place of the tool's own, placeholders filled in.
+    pub restore_command: Option<&'a str>,
+    /// Whether there are files of the server in its data directory.
+    pub in_place: bool,
+}
+
+/// What a tool's own verifier said of a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifierWord {
+    /// E.g. `pg_verifybackup`.
+    pub verifier: String,
+    pub good: bool,
+    /// The last lines of its output.
+    pub output: String,
+}
+
+/// An option that may hold placeholders.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    /// The option's name; empty: the tool has but this one.
+    pub option: &'static str,
+    pub text: &'a str,
+    /// What may stand in it beside the placeholders of every command.
+    pub further: &'static [&'static str],
+}
+
+/// Who asks for recovery after a restore of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The tool did, in the configuration that it wrote.
+    ByTool,
+    /// Nobody yet.
+    NotYet,
+}
+
+/// What every tool can be told to do. Verbs that a tool has not are not in its [`Abilities`], and
+/// validation sees to it that nobody asks for them.
+trait BackupTool {
+    fn abilities(&self) -> Abilities;
+
+    /// What is wrong with its options, each with the option's name.
+    fn wrong_options(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Its options that may hold placeholders.
+    fn texts(&self) -> Vec<Text<'_>> {
+        Vec::new()
+    }
+
+    /// The tables it takes, where it takes nothing else.
+    fn tables(&self) -> &[String] {
+        &[]
+    }
+
+    /// Where it archives WAL; none: it does not.
+    fn archive(&self) -> Option<WalArchive> {
+        None
+    }
+
+    /// Writes its configuration on a node, before a server is started there.
+    async fn configure(&self, _site: &Site<'_>) -> Result<(), BackupError> {
+        Ok(())
+    }
+
+    /// What it needs once before it takes the first backup of a server.
+    async fn prepare(&self, _site: &Site<'_>) -> Result<(), BackupError> {
+        Ok(())
+    }
+
+    /// Takes a backup. `label` is for tools that give none themselves.
+    async fn take(
+        &self,
+        site: &Site<'_>,
+        kind: BackupKind,
+        label: &str,
+    ) -> Result<Listed, BackupError>;
+
+    /// What it says that it has, oldest first.
+    async fn list(&self, site: &Site<'_>) -> Result<Vec<Listed>, BackupError>;
+
+    /// Puts the files of a physical backup into a stopped server's place, or the content of a
+    /// logical one into a running server that has none.
+    async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError>;
+
+    /// What its verifier says of a backup; its word is recorded, not believed. None: there is
+    /// nothing that it could hold the backup against.
+    async fn verify(
+        &self,
+        _site: &Site<'_>,
+        _label: &str,
+    ) -> Result<Option<VerifierWord>, BackupError> {
+        Ok(None)
+    }
+
+    /// Removes what is kept no longer, but never the newest.
+    async fn expire(&self, site: &Site<'_>) -> Result<(), BackupError>;
+}
+
+/// The tools, as one enum with the verbs of [`BackupTool`].
+macro_rules! tools {
+    ($($(#[doc = $doc:literal])+ $variant:ident($file:ident)),+ $(,)?) => {
+        $(mod $file;)+
+
+        /// A backup tool with its options.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Tool {
+            $($(#[doc = $doc])+ $variant($file::$variant)),+
+        }
+
+        impl Tool {
+            /// Each of them with its usual options.
+            pub fn all() -> Vec<Self> {
+                vec![$(Self::$variant($file::$variant::default())),+]
+            }
+
+            /// What it can do.
+            pub fn abilities(&self) -> Abilities {
+                match self { $(Self::$variant(tool) => tool.abilities()),+ }
+            }
+
+            /// What is wrong with its options, each with the option's name.
+            pub fn wrong_options(&self) -> Vec<(&'static str, String)> {
+                match self { $(Self::$variant(tool) => tool.wrong_options()),+ }
+            }
+
+            /// Its options that may hold placeholders.
+            pub fn texts(&self) -> Vec<Text<'_>> {
+                match self { $(Self::$variant(tool) => tool.texts()),+ }
+            }
+
+            /// The tables it takes, where it takes nothing else.
+            pub fn tables(&self) -> &[String] {
+                match self { $(Self::$variant(tool) => tool.tables()),+ }
+            }
+
+            /// Where it archives WAL; none: it does not.
+            pub fn archive(&self) -> Option<WalArchive> {
+                match self { $(Self::$variant(tool) => tool.archive()),+ }
+            }
+
+            /// Writes its configuration on a node, before a server is started there.
+            ///
+            /// # Errors
+            /// When the node refuses.
+            pub async fn configure(&self, site: &Site<'_>) -> Result<(), BackupError> {
+                match self { $(Self::$variant(tool) => tool.configure(site).await),+ }
+            }
+
+            /// What it needs once before it takes the first backup of a server.
+            ///
+            /// # Errors
+            /// When the tool fails.
+            pub async fn prepare(&self, site: &Site<'_>) -> Result<(), BackupError> {
+                match self { $(Self::$variant(tool) => tool.prepare(site).await),+ }
+            }
+
+            /// Takes a backup. `label` is for tools that give none themselves.
+            ///
+            /// # Errors
+            /// When the tool fails, or leaves something that is no backup of this kind.
+            pub async fn take(
+                &self,
+                site: &Site<'_>,
+                kind: BackupKind,
+                label: &str,
+            ) -> Result<Listed, BackupError> {
+                match self { $(Self::$variant(tool) => tool.take(site, kind, label).await),+ }
+            }
+
+            /// What it says that it has, oldest first.
+            ///
+            /// # Errors
+            /// When it can't be asked.
+            pub async fn list(&self, site: &Site<'_>) -> Result<Vec<Listed>, BackupError> {
+                match self { $(Self::$variant(tool) => tool.list(site).await),+ }
+            }
+
+            /// Puts the files of a physical backup into a stopped server's place, or the content
+            /// of a logical one into a running server that has none.
+            ///
+            /// # Errors
+            /// When the tool fails, or the backup is not what it was when it was taken.
+            pub async fn restore(
+                &self,
+                site: &Site<'_>,
+                wanted: &Wanted<'_>,
+            ) -> Result<Asked, BackupError> {
+                match self { $(Self::$variant(tool) => tool.restore(site, wanted).await),+ }
+            }
+
+            /// What its verifier says of a backup; none: there is nothing that it could hold the
+            /// backup against.
+            ///
+            /// # Errors
+            /// When it can't be run.
+            pub async fn verify(
+                &self,
+                site: &Site<'_>,
+                label: &str,
+            ) -> Result<Option<VerifierWord>, BackupError> {
+                match self { $(Self::$variant(tool) => tool.verify(site, label).await),+ }
+            }
+
+            /// Removes what is kept no longer, but never the newest.
+            ///
+            /// # Errors
+            /// When the tool fails.
+            pub async fn expire(&self, site: &Site<'_>) -> Result<(), BackupError> {
+                match self { $(Self::$variant(tool) => tool.expire(site).await),+ }
+            }
+        }
+    };
+}
+
+tools! {
+    /// `pg_basebackup` in plain format.
+    PgBasebackup(pg_basebackup),
+    /// Your own script, run as the operator. Environment: `PGDRILL_BACKUP` (the empty directory to
+    /// fill with a data directory), `PGDRILL_STORE`, `PGDRILL_DATA`, `PGHOST`, `PGPORT`, `PGUSER`,
+    /// `PGDATABASE`. `{tablespaces}` stands for the options with which `pg_basebackup` lays each
+    /// tablespace beside the backup.
+    Command(command),
+    /// `pg_dump` of each database in custom format, with what all of them share.
+    PgDump(pg_dump),
+    /// pgBackRest, with a repository in the backup storage.
+    Pgbackrest(pgbackrest),
+}
+
+impl Site<'_> {
+    /// A directory or file of the backup storage.
+    fn stored(&self, path: &str) -> String {
+        let store = &self.server.node.layout().store;
+        store.join(path).display().to_string()
+    }
+}
 
 /// What went wrong with a backup.
 #[derive(Debug, thiserror::Error)]
@@ -39,4 +317,14 @@ impl From<RuntimeError> for BackupError {
     fn from(error: RuntimeError) -> Self {
         Self::Server(error.into())
     }
+}
+
+/// Bytes below these paths of a node; those that do not exist count nothing.
+///
+/// # Errors
+/// When the node refuses.
+pub async fn size(server: &Server, paths: &str) -> Result<u64, BackupError> {
+    let command = format!("du -sbc {paths} 2>/dev/null | tail -n 1 | cut -f 1");
+    let output = server.node.exec(Exec::shell(command).unrecorded()).await?;
+    Ok(output.text().trim().parse().unwrap_or_default())
 }

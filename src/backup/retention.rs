@@ -1,78 +1,73 @@
 //! Which backups and WAL segments may go.
 //!
-//! The computed rule keeps, of the full backups, every one younger than the limit and
-//! always the newest; of the WAL, everything from the oldest kept backup on, and
-//! everything younger than its own limit. So no kept backup loses WAL it needs.
+//! Of the backups that no catalog of a tool's keeps: every one younger than its limit stays, and
+//! always the newest. Of the WAL that pgdrill's script or a command archives: everything from the
+//! oldest kept backup on, and everything younger than its own limit. So no kept backup loses WAL
+//! that it needs.
 
-use std::collections::BTreeMap;
+use jiff::Timestamp;
 
 use super::BackupError;
 use crate::{
-    event::{BackupRecord, EventKind},
-    history::Recorder,
+    event::Listed,
     postgres::Server,
-    runtime::Exec,
-    scenario::plan::{Retention, RetentionRule},
+    runtime::{Exec, exec::quoted},
     units::Time,
 };
 
-/// A file or directory of the store.
+/// Labels of the backups that are kept no longer.
+pub fn expired(listed: &[Listed], keep: Option<Time>, now: Timestamp) -> Vec<String> {
+    let Some(keep) = keep else {
+        return Vec::new();
+    };
+    let newest = listed.iter().map(|backup| backup.ended).max();
+    let old = |backup: &&Listed| {
+        let ended = backup.ended.unwrap_or(now);
+        let age = now.duration_since(ended).as_secs();
+        Some(backup.ended) != newest && age > keep.0.as_secs() as i64
+    };
+    let old = listed.iter().filter(old);
+    old.map(|backup| backup.label.clone()).collect()
+}
+
+/// Removes files and directories.
+///
+/// # Errors
+/// When the node refuses.
+pub async fn remove(server: &Server, paths: &[String]) -> Result<(), BackupError> {
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let words = ["rm", "-rf", "--"].map(str::to_owned);
+    let exec = Exec::new(words.into_iter().chain(paths.iter().cloned()));
+    server.node.exec(exec).await?;
+    Ok(())
+}
+
+/// A segment in the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// Name within its directory.
+pub struct Archived {
     pub name: String,
     /// Seconds since it was last modified.
     pub age: u64,
-    /// For a full backup: name of the first WAL segment it needs.
-    pub needs: String,
 }
 
-/// What may go.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expired {
-    /// Full backups.
-    pub backups: Vec<String>,
-    /// WAL files.
-    pub wal: Vec<String>,
-    /// Table dumps.
-    pub tables: Vec<String>,
-}
-
-type Listing = BTreeMap<&'static str, Vec<Stored>>;
-
-/// The computed rule.
-pub fn expired(rule: &Retention, backups: &[Stored], wal: &[Stored], tables: &[Stored]) -> Expired {
-    let newest = backups
-        .iter()
-        .map(|backup| backup.age)
-        .min()
-        .unwrap_or_default();
-    let (kept, gone): (Vec<_>, Vec<_>) = backups
-        .iter()
-        .partition(|backup| backup.age == newest || backup.age <= rule.full.0.as_secs());
-    let first_needed = kept
-        .iter()
-        .map(|backup| position(&backup.needs))
-        .min()
-        .unwrap_or_default();
-    let goes = |file: &&Stored| {
-        file.age > rule.wal.0.as_secs()
-            && is_segment(&file.name)
-            && position(&file.name) < first_needed
+/// Names of the segments in `{archive}` that no kept backup needs and that are kept no longer.
+pub fn expired_wal(wal: &[Archived], kept: &[Listed], keep: Option<Time>) -> Vec<String> {
+    let Some(keep) = keep else {
+        return Vec::new();
     };
-    Expired {
-        backups: gone.into_iter().map(|backup| backup.name.clone()).collect(),
-        wal: names(wal.iter().filter(goes)),
-        tables: names(
-            tables
-                .iter()
-                .filter(|dump| dump.age > rule.tables.0.as_secs()),
-        ),
-    }
-}
-
-fn names<'a>(files: impl Iterator<Item = &'a Stored>) -> Vec<String> {
-    files.map(|file| file.name.clone()).collect()
+    let needed = kept.iter().map(|backup| position(&backup.first_segment));
+    let first_needed = needed.filter(|name| !name.is_empty()).min();
+    let goes = |file: &&Archived| {
+        file.age > keep.0.as_secs()
+            && is_segment(&file.name)
+            && first_needed.is_some_and(|first| position(&file.name) < first)
+    };
+    wal.iter()
+        .filter(goes)
+        .map(|file| file.name.clone())
+        .collect()
 }
 
 /// A segment's name without its timeline.
@@ -84,59 +79,27 @@ fn is_segment(name: &str) -> bool {
     name.len() >= 24 && name.bytes().take(24).all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Applies the strategy's retention to the store and records what went.
+/// What lies in `{archive}`.
 ///
 /// # Errors
-/// When the node refuses or the strategy's own command fails.
-pub async fn apply(
-    server: &Server,
-    rule: &Retention,
-    recorder: &Recorder,
-) -> Result<(), BackupError> {
-    let before = listing(server).await?;
-    let command = match &rule.rule {
-        RetentionRule::Computed => removal(&expired(
-            rule,
-            &before["base"],
-            &before["wal"],
-            &before["tables"],
-        )),
-        RetentionRule::Command(command) => server.fill_in(command),
-    };
-    let store = server.node.layout().store.display();
-    server
-        .node
-        .exec(Exec::shell(format!("cd {store} && {command}")))
-        .await?;
-    let after = listing(server).await?;
-    recorder.record(EventKind::RetentionApplied {
-        removed_backups: gone("base", &before, &after),
-        removed_wal: gone("wal", &before, &after),
-    });
-    Ok(())
+/// When the node refuses.
+pub async fn archived(server: &Server) -> Result<Vec<Archived>, BackupError> {
+    let archive = quoted(&server.fill_in("{archive}"));
+    let command = format!(
+        "now=$(date +%s); find {archive} -mindepth 1 -maxdepth 1 -printf '%T@ %f\\n' 2> /dev/null | \
+         while read -r at name; do echo \"$((now - ${{at%.*}})) $name\"; done"
+    );
+    let output = server.node.exec(Exec::shell(command).unrecorded()).await?;
+    Ok(output.text().lines().filter_map(archived_in).collect())
 }
 
-fn gone(kind: &str, before: &Listing, after: &Listing) -> Vec<String> {
-    let left = &after[kind];
-    names(
-        before[kind]
-            .iter()
-            .filter(|file| !left.iter().any(|other| other.name == file.name)),
-    )
-}
-
-fn removal(expired: &Expired) -> String {
-    let backups = expired
-        .backups
-        .iter()
-        .map(|name| format!(" base/{name} base/{name}.tblspc"));
-    let wal = expired.wal.iter().map(|name| format!(" wal/{name}"));
-    let tables = expired.tables.iter().map(|name| format!(" tables/{name}"));
-    std::iter::once("rm -rf --".to_owned())
-        .chain(backups)
-        .chain(wal)
-        .chain(tables)
-        .collect()
+fn archived_in(line: &str) -> Option<Archived> {
+    let (age, name) = line.split_once(' ')?;
+    Some(Archived {
+        name: name.to_owned(),
+        // One that arrives just now may be younger than nothing.
+        age: age.parse::<i64>().ok()?.max(0).unsigned_abs(),
+    })
 }
 
 /// Makes every backup and WAL file of the store look this much older.
@@ -147,70 +110,11 @@ pub async fn age(server: &Server, by: Time) -> Result<(), BackupError> {
     let store = server.node.layout().store.display();
     let seconds = by.0.as_secs();
     let command = format!(
-        "cd {store} && for f in base/* wal/* tables/*; do [ -e \"$f\" ] || continue; \
+        "cd {store} && for f in base/* wal/* dumps/*; do [ -e \"$f\" ] || continue; \
          touch -d \"@$(($(stat -c %Y \"$f\") - {seconds}))\" \"$f\"; done"
     );
     server.node.exec(Exec::shell(command)).await?;
     Ok(())
-}
-
-/// Names of the full backups that are in the store.
-///
-/// # Errors
-/// When the node refuses.
-pub async fn stored_backups(server: &Server) -> Result<Vec<String>, BackupError> {
-    Ok(names(listing(server).await?["base"].iter()))
-}
-
-/// Whether a backup is still in the store.
-///
-/// # Errors
-/// When the node refuses.
-pub async fn is_stored(server: &Server, backup: &BackupRecord) -> Result<bool, BackupError> {
-    let label = &backup.label;
-    let listing = listing(server).await?;
-    let names = |kind: &str| names(listing[kind].iter());
-    Ok(names("base").contains(label) || names("tables").contains(&format!("{label}.dump")))
-}
-
-async fn listing(server: &Server) -> Result<Listing, BackupError> {
-    let store = server.node.layout().store.display();
-    let command = format!(
-        "cd {store} && now=$(date +%s) && for f in base/* wal/* tables/*; do [ -e \"$f\" ] || continue; \
-         needs=$(sed -n 's/.*(file \\([0-9A-F]*\\)).*/\\1/p' \"$f/backup_label\" 2>/dev/null | head -n 1); \
-         echo \"$f $((now - $(stat -c %Y \"$f\"))) $needs\"; done"
-    );
-    let output = server.node.exec(Exec::shell(command).unrecorded()).await?;
-    Ok(parse_listing(&output.text()))
-}
-
-fn parse_listing(text: &str) -> Listing {
-    let mut lists = BTreeMap::from([
-        ("base", Vec::new()),
-        ("wal", Vec::new()),
-        ("tables", Vec::new()),
-    ]);
-    for line in text.lines() {
-        let mut words = line.split(' ');
-        let (Some(path), Some(age)) = (words.next(), words.next()) else {
-            continue;
-        };
-        let Some((kind, name)) = path.split_once('/') else {
-            continue;
-        };
-        if name.ends_with(".tblspc") {
-            continue;
-        }
-        if let Some(list) = lists.get_mut(kind) {
-            let needs = words.next().unwrap_or_default().into();
-            list.push(Stored {
-                name: name.into(),
-                age: age.parse().unwrap_or_default(),
-                needs,
-            });
-        }
-    }
-    lists
 }
 
 #[cfg(test)]
@@ -218,71 +122,81 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::scenario::plan::{BackupKind, Nature};
 
     const DAY: u64 = 86_400;
     const FIRST: &str = "000000010000000000000001";
     const THIRD: &str = "000000010000000000000003";
 
-    fn rule() -> Retention {
-        let days = |count| Time(Duration::from_secs(count * DAY));
-        Retention {
-            full: days(30),
-            wal: days(45),
-            tables: days(90),
-            rule: RetentionRule::Computed,
+    fn days(count: u64) -> Option<Time> {
+        Some(Time(Duration::from_secs(count * DAY)))
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(2_000_000_000).unwrap()
+    }
+
+    fn backup(label: &str, days: u64, needs: &str) -> Listed {
+        Listed {
+            label: label.into(),
+            tool: "pg-basebackup".into(),
+            kind: BackupKind::Full,
+            nature: Nature::Physical,
+            parent: None,
+            start_lsn: None,
+            stop_lsn: None,
+            snapshot_lsn: None,
+            timeline: None,
+            first_segment: needs.into(),
+            databases: vec![],
+            tables: vec![],
+            bytes: 0,
+            began: None,
+            ended: Timestamp::from_second(now().as_second() - (days * DAY) as i64).ok(),
         }
     }
 
-    fn backup(name: &str, days: u64, needs: &str) -> Stored {
-        Stored {
+    fn wal(name: &str, days: u64) -> Archived {
+        Archived {
             name: name.into(),
             age: days * DAY,
-            needs: needs.into(),
         }
-    }
-
-    fn wal(name: &str, days: u64) -> Stored {
-        backup(name, days, "")
     }
 
     #[test]
     fn the_newest_backup_never_goes_and_keeps_its_wal() {
         let backups = [backup("old", 400, FIRST), backup("newest", 300, THIRD)];
-        let gone = expired(&rule(), &backups, &[wal(FIRST, 400), wal(THIRD, 300)], &[]);
-        assert_eq!(gone.backups, ["old"]);
-        assert_eq!(gone.wal, [FIRST]);
+        assert_eq!(expired(&backups, days(30), now()), ["old"]);
+        let segments = [wal(FIRST, 400), wal(THIRD, 300)];
+        assert_eq!(expired_wal(&segments, &backups[1..], days(45)), [FIRST]);
     }
 
     #[test]
     fn wal_that_a_kept_backup_needs_never_goes() {
-        let gone = expired(
-            &rule(),
-            &[backup("kept", 29, FIRST)],
-            &[wal(FIRST, 100), wal(THIRD, 99)],
-            &[],
-        );
-        assert_eq!(gone, Expired::default());
+        let backups = [backup("kept", 29, FIRST), backup("newest", 1, THIRD)];
+        assert!(expired(&backups, days(30), now()).is_empty());
+        let segments = [wal(FIRST, 100), wal(THIRD, 99)];
+        assert!(expired_wal(&segments, &backups, days(45)).is_empty());
     }
 
     #[test]
     fn without_a_backup_nothing_says_which_wal_may_go() {
-        assert!(
-            expired(&rule(), &[], &[wal(FIRST, 400)], &[])
-                .wal
-                .is_empty()
-        );
+        assert!(expired_wal(&[wal(FIRST, 400)], &[], days(45)).is_empty());
     }
 
     #[test]
-    fn a_listing_reads_as_printed() {
-        let text = "base/full-1 5 000000010000000000000002\nbase/full-1.tblspc 5 \nwal/000000010000000000000002 7 \nodd\n";
-        let lists = parse_listing(text);
-        let stored = Stored {
-            name: "full-1".into(),
-            age: 5,
-            needs: "000000010000000000000002".into(),
-        };
-        assert_eq!(lists["base"], [stored]);
-        assert_eq!(lists["wal"].len(), 1);
+    fn what_nobody_limits_is_kept() {
+        let backups = [backup("old", 400, FIRST), backup("newest", 300, THIRD)];
+        assert!(expired(&backups, None, now()).is_empty());
+        assert!(expired_wal(&[wal(FIRST, 400)], &backups[1..], None).is_empty());
+    }
+
+    #[test]
+    fn a_line_of_the_archive_reads_as_printed() {
+        assert_eq!(
+            archived_in("86400 000000010000000000000001"),
+            Some(wal(FIRST, 1))
+        );
+        assert_eq!(archived_in("odd"), None);
     }
 }

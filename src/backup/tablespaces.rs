@@ -74,8 +74,8 @@ mod tests {
             space(3, "/c/x,y = z"),
         ];
         assert_eq!(
-            mapping_words(&spaces, "/store/full-1"),
-            r"-T /a/fast=/store/full-1.tblspc/1 -T /b/fast=/store/full-1.tblspc/2 -T '/c/x,y \= z=/store/full-1.tblspc/3'"
+            mapping_words(&spaces, "/store/main-1"),
+            r"-T /a/fast=/store/main-1.tblspc/1 -T /b/fast=/store/main-1.tblspc/2 -T '/c/x,y \= z=/store/main-1.tblspc/3'"
         );
     }
 }

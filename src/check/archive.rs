@@ -15,7 +15,7 @@ use crate::{
     finding::AtStake,
     measure::view::View,
     observation::{ArchiveState, ArchivedFile},
-    scenario::plan::Archive,
+    scenario::plan::Wal,
     wal::{Kind, Place, SegmentSize},
 };
 use archiver::Archiver;
@@ -33,7 +33,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
 }
 
 fn at_the_end(context: &Context<'_>, now: &View<'_>) -> Said {
-    if context.story.plan.strategy.archive == Archive::None {
+    if context.story.plan.strategy.wal == Wal::None {
         return Said::NotApplicable("the strategy archives no WAL".into());
     }
     let Some(state) = now.archive() else {
@@ -85,7 +85,7 @@ fn in_order(segments: usize, as_written: usize) -> Said {
 /// Before the first fault nothing need have been archived yet and files still arrive, but the
 /// archive has no gap and what the server takes for archived, and the server archives.
 pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> Said {
-    if context.story.plan.strategy.archive == Archive::None {
+    if context.story.plan.strategy.wal == Wal::None {
         return Said::NotApplicable("the strategy archives no WAL".into());
     }
     let Some(state) = before.archive() else {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Context,
+    Context, backups,
     books::{self, Books},
     comparison::findings,
     evidence, expect, fault, ledger, objectives, recovery, steady_state, steps, verifiers,
@@ -124,10 +124,16 @@ fn all_findings(
     }
     let (compared, mut not_applicable) = findings(context);
     all.extend(compared);
-    match verifiers::check(context) {
-        Ok(finding) => all.push(finding),
-        Err(why) => {
-            not_applicable.insert("verifier", why);
+    let of_tools = [
+        ("backups", backups::check(context)),
+        ("verifier", verifiers::check(context)),
+    ];
+    for (id, told) in of_tools {
+        match told {
+            Ok(finding) => all.push(finding),
+            Err(why) => {
+                not_applicable.insert(id, why);
+            }
         }
     }
     all.push(evidence::check(context, &books.files, &books.accounts));

@@ -9,6 +9,7 @@ mod access;
 mod amcheck;
 mod archive;
 mod audit;
+mod backups;
 mod books;
 mod business;
 mod catalog;

@@ -10,7 +10,7 @@ use super::{Context, Said, any, count};
 use crate::{
     event::{Follows, RecoveryRecord},
     finding::Finding,
-    scenario::plan::{Action, Archive, Target},
+    scenario::plan::{Action, Target, Wal},
     wal::{Kind, Place, SegmentSize, lsn},
 };
 
@@ -24,8 +24,9 @@ pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
         Action::Restore { into, target, .. } => (*target == Target::Latest).then_some(into),
         _other => None,
     });
-    let servers: Vec<&String> = to_latest.collect();
-    if servers.is_empty() || plan.strategy.archive == Archive::None {
+    let physical = to_latest.filter(|server| !context.story.is_logical(server));
+    let servers: Vec<&String> = physical.collect();
+    if servers.is_empty() || plan.strategy.wal == Wal::None {
         return None;
     }
     let said = servers.iter().map(|server| said_of(context, server));

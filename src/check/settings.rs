@@ -164,7 +164,8 @@ impl Compared<'_, '_> {
         let changed = differences(&values(self.was), &values(self.is));
         let changed = changed
             .into_iter()
-            .filter(|(name, _)| !(by_command_line(name) && must_differ(name, self.restore)));
+            .filter(|(name, _)| !(by_command_line(name) && must_differ(name, self.restore)))
+            .filter(|(name, _)| !self.configured(name));
         let mut told: Vec<String> = changed.map(|(_, told)| told).collect();
         let waits = |of: &SettingsState, name: &str| {
             of.in_force.get(name).is_some_and(|it| it.pending_restart)
@@ -173,6 +174,16 @@ impl Compared<'_, '_> {
         let waiting = waiting.filter(|name| waits(self.is, name) && !waits(self.was, name));
         told.extend(waiting.map(|name| format!("{name} waits for a restart to change")));
         told
+    }
+
+    /// What the tool of a restore wrote for recovery, where it writes such: without a file that
+    /// asks for recovery no later start heeds it.
+    fn configured(&self, name: &str) -> bool {
+        let by_tool = self.restore.is_some_and(|restore| restore.configured);
+        let file = self.is.files.get(name).map(|it| it.file.as_str());
+        by_tool
+            && file.is_some_and(|file| file.ends_with("/postgresql.auto.conf"))
+            && (name == "restore_command" || name.starts_with("recovery_target"))
     }
 
     fn in_files(&self) -> Vec<String> {
@@ -184,6 +195,7 @@ impl Compared<'_, '_> {
         let changed = differences(&values(self.was), &values(self.is));
         let told = changed
             .into_iter()
+            .filter(|(name, _)| !self.configured(name))
             .map(|(_, told)| format!("in the files: {told}"));
         let good = |of: &SettingsState, name: &str| of.files.get(name).is_none_or(|it| it.applied);
         let overridden =

@@ -14,12 +14,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     } else if is.read_only {
         wrong.push("it is read-only".to_owned());
     }
-    if is.system_identifier != was.system_identifier {
-        let (was, is) = (was.system_identifier, is.system_identifier);
-        wrong.push(format!(
-            "it is another cluster: system identifier {is}, not {was}"
-        ));
-    }
+    wrong.extend(wrong_cluster(context, now.server, was, is));
     if is.version / 10_000 != context.story.plan.postgres {
         wrong.push(format!("it runs server version {}", is.version));
     }
@@ -45,6 +40,27 @@ fn in_recovery(context: &Context<'_>, server: &str) -> String {
     format!("it is still in recovery: {why}")
 }
 
+/// What was restored logically is another cluster; any other server is the same.
+fn wrong_cluster(
+    context: &Context<'_>,
+    server: &str,
+    was: &ServerState,
+    is: &ServerState,
+) -> Option<String> {
+    let logical = context.story.is_logical(server);
+    let same = is.system_identifier == was.system_identifier;
+    let (was, is) = (was.system_identifier, is.system_identifier);
+    match (logical, same) {
+        (false, true) | (true, false) => None,
+        (false, false) => Some(format!(
+            "it is another cluster: system identifier {is}, not {was}"
+        )),
+        (true, true) => Some(format!(
+            "it is the cluster that was dumped, system identifier {is}, though it was made anew"
+        )),
+    }
+}
+
 /// A restored server has left the old timeline for the one its restore told of; any other
 /// server has stayed where it was.
 fn wrong_timeline(
@@ -60,7 +76,8 @@ fn wrong_timeline(
     if is.in_recovery {
         return None;
     }
-    if is.timeline <= was.timeline {
+    let logical = context.story.is_logical(server);
+    if is.timeline <= was.timeline && !logical {
         return Some(format!(
             "timeline {}: recovery did not end in a promotion",
             is.timeline

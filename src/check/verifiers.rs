@@ -169,7 +169,7 @@ fn truth(context: &Context<'_>, label: &str, said_good: bool) -> (Verdict, Strin
 
 fn not_restored(context: &Context<'_>) -> (Verdict, String) {
     let restore_failed = context.failed_step() == Some("restore");
-    let full = |event: &&crate::event::Event| matches!(&event.kind, EventKind::BackupTaken(backup) if backup.kind == "full");
+    let full = |event: &&crate::event::Event| matches!(&event.kind, EventKind::BackupTaken(backup) if backup.listed.is_whole());
     let backups = context.story.events.iter().filter(full).count();
     if restore_failed && backups == 1 {
         return (Verdict::Fail, "the restore from it failed".into());
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn bad_is_red_though_everything_came_home() {
         let bad = saying(lost_server(), Some(false));
-        let why = "`pg_verifybackup` calls `full-1` bad as it was taken: error: checksum mismatch";
+        let why = "`pg_verifybackup` calls `main-1` bad as it was taken: error: checksum mismatch";
         expect(&bad, "verifier", Verdict::Fail, why);
         let trial = &bad.judge().trials[0];
         assert_eq!((trial.right(), trial.truth), (None, Verdict::Unknown));
@@ -261,13 +261,13 @@ mod tests {
     fn a_backup_damaged_after_it_was_taken_is_red() {
         let again = EventKind::VerifierSaid {
             tool: "pg_verifybackup".into(),
-            object: "full-1".into(),
+            object: "main-1".into(),
             good: Some(false),
             again: true,
             output: String::new(),
         };
         let tale = lost_server().with(26 * SECOND, again);
-        expect(&tale, "verifier", Verdict::Fail, "`full-1` bad at the end");
+        expect(&tale, "verifier", Verdict::Fail, "`main-1` bad at the end");
     }
 
     #[test]

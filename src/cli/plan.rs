@@ -6,7 +6,7 @@ use crate::{
     report::terminal::{self, fold},
     scenario::{
         self,
-        plan::{Archive, CheckKind, Objectives, Plan, TargetAction, WorkloadKind, WorkloadPlan},
+        plan::{CheckKind, Objectives, Plan, TargetAction, Wal, WorkloadKind, WorkloadPlan},
     },
 };
 
@@ -114,10 +114,11 @@ fn describe(workload: &WorkloadPlan) -> String {
 }
 
 fn strategy(plan: &Plan) -> String {
-    let archive = match &plan.strategy.archive {
-        Archive::Safe => "WAL archived by pgdrill's own command".to_owned(),
-        Archive::None => "no WAL archive".to_owned(),
-        Archive::Command(command) => format!("WAL archived by `{command}`"),
+    let archive = match &plan.strategy.wal {
+        Wal::Safe => "WAL archived by pgdrill's own command".to_owned(),
+        Wal::None => "no WAL archive".to_owned(),
+        Wal::Command(command) => format!("WAL archived by `{command}`"),
+        Wal::By(backup) => format!("WAL archived by the tool of `{backup}`"),
     };
     format!("{}: {archive}", plan.strategy.name)
 }
@@ -130,7 +131,14 @@ fn recovery(plan: &Plan) -> String {
         Some(TargetAction::Pause) => "paused at a target",
         None => "paused at a target, as no `recovery_target_action` is stated",
     };
-    format!("`{}`, {then}", recovery.restore_command)
+    let of_archive = plan
+        .strategy
+        .archive()
+        .map(|archive| archive.restore_command);
+    match recovery.restore_command.clone().or(of_archive) {
+        Some(command) => format!("`{command}`, {then}"),
+        None => "none: a backup is restored as it is".to_owned(),
+    }
 }
 
 fn demands(objectives: &Objectives) -> String {

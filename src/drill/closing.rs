@@ -7,6 +7,7 @@ use super::{
     state::{Drill, StepError},
 };
 use crate::{
+    backup::WalArchive,
     event::{Cause, EventKind, Moment},
     model::{BusinessCheck, Expectation, Model},
     observation::{Observation, Probe},
@@ -46,7 +47,8 @@ impl Drill<'_> {
         let access = server.access().await?;
         let provoked = by_look(&server.name, &business);
         self.expect_errors(Cause::Look, provoked);
-        let target = self.target(server, access, &model, &business);
+        let archive = self.plan.strategy.archive();
+        let target = self.target(server, access, &model, &business, archive.as_ref());
         probe::observe(moment, &target, kinds, &self.recorder).await;
         self.errors_over(Cause::Look);
         Ok(())
@@ -58,12 +60,14 @@ impl Drill<'_> {
         access: Access,
         model: &'t Model,
         business: &'t [Operation],
+        archive: Option<&'t WalArchive>,
     ) -> ProbeTarget<'t> {
         ProbeTarget {
             server: &server.name,
             access,
             passwords: &self.passwords,
             node: &server.node,
+            archive,
             business,
             audit: model.manifest.audit.as_ref().map(|audit| Trail {
                 log: &audit.log,

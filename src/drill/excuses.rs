@@ -35,6 +35,15 @@ pub fn by_freeze(role: &str) -> [ExpectedError; 1] {
     }]
 }
 
+/// What clients run into whose server is restored in place: until recovery ends it is read-only.
+pub fn by_restore(server: &str) -> [ExpectedError; 1] {
+    [ExpectedError {
+        sqlstate: "25006".into(),
+        server: Some(server.into()),
+        role: None,
+    }]
+}
+
 /// What looking at a server provokes: what its business checks run into, and wrong passwords.
 pub fn by_look(server: &str, business: &[Operation]) -> Vec<ExpectedError> {
     let login = access::REFUSED.map(|sqlstate| ExpectedError {

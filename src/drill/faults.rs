@@ -36,6 +36,15 @@ impl Faults {
 
     /// A server was restored from a backup of `source`.
     pub fn restored(&mut self, restore: &RestoreRecord, source: &str) {
+        if restore.in_place {
+            // What was not recovered never was: its ids are given out again.
+            let own = self
+                .all
+                .iter_mut()
+                .filter(|one| one.server == restore.server);
+            let gone = own.filter(|one| one.xid.is_some_and(|xid| xid >= restore.next_xid));
+            return gone.for_each(|fault| fault.xid = None);
+        }
         let recovered = (source.to_owned(), restore.next_xid);
         self.restored.insert(restore.server.clone(), recovered);
     }
@@ -103,6 +112,19 @@ mod tests {
         assert_eq!(faults.transactions("primary"), [700, 900]);
         assert_eq!(faults.transactions("second"), [850, 700]);
         assert_eq!(faults.transactions("third"), [700]);
+    }
+
+    #[test]
+    fn a_server_restored_in_place_holds_what_it_recovered_of_its_own() {
+        let mut faults = Faults::default();
+        faults.injected(fault("primary", Some(700)));
+        faults.injected(fault("primary", Some(900)));
+        let in_place = RestoreRecord {
+            in_place: true,
+            ..restore("primary", 800)
+        };
+        faults.restored(&in_place, "primary");
+        assert_eq!(faults.transactions("primary"), [700]);
     }
 
     #[test]

@@ -50,6 +50,13 @@ impl Others {
     }
 }
 
+impl RowImages {
+    /// A server is given up: what one of that name counts from now on begins anew.
+    pub fn forget(&mut self, server: &str) {
+        self.others.remove(server);
+    }
+}
+
 impl Drill<'_> {
     /// From now on transactions may be the clients', and deletions.
     ///

@@ -1,5 +1,7 @@
 //! The servers' logs: kept in the drill's directory, and every error in them recorded.
 
+use std::path::PathBuf;
+
 use super::state::{Drill, StepError};
 use crate::{
     event::EventKind,
@@ -61,14 +63,22 @@ impl Drill<'_> {
         }
         let log = server.node.get(&server.log()).await?;
         let log = self.recorder.redacted(&String::from_utf8_lossy(&log));
-        let file = format!("{}.log", server.name);
-        let file = self.dir.join(files::LOGS).join(file);
+        let file = self.free_log_file(&server.name);
         if let Err(cause) = std::fs::write(&file, &log) {
             self.recorder.record(EventKind::Note {
                 text: format!("cannot write {}: {cause}", file.display()),
             });
         }
         Ok(Some(log))
+    }
+
+    /// A server that was restored in place has had another log before.
+    fn free_log_file(&self, server: &str) -> PathBuf {
+        let logs = self.dir.join(files::LOGS);
+        let first = logs.join(format!("{server}.log"));
+        let further = (2..).map(|number| logs.join(format!("{server}-{number}.log")));
+        let mut all = std::iter::once(first).chain(further);
+        all.find(|file| !file.exists()).unwrap_or_default()
     }
 
     fn tell_log(&self, server: &str, log: &str) {

@@ -29,11 +29,15 @@ impl Drill<'_> {
             server.announce(&self.recorder).await?;
         }
         let primary = self.server(PRIMARY)?;
+        self.prepare_tools(&primary).await?;
         self.describe(&primary).await?;
         self.load(&primary).await?;
         if self.plan.strategy.apply == Apply::Reload {
             self.apply_by_reload(&primary).await?;
         }
+        // Before the archive is listed: a segment that arrives meanwhile is in the list, or sampled.
+        self.watch = Some(Watch::start(&self.recorder));
+        self.watch_server(&primary).await;
         let plan = self.plan;
         self.look(Moment::Before, PRIMARY, &plan.checks).await;
         self.start_clients(&primary).await
@@ -125,8 +129,6 @@ impl Drill<'_> {
             .keys()
             .map(|name| (name.clone(), PRIMARY.to_owned()))
             .collect();
-        self.watch = Some(Watch::start(&self.recorder));
-        self.watch_server(server).await;
         Ok(())
     }
 }

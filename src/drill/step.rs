@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     excuses::by_fault,
+    recovery::Restoring,
     state::{Drill, StepError},
 };
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     fault,
     meter::{Place, outside},
     runtime::Exec,
-    scenario::plan::{Action, CheckKind, Fault, Phase, RunFor, Step},
+    scenario::plan::{Action, CheckKind, Fault, Phase, RunFor, Step, Wal},
 };
 
 impl Drill<'_> {
@@ -34,23 +35,42 @@ impl Drill<'_> {
 
     async fn act(&mut self, step: &Step) -> Result<(), StepError> {
         match &step.action {
-            Action::Backup { server, kind } => self.backup(server, *kind, step.deadline.0).await,
+            Action::Backup { server, of, kind } => {
+                self.backup(server, of, *kind, step.deadline.0).await
+            }
             Action::Run(how_long) => {
                 outside(Place::Wait, self.run(how_long, step.deadline.0)).await
             }
             Action::Checkpoint { server } => Ok(self.server(server)?.sql("checkpoint").await?),
             Action::SwitchWal { server } => {
-                Ok(wal::switch(&self.server(server)?, step.deadline.0).await?)
+                let archived = self.plan.strategy.wal != Wal::None;
+                let server = self.server(server)?;
+                Ok(wal::switch(&server, archived, step.deadline.0).await?)
             }
             Action::RestorePoint { server, name } => self.restore_point(server, name).await,
             Action::Inject { server, fault } => self.inject(server, fault).await,
             Action::Freeze { workload, server } => self.freeze(workload, server).await,
             Action::Thaw { workload, server } => self.thaw(workload, server).await,
             Action::Restore {
+                from,
+                label,
                 into,
                 scratch,
+                in_place,
                 target,
-            } => self.restore(into, *scratch, target, step.deadline.0).await,
+                action,
+            } => {
+                let restoring = Restoring {
+                    from,
+                    label: label.as_deref(),
+                    into,
+                    scratch: *scratch,
+                    in_place: *in_place,
+                    target,
+                    action: *action,
+                };
+                self.restore(restoring, step.deadline.0).await
+            }
             Action::Salvage {
                 from,
                 into,
@@ -63,12 +83,7 @@ impl Drill<'_> {
             Action::CutOver { workloads, to } => self.cut_over(workloads, to).await,
             Action::Verify { server } => self.verify(server).await,
             Action::Age(by) => Ok(retention::age(&self.any_server()?, *by).await?),
-            Action::Expire => Ok(retention::apply(
-                &self.any_server()?,
-                &self.plan.strategy.retention,
-                &self.recorder,
-            )
-            .await?),
+            Action::Expire => self.expire().await,
             Action::Wait { server, until } => {
                 let server = self.server(server)?;
                 let waiting = server.wait_until(until, until, step.deadline.0);

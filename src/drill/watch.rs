@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::state::Drill;
 use crate::{
+    backup::WalArchive,
     event::EventKind,
     history::Recorder,
     postgres::{Server, ServerError},
@@ -27,6 +28,8 @@ const QUERY: &str = "select pg_current_wal_insert_lsn() || ' ' || failed_count |
 #[derive(Clone)]
 struct Watched {
     server: Server,
+    /// Where its WAL is archived.
+    archive: Option<WalArchive>,
     looked_at: Arc<Mutex<String>>,
 }
 
@@ -69,6 +72,7 @@ impl Drill<'_> {
             }
             let watched = Watched {
                 server: server.clone(),
+                archive: self.plan.strategy.archive(),
                 looked_at: Arc::default(),
             };
             Box::pin(sample(&watched, &self.recorder)).await;
@@ -157,7 +161,13 @@ async fn arrived(watched: &Watched, stands: &Stands) -> Result<Held, RuntimeErro
             written_after: after.as_str().max(&stands.timeline),
             written: up_to,
         };
-        found = Box::pin(segments(&watched.server.node, span, Records::Left)).await?;
+        found = Box::pin(segments(
+            &watched.server.node,
+            watched.archive.as_ref(),
+            span,
+            Records::Left,
+        ))
+        .await?;
         up_to.clone_into(&mut after);
     }
     *lock(&watched.looked_at) = after;

@@ -142,6 +142,13 @@ pub enum EventKind {
     },
     /// A backup ended well.
     BackupTaken(BackupRecord),
+    /// What a tool said that it has.
+    BackupsListed {
+        /// The backup's name in the strategy.
+        backup: String,
+        /// Oldest first.
+        listed: Vec<Listed>,
+    },
     /// Retention ran over the backup storage.
     RetentionApplied {
         /// Labels of the backups removed.
@@ -174,9 +181,7 @@ pub enum EventKind {
         revoked: Option<Revoked>,
     },
     /// A business's writes were granted back.
-    Thawed {
-        workload: String,
-    },
+    Thawed { workload: String },
     /// Recovery ended in a new timeline: what it had before it, and where it ended.
     Recovered(RecoveryRecord),
     /// A restore ended and the server runs.
@@ -260,9 +265,7 @@ pub enum EventKind {
     /// evidence.
     Withheld,
     /// Something a reader should know that is no failure.
-    Note {
-        text: String,
-    },
+    Note { text: String },
     /// The last event of every history that was closed properly.
     DrillEnded {
         /// Whether every step was performed; a cancelled or broken drill was not.

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::wal::{Place, SegmentSize};
+use crate::{
+    scenario::plan::{BackupKind, Nature},
+    wal::{Place, SegmentSize},
+};
 
 /// How a step ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,27 +78,72 @@ pub struct WorkloadSummary {
     pub errors: BTreeMap<String, u64>,
 }
 
-/// A backup that a tool reported as good.
+/// A backup that was taken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BackupRecord {
-    /// Its name in the backup storage.
-    pub label: String,
-    /// `full` or `tables`.
-    pub kind: String,
+    /// Its name in the strategy.
+    pub backup: String,
     /// The server it was taken of.
     pub server: String,
-    /// Start LSN; 0 for a logical backup.
-    pub start_lsn: u64,
-    /// End LSN; 0 for a logical backup.
-    pub end_lsn: u64,
-    /// Whether it has a `backup_label`; a copy of a server that was shut down needs none.
-    pub labelled: bool,
-    /// Whether it has a manifest, which its verifier needs.
-    pub manifest: bool,
     /// Begin, in the drill's clock.
     pub began_us: u64,
-    /// Bytes in the backup storage.
+    /// As its tool lists it.
+    pub listed: Listed,
+}
+
+/// A backup as its tool lists it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Its name among those of its tool.
+    pub label: String,
+    /// The tool, as a strategy names it.
+    pub tool: String,
+    pub kind: BackupKind,
+    pub nature: Nature,
+    /// Label of the backup that it builds on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Where recovery from it begins; none of a logical one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_lsn: Option<u64>,
+    /// Where it is consistent, as far as its tool says so; none of a logical one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_lsn: Option<u64>,
+    /// Of a logical one: everything committed before this position is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_lsn: Option<u64>,
+    /// The timeline it began on; none of a logical one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<u32>,
+    /// Name of the first segment of the WAL that it needs.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub first_segment: String,
+    /// The databases it holds, where it does not hold them all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<String>,
+    /// The tables it holds, where it holds nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
+    /// In the backup storage; of one that builds on others, with these.
     pub bytes: u64,
+    /// By the clock of its host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Timestamp>,
+    /// By the clock of its host; where a tool keeps no catalog, when its files were changed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+}
+
+impl Listed {
+    /// Whether it holds a whole cluster, and not some tables of it.
+    pub fn is_whole(&self) -> bool {
+        self.tables.is_empty()
+    }
+
+    /// The position by which everything in it had been committed at the latest.
+    pub fn reaches_lsn(&self) -> Option<u64> {
+        self.stop_lsn.or(self.snapshot_lsn)
+    }
 }
 
 /// A fault, and the evidence that it bit.
@@ -144,6 +193,12 @@ pub struct RestoreRecord {
     pub server: String,
     /// Label of the backup it began from.
     pub backup: String,
+    /// What that is.
+    #[serde(default)]
+    pub nature: Nature,
+    /// Whether the server's data were there before, and were replaced.
+    #[serde(default)]
+    pub in_place: bool,
     /// The recovery target as given to the server, e.g. `recovery_target_lsn = 0/3000148`.
     pub target: String,
     /// Whether it is a scratch server, never to serve clients.
@@ -156,6 +211,9 @@ pub struct RestoreRecord {
     pub reached_lsn: u64,
     /// Commit time of the last transaction replayed, as the server's log states it.
     pub reached_time: String,
+    /// Whether its tool wrote what recovery needs into the server's configuration.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub configured: bool,
     /// Whether it waits at its target for somebody to promote it, and is read-only until then.
     #[serde(default)]
     pub paused: bool,
@@ -298,6 +356,8 @@ pub enum Cause {
     Fault,
     /// Probes try what must be refused.
     Look,
+    /// A server is restored in place, and its clients find one that is in recovery.
+    Restore,
 }
 
 /// An error that is provoked.

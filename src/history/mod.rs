@@ -25,7 +25,7 @@ use redaction::Secrets;
 /// The format in which histories and plans are written, and the only one that is read. A
 /// change of what an event, an observation or the plan means, or has, is a new number.
 /// 2: log lines stand beside the errors expected, tables tell whether they are unlogged.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Names of the files of one drill, below `<run>/drills/<drill>/`.
 pub mod files {

@@ -13,7 +13,7 @@ use crate::{
     ledger::{Outcome, Record},
     measure::{rpo::time, story::Story},
     observation::ServerState,
-    scenario::plan::{Archive, Plan},
+    scenario::plan::{Plan, Wal},
     units::Time,
     wal::SegmentSize,
 };
@@ -66,11 +66,11 @@ pub fn project(
 ) -> Projected {
     let (plan, segment) = (story.plan, story.segment_size());
     let archiving = observed.is_none_or(|state| state.archive_mode != "off");
-    if plan.strategy.archive == Archive::None || !archiving {
+    if plan.strategy.wal == Wal::None || !archiving {
         return Projected {
             unbounded: true,
             wal_rate,
-            arithmetic: "no WAL is archived: everything since the last full backup is lost \
+            arithmetic: "no WAL is archived: everything since the last backup is lost \
                          with the host"
                 .into(),
             ..Projected::default()

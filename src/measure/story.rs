@@ -7,10 +7,11 @@ use std::{collections::BTreeSet, ops::Range};
 
 use crate::{
     event::{
-        Event, EventKind, FaultRecord, ImageRecord, RecoveryRecord, RestoreRecord, StepOutcome,
+        BackupRecord, Event, EventKind, FaultRecord, ImageRecord, RecoveryRecord, RestoreRecord,
+        StepOutcome,
     },
     measure::recovery::Recovery,
-    scenario::plan::{Action, PRIMARY, Plan, StepIndex, Target},
+    scenario::plan::{Action, Nature, PRIMARY, Plan, StepIndex, Target},
     wal::SegmentSize,
 };
 
@@ -137,6 +138,12 @@ impl<'a> Story<'a> {
             .last()
     }
 
+    /// Whether a server was made anew from a logical backup: another cluster than it was.
+    pub fn is_logical(&self, server: &str) -> bool {
+        let restore = self.restore_of(server);
+        restore.is_some_and(|restore| restore.nature == Nature::Logical)
+    }
+
     /// Whether a server was restored for looking only, and never to serve.
     pub fn is_scratch(&self, server: &str) -> bool {
         self.restore_of(server)
@@ -167,25 +174,25 @@ impl<'a> Story<'a> {
     /// The server that a server's data come from in the end: itself when it was there from the
     /// beginning, otherwise the one of whose backup it was restored, and so on.
     pub fn origin(&self, server: &'a str) -> &'a str {
-        let taken = |label: &str| {
-            self.events
-                .iter()
-                .rev()
-                .find_map(|event| match &event.kind {
-                    EventKind::BackupTaken(backup) if backup.label == label => Some(&backup.server),
-                    _other => None,
-                })
-        };
         let restores: Vec<&RestoreRecord> = self.restores().map(|(_, one)| one).collect();
         let mut origin = server;
         for restore in restores.into_iter().rev() {
             if restore.server == origin
-                && let Some(source) = taken(&restore.backup)
+                && let Some(backup) = self.taken(&restore.backup)
             {
-                origin = source;
+                origin = &backup.server;
             }
         }
         origin
+    }
+
+    /// The backup of this label, as it was taken.
+    fn taken(&self, label: &str) -> Option<&'a BackupRecord> {
+        let mut events = self.events.iter().rev();
+        events.find_map(|event| match &event.kind {
+            EventKind::BackupTaken(backup) if backup.listed.label == label => Some(backup),
+            _other => None,
+        })
     }
 
     /// How the recovery that made a server ended; none when that was not recorded.
@@ -273,6 +280,12 @@ impl<'a> Story<'a> {
 
     /// The instant that a scratch server was recovered to.
     fn aimed_us(&self, scratch: &str) -> Option<u64> {
+        if let Some(restore) = self
+            .restore_of(scratch)
+            .filter(|_| self.is_logical(scratch))
+        {
+            return self.taken(&restore.backup).map(|backup| backup.began_us);
+        }
         let steps = self.steps().into_iter().rev();
         let (began_us, target) =
             steps

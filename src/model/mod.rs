@@ -55,10 +55,7 @@ pub enum ModelError {
     },
     /// A login role has no password to be set.
     #[error("data model `{model}`: no password was given for login role `{role}`")]
-    NoPassword {
-        model: String,
-        role: String,
-    },
+    NoPassword { model: String, role: String },
     /// The server refused.
     #[error("data model `{model}`: {cause}")]
     Server {

@@ -101,7 +101,7 @@ impl Server {
         let layout = self.node.layout();
         // Reading the template in large records takes two thirds of the time.
         let prepare = format!(
-            "set -eu\nmkdir -p {data} {run} {tablespaces} {store}/wal {store}/base {store}/tables\n\
+            "set -eu\nmkdir -p {data} {run} {tablespaces} {store}/wal {store}/base {store}/dumps\n\
              chmod 700 {run}\n{fresh}tar -b 512 -C {data} -xf {template}\n",
             data = layout.data.display(),
             run = layout.run.display(),

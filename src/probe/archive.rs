@@ -1,4 +1,4 @@
-//! The files in the WAL archive, `wal/` of the backup storage, and what segments hold, there
+//! The files in the WAL archive, wherever that is, and what segments hold, there
 //! and in the server's own `pg_wal`.
 
 #[cfg(test)]
@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::{ProbeError, ProbeTarget, pg, session};
 use crate::{
+    backup::WalArchive,
     observation::{ArchiveState, ArchivedFile, Observation},
     postgres::query::Cells,
     runtime::{Exec, Node, RuntimeError},
@@ -36,23 +37,32 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
     let row = client.query_one(STATE, &[]).await;
     let row = row.map_err(pg("read what the server archived"))?;
-    let archive = target.node.layout().store.join("wal").display().to_string();
-    let find = ["find", &archive, "-mindepth", "1", "-printf", "%s %f\\n"];
-    let list = target.node.exec(Exec::new(find).unrecorded()).await?;
+    let list = match target.archive {
+        Some(archive) => list(target.node, archive).await?,
+        None => String::new(),
+    };
     let span = Span {
         after: FIRST,
         up_to: LAST,
         written_after: row.cell(4)?,
         written: row.cell(1)?,
     };
-    let held = Box::pin(segments(target.node, span, Records::Read)).await?;
+    let held = Box::pin(segments(target.node, target.archive, span, Records::Read)).await?;
     Ok(Observation::Archive(ArchiveState {
         archived: row.cell::<i64>(0)?.unsigned_abs(),
         segment_size: row.cell::<i32>(2)?.unsigned_abs().into(),
         system_identifier: row.cell::<i64>(3)?.cast_unsigned(),
-        files: all_files(&list.text(), held.files),
+        files: all_files(&list, held.files),
         written: held.written,
     }))
+}
+
+/// A line for each file: its bytes and name.
+async fn list(node: &Node, archive: &WalArchive) -> Result<String, RuntimeError> {
+    let script = archive.listing(node.layout())
+        + "wal_files | while read -r name bytes file; do echo \"$bytes $name\"; done";
+    let exec = Exec::new(["sh", "-s"]).stdin(script).unrecorded();
+    Ok(node.exec(exec).await?.text())
 }
 
 /// Which segments to look at, by name.
@@ -90,15 +100,22 @@ pub struct Held {
 ///
 /// # Errors
 /// When the node refuses.
-pub async fn segments(node: &Node, span: Span<'_>, records: Records) -> Result<Held, RuntimeError> {
+pub async fn segments(
+    node: &Node,
+    archive: Option<&WalArchive>,
+    span: Span<'_>,
+    records: Records,
+) -> Result<Held, RuntimeError> {
     let layout = node.layout();
+    let Some(archive) = archive else {
+        return Ok(Held::default());
+    };
     let waldump = match records {
         Records::Read => layout.bin.join("pg_waldump").display().to_string(),
         Records::Left => String::new(),
     };
     let exec = Exec::new(["sh", "-s"])
-        .stdin(LOOK)
-        .env("ARCHIVE", layout.store.join("wal").display().to_string())
+        .stdin(archive.listing(layout) + LOOK)
         .env("DATA", layout.data.display().to_string())
         .env("AFTER", span.after)
         .env("UP_TO", span.up_to)
@@ -127,13 +144,14 @@ fn held(text: &str) -> Held {
 }
 
 fn archived(line: &str) -> Option<(String, ArchivedFile)> {
-    let mut words = line.splitn(5, ' ');
+    let mut words = line.splitn(6, ' ');
     let mut word = || words.next().filter(|word| !word.is_empty());
     let file = ArchivedFile {
         bytes: word()?.parse().ok()?,
         digest: word()?.to_owned(),
         head: word()?.trim_matches('-').to_owned(),
         inside: word().filter(|inside| *inside != "-").map(str::to_owned),
+        inside_head: word()?.trim_matches('-').to_owned(),
         refused: String::new(),
     };
     Some((word()?.to_owned(), file))

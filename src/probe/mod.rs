@@ -35,6 +35,7 @@ use futures_util::StreamExt;
 use tokio_postgres::Client;
 
 use crate::{
+    backup::WalArchive,
     event::{EventKind, Moment},
     history::Recorder,
     observation::{Observation, Probe},
@@ -58,6 +59,8 @@ pub struct ProbeTarget<'a> {
     pub passwords: &'a BTreeMap<String, Secret>,
     /// The node it runs on.
     pub node: &'a Node,
+    /// Where WAL is archived.
+    pub archive: Option<&'a WalArchive>,
     /// The data model's business checks.
     pub business: &'a [business::Operation],
     /// The data model's audit trail, if it has one.

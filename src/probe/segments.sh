@@ -1,13 +1,18 @@
 # What segments of the WAL hold: a line each, the facts and then the file's name.
-# Environment: ARCHIVE and DATA, each with names of segments between which to look (AFTER, UP_TO;
-# WRITTEN_AFTER, WRITTEN), and WALDUMP: the program's path, or empty.
+# Before these lines stands a function `wal_files`: name, bytes and path of each file in the archive.
+# Environment: names of segments in the archive between which to look (AFTER, UP_TO), DATA with the
+# same of the server's own (WRITTEN_AFTER, WRITTEN), and WALDUMP: the program's path, or empty.
 export LC_ALL=C
 
-# names DIRECTORY AFTER UP_TO
-names() {
-    ls "$1" 2> /dev/null | awk -v after="$2" -v up_to="$3" '
+# Lines of standard input that begin with a segment's name: between AFTER UP_TO
+between() {
+    awk -v after="$1" -v up_to="$2" '
         { segment = substr($0, 1, 24) "" }
         segment ~ /^[0-9A-F]+$/ && length(segment) == 24 && segment > after "" && segment <= up_to ""'
+}
+
+head_of() {
+    od -An -v -tx1 -N 40 "$1" | tr -d ' \n'
 }
 
 digest() {
@@ -25,21 +30,29 @@ unpacker() {
     esac
 }
 
-names "$ARCHIVE" "$AFTER" "$UP_TO" | while read -r name; do
-    file=$ARCHIVE/$name
+unpacked=$(mktemp -d)
+trap 'rm -rf "$unpacked"' EXIT
+wal_files | between "$AFTER" "$UP_TO" | while read -r name bytes file; do
     [ -f "$file" ] || continue
-    head=$(od -An -v -tx1 -N 40 "$file" | tr -d ' \n')
+    head=$(head_of "$file")
     inside=-
+    inside_head=-
+    plain=$file
     unpack=$(unpacker "$head")
     if [ -n "$unpack" ] && command -v "$unpack" > /dev/null; then
-        inside=$("$unpack" -dc < "$file" 2> /dev/null | digest)
+        # By its own name: so pg_waldump knows where it belongs.
+        plain=$unpacked/$(echo "$name" | cut -c 1-24)
+        "$unpack" -dc < "$file" > "$plain" 2> /dev/null
+        inside=$(digest < "$plain")
+        inside_head=$(head_of "$plain")
     fi
-    echo "pgdrill-archived $(stat -c %s "$file") $(digest < "$file") ${head:--} $inside $name"
-    if [ -n "$WALDUMP" ] && [ -z "$unpack" ]; then
-        said=$("$WALDUMP" -q "$file" 2>&1) || echo "pgdrill-refused $name $(echo "$said" | tail -n 1)"
+    echo "pgdrill-archived $bytes $(digest < "$file") ${head:--} $inside ${inside_head:--} $name"
+    if [ -n "$WALDUMP" ] && { [ -z "$unpack" ] || [ "$plain" != "$file" ]; }; then
+        said=$("$WALDUMP" -q "$plain" 2>&1) || echo "pgdrill-refused $name $(echo "$said" | tail -n 1)"
     fi
+    [ "$plain" = "$file" ] || rm -f "$plain"
 done
-names "$DATA/pg_wal" "$WRITTEN_AFTER" "$WRITTEN" | while read -r name; do
+ls "$DATA/pg_wal" 2> /dev/null | between "$WRITTEN_AFTER" "$WRITTEN" | while read -r name; do
     [ ${#name} = 24 ] && echo "pgdrill-written $name $(digest < "$DATA/pg_wal/$name")"
 done
 :

@@ -1,11 +1,15 @@
 //! What follows in the archive where recovery ended, as the bytes have it.
 
+use super::Restore;
 use crate::{
     event::{Follows, RecoveryRecord},
-    postgres::{Server, ServerError},
+    postgres::ServerError,
+    runtime::Exec,
     wal::SegmentSize,
 };
 
+/// Characters of a segment's name.
+const SEGMENT_NAME: usize = 24;
 /// Bytes of the header of a page that does not begin a segment.
 const PAGE_HEADER: u64 = 24;
 
@@ -15,7 +19,7 @@ const PAGE_HEADER: u64 = 24;
 /// # Errors
 /// When the server can't read the archive.
 pub(super) async fn follows(
-    server: &Server,
+    request: &Restore<'_>,
     record: &RecoveryRecord,
     size: SegmentSize,
 ) -> Result<Option<Follows>, ServerError> {
@@ -26,12 +30,27 @@ pub(super) async fn follows(
     let Some((name, bytes)) = record.file(number, size) else {
         return Ok(None);
     };
-    if bytes != size.0 {
-        return Ok(None);
-    }
-    let path = server.fill_in(&format!("{{archive}}/{name}"));
+    let server = request.server;
+    let path = match bytes == size.0 && name.len() == SEGMENT_NAME {
+        true => server.fill_in(&format!("{{archive}}/{name}")),
+        false => match fetched(request, name).await {
+            Some(path) => path,
+            None => return Ok(None),
+        },
+    };
     let answer = server.value(&query(&path, lsn, size)).await?;
     Ok(read(&answer, size.start(number)))
+}
+
+/// A packed segment, brought by the archive's own command to where it can be read.
+async fn fetched(request: &Restore<'_>, name: &str) -> Option<String> {
+    let (server, archive) = (request.server, request.recovery.archive?);
+    let path = server.fill_in("{run}/last-segment");
+    let command = server.fill_in(&archive.restore_command);
+    let command = command.replace("%f", name.get(..SEGMENT_NAME)?);
+    let exec = Exec::shell(command.replace("%p", &path)).unrecorded();
+    server.node.exec(exec).await.ok()?;
+    Some(path)
 }
 
 /// Length of the record at a position, and the last page behind it that is in its place.

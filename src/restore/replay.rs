@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{base::Restore, follows::follows, stall::hangs};
+use super::{Restore, follows::follows, stall::hangs};
 use crate::{
     event::{EventKind, RecoveryRecord},
     history::{Bytes, Progress, Recorder},
@@ -41,7 +41,7 @@ pub(super) async fn replay(
     let server = request.server;
     let (lines, mut told) = mpsc::unbounded_channel::<String>();
     let mut exec = Exec::new(["sh", "-s"])
-        .stdin(replay_script(server, settings))
+        .stdin(replay_script(request, settings))
         .within(request.deadline)
         .unrecorded();
     exec = exec.envs(server.environment());
@@ -103,11 +103,12 @@ fn at_its_target(error: ServerError) -> ServerError {
 /// # Errors
 /// When the server can't be asked what follows in the archive.
 pub(super) async fn recovery(
-    server: &Server,
+    request: &Restore<'_>,
     identity: Identity,
     told: &Told,
     log: &str,
 ) -> Result<RecoveryRecord, ServerError> {
+    let server = request.server;
     let mut record = RecoveryRecord {
         server: server.name.clone(),
         archive: told.archive(),
@@ -116,7 +117,7 @@ pub(super) async fn recovery(
         log: last_lines(log),
     };
     let size = SegmentSize(identity.segment_size);
-    record.follows = follows(server, &record, size).await?;
+    record.follows = follows(request, &record, size).await?;
     Ok(record)
 }
 
@@ -159,23 +160,23 @@ fn last_lines(log: &str) -> Vec<String> {
     before[from..].iter().map(|&line| line.to_owned()).collect()
 }
 
-/// WAL replayed since the backup began, of that up to the target or to the archive's end.
+/// WAL replayed since the backup began, of that up to the target or, where `{archive}` holds the
+/// segments themselves, to its end.
 async fn replayed(request: &Restore<'_>) -> Option<Bytes> {
-    let archive = request.server.node.layout().store.join("wal");
     let end = match request.target.by_lsn {
         Some(target) => target.to_string(),
         None => format!(
-            "(select max(('x' || substr(file, 9, 8))::bit(32)::bigint * 4294967296 \
-                + (('x' || substr(file, 17, 8))::bit(32)::bigint + 1) * setting::bigint) \
-              from pg_ls_dir('{}') file, pg_settings s \
+            "(select coalesce(max(('x' || substr(file, 9, 8))::bit(32)::bigint * 4294967296 \
+                + (('x' || substr(file, 17, 8))::bit(32)::bigint + 1) * setting::bigint), 0) \
+              from pg_ls_dir('{}', true, false) file, pg_settings s \
               where file ~ '^[0-9A-F]{{24}}' and s.name = 'wal_segment_size')",
-            archive.display()
+            request.server.fill_in("{archive}")
         ),
     };
     let query =
         format!("select pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint || ' ' || {end}");
     let answer = request.server.value(&query).await.ok()?;
-    replayed_of(&answer, request.backup.start_lsn)
+    replayed_of(&answer, request.listed.start_lsn?)
 }
 
 fn replayed_of(answer: &str, start_lsn: u64) -> Option<Bytes> {
@@ -189,12 +190,19 @@ fn replayed_of(answer: &str, start_lsn: u64) -> Option<Bytes> {
 
 /// The control file tells the end of recovery, also where access rules let nobody in. Whether it
 /// is paused can't be asked once it has ended: that error is kept out of the log.
-fn replay_script(server: &Server, settings: &[(String, String)]) -> String {
+fn replay_script(request: &Restore<'_>, settings: &[(String, String)]) -> String {
+    let server = request.server;
+    let archive = request.recovery.archive;
+    let listing = archive.map(|archive| {
+        archive.listing(server.node.layout())
+            + "wal_files | while read -r name bytes file; do \
+               echo \"pgdrill: archived $bytes $name\"; done\n"
+    });
     let data = server.node.layout().data.display();
     let log = server.log();
     let (log, psql) = (log.display(), server.program("psql"));
     let (pg_ctl, control) = (server.program("pg_ctl"), server.program("pg_controldata"));
-    let (starting, archive) = (server.starting(settings), server.fill_in("{archive}"));
+    let (starting, listing) = (server.starting(settings), listing.unwrap_or_default());
     format!(
         "set -eu\n\
          ended() {{ LC_ALL=C {control} -D {data} | grep -q 'state: *in production'; }}\n\
@@ -202,7 +210,7 @@ fn replay_script(server: &Server, settings: &[(String, String)]) -> String {
          [ \"$(PGOPTIONS='-c log_min_messages=panic' {psql} -XAtc 'select pg_get_wal_replay_pause_state()' 2>/dev/null)\" = paused ]; }}\n\
          alive() {{ {pg_ctl} -D {data} status > /dev/null || {{ echo 'the server stopped during recovery' >&2; exit 3; }}; }}\n\
          : > {log}\n\
-         find {archive} -type f -printf 'pgdrill: archived %s %f\\n' 2> /dev/null || :\n\
+         {listing}\
          {starting}echo 'pgdrill: consistent'\n\
          until grep -q 'redo done\\|redo is not required' {log} || ended || paused; do alive; sleep 0.05; done\n\
          echo 'pgdrill: redo done'\n\

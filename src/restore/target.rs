@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    event::{BackupRecord, FaultRecord},
+    event::{BackupRecord, FaultRecord, Listed},
     postgres::lsn,
     scenario::plan::Target,
 };
@@ -17,10 +17,11 @@ const STEADY: SignedDuration = SignedDuration::from_secs(1);
 /// A backup that was taken, and when it had ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Taken {
-    /// The backup.
     pub record: BackupRecord,
     /// End, in the drill's clock.
     pub ended_us: u64,
+    /// Whether its tool's verifier had a word on it.
+    pub verified: bool,
 }
 
 /// What is known when a target is resolved.
@@ -163,7 +164,20 @@ fn before_fault(known: Known<'_>) -> Result<Resolved, String> {
     Ok(at_lsn(fault.commit_lsn.unwrap_or(fault.lsn), false))
 }
 
-/// The newest backup that is still in the store and early enough for the target.
+/// What a restore may begin from.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice<'a> {
+    /// The backup's name in the strategy.
+    pub from: &'a str,
+    /// A label, where the scenario names one.
+    pub label: Option<&'a str>,
+    /// What was taken, oldest first.
+    pub taken: &'a [Taken],
+    /// What its tool lists, oldest first.
+    pub listed: &'a [Listed],
+}
+
+/// The newest listed backup that is early enough for the target, or the one of that label.
 /// Where only a transaction id is known, the oldest: it is early enough if any is.
 ///
 /// # Errors
@@ -171,49 +185,80 @@ fn before_fault(known: Known<'_>) -> Result<Resolved, String> {
 pub fn choose<'a>(
     target: &Target,
     resolved: &Resolved,
-    taken: &'a [Taken],
-    stored: &[String],
-) -> Result<&'a BackupRecord, String> {
-    let early_enough = |backup: &&Taken| {
-        resolved.by_lsn.is_none_or(|by| backup.record.end_lsn <= by)
-            && resolved.by_us.is_none_or(|by| backup.ended_us <= by)
-    };
-    let full: Vec<&Taken> = taken
+    choice: &Choice<'a>,
+) -> Result<&'a Listed, String> {
+    if let Some(label) = choice.label {
+        let named = choice.listed.iter().find(|one| one.label == label);
+        return named.ok_or_else(|| choice.unlisted(label));
+    }
+    let mut usable = choice
+        .listed
         .iter()
-        .filter(|backup| backup.record.kind == "full")
-        .collect();
-    let mut usable = full
-        .iter()
-        .copied()
-        .filter(|backup| stored.contains(&backup.record.label))
-        .filter(early_enough);
+        .filter(|one| choice.early_enough(one, resolved));
     let chosen = if matches!(target, Target::Xid(_)) {
         usable.next()
     } else {
         usable.next_back()
     };
-    chosen.map(|backup| &backup.record).ok_or_else(|| {
-        let looked: Vec<String> = full
-            .iter()
-            .map(|backup| {
-                let gone = if stored.contains(&backup.record.label) {
-                    "too late for the target"
-                } else {
-                    "no longer in the store"
-                };
-                format!("{} ({gone})", backup.record.label)
-            })
-            .collect();
+    chosen.ok_or_else(|| choice.none_reaches(resolved))
+}
+
+impl<'a> Choice<'a> {
+    /// As it was taken in this drill, if it was.
+    fn taken(&self, label: &str) -> Option<&'a Taken> {
+        let of = |one: &&Taken| one.record.backup == self.from && one.record.listed.label == label;
+        self.taken.iter().find(of)
+    }
+
+    /// A tool may not say where a backup ended: what was known when it was taken counts, too.
+    fn early_enough(&self, one: &Listed, resolved: &Resolved) -> bool {
+        let taken = self.taken(&one.label);
+        let of_taken = taken.and_then(|taken| taken.record.listed.reaches_lsn());
+        let reaches = one.reaches_lsn().max(of_taken).unwrap_or_default();
+        resolved.by_lsn.is_none_or(|by| reaches <= by)
+            && resolved
+                .by_us
+                .is_none_or(|by| taken.is_none_or(|taken| taken.ended_us <= by))
+    }
+
+    fn unlisted(&self, label: &str) -> String {
+        let labels: Vec<&str> = self.listed.iter().map(|one| one.label.as_str()).collect();
+        let labels = match labels.is_empty() {
+            true => "none".to_owned(),
+            false => labels.join(", "),
+        };
         format!(
-            "no full backup can reach the target `{}`; looked at: {}",
-            resolved.show(),
-            if looked.is_empty() {
-                "none".into()
-            } else {
-                looked.join(", ")
-            }
+            "there is no backup `{label}` of `{}`; listed: {labels}",
+            self.from
         )
-    })
+    }
+
+    fn none_reaches(&self, resolved: &Resolved) -> String {
+        let own = self
+            .taken
+            .iter()
+            .filter(|one| one.record.backup == self.from);
+        let label = |one: &'a Taken| one.record.listed.label.as_str();
+        let gone = |label: &&str| !self.listed.iter().any(|one| one.label == *label);
+        let gone = own
+            .map(label)
+            .filter(gone)
+            .map(|label| format!("{label} (no longer in the store)"));
+        let late = self
+            .listed
+            .iter()
+            .map(|one| format!("{} (too late for the target)", one.label));
+        let looked: Vec<String> = gone.chain(late).collect();
+        let looked = match looked.is_empty() {
+            true => "none".to_owned(),
+            false => looked.join(", "),
+        };
+        format!(
+            "no backup of `{}` can reach the target `{}`; looked at: {looked}",
+            self.from,
+            resolved.show()
+        )
+    }
 }
 
 #[cfg(test)]
@@ -265,19 +310,15 @@ mod tests {
         assert!(resolve(&by, stepped(1)).is_ok());
     }
 
-    fn taken(label: &str, end_lsn: u64, ended_us: u64) -> Taken {
-        let record = BackupRecord {
-            labelled: true,
-            manifest: true,
-            label: label.into(),
-            kind: "full".into(),
-            server: "primary".into(),
-            start_lsn: 0,
-            end_lsn,
-            began_us: 0,
-            bytes: 0,
-        };
-        Taken { record, ended_us }
+    fn taken(label: &str, stop_lsn: u64, ended_us: u64) -> Taken {
+        let mut record = crate::check::testing::backup();
+        record.listed.label = label.into();
+        record.listed.stop_lsn = Some(stop_lsn);
+        Taken {
+            record,
+            ended_us,
+            verified: true,
+        }
     }
 
     #[test]
@@ -322,14 +363,22 @@ mod tests {
             taken("b", 0x200, 2),
             taken("c", 0x700, 3),
         ];
-        let stored = ["a", "b", "c"].map(String::from);
-        assert_eq!(
-            choose(&Target::BeforeFault, &resolved, &backups, &stored)
-                .unwrap()
-                .label,
-            "b"
-        );
-        let error = choose(&Target::BeforeFault, &resolved, &backups, &stored[2..]).unwrap_err();
+        let all = backups.clone().map(|backup| backup.record.listed);
+        let choose = |listed: &[Listed], label| {
+            let choice = Choice {
+                from: "main",
+                label,
+                taken: &backups,
+                listed,
+            };
+            let chosen = choose(&Target::BeforeFault, &resolved, &choice);
+            chosen.map(|listed| listed.label.clone())
+        };
+        assert_eq!(choose(&all, None).unwrap(), "b");
+        assert_eq!(choose(&all, Some("a")).unwrap(), "a");
+        let unknown = choose(&all, Some("d")).unwrap_err();
+        assert_eq!(unknown, "there is no backup `d` of `main`; listed: a, b, c");
+        let error = choose(&all[2..], None).unwrap_err();
         assert!(
             error.contains("a (no longer in the store)")
                 && error.contains("c (too late for the target)"),

@@ -6,12 +6,15 @@ use super::{
     Document,
     file::{Business, ObjectivesFile, ScenarioFile, WorkloadFile},
     plan::{
-        Action, CheckKind, CustomWorkload, DataPlan, Expect, HumanSpans, Objectives, PRIMARY, Plan,
-        RunFor, ServerPlan, Step, StrategyPlan, Target, WorkloadKind, WorkloadPlan,
+        Action, BackupKind, CheckKind, CustomWorkload, DataPlan, Expect, HumanSpans, Objectives,
+        PRIMARY, Plan, RunFor, ServerPlan, Step, StrategyPlan, Target, WorkloadKind, WorkloadPlan,
     },
     problem::Problem,
     select,
-    step_file::{ActionFile, PlainTarget, RestoreFile, RunFile, SalvageFile, StepFile, TargetFile},
+    step_file::{
+        ActionFile, BackupFile, PlainTarget, RestoreFile, RunFile, SalvageFile, StepFile,
+        TargetFile,
+    },
     strategy,
 };
 use crate::units::{Bytes, Time};
@@ -51,7 +54,7 @@ pub fn plans(
         data: data(file),
         workloads: workloads.clone(),
         strategy: strategy.clone(),
-        steps: steps(document),
+        steps: steps(document, strategy),
         objectives: objectives(&file.objectives),
         human: human(file),
         checks: file.checks.clone().unwrap_or(CheckKind::ALL.to_vec()),
@@ -173,7 +176,7 @@ fn objectives(written: &BTreeMap<String, ObjectivesFile>) -> BTreeMap<String, Ob
     written.iter().map(plan).collect()
 }
 
-fn steps(document: &Document<ScenarioFile>) -> Vec<Step> {
+fn steps(document: &Document<ScenarioFile>, strategy: &StrategyPlan) -> Vec<Step> {
     let file = &document.typed;
     let nodes = document
         .root
@@ -189,7 +192,7 @@ fn steps(document: &Document<ScenarioFile>) -> Vec<Step> {
         {
             scratch.clone_from(into);
         }
-        let action = action(step, &all, &scratch);
+        let action = action(step, &all, &scratch, strategy);
         steps.push(Step {
             line: node.place.line,
             title: action.title(),
@@ -201,13 +204,10 @@ fn steps(document: &Document<ScenarioFile>) -> Vec<Step> {
 }
 
 /// `all`: the names of all workloads; `scratch`: the scratch server restored last.
-fn action(step: &StepFile, all: &[String], scratch: &str) -> Action {
+fn action(step: &StepFile, all: &[String], scratch: &str, strategy: &StrategyPlan) -> Action {
     let server = step.server.as_deref().unwrap_or(PRIMARY).to_owned();
     match step.action.clone() {
-        ActionFile::Backup(backup) => Action::Backup {
-            server,
-            kind: backup.kind,
-        },
+        ActionFile::Backup(backup) => taking(server, &backup, strategy),
         ActionFile::Run(RunFile::Time(time)) => Action::Run(RunFor::Time(time)),
         ActionFile::Run(RunFile::Transactions(count)) => {
             Action::Run(RunFor::Transactions(count.transactions))
@@ -220,8 +220,14 @@ fn action(step: &StepFile, all: &[String], scratch: &str) -> Action {
         ActionFile::Thaw(workload) => Action::Thaw { workload, server },
         ActionFile::Restore(restore) => Action::Restore {
             scratch: is_scratch(&restore.into),
+            from: restored_from(&restore, strategy)
+                .unwrap_or_default()
+                .to_owned(),
+            label: restore.backup,
             into: restore.into,
-            target: target(restore.target),
+            in_place: restore.in_place,
+            target: restore.target.map_or(Target::Latest, target),
+            action: restore.action,
         },
         ActionFile::Salvage(file) => salvage(file, scratch),
         ActionFile::Reindex(object) => Action::Reindex { server, object },
@@ -240,6 +246,31 @@ fn action(step: &StepFile, all: &[String], scratch: &str) -> Action {
         ActionFile::Sql(sql) => Action::Sql { server, sql },
         ActionFile::Command(command) => Action::Command { server, command },
     }
+}
+
+/// The kind is what the step says, or what the backup's tool takes where nobody says.
+fn taking(server: String, backup: &BackupFile, strategy: &StrategyPlan) -> Action {
+    let (of, _, kind) = backup.named();
+    let tool = strategy.backups.get(of).map(|backup| &backup.tool);
+    let usual = tool.and_then(|tool| tool.abilities().kinds.first());
+    Action::Backup {
+        server,
+        of: of.to_owned(),
+        kind: kind.or(usual.copied()).unwrap_or(BackupKind::Full),
+    }
+}
+
+/// The backup that a restore begins from: the one it names, or the only one of a whole cluster.
+pub fn restored_from<'s>(restore: &'s RestoreFile, strategy: &'s StrategyPlan) -> Option<&'s str> {
+    if let Some(from) = &restore.from {
+        return Some(from);
+    }
+    let mut whole = strategy.backups.iter();
+    let mut whole = whole
+        .by_ref()
+        .filter(|(_, one)| one.tool.abilities().restores);
+    let (name, _) = whole.next()?;
+    whole.next().is_none().then_some(name.as_str())
 }
 
 fn salvage(file: SalvageFile, scratch: &str) -> Action {

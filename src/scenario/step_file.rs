@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Map, Value as Json, json};
 
-use super::plan::{BackupKind, Fault, SalvageBy};
+use super::plan::{BackupKind, Fault, SalvageBy, TargetAction};
 use crate::units::Time;
 
 /// One step.
@@ -65,12 +65,34 @@ pub enum ActionFile {
     Command(String),
 }
 
-/// A backup.
+/// A backup: its name in the strategy, or that and more.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum BackupFile {
+    /// Its name.
+    Named(String),
+    /// Its name and kind.
+    Of(BackupOfFile),
+}
+
+/// A backup of a kind.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct BackupFile {
-    /// `full`, or `tables`: those of the strategy.
-    pub kind: BackupKind,
+pub struct BackupOfFile {
+    /// The backup's name in the strategy.
+    pub of: String,
+    /// What kind of it. Default: the first that its tool can take.
+    pub kind: Option<BackupKind>,
+}
+
+impl BackupFile {
+    /// The backup's name, the place where it stands in the step, and the kind.
+    pub fn named(&self) -> (&str, &'static str, Option<BackupKind>) {
+        match self {
+            Self::Named(name) => (name, "backup", None),
+            Self::Of(file) => (&file.of, "backup.of", file.kind),
+        }
+    }
 }
 
 /// How long the workloads run.
@@ -100,8 +122,17 @@ pub struct RestoreFile {
     /// serves clients, archives nothing and is removed at the end.
     #[schemars(extend("format" = "name"))]
     pub into: String,
-    /// Up to where.
-    pub target: TargetFile,
+    /// The backup's name in the strategy. Default: the only one of a whole cluster.
+    pub from: Option<String>,
+    /// A backup's own label, as its tool lists it. Default: the newest that reaches the target.
+    pub backup: Option<String>,
+    /// Up to where. Default: `latest`.
+    pub target: Option<TargetFile>,
+    /// What the server does at its target, in place of what the strategy states.
+    pub action: Option<TargetAction>,
+    /// Into a server that is there, in the place of its data. Default: a new server.
+    #[serde(default)]
+    pub in_place: bool,
 }
 
 /// A recovery target.
@@ -225,7 +256,7 @@ impl<'de> Deserialize<'de> for StepFile {
     }
 }
 
-fn take<T: serde::de::DeserializeOwned, E: Error>(
+pub(super) fn take<T: serde::de::DeserializeOwned, E: Error>(
     map: &mut Map<String, Json>,
     key: &str,
 ) -> Result<Option<T>, E> {

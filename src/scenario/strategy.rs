@@ -4,13 +4,17 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use include_dir::{Dir, include_dir};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::{Map, Value as Json, json};
 
-use super::plan::{
-    Apply, Archive, FullBackup, Recovery, RecoverySignal, Retention, RetentionRule, StrategyPlan,
-    TargetAction,
+use super::{
+    plan::{
+        Apply, BackupPlan, Recovery, RecoverySignal, Retention, RetentionRule, StrategyPlan,
+        TargetAction, Wal,
+    },
+    step_file::take,
 };
-use crate::units::Time;
+use crate::{backup::Tool, units::Time};
 
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/strategies");
 
@@ -28,45 +32,78 @@ pub struct StrategyFile {
     /// How a running server learns of them. Default: `restart`.
     #[serde(default)]
     pub apply: Apply,
-    /// What archives WAL: `safe` (pgdrill's own script), `none`, or a `command`. Default: `safe`.
+    /// What archives WAL: `safe` (pgdrill's own script), `none`, a `command`, or `by` the tool of
+    /// one of the backups. Default: `safe`.
     #[serde(default)]
-    pub archive: Archive,
-    /// What takes a full backup: `pg-basebackup` with further options, or a `command`.
-    pub full: FullBackup,
-    /// Tables dumped by themselves. Default: none.
-    #[serde(default)]
-    pub tables: Vec<String>,
+    pub wal: Wal,
+    /// The backups by names of your own, each taken by one tool.
+    #[schemars(extend("minProperties" = 1))]
+    pub backups: BTreeMap<String, BackupFile>,
     /// What removes old backups and WAL.
+    #[serde(default)]
     pub retention: RetentionFile,
     /// How recovery is asked for.
+    #[serde(default)]
     pub recovery: RecoveryFile,
 }
 
+/// A backup: the tool that takes it, with its options, and beside it `keep`.
+#[derive(Clone, Debug)]
+pub struct BackupFile {
+    pub keep: Option<Time>,
+    pub tool: Tool,
+}
+
+impl<'de> Deserialize<'de> for BackupFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut map = Map::deserialize(deserializer)?;
+        let keep = take(&mut map, "keep")?;
+        let tool = serde_json::from_value(Json::Object(map)).map_err(D::Error::custom)?;
+        Ok(Self { keep, tool })
+    }
+}
+
+impl JsonSchema for BackupFile {
+    fn schema_name() -> Cow<'static, str> {
+        "Backup".into()
+    }
+
+    /// The tools' own alternatives, each with what may stand beside it.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Tool::json_schema(generator);
+        let mut keep = generator.subschema_for::<Time>().to_value();
+        keep["description"] = json!("It is kept this long. Default: for ever");
+        if let Some(Json::Array(branches)) = schema.get_mut("oneOf") {
+            for branch in branches {
+                branch["properties"]["keep"] = keep.clone();
+            }
+        }
+        schema.insert("description".into(), json!("A backup"));
+        schema
+    }
+}
+
 /// What removes old backups and WAL.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RetentionFile {
-    /// Full backups are kept this long.
-    pub full: Time,
-    /// WAL is kept at least this long.
-    pub wal: Time,
-    /// Table dumps are kept this long. Default: as long as full backups.
-    pub tables: Option<Time>,
+    /// WAL is kept at least this long. Default: for ever.
+    pub wal: Option<Time>,
     /// What decides: `computed`, or a shell `command` run in the backup storage. Default: `computed`.
     #[serde(default)]
     pub rule: RetentionRule,
 }
 
 /// How recovery is asked for.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RecoveryFile {
     /// Which file asks for it. Default: `recovery-signal`.
     #[serde(default)]
     pub signal: RecoverySignal,
-    /// The `restore_command`.
+    /// The `restore_command`. Default: what fetches from where WAL is archived.
     #[serde(rename = "restore_command")]
-    pub restore_command: String,
+    pub restore_command: Option<String>,
     /// The `recovery_target_action`. Default: PostgreSQL's own, which pauses at a target.
     #[serde(rename = "recovery_target_action")]
     pub target_action: Option<TargetAction>,
@@ -103,17 +140,21 @@ impl JsonSchema for SettingValue {
 impl StrategyFile {
     /// With the defaults filled in.
     pub fn plan(&self, name: &str) -> StrategyPlan {
+        let plan = |(name, backup): (&String, &BackupFile)| {
+            let plan = BackupPlan {
+                tool: backup.tool.clone(),
+                keep: backup.keep,
+            };
+            (name.clone(), plan)
+        };
         StrategyPlan {
             name: name.to_owned(),
             settings: settings(&self.settings),
             apply: self.apply,
-            archive: self.archive.clone(),
-            full: self.full.clone(),
-            tables: self.tables.clone(),
+            wal: self.wal.clone(),
+            backups: self.backups.iter().map(plan).collect(),
             retention: Retention {
-                full: self.retention.full,
                 wal: self.retention.wal,
-                tables: self.retention.tables.unwrap_or(self.retention.full),
                 rule: self.retention.rule.clone(),
             },
             recovery: Recovery {

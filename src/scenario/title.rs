@@ -1,6 +1,6 @@
 //! What a step, a fault and a target are called, in one line.
 
-use super::plan::{Action, BackupKind, Fault, RunFor, SalvageBy, Target};
+use super::plan::{Action, Fault, RunFor, SalvageBy, Target};
 
 impl Action {
     /// Every step's word, in the order of the variants.
@@ -54,16 +54,7 @@ impl Action {
     /// What it does, in one line.
     pub fn title(&self) -> String {
         match self {
-            Self::Backup {
-                server,
-                kind: BackupKind::Full,
-            } => format!("full backup of {server}"),
-            Self::Backup {
-                server,
-                kind: BackupKind::Tables,
-            } => {
-                format!("backup of the strategy's tables of {server}")
-            }
+            Self::Backup { server, of, kind } => format!("{} backup {of} of {server}", kind.word()),
             Self::Run(RunFor::Time(time)) => format!("run for {time}"),
             Self::Run(RunFor::Transactions(count)) => format!("run {count} transactions"),
             Self::Checkpoint { server } => format!("checkpoint on {server}"),
@@ -72,7 +63,16 @@ impl Action {
             Self::Inject { server, fault } => format!("inject {} on {server}", fault.title()),
             Self::Freeze { workload, .. } => format!("freeze {workload}"),
             Self::Thaw { workload, .. } => format!("thaw {workload}"),
-            Self::Restore { into, target, .. } => format!("restore {} into {into}", target.title()),
+            Self::Restore {
+                from,
+                into,
+                in_place,
+                target,
+                ..
+            } => {
+                let place = if *in_place { "in place on" } else { "into" };
+                format!("restore {from} {} {place} {into}", target.title())
+            }
             Self::Salvage {
                 from,
                 into,

@@ -70,16 +70,10 @@ pub enum WorkloadError {
     Model(#[from] ModelError),
     /// The model has no such business.
     #[error("workload `{workload}`: the data model has no business `{business}`")]
-    NoBusiness {
-        workload: String,
-        business: String,
-    },
+    NoBusiness { workload: String, business: String },
     /// A role's password is not known.
     #[error("workload `{workload}`: no password was given for role `{role}`")]
-    NoPassword {
-        workload: String,
-        role: String,
-    },
+    NoPassword { workload: String, role: String },
     /// The user's own SQL, or the table it makes.
     #[error("workload `{workload}`: {cause}")]
     Custom {

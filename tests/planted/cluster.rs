@@ -230,6 +230,7 @@ async fn look(server: &Server, model: &Model, moment: Moment) -> Vec<EventKind> 
         access: server.access().await.unwrap(),
         passwords: &none,
         node: &server.node,
+        archive: None,
         business: &[],
         audit: model.manifest.audit.as_ref().map(|audit| Trail {
             log: &audit.log,

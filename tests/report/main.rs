@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use pgdrill::{
     finding::Verdict,
-    history::{files, planned},
+    history::{FORMAT, files, planned},
     report::{RunSummary, write_run},
 };
 use tales::{careless, no_archive_timeout, restore_failed};
@@ -115,7 +115,11 @@ fn a_run_of_an_older_format_is_refused_and_left_as_it_is() {
         .join("drills/oa-table-dropped-pg17")
         .join(files::HISTORY);
     let old = std::fs::read_to_string(&history).unwrap();
-    std::fs::write(&history, old.replacen("\"format\":2,", "", 1)).unwrap();
+    std::fs::write(
+        &history,
+        old.replacen(&format!("\"format\":{FORMAT},"), "", 1),
+    )
+    .unwrap();
     let report = std::fs::read(run.join("run.json")).unwrap();
     let refused = analyze(&run).code(64).get_output().clone();
     let told = String::from_utf8(refused.stderr).unwrap();

@@ -29,6 +29,7 @@ pub async fn look(server: &Server) -> Seen {
         access: server.access.clone(),
         passwords: &passwords,
         node: &server.node,
+        archive: None,
         business: &[],
         audit: None,
         keys: BTreeMap::new(),

@@ -50,18 +50,15 @@ fn strategy() -> StrategyPlan {
         name: "none".into(),
         settings: BTreeMap::new(),
         apply: Apply::Restart,
-        archive: Archive::None,
-        full: FullBackup::PgBasebackup(Vec::new()),
-        tables: Vec::new(),
+        wal: Wal::None,
+        backups: BTreeMap::new(),
         retention: Retention {
-            full: Time::default(),
-            wal: Time::default(),
-            tables: Time::default(),
+            wal: None,
             rule: RetentionRule::Computed,
         },
         recovery: Recovery {
             signal: RecoverySignal::RecoverySignal,
-            restore_command: String::new(),
+            restore_command: None,
             target_action: None,
         },
     }

@@ -32,7 +32,7 @@ fn scenario(dir: &Path, strategy: &str, more: &str) -> String {
          data: {{ model: dual-tenant, size: 20MB }}\n\
          workloads:\n  oa: {{ clients: 1, rate: 20/s }}\n\
          strategy: {strategy}\n{more}\
-         steps:\n  - backup: {{ kind: full }}\n  - run: 1s\n  - inject: {{ drop-table: internal_oa.users }}\n  \
+         steps:\n  - backup: main\n  - run: 1s\n  - inject: {{ drop-table: internal_oa.users }}\n  \
          - switch-wal\n  - restore: {{ into: scratch, target: {{ before: fault }} }}\n  \
          - salvage: {{ tables: [internal_oa.users], into: primary }}\n  - verify: primary\n  - run: 1s\n\
          objectives:\n  oa: {{ rpo: 5m, rto: 30m }}\n"
@@ -114,7 +114,7 @@ fn a_strategy_whose_tool_is_missing_fails_and_names_it() {
     let local = Local::new();
     let strategy = "\n  about: A tool that is not there.\n  settings: { wal_level: replica, archive_mode: on }\n  \
                     full: { command: 'no-such-tool backup-push {data}' }\n  \
-                    retention: { full: 30d, wal: 45d }\n  \
+                    retention: { wal: 45d }\n  \
                     recovery: { restore_command: 'cp {archive}/%f %p' }";
     let file = scenario(local.reports.path(), strategy, "");
     let output = local.run(&file, &[]);

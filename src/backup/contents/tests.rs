@@ -16,7 +16,7 @@ const GOOD: &str = "entries 25\n\
     label START WAL LOCATION: 0/5000028 (file 000000010000000000000005)\n\
     label START TIME: 2026-01-01 00:16:40 UTC\n\
     label START TIMELINE: 1\n\
-    space 16389 stored filled /store/base/full-1.tblspc/16389\n";
+    space 16389 stored filled /store/base/main-1.tblspc/16389\n";
 
 fn judged(text: &str) -> Result<Found, String> {
     let judged = Contents::parse(text).judge(&BEFORE, Some(1000), 0);

@@ -126,17 +126,21 @@ impl<'a> Known<'a> {
             true => file.inside.as_deref(),
             false => Some(file.digest.as_str()),
         };
+        let head = match packed {
+            true => file.inside_head.as_str(),
+            false => file.head.as_str(),
+        };
         match (held, written) {
             (Some(held), Some((_, digest))) if held == *digest => judged.as_written += 1,
             (Some(_), Some((server, _))) => {
-                let told = strange(state, place, file).filter(|_| !packed);
+                let told = strange(state, place, head).filter(|_| !packed || !head.is_empty());
                 let why = told.unwrap_or_else(|| format!("is not what `{server}` wrote"));
                 judged.wrong.push(format!("{name} {why}"));
             }
-            (Some(_), None) if !packed => judged.wrong.extend(unknown(state, place, name, file)),
-            (Some(_), None) => judged.closed.push(format!(
+            (Some(_), None) if packed && head.is_empty() => judged.closed.push(format!(
                 "whether {name} holds what its server wrote could not be told: nobody saw that"
             )),
+            (Some(_), None) => judged.wrong.extend(unknown(state, place, name, head, file)),
             (None, _) => judged.closed.push(format!(
                 "{name} could not be looked into: compressed or encrypted in a way unknown here"
             )),
@@ -153,18 +157,24 @@ impl<'a> Known<'a> {
 }
 
 /// A segment that nobody saw where it was written: what speaks against it by itself.
-fn unknown(state: &ArchiveState, place: Place, name: &str, file: &ArchivedFile) -> Option<String> {
-    if let Some(why) = strange(state, place, file) {
+fn unknown(
+    state: &ArchiveState,
+    place: Place,
+    name: &str,
+    head: &str,
+    file: &ArchivedFile,
+) -> Option<String> {
+    if let Some(why) = strange(state, place, head) {
         return Some(format!("{name} {why}"));
     }
     let refused = !file.refused.is_empty() && !file.refused.ends_with(ENDS_IN_ZEROS);
     refused.then(|| format!("{name} can't be read: {}", file.refused))
 }
 
-/// What the first page of a segment says that is not of its name.
-fn strange(state: &ArchiveState, place: Place, file: &ArchivedFile) -> Option<String> {
+/// What the first page of a segment, by its first bytes, says that is not of its name.
+fn strange(state: &ArchiveState, place: Place, head: &str) -> Option<String> {
     let size = SegmentSize(state.segment_size);
-    let Some(head) = Head::read(&file.head) else {
+    let Some(head) = Head::read(head) else {
         return Some("begins with no page of WAL".into());
     };
     if head.magic == 0 {

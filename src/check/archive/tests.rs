@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use crate::{
     check::testing::*,
     observation::{ArchiveState, ArchivedFile},
-    scenario::plan::Archive,
+    scenario::plan::Wal,
 };
 
 /// A tale in which the archive was listed otherwise.
@@ -264,6 +264,16 @@ fn a_packed_segment_is_looked_through_or_leaves_the_check_open() {
             .insert("000000010000000000000002.gz".into(), file);
     });
     expect(&unseen, "archive", Verdict::Unknown, "nobody saw that");
+    // Its first page, and pg_waldump, speak for it where nobody saw what its server wrote.
+    let inside = |number| {
+        listed(unseen.clone(), Moment::After, move |state| {
+            let file = state.files.get_mut("000000010000000000000002.gz");
+            file.expect("it is there").inside_head = segment(1, number).1.head;
+        })
+    };
+    expect(&inside(2), "archive", Verdict::Pass, "without a gap");
+    let why = "000000010000000000000002.gz holds 000000010000000000000003";
+    expect(&inside(3), "archive", Verdict::Fail, why);
     let beside = at_the_end(|state| drop(state.files.insert(format!("{LAST}.gz"), file(5))));
     expect(
         &beside,
@@ -432,7 +442,7 @@ fn a_server_nobody_asked_may_have_stopped_archiving() {
 #[test]
 fn a_strategy_without_archive_skips_the_check_and_is_exposed() {
     let mut tale = salvage();
-    tale.plan.strategy.archive = Archive::None;
+    tale.plan.strategy.wal = Wal::None;
     let judgement = tale.judge();
     assert!(judgement.not_applicable.contains_key("archive"));
     assert_eq!(

@@ -1,4 +1,4 @@
-//! How far back a loss reaches: to the newest full backup, or to where archiving stopped.
+//! How far back a loss reaches: to the newest backup, or to where archiving stopped.
 
 use crate::{
     check::{Context, archive},
@@ -22,21 +22,18 @@ pub(super) fn of(
     all.into_iter().flatten()
 }
 
-/// A loss as old as the newest full backup: the archive was of no use. A backup is known to have
+/// A loss as old as the newest backup: the archive was of no use. A backup is known to have
 /// ended some time after its last WAL.
 fn backup(context: &Context<'_>, fault: &FaultRecord, measured: u64) -> Option<String> {
     let boundary = fault.began_us;
     let mut ended = context.story.events.iter().filter_map(|event| {
-        let full = matches!(&event.kind, EventKind::BackupTaken(backup) if backup.kind == "full");
+        let full =
+            matches!(&event.kind, EventKind::BackupTaken(backup) if backup.listed.is_whole());
         (full && event.at_us <= boundary).then_some(event.at_us)
     });
     let age = boundary - ended.next_back()?;
-    (measured + BACKUP_END_US >= age).then(|| {
-        format!(
-            "everything since the newest full backup, {} before",
-            time(age)
-        )
-    })
+    (measured + BACKUP_END_US >= age)
+        .then(|| format!("everything since the newest backup, {} before", time(age)))
 }
 
 /// A loss as old as the archive's first refusal, as far as samples a second apart can tell.
@@ -71,7 +68,7 @@ mod tests {
             }
         }
         let told = told(&since.in_order());
-        let text = "everything since the newest full backup, ";
+        let text = "everything since the newest backup, ";
         assert!(told.contains(text), "{told}");
     }
 

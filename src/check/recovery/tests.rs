@@ -1,7 +1,7 @@
 use crate::{
     check::testing::*,
     event::{Follows, RecoveryRecord},
-    scenario::plan::Archive,
+    scenario::plan::Wal,
 };
 
 const SEGMENT: u64 = 16 << 20;
@@ -255,7 +255,7 @@ fn a_recovery_of_which_nothing_is_known_is_no_pass() {
     expect(&nowhere, "recovery", Verdict::Unknown, "no history");
     let judged = |tale: &Tale| tale.judge().findings.iter().any(|one| one.id == "recovery");
     let mut none = lost_server();
-    none.plan.strategy.archive = Archive::None;
+    none.plan.strategy.wal = Wal::None;
     assert!(!judged(&none) && !judged(&salvage()));
     assert!(!judged(&recovered(|recovery| recovery.archive.clear())));
 }

@@ -81,8 +81,12 @@ fn steps(workloads: &[String]) -> Vec<Action> {
         inject(Fault::LoseServer),
         Action::Restore {
             into: REPLACEMENT.into(),
+            from: "main".into(),
+            label: None,
             scratch: false,
+            in_place: false,
             target: Target::Latest,
+            action: None,
         },
         Action::Verify {
             server: REPLACEMENT.into(),

@@ -86,8 +86,12 @@ fn steps() -> Vec<Action> {
         [
             Action::Restore {
                 into: into.into(),
+                from: "main".into(),
+                label: None,
                 scratch: false,
+                in_place: false,
                 target: Target::Latest,
+                action: None,
             },
             Action::Verify {
                 server: into.into(),

@@ -41,6 +41,7 @@ pub use lost_server::{lost_server, oa_alone_moved};
 pub use lost_twice::lost_twice;
 pub use observed::segment;
 pub use salvage::salvage;
+pub use telling::backup;
 pub use traffic::{AGENT, OA, insert};
 
 pub const SECOND: u64 = 1_000_000;

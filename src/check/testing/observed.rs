@@ -182,6 +182,7 @@ pub fn segment(timeline: u32, number: u64) -> (String, ArchivedFile) {
         digest: format!("{timeline:02}{number:02}"),
         head: hex::encode(head),
         inside: None,
+        inside_head: String::new(),
         refused: String::new(),
     };
     (format!("{timeline:08X}00000000{number:08X}"), file)

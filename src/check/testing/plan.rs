@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pgdrill::{
+    backup::Tool,
     scenario::plan::*,
     units::{Bytes, Rate},
 };
@@ -65,26 +66,31 @@ fn strategy() -> StrategyPlan {
         name: "base-and-wal".into(),
         settings: BTreeMap::from([("archive_timeout".into(), "60s".into())]),
         apply: Apply::Restart,
-        archive: Archive::Safe,
-        full: FullBackup::PgBasebackup(vec![]),
-        tables: vec![],
+        wal: Wal::Safe,
+        backups: BTreeMap::from([("main".into(), base_backup())]),
         retention: Retention {
-            full: seconds("30d"),
-            wal: seconds("45d"),
-            tables: seconds("90d"),
+            wal: Some(seconds("45d")),
             rule: RetentionRule::Computed,
         },
         recovery: Recovery {
             signal: RecoverySignal::RecoverySignal,
-            restore_command: "cp {archive}/%f %p".into(),
+            restore_command: None,
             target_action: Some(TargetAction::Promote),
         },
+    }
+}
+
+fn base_backup() -> BackupPlan {
+    BackupPlan {
+        tool: Tool::PgBasebackup(Default::default()),
+        keep: Some(seconds("30d")),
     }
 }
 
 pub fn full_backup() -> Action {
     Action::Backup {
         server: PRIMARY.into(),
+        of: "main".into(),
         kind: BackupKind::Full,
     }
 }

@@ -57,7 +57,7 @@ fn dropped_and_restored(tale: &mut Tale) {
         revoked: Some(Revoked::Membership("app_writers".into())),
     };
     tale.tell(tenths(125), frozen);
-    let copy = "cp -a /pgdrill/store/full-1/. /pgdrill/data";
+    let copy = "cp -a /pgdrill/store/main-1/. /pgdrill/data";
     tale.tell(tenths(150), command("scratch", copy, tenths(21)));
     let target = "recovery_target_lsn = '0/3000000', exclusive";
     tale.tell(tenths(180), restored("scratch", true, target));
@@ -92,8 +92,12 @@ fn steps() -> Vec<Action> {
         },
         Action::Restore {
             into: "scratch".into(),
+            from: "main".into(),
+            label: None,
             scratch: true,
+            in_place: false,
             target: Target::BeforeFault,
+            action: None,
         },
         Action::Salvage {
             from: "scratch".into(),

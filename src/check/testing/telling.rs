@@ -87,11 +87,16 @@ impl Tale {
     /// A full backup that its verifier found good, and the steady state after it.
     pub fn backed_up(&mut self) {
         self.tell(4 * SECOND, EventKind::BackupTaken(backup()));
-        let line = "pg_basebackup -F p -X none -D /pgdrill/store/full-1";
+        let listed = EventKind::BackupsListed {
+            backup: "main".into(),
+            listed: vec![backup().listed],
+        };
+        self.tell(4 * SECOND, listed);
+        let line = "pg_basebackup -F p -X none -D /pgdrill/store/main-1";
         self.tell(tenths(39), command(PRIMARY, line, tenths(18)));
         let said = EventKind::VerifierSaid {
             tool: "pg_verifybackup".into(),
-            object: "full-1".into(),
+            object: "main-1".into(),
             good: Some(true),
             again: false,
             output: "backup successfully verified".into(),
@@ -143,17 +148,28 @@ fn loaded() -> EventKind {
     }
 }
 
-fn backup() -> BackupRecord {
+pub fn backup() -> BackupRecord {
     BackupRecord {
-        label: "full-1".into(),
-        kind: "full".into(),
+        backup: "main".into(),
         server: PRIMARY.into(),
-        start_lsn: 0x200_0028,
-        end_lsn: 0x200_0100,
-        labelled: true,
-        manifest: true,
         began_us: 2 * SECOND,
-        bytes: 41_000_000,
+        listed: Listed {
+            label: "main-1".into(),
+            tool: "pg-basebackup".into(),
+            kind: BackupKind::Full,
+            nature: Nature::Physical,
+            parent: None,
+            start_lsn: Some(0x200_0028),
+            stop_lsn: Some(0x200_0100),
+            snapshot_lsn: None,
+            timeline: Some(1),
+            first_segment: "000000010000000000000002".into(),
+            databases: vec![],
+            tables: vec![],
+            bytes: 41_000_000,
+            began: None,
+            ended: None,
+        },
     }
 }
 
@@ -202,13 +218,16 @@ pub fn recovered(server: &str) -> EventKind {
 pub fn restored(server: &str, scratch: bool, target: &str) -> EventKind {
     EventKind::Restored(RestoreRecord {
         server: server.into(),
-        backup: "full-1".into(),
+        backup: "main-1".into(),
+        nature: Nature::Physical,
+        in_place: false,
         target: target.into(),
         scratch,
         timeline: 2,
         next_xid: 100_000,
         reached_lsn: FAULT_LSN - 0x100,
         reached_time: "2026-03-01 02:00:11+00".into(),
+        configured: false,
         paused: false,
         bytes: 41_000_000,
     })

@@ -7,16 +7,16 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::wal::Head;
+use crate::{runtime::Layout, wal::Head};
 
 const MEGABYTE: u64 = 1 << 20;
 
 #[test]
 fn what_segments_hold_is_read_line_by_line() {
-    let text = "pgdrill-archived 16777216 0a 10d1 - 000000010000000000000002\n\
+    let text = "pgdrill-archived 16777216 0a 10d1 - - 000000010000000000000002\n\
                 pgdrill-refused 000000010000000000000002 pg_waldump: error: no\n\
-                pgdrill-archived 900 0b 1f8b 0c 000000010000000000000003.gz\n\
-                pgdrill-archived 0 0d - - 000000010000000000000004\n\
+                pgdrill-archived 900 0b 1f8b 0c 10d1 000000010000000000000003.gz\n\
+                pgdrill-archived 0 0d - - - 000000010000000000000004\n\
                 pgdrill-written 000000010000000000000003 0c\n";
     let held = held(text);
     let second = &held.files["000000010000000000000002"];
@@ -39,7 +39,12 @@ impl Files {
         let files = Self(tempfile::tempdir().unwrap());
         fs::create_dir_all(files.path("wal")).unwrap();
         fs::create_dir_all(files.path("data/pg_wal/archive_status")).unwrap();
-        fs::write(files.path("look.sh"), LOOK).unwrap();
+        let layout = Layout {
+            store: files.path(""),
+            ..Layout::default()
+        };
+        let listing = WalArchive::directory("").listing(&layout);
+        fs::write(files.path("look.sh"), listing + LOOK).unwrap();
         files
     }
 
@@ -69,7 +74,6 @@ impl Files {
         let mut shell = Command::new("sh");
         let shell = shell
             .arg("-s")
-            .env("ARCHIVE", self.path("wal"))
             .env("DATA", self.path("data"))
             .env("AFTER", after)
             .env("UP_TO", up_to)
@@ -165,8 +169,9 @@ fn packed_segments_are_looked_through() {
         let file = &held[&named(1, ending)];
         assert_eq!(file.inside.as_ref(), Some(&inside), "{ending}");
         assert_ne!(file.digest, inside, "{ending}");
-        // pg_waldump reads no packed segment.
-        assert_eq!(file.refused, "", "{ending}");
+        // What is inside is read under the segment's own name.
+        assert_eq!(file.refused, SILENT, "{ending}");
+        assert_eq!(Head::read(&file.inside_head).unwrap().address, MEGABYTE);
     }
     assert_eq!(held[&named(2, "")].inside.as_ref(), Some(&inside));
     let cut_off = &held[&named(3, ".gz")];

@@ -99,6 +99,7 @@ impl DrillReport {
             }
             EventKind::Note { text } => self.notes.push(text.clone()),
             EventKind::PhaseBegan { .. }
+            | EventKind::BackupsListed { .. }
             | EventKind::Spent(_)
             | EventKind::Progress { .. }
             | EventKind::ServerReady { .. }

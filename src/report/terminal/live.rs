@@ -157,6 +157,7 @@ impl Line {
             | EventKind::WalPosition { .. }
             | EventKind::Recovered(_)
             | EventKind::BackupTaken(_)
+            | EventKind::BackupsListed { .. }
             | EventKind::RetentionApplied { .. }
             | EventKind::VerifierSaid { .. }
             | EventKind::Frozen { .. }

@@ -19,10 +19,10 @@ pub use check::CheckKind;
 pub use fault::Fault;
 pub use phase::Phase;
 pub use settings::OVERRIDDEN;
-pub use step::{Action, BackupKind, RunFor, SalvageBy, Step, Target};
+pub use step::{Action, BackupKind, Nature, RunFor, SalvageBy, Step, Target};
 pub use strategy::{
-    Apply, Archive, FullBackup, Recovery, RecoverySignal, Retention, RetentionRule, StrategyPlan,
-    TargetAction,
+    Apply, BackupPlan, Recovery, RecoverySignal, Retention, RetentionRule, StrategyPlan,
+    TargetAction, Wal,
 };
 
 use crate::units::{Bytes, Rate, Time};

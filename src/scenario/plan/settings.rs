@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Archive, Plan, ServerPlan};
+use super::{Plan, ServerPlan};
 
 /// Settings that every drilled server is given on its command line, whatever its files say: by
 /// them it is reached on its node, and its log is read. A scenario can't state them.
@@ -23,18 +23,11 @@ impl Plan {
     /// yet filled in.
     pub fn settings(&self, own: &ServerPlan) -> BTreeMap<String, String> {
         let mut settings = self.strategy.settings.clone();
-        match &self.strategy.archive {
-            Archive::Safe => {
-                let command = "sh {store}/archive-wal \"%p\" \"{archive}/%f\"";
-                settings.insert("archive_command".into(), command.into());
-            }
-            Archive::Command(command) => {
-                settings.insert("archive_command".into(), command.clone());
-            }
-            Archive::None => {
-                settings.insert("archive_mode".into(), "off".into());
-            }
-        }
+        let (name, value) = match self.strategy.archive() {
+            Some(archive) => ("archive_command", archive.archive_command),
+            None => ("archive_mode", "off".to_owned()),
+        };
+        settings.insert(name.into(), value);
         settings.extend(own.settings.clone());
         if let Some(timeout) = settings.get_mut("archive_timeout") {
             *timeout = scaled(timeout, self.scale);

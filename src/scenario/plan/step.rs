@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Fault;
+use super::{Fault, TargetAction};
 use crate::units::Time;
 
 /// One step.
@@ -27,7 +27,8 @@ pub enum Action {
     Backup {
         /// The server.
         server: String,
-        /// Full, or the strategy's tables.
+        /// Which of the strategy's.
+        of: String,
         kind: BackupKind,
     },
     /// Let the workloads run.
@@ -70,14 +71,22 @@ pub enum Action {
         /// The server.
         server: String,
     },
-    /// Restore into a new server.
+    /// Restore a backup.
     Restore {
+        /// Which of the strategy's.
+        from: String,
+        /// Its label; none: the newest that reaches the target.
+        label: Option<String>,
         /// Name of the server it becomes.
         into: String,
         /// Never to serve clients, archives nothing, removed at the end.
         scratch: bool,
+        /// In the place of a server's data that is there, and not into a new one.
+        in_place: bool,
         /// Up to where.
         target: Target,
+        /// What the server does there, in place of what the strategy states.
+        action: Option<TargetAction>,
     },
     /// Bring lost or damaged rows home.
     Salvage {
@@ -178,14 +187,41 @@ impl Action {
     }
 }
 
-/// What a backup holds.
+/// What kind of a backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BackupKind {
-    /// The whole cluster.
+    /// Everything, physically.
     Full,
-    /// The strategy's tables.
-    Tables,
+    /// What changed since the last full one.
+    Diff,
+    /// What changed since the last one of any kind.
+    Incr,
+    /// A dump.
+    Logical,
+}
+
+impl BackupKind {
+    /// As people write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Diff => "differential",
+            Self::Incr => "incremental",
+            Self::Logical => "logical",
+        }
+    }
+}
+
+/// What a backup is, and so what a restore of it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nature {
+    /// The files of a cluster: restored, it is the same cluster, and WAL leads it to any point.
+    #[default]
+    Physical,
+    /// What SQL makes anew: restored, it is another cluster as of the backup's snapshot.
+    Logical,
 }
 
 /// How long the workloads run.

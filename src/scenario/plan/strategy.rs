@@ -1,32 +1,62 @@
-//! How a system backs up and recovers.
+//! How a system backs up and recovers: named backups, each taken by one tool, and how WAL is
+//! archived beside them.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::Time;
+use super::Nature;
+use crate::{
+    backup::{Tool, WalArchive},
+    units::Time,
+};
 
 /// How a system backs up and recovers. Settings and commands may use the
-/// placeholders `{store}`, `{archive}`, `{data}` and `{bin}`: paths inside the node.
+/// placeholders `{store}`, `{archive}`, `{data}`, `{bin}` and `{run}`: paths inside the node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StrategyPlan {
-    /// Its name.
     pub name: String,
     /// Server settings it demands, placeholders not yet filled in.
     pub settings: BTreeMap<String, String>,
     /// How a running server learns of them.
     pub apply: Apply,
-    /// The WAL archive command: what the strategy states, or pgdrill's own safe one.
-    pub archive: Archive,
-    /// The full backup.
-    pub full: FullBackup,
-    /// Tables dumped by themselves; empty: none.
-    pub tables: Vec<String>,
+    pub wal: Wal,
+    /// The backups by their names.
+    pub backups: BTreeMap<String, BackupPlan>,
     /// What removes old backups and WAL.
     pub retention: Retention,
     /// How recovery is asked for.
     pub recovery: Recovery,
+}
+
+impl StrategyPlan {
+    /// Where WAL is archived, and by which commands; none when it is not.
+    pub fn archive(&self) -> Option<WalArchive> {
+        match &self.wal {
+            Wal::None => None,
+            Wal::Safe => Some(WalArchive::directory(
+                "sh {store}/archive-wal \"%p\" \"{archive}/%f\"",
+            )),
+            Wal::Command(command) => Some(WalArchive::directory(command)),
+            Wal::By(name) => self.backups.get(name)?.tool.archive(),
+        }
+    }
+
+    /// Whether any point in time can be reached with a backup: a physical one, and WAL after it.
+    pub fn reaches_points_in_time(&self, backup: &str) -> bool {
+        let physical = |plan: &BackupPlan| plan.tool.abilities().nature == Nature::Physical;
+        self.backups.get(backup).is_some_and(physical) && self.wal != Wal::None
+    }
+}
+
+/// A backup that is taken again and again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BackupPlan {
+    /// What takes it, with its options.
+    pub tool: Tool,
+    /// It is kept this long; none: for ever.
+    pub keep: Option<Time>,
 }
 
 /// How a running server learns of changed settings.
@@ -43,7 +73,7 @@ pub enum Apply {
 /// What archives WAL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Archive {
+pub enum Wal {
     /// pgdrill's script: never overwrites, never leaves a short file, syncs.
     #[default]
     Safe,
@@ -51,30 +81,15 @@ pub enum Archive {
     None,
     /// This `archive_command`, placeholders to be filled in.
     Command(String),
-}
-
-/// What takes a full backup.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum FullBackup {
-    /// `pg_basebackup` in plain format with these further options.
-    PgBasebackup(Vec<String>),
-    /// The user's own script, run as the operator. Environment: `PGDRILL_BACKUP` (the
-    /// empty directory to fill with a data directory), `PGDRILL_STORE`, `PGDRILL_DATA`,
-    /// `PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`. `{tablespaces}` stands for the options with
-    /// which `pg_basebackup` lays each tablespace beside the backup.
-    Command(String),
+    /// The tool of this backup, into its own repository.
+    By(String),
 }
 
 /// What removes old backups and WAL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retention {
-    /// Full backups are kept this long.
-    pub full: Time,
-    /// WAL is kept at least this long.
-    pub wal: Time,
-    /// Table dumps are kept this long.
-    pub tables: Time,
+    /// WAL is kept at least this long; none: for ever.
+    pub wal: Option<Time>,
     /// What decides.
     pub rule: RetentionRule,
 }
@@ -83,7 +98,8 @@ pub struct Retention {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RetentionRule {
-    /// Computed so that no kept backup loses WAL it needs, and the newest is never removed.
+    /// Each backup's tool, by its `keep`; of an archive without a tool, no WAL that a kept backup
+    /// needs. The newest backup is never removed.
     #[default]
     Computed,
     /// This shell command, run in the backup storage.
@@ -95,8 +111,8 @@ pub enum RetentionRule {
 pub struct Recovery {
     /// `recovery.signal` (version 12 on) or the `recovery.conf` of older ones.
     pub signal: RecoverySignal,
-    /// `restore_command`, placeholders to be filled in.
-    pub restore_command: String,
+    /// `restore_command`, placeholders to be filled in; none: the archive's own.
+    pub restore_command: Option<String>,
     /// `recovery_target_action`; none: PostgreSQL's own, which is to pause at a target.
     pub target_action: Option<TargetAction>,
 }

@@ -17,11 +17,12 @@ const MEASURES: [(&str, &str); 5] = [
 ];
 
 /// Findings of a drill as a whole.
-const ALWAYS: [&str; 7] = [
+const ALWAYS: [&str; 8] = [
     "fault",
     "steady-state",
     "recovery",
     "steps",
+    "backups",
     "verifier",
     "evidence",
     "leak",

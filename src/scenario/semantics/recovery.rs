@@ -4,43 +4,120 @@ use super::{
     Check,
     steps::{Server, State},
 };
-use crate::scenario::{
-    expand,
-    plan::{Archive, PRIMARY},
-    problem::Problem,
-    step_file::{CutOverFile, PlainTarget, RestoreFile, SalvageFile, TargetFile},
+use crate::{
+    backup::Abilities,
+    scenario::{
+        expand,
+        plan::{Nature, PRIMARY, Wal},
+        problem::Problem,
+        step_file::{CutOverFile, PlainTarget, RestoreFile, SalvageFile, TargetFile},
+    },
 };
 
 impl Check<'_> {
     pub(super) fn restore(&mut self, restore: &RestoreFile, state: &mut State) {
-        if !state.backed_up {
-            let problem = Problem::nowhere("nothing to restore: no full backup comes before");
-            self.here(
-                state,
-                &["restore"],
-                problem.help("`- backup: { kind: full }` comes first"),
-            );
+        self.restored_from(restore, state);
+        if let Some(target) = &restore.target {
+            self.target(target, restore, state);
         }
-        self.target(&restore.target, state);
-        let existed = state.servers.insert(restore.into.clone(), Server::Up);
-        if existed.is_some() {
-            let problem = Problem::nowhere(format!("server `{}` exists already", restore.into));
-            let help = "a restore makes a new server: give it another name";
-            self.here(state, &["restore", "into"], problem.help(help));
+        match restore.in_place {
+            true => self.in_place(restore, state),
+            false => self.as_new(restore, state),
         }
+        state.servers.insert(restore.into.clone(), Server::Up);
         if expand::is_scratch(&restore.into) {
             state.scratch = Some(restore.into.clone());
         }
     }
 
-    fn target(&mut self, target: &TargetFile, state: &State) {
-        let path = ["restore", "target"];
+    fn as_new(&mut self, restore: &RestoreFile, state: &State) {
+        if state.servers.contains_key(&restore.into) {
+            let problem = Problem::nowhere(format!("server `{}` exists already", restore.into));
+            let help = "give the new server another name, or say `in-place: true`";
+            self.here(state, &["restore", "into"], problem.help(help));
+        }
+    }
+
+    /// A server that is there, also one that is down, by a tool that replaces its files.
+    fn in_place(&mut self, restore: &RestoreFile, state: &State) {
+        match state.servers.get(&restore.into) {
+            Some(Server::Up | Server::Down(_)) => {}
+            Some(Server::Lost(step)) => {
+                let message = format!("`{}` is lost since step {step}", restore.into);
+                let problem = Problem::nowhere(message);
+                let help = "its storage is gone: restore into a new server";
+                self.here(state, &["restore", "into"], problem.help(help));
+            }
+            None => {
+                let problem = Problem::nowhere(format!("there is no server `{}`", restore.into));
+                let servers = state.servers.keys().map(String::as_str);
+                let problem = problem.known(&restore.into, servers);
+                self.here(state, &["restore", "into"], problem);
+            }
+        }
+        let tool = self.restoring_tool(restore);
+        if let Some(abilities) = tool.filter(|abilities| !abilities.in_place) {
+            let message = format!("{} does not restore in place", abilities.tool);
+            let problem = Problem::nowhere(message).help("restore into a new server");
+            self.here(state, &["restore", "in-place"], problem);
+        }
+    }
+
+    fn restoring_tool(&self, restore: &RestoreFile) -> Option<Abilities> {
+        let strategy = self.strategy?;
+        let name = expand::restored_from(restore, strategy)?;
+        Some(strategy.backups.get(name)?.tool.abilities())
+    }
+
+    /// The backup that a restore begins from: there is one, of a whole cluster, taken before.
+    fn restored_from(&mut self, restore: &RestoreFile, state: &State) {
+        let Some(strategy) = self.strategy else {
+            return;
+        };
+        let Some(name) = expand::restored_from(restore, strategy) else {
+            let names: Vec<&str> = strategy.backups.keys().map(String::as_str).collect();
+            let message = format!(
+                "the strategy `{}` has several backups, or none, that a server can be restored from",
+                strategy.name
+            );
+            let problem = Problem::nowhere(message)
+                .help(format!("say which: `from:` one of {}", names.join(", ")));
+            return self.here(state, &["restore"], problem);
+        };
+        let Some(plan) = self.planned(strategy, name, "restore.from", state) else {
+            return;
+        };
+        let abilities = plan.tool.abilities();
+        if !abilities.restores {
+            let message =
+                format!("`{name}` holds a part of a cluster: no server can be restored from it");
+            self.here(state, &["restore", "from"], Problem::nowhere(message));
+        } else if !state.backed_up.contains(name) {
+            let problem = Problem::nowhere(format!(
+                "nothing to restore: no backup `{name}` comes before"
+            ));
+            let help = format!("`- backup: {name}` comes first");
+            self.here(state, &["restore"], problem.help(help));
+        }
+    }
+
+    fn target(&mut self, target: &TargetFile, restore: &RestoreFile, state: &State) {
         let what = match target {
             TargetFile::Before(_) if !state.injected => {
                 let problem = Problem::nowhere("no fault is injected before this step");
                 return self.here(state, &["restore", "target", "before"], problem);
             }
-            TargetFile::Before(_) => "before the fault",
+            // Also the newest dump from before the fault is a state from before it.
+            TargetFile::Before(before) if before.by.is_none() => {
+                let archives = self.strategy.is_none_or(|one| one.wal != Wal::None);
+                let logical = (self.restoring_tool(restore))
+                    .is_some_and(|abilities| abilities.nature == Nature::Logical);
+                if archives || logical {
+                    return;
+                }
+                "before the fault"
+            }
+            TargetFile::Before(_) => "a time before the fault",
             TargetFile::Plain(PlainTarget::Latest | PlainTarget::Immediate) => return,
             TargetFile::Plain(PlainTarget::Time(_)) => "a point in time",
             TargetFile::Plain(PlainTarget::Lsn(_)) => "a WAL position",
@@ -56,12 +133,31 @@ impl Check<'_> {
                 "a restore point"
             }
         };
-        self.archives(what, &path.join("."), state);
+        match self
+            .restoring_tool(restore)
+            .filter(|one| one.nature == Nature::Logical)
+        {
+            Some(abilities) => self.no_point_in_time(what, abilities.tool, state),
+            None => self.archives(what, "restore.target", state),
+        }
+    }
+
+    /// A dump is as of its snapshot.
+    fn no_point_in_time(&mut self, what: &str, tool: &str, state: &State) {
+        let message =
+            format!("{tool} restores a backup as of its snapshot: {what} is out of reach");
+        let help =
+            "it reaches `latest`, and `{ before: fault }` by the newest backup from before it";
+        self.here(
+            state,
+            &["restore", "target"],
+            Problem::nowhere(message).help(help),
+        );
     }
 
     /// What needs a WAL archive.
     pub(super) fn archives(&mut self, what: &str, path: &str, state: &State) {
-        if self.strategy.is_some_and(|s| s.archive == Archive::None) {
+        if self.strategy.is_some_and(|s| s.wal == Wal::None) {
             let name = self.strategy.map_or("", |s| s.name.as_str());
             let message = format!("the strategy `{name}` archives no WAL: {what} is out of reach");
             let help = "it reaches `latest` and `immediate`: the end of the full backup";

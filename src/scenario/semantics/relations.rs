@@ -14,14 +14,20 @@ impl Check<'_> {
         let (Some(strategy), Some(catalog)) = (self.strategy, &self.catalog) else {
             return;
         };
-        let tables = strategy.tables.iter().enumerate();
-        let unknown: Vec<(usize, String)> = tables
-            .filter(|(_, t)| !catalog.has_table(t))
-            .map(|(i, t)| (i, t.clone()))
-            .collect();
+        let backups = strategy.backups.iter();
+        let tables = backups.flat_map(|(name, backup)| {
+            let word = backup.tool.abilities().tool;
+            let tables = backup.tool.tables().iter().enumerate();
+            tables.map(move |(index, table)| (name, word, index.to_string(), table))
+        });
+        let unknown = tables.filter(|(.., table)| !catalog.has_table(table));
+        let places = unknown.map(|(name, word, index, table)| {
+            let path = ["strategy", "backups", name, word, "tables", &index];
+            (self.place(&path), table.clone())
+        });
+        let places: Vec<_> = places.collect();
         let known = catalog.tables.clone();
-        for (index, table) in unknown {
-            let place = self.place(&["strategy", "tables", &index.to_string()]);
+        for (place, table) in places {
             let message = format!("the strategy dumps `{table}`, an unknown table");
             let known = known.iter().map(String::as_str);
             self.problem(Problem::at(place, message).known(&table, known));

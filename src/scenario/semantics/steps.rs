@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Check;
 use crate::scenario::{
-    plan::{BackupKind, Fault, PRIMARY},
+    plan::{BackupKind, BackupPlan, Fault, PRIMARY, StrategyPlan},
     problem::Problem,
-    step_file::{ActionFile, RunFile, StepFile},
+    step_file::{ActionFile, BackupFile, RunFile, StepFile},
 };
 use crate::units::Time;
 
@@ -28,7 +28,8 @@ pub(super) struct State {
     pub(super) servers: BTreeMap<String, Server>,
     /// The scratch server restored last.
     pub(super) scratch: Option<String>,
-    pub(super) backed_up: bool,
+    /// Backups taken, by their names in the strategy.
+    pub(super) backed_up: BTreeSet<String>,
     pub(super) injected: bool,
     frozen: BTreeSet<String>,
     pub(super) restore_points: BTreeSet<String>,
@@ -52,7 +53,7 @@ impl Check<'_> {
             step: 0,
             servers: servers.collect(),
             scratch: None,
-            backed_up: false,
+            backed_up: BTreeSet::new(),
             injected: false,
             frozen: BTreeSet::new(),
             restore_points: BTreeSet::new(),
@@ -74,7 +75,7 @@ impl Check<'_> {
         match &step.action {
             ActionFile::Backup(backup) => {
                 self.up(server, "server", state);
-                self.backup(backup.kind, state);
+                self.backup(backup, state);
             }
             ActionFile::Run(RunFile::Time(time)) => {
                 self.never_zero("run", Some(*time), &["steps", &number, "run"]);
@@ -82,7 +83,8 @@ impl Check<'_> {
             ActionFile::Run(RunFile::Transactions(_)) => {
                 self.somebody_writes("run", &["steps", &number, "run"]);
             }
-            ActionFile::Age(_) | ActionFile::Expire {} => {}
+            ActionFile::Age(_) => self.age(state),
+            ActionFile::Expire {} => {}
             ActionFile::Checkpoint {}
             | ActionFile::SwitchWal {}
             | ActionFile::Wait(_)
@@ -143,15 +145,61 @@ impl Check<'_> {
         self.here(state, &path, problem);
     }
 
-    fn backup(&mut self, kind: BackupKind, state: &mut State) {
-        match kind {
-            BackupKind::Full => state.backed_up = true,
-            BackupKind::Tables if self.strategy.is_some_and(|s| s.tables.is_empty()) => {
-                let problem = Problem::nowhere("the strategy dumps no tables by themselves");
-                let help = "list them under the strategy's `tables`";
-                self.here(state, &["backup", "kind"], problem.help(help));
-            }
-            BackupKind::Tables => {}
+    /// A backup of the strategy, of a kind that its tool can take.
+    fn backup(&mut self, backup: &BackupFile, state: &mut State) {
+        let (name, key, kind) = backup.named();
+        let Some(strategy) = self.strategy else {
+            return;
+        };
+        let Some(plan) = self.planned(strategy, name, key, state) else {
+            return;
+        };
+        let abilities = plan.tool.abilities();
+        if let Some(kind) = kind.filter(|kind| !abilities.kinds.contains(kind)) {
+            let message = format!("{} takes no {} backup", abilities.tool, kind.word());
+            let kinds: Vec<&str> = abilities.kinds.iter().map(|kind| kind.word()).collect();
+            let problem = Problem::nowhere(message).expected(kinds.join(", "));
+            self.here(state, &["backup", "kind"], problem);
+            return;
+        }
+        let builds_on = matches!(kind, Some(BackupKind::Diff | BackupKind::Incr));
+        if builds_on && !state.backed_up.contains(name) {
+            let message = format!("no full backup of `{name}` comes before");
+            self.here(state, &["backup", "kind"], Problem::nowhere(message));
+        }
+        state.backed_up.insert(name.to_owned());
+    }
+
+    /// The backup of this name; a problem at the step's key where there is none.
+    pub(super) fn planned<'s>(
+        &mut self,
+        strategy: &'s StrategyPlan,
+        name: &str,
+        key: &str,
+        state: &State,
+    ) -> Option<&'s BackupPlan> {
+        let plan = strategy.backups.get(name);
+        if plan.is_none() {
+            let message = format!("the strategy `{}` has no backup `{name}`", strategy.name);
+            let names = strategy.backups.keys().map(String::as_str);
+            let path: Vec<&str> = key.split('.').collect();
+            self.here(state, &path, Problem::nowhere(message).known(name, names));
+        }
+        plan
+    }
+
+    /// Backups whose age is not that of their files can't be made older.
+    fn age(&mut self, state: &State) {
+        let backups = self.strategy.into_iter().flat_map(|one| one.backups.iter());
+        let abilities = backups.map(|(_, backup)| backup.tool.abilities());
+        let kept = abilities
+            .filter(|one| !one.aged_by_files)
+            .map(|one| one.tool)
+            .next();
+        if let Some(tool) = kept {
+            let message =
+                format!("{tool} keeps the times of its backups itself: they can't be made older");
+            self.here(state, &["age"], Problem::nowhere(message));
         }
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::place_in;
 use crate::scenario::{
-    plan::{Archive, FullBackup, OVERRIDDEN, RetentionRule},
+    format,
+    plan::{OVERRIDDEN, RetentionRule, Wal},
     problem::{Problem, Source},
     strategy::StrategyFile,
     yaml::{Node, Place},
@@ -12,14 +13,11 @@ use crate::scenario::{
 
 const PLACEHOLDERS: [&str; 5] = ["store", "archive", "data", "bin", "run"];
 
-/// Those of a command that takes a full backup.
-const OF_BACKUPS: [&str; 6] = ["store", "archive", "data", "bin", "run", "tablespaces"];
-
 /// Settings that a strategy states elsewhere than under `settings`.
 const STATED_ELSEWHERE: [(&str, &str); 3] = [
-    ("archive_command", "archive"),
+    ("archive_command", "wal"),
     ("restore_command", "recovery.restore_command"),
-    ("archive_library", "archive"),
+    ("archive_library", "wal"),
 ];
 
 /// Everything that does not make sense in a strategy. `node`: where it stands.
@@ -27,7 +25,8 @@ pub fn check(file: &StrategyFile, node: &Node, source: &Arc<Source>) -> Vec<Prob
     let mut problems = Vec::new();
     commands(file, node, &mut problems);
     settings(file, node, &mut problems);
-    tables(file, node, &mut problems);
+    backups(file, node, &mut problems);
+    archived_by(file, node, &mut problems);
     for problem in &mut problems {
         problem.source = Some(Arc::clone(source));
     }
@@ -36,33 +35,31 @@ pub fn check(file: &StrategyFile, node: &Node, source: &Arc<Source>) -> Vec<Prob
 
 fn commands(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
     let at = |path: &[&str]| place_in(node, path);
-    if let Archive::Command(command) = &file.archive {
-        placeholders(command, at(&["archive", "command"]), problems);
+    if let Wal::Command(command) = &file.wal {
+        placeholders(command, at(&["wal", "command"]), problems);
         needs(
             command,
             &["%p"],
             "an `archive_command`",
-            at(&["archive", "command"]),
+            at(&["wal", "command"]),
             problems,
         );
-    }
-    if let FullBackup::Command(command) = &file.full {
-        of_these(&OF_BACKUPS, command, at(&["full", "command"]), problems);
     }
     if let RetentionRule::Command(command) = &file.retention.rule {
         placeholders(command, at(&["retention", "rule", "command"]), problems);
     }
-    let restore = &file.recovery.restore_command;
-    let place = at(&["recovery", "restore_command"]);
-    placeholders(restore, place, problems);
-    if file.archive != Archive::None {
-        needs(
-            restore,
-            &["%f", "%p"],
-            "a `restore_command`",
-            place,
-            problems,
-        );
+    if let Some(restore) = &file.recovery.restore_command {
+        let place = at(&["recovery", "restore_command"]);
+        placeholders(restore, place, problems);
+        if file.wal != Wal::None {
+            needs(
+                restore,
+                &["%f", "%p"],
+                "a `restore_command`",
+                place,
+                problems,
+            );
+        }
     }
     for (name, value) in &file.settings {
         placeholders(&value.0, at(&["settings", name]), problems);
@@ -87,7 +84,7 @@ fn placeholders(command: &str, place: Place, problems: &mut Vec<Problem>) {
 }
 
 /// `{name}` that nothing fills in; `${name}` and `{}` are the shell's.
-fn of_these(known: &[&'static str], command: &str, place: Place, problems: &mut Vec<Problem>) {
+fn of_these(known: &[&str], command: &str, place: Place, problems: &mut Vec<Problem>) {
     let mut before = ' ';
     for (index, c) in command.char_indices() {
         let inner = command[index + c.len_utf8()..]
@@ -123,19 +120,19 @@ fn settings(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
     let archives = matches!(mode, "on" | "always" | "true" | "yes" | "1");
     let place = match file.settings.contains_key("archive_mode") {
         true => place_in(node, &["settings", "archive_mode"]),
-        false => place_in(node, &["archive"]),
+        false => place_in(node, &["wal"]),
     };
-    match (&file.archive, archives) {
-        (Archive::None, true) => {
+    match (file.wal != Wal::None, archives) {
+        (false, true) => {
             let message = "`archive_mode` is on and nothing archives: WAL would pile up";
             problems.push(Problem::at(place, message).help("take it out, or say what archives"));
         }
-        (Archive::Safe | Archive::Command(_), false) => {
+        (true, false) => {
             let message = "nothing is archived while `archive_mode` is off";
-            let help = "set `archive_mode: on`, or say `archive: none`";
+            let help = "set `archive_mode: on`, or say `wal: none`";
             problems.push(Problem::at(place, message).help(help));
         }
-        (Archive::None, false) | (Archive::Safe | Archive::Command(_), true) => {}
+        (false, false) | (true, true) => {}
     }
 }
 
@@ -149,12 +146,60 @@ pub(super) fn overridden(name: &str, place: Place) -> Option<Problem> {
     })
 }
 
-fn tables(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
-    for (index, table) in file.tables.iter().enumerate() {
-        let place = place_in(node, &["tables", &index.to_string()]);
-        if let Err(message) = crate::scenario::format::check("qualified-name", table) {
+/// Each backup's name, and the options of its tool.
+fn backups(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
+    for (name, backup) in &file.backups {
+        let at = |path: &[&str]| place_in(node, &[&["backups", name.as_str()], path].concat());
+        if let Err(message) = format::check("name", name) {
+            problems.push(Problem::at(key_of(node, name), message));
+        }
+        let word = backup.tool.abilities().tool;
+        for (option, message) in backup.tool.wrong_options() {
+            problems.push(Problem::at(at(&[word, option]), message));
+        }
+        for text in backup.tool.texts() {
+            let known = [&PLACEHOLDERS[..], text.further].concat();
+            of_these(&known, text.text, at(&[word, text.option]), problems);
+        }
+        tables(
+            backup.tool.tables(),
+            |index| at(&[word, "tables", index]),
+            problems,
+        );
+    }
+}
+
+fn key_of(node: &Node, backup: &str) -> Place {
+    let entry = node
+        .get("backups")
+        .and_then(|backups| backups.entry(backup));
+    entry.map_or(node.place, |(key, _)| key.place)
+}
+
+/// The backup whose tool is to archive WAL, if one is.
+fn archived_by(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
+    let Wal::By(name) = &file.wal else {
+        return;
+    };
+    let place = place_in(node, &["wal", "by"]);
+    let Some(backup) = file.backups.get(name) else {
+        let problem = Problem::at(place, format!("the strategy has no backup `{name}`"));
+        return problems.push(problem.known(name, file.backups.keys().map(String::as_str)));
+    };
+    let abilities = backup.tool.abilities();
+    if !abilities.archives {
+        let message = format!("{} archives no WAL", abilities.tool);
+        problems
+            .push(Problem::at(place, message).help("`wal: safe` archives it beside the backups"));
+    }
+}
+
+fn tables(tables: &[String], at: impl Fn(&str) -> Place, problems: &mut Vec<Problem>) {
+    for (index, table) in tables.iter().enumerate() {
+        let place = at(&index.to_string());
+        if let Err(message) = format::check("qualified-name", table) {
             problems.push(Problem::at(place, message));
-        } else if file.tables[..index].contains(table) {
+        } else if tables[..index].contains(table) {
             problems.push(Problem::at(place, format!("`{table}` stands twice")));
         }
     }

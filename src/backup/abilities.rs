@@ -1,0 +1,82 @@
+//! What a tool can do, as data: scenarios are validated by it, and the documentation's table of
+//! tools and verbs is made of it.
+
+use std::fmt;
+
+use crate::scenario::plan::{BackupKind, Nature};
+
+/// What a tool, with its options, can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// As a strategy names it.
+    pub tool: &'static str,
+    /// What its backups are.
+    pub nature: Nature,
+    /// The kinds it takes; the first where nobody says which.
+    pub kinds: &'static [BackupKind],
+    /// Whether a server can be restored from them: they hold a whole cluster.
+    pub restores: bool,
+    /// Whether it restores in the place of data that are there.
+    pub in_place: bool,
+    /// Whether it archives WAL, and fetches it.
+    pub archives: bool,
+    /// Its own verifier, if it has one.
+    pub verifier: Option<&'static str>,
+    /// Whether the age of its backups is that of their files: `age` makes them older.
+    pub aged_by_files: bool,
+    /// Programs that must be there.
+    pub needs: &'static [Needed],
+}
+
+/// A program that a tool needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needed {
+    /// Its file's name.
+    pub program: &'static str,
+    /// As people write it.
+    pub name: &'static str,
+    /// At least this version; none: as PostgreSQL's own programs, the server's.
+    pub at_least: Option<Version>,
+    /// Debian's package that has it.
+    pub package: &'static str,
+}
+
+/// A version of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u32, pub u32);
+
+impl Version {
+    /// Of what `PROGRAM --version` prints: the first `number.number` in it.
+    pub fn of(said: &str) -> Option<Self> {
+        let mut words = said.split(|c: char| !c.is_ascii_digit() && c != '.');
+        words.find_map(|word| {
+            let mut numbers = word.split('.');
+            Some(Self(
+                numbers.next()?.parse().ok()?,
+                numbers.next()?.parse().ok()?,
+            ))
+        })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_read_off_what_a_program_prints() {
+        assert_eq!(Version::of("pgBackRest 2.55.1"), Some(Version(2, 55)));
+        assert_eq!(
+            Version::of("pg_dump (PostgreSQL) 17.9 (Debian 17.9-1)"),
+            Some(Version(17, 9))
+        );
+        assert_eq!(Version::of("no such program"), None);
+        assert!(Version(2, 5) < Version(2, 45));
+    }
+}

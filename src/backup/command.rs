@@ -1,0 +1,103 @@
+//! The user's own script, which fills a directory with a copy of the cluster's files.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Abilities, Asked, BackupError, BackupTool, Site, Text, VerifierWord, Wanted, data_directory,
+    tablespaces::{self, Tablespace},
+};
+use crate::{
+    event::Listed,
+    runtime::Exec,
+    scenario::plan::{BackupKind, Nature},
+};
+
+const TOOL: &str = "command";
+
+/// A shell command, placeholders not yet filled in.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Command(pub String);
+
+/// What stands in such a command for the options that lay tablespaces beside the backup.
+const TABLESPACES: &str = "{tablespaces}";
+
+impl Command {
+    async fn copy(
+        &self,
+        site: &Site<'_>,
+        directory: &str,
+        spaces: &[Tablespace],
+    ) -> Result<(), BackupError> {
+        let layout = site.server.node.layout();
+        let words = tablespaces::mapping_words(spaces, directory);
+        let command = site.server.fill_in(&self.0).replace(TABLESPACES, &words);
+        let exec = Exec::shell(format!("mkdir -p {directory} && {command}"))
+            .env("PGDRILL_BACKUP", directory)
+            .env("PGDRILL_STORE", layout.store.display().to_string())
+            .env("PGDRILL_DATA", layout.data.display().to_string())
+            .envs(site.server.environment())
+            .within(site.deadline);
+        site.server.node.exec(exec).await?;
+        Ok(())
+    }
+}
+
+impl BackupTool for Command {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            tool: TOOL,
+            nature: Nature::Physical,
+            kinds: &[BackupKind::Full],
+            restores: true,
+            in_place: true,
+            archives: false,
+            verifier: Some("pg_verifybackup"),
+            aged_by_files: true,
+            needs: &[],
+        }
+    }
+
+    fn texts(&self) -> Vec<Text<'_>> {
+        let text = self.0.as_str();
+        vec![Text { option: "", text, further: &["tablespaces"] }]
+    }
+
+    async fn take(
+        &self,
+        site: &Site<'_>,
+        _kind: BackupKind,
+        label: &str,
+    ) -> Result<Listed, BackupError> {
+        let copy = async |directory: &str, spaces: &[Tablespace]| {
+            self.copy(site, directory, spaces).await
+        };
+        data_directory::take(site, TOOL, label, copy).await
+    }
+
+    async fn list(&self, site: &Site<'_>) -> Result<Vec<Listed>, BackupError> {
+        data_directory::list(site, TOOL).await
+    }
+
+    async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
+        data_directory::restore(site, wanted).await
+    }
+
+    /// A script may leave no manifest.
+    async fn verify(
+        &self,
+        site: &Site<'_>,
+        label: &str,
+    ) -> Result<Option<VerifierWord>, BackupError> {
+        if !data_directory::has_manifest(site, label).await? {
+            return Ok(None);
+        }
+        data_directory::verify(site, label).await
+    }
+
+    async fn expire(&self, site: &Site<'_>) -> Result<(), BackupError> {
+        data_directory::expire(site, TOOL).await
+    }
+}

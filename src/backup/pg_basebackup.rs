@@ -1,0 +1,102 @@
+//! `pg_basebackup`, in plain format: PostgreSQL's own base backup.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Abilities, Asked, BackupError, BackupTool, Needed, Site, Text, VerifierWord, Wanted, data_directory,
+    tablespaces::{self, Tablespace},
+};
+use crate::{
+    event::Listed,
+    scenario::plan::{BackupKind, Nature},
+};
+
+const TOOL: &str = "pg-basebackup";
+
+/// Options of `pg_basebackup`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PgBasebackup {
+    /// Further options, beside `-D`, `-F plain`, `-X stream` and `-c fast`.
+    #[serde(default)]
+    pub options: Vec<String>,
+}
+
+impl PgBasebackup {
+    async fn copy(
+        &self,
+        site: &Site<'_>,
+        directory: &str,
+        spaces: &[Tablespace],
+    ) -> Result<(), BackupError> {
+        let mut arguments = ["-D", directory, "-F", "plain", "-X", "stream", "-c", "fast"]
+            .map(String::from)
+            .to_vec();
+        arguments.extend(tablespaces::mapping(spaces, directory));
+        let further = self.options.iter();
+        arguments.extend(further.map(|option| site.server.fill_in(option)));
+        let taking = site.server.tool("pg_basebackup", &arguments, site.deadline);
+        taking.await?;
+        Ok(())
+    }
+}
+
+impl BackupTool for PgBasebackup {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            tool: TOOL,
+            nature: Nature::Physical,
+            kinds: &[BackupKind::Full],
+            restores: true,
+            in_place: true,
+            archives: false,
+            verifier: Some("pg_verifybackup"),
+            aged_by_files: true,
+            needs: &[Needed {
+                program: "pg_basebackup",
+                name: "pg_basebackup",
+                at_least: None,
+                package: "postgresql-client",
+            }],
+        }
+    }
+
+    fn texts(&self) -> Vec<Text<'_>> {
+        let options = self.options.iter();
+        let text = |text| Text { option: "options", text, further: &[] };
+        options.map(String::as_str).map(text).collect()
+    }
+
+    async fn take(
+        &self,
+        site: &Site<'_>,
+        _kind: BackupKind,
+        label: &str,
+    ) -> Result<Listed, BackupError> {
+        let copy = async |directory: &str, spaces: &[Tablespace]| {
+            self.copy(site, directory, spaces).await
+        };
+        data_directory::take(site, TOOL, label, copy).await
+    }
+
+    async fn list(&self, site: &Site<'_>) -> Result<Vec<Listed>, BackupError> {
+        data_directory::list(site, TOOL).await
+    }
+
+    async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
+        data_directory::restore(site, wanted).await
+    }
+
+    async fn verify(
+        &self,
+        site: &Site<'_>,
+        label: &str,
+    ) -> Result<Option<VerifierWord>, BackupError> {
+        data_directory::verify(site, label).await
+    }
+
+    async fn expire(&self, site: &Site<'_>) -> Result<(), BackupError> {
+        data_directory::expire(site, TOOL).await
+    }
+}

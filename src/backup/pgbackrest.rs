@@ -1,0 +1,398 @@
+//! pgBackRest, with a repository in the backup storage.
+//!
+//! Each node that works with it has a configuration of its own, which says where that node's
+//! server is; the repository is the same for all.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Abilities, Asked, BackupError, BackupTool, Needed, Site, VerifierWord, Version, WalArchive,
+    Wanted,
+};
+use crate::{
+    event::Listed,
+    history::{Bytes, Progress},
+    postgres::{lsn, server::SUPERUSER},
+    runtime::{Exec, Output},
+    scenario::plan::{BackupKind, Nature},
+};
+
+const TOOL: &str = "pgbackrest";
+
+/// Where its configuration is on a node.
+const CONFIGURATION: &str = "{run}/pgbackrest.conf";
+/// Its repository.
+const REPOSITORY: &str = "{store}/pgbackrest";
+
+/// Takes of a file's name in the archive the checksum that pgBackRest adds to a segment's.
+const RENAME: &str = r"s/^\([0-9A-F]\{24\}[^ ]*\)-[0-9a-f]\{40\}/\1/";
+
+/// Options that the harness states itself: by them the server, or the repository, is found.
+const OWN: [&str; 9] = [
+    "lock-path",
+    "log-path",
+    "spool-path",
+    "pg1-path",
+    "pg1-port",
+    "pg1-socket-path",
+    "pg1-user",
+    "repo1-path",
+    "stanza",
+];
+
+/// A stanza and options of pgBackRest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Pgbackrest {
+    /// The stanza's name. Default: `main`.
+    #[serde(default = "main")]
+    #[schemars(extend("format" = "name"))]
+    pub stanza: String,
+    /// Further options of its configuration file, as it names them: `compress-type: zst`.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+}
+
+fn main() -> String {
+    "main".into()
+}
+
+impl Default for Pgbackrest {
+    fn default() -> Self {
+        Self {
+            stanza: main(),
+            options: BTreeMap::new(),
+        }
+    }
+}
+
+impl BackupTool for Pgbackrest {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            tool: TOOL,
+            nature: Nature::Physical,
+            kinds: &[BackupKind::Full, BackupKind::Diff, BackupKind::Incr],
+            restores: true,
+            in_place: true,
+            archives: true,
+            verifier: Some("pgbackrest verify"),
+            aged_by_files: false,
+            needs: &[Needed {
+                program: "pgbackrest",
+                name: "pgBackRest",
+                at_least: Some(Version(2, 45)),
+                package: "pgbackrest",
+            }],
+        }
+    }
+
+    fn wrong_options(&self) -> Vec<(&'static str, String)> {
+        let own = self.options.keys();
+        let own = own.filter(|name| OWN.contains(&name.as_str()));
+        let wrong = |name| format!("`{name}` cannot be stated: pgdrill gives it to every node");
+        own.map(|name| ("options", wrong(name))).collect()
+    }
+
+    fn archive(&self) -> Option<WalArchive> {
+        let command = format!(
+            "pgbackrest --config={CONFIGURATION} --stanza={}",
+            self.stanza
+        );
+        let commands = (
+            format!("{command} archive-push %p"),
+            format!("{command} archive-get %f \"%p\""),
+        );
+        let directory = format!("{REPOSITORY}/archive/{}", self.stanza);
+        Some(WalArchive::of_tool(commands, directory, 1, RENAME))
+    }
+
+    async fn configure(&self, site: &Site<'_>) -> Result<(), BackupError> {
+        let text = self.configuration(site);
+        let file = site.server.fill_in(CONFIGURATION);
+        let node = &site.server.node;
+        Ok(node.put(file.as_ref(), text.as_bytes(), 0o600).await?)
+    }
+
+    async fn prepare(&self, site: &Site<'_>) -> Result<(), BackupError> {
+        self.perform(site, &["stanza-create"]).await?;
+        Ok(())
+    }
+
+    async fn take(
+        &self,
+        site: &Site<'_>,
+        kind: BackupKind,
+        _label: &str,
+    ) -> Result<Listed, BackupError> {
+        let before = self.list(site).await?;
+        let progress = Progress::begin(site.recorder, "backup");
+        let repository = site.server.fill_in(&format!("{REPOSITORY}/backup"));
+        let held = super::size(site.server, &repository).await.unwrap_or_default();
+        let written = async || {
+            let now = super::size(site.server, &repository).await.ok()?;
+            let done = now.saturating_sub(held);
+            Some(Bytes { done, total: 0 })
+        };
+        let kind_option = format!("--type={}", type_of(kind));
+        let arguments = ["backup", &kind_option];
+        progress.during(self.perform(site, &arguments), written).await?;
+        let after = self.list(site).await?.into_iter();
+        let is_new = |one: &Listed| !before.iter().any(|other| other.label == one.label);
+        let taken = after.rev().find(is_new).ok_or_else(|| {
+            BackupError::Unfit("`pgbackrest info` lists no backup that was not there before".into())
+        })?;
+        if taken.kind != kind {
+            let (made, asked) = (taken.kind.word(), kind.word());
+            let label = &taken.label;
+            return Err(BackupError::Unfit(format!(
+                "pgBackRest made a {made} backup, `{label}`, where a {asked} one was asked for"
+            )));
+        }
+        progress.end(taken.bytes);
+        Ok(taken)
+    }
+
+    async fn list(&self, site: &Site<'_>) -> Result<Vec<Listed>, BackupError> {
+        let exec = self.exec(site, &["info", "--output=json"]).unrecorded();
+        let output = site.server.node.exec(exec).await?;
+        listed(&output.text())
+    }
+
+    async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
+        let arguments = restore_arguments(site, wanted);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.perform(site, &arguments).await?;
+        Ok(Asked::ByTool)
+    }
+
+    /// It looks at the whole repository.
+    async fn verify(
+        &self,
+        site: &Site<'_>,
+        _label: &str,
+    ) -> Result<Option<VerifierWord>, BackupError> {
+        let mut exec = self.exec(site, &["verify"]);
+        // Whatever it ends with is its word, but for what says that it was not called rightly.
+        exec.allowed = (1..=255).filter(|code| !USAGE.contains(code)).collect();
+        let output = site.server.node.exec(exec).await?;
+        let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+        Ok(Some(VerifierWord {
+            verifier: "pgbackrest verify".into(),
+            good: output.exit == 0 && !String::from_utf8_lossy(&said).contains("error:"),
+            output: Output::tail(&said, 10),
+        }))
+    }
+
+    async fn expire(&self, site: &Site<'_>) -> Result<(), BackupError> {
+        self.perform(site, &["expire"]).await?;
+        Ok(())
+    }
+}
+
+/// Exit codes for a wrong option or command, and of a shell that finds no program.
+const USAGE: std::ops::RangeInclusive<i32> = 30..=37;
+
+impl Pgbackrest {
+    fn exec(&self, site: &Site<'_>, arguments: &[&str]) -> Exec {
+        let configuration = site.server.fill_in(CONFIGURATION);
+        let own = [
+            "pgbackrest".to_owned(),
+            format!("--config={configuration}"),
+            format!("--stanza={}", self.stanza),
+        ];
+        let arguments = arguments.iter().map(|&one| one.to_owned());
+        Exec::new(own.into_iter().chain(arguments)).within(site.deadline)
+    }
+
+    async fn perform(&self, site: &Site<'_>, arguments: &[&str]) -> Result<Output, BackupError> {
+        let exec = self.exec(site, arguments);
+        Ok(site.server.node.exec(exec).await?)
+    }
+
+    fn configuration(&self, site: &Site<'_>) -> String {
+        let layout = site.server.node.layout();
+        let run = layout.run.display();
+        let mut text = format!(
+            "# Written by pgdrill.\n[global]\nrepo1-path={}\nlock-path={run}\nlog-path={run}\n\
+             spool-path={run}\nlog-level-file=off\nlog-level-console=warn\nlog-level-stderr=off\n\
+             log-timestamp=n\n",
+            site.server.fill_in(REPOSITORY)
+        );
+        let usual = [("start-fast", "y".to_owned())];
+        let kept = site.keep.map(|keep| (keep.0.as_secs() / 86_400).max(1));
+        let kept = kept.into_iter().flat_map(|days| {
+            [
+                ("repo1-retention-full-type", "time".to_owned()),
+                ("repo1-retention-full", days.to_string()),
+            ]
+        });
+        for (name, value) in usual.into_iter().chain(kept) {
+            if !self.options.contains_key(name) {
+                let _ = writeln!(text, "{name}={value}");
+            }
+        }
+        for (name, value) in &self.options {
+            let _ = writeln!(text, "{name}={value}");
+        }
+        let _ = write!(
+            text,
+            "\n[{}]\npg1-path={}\npg1-port={}\npg1-socket-path={run}\npg1-user={SUPERUSER}\n",
+            self.stanza,
+            layout.data.display(),
+            site.server.node.port(),
+        );
+        text
+    }
+}
+
+fn type_of(kind: BackupKind) -> &'static str {
+    match kind {
+        BackupKind::Diff => "diff",
+        BackupKind::Incr => "incr",
+        BackupKind::Full | BackupKind::Logical => "full",
+    }
+}
+
+fn restore_arguments(site: &Site<'_>, wanted: &Wanted<'_>) -> Vec<String> {
+    let spaces = site.server.node.layout().tablespaces.display();
+    let mut arguments = vec![
+        "restore".to_owned(),
+        format!("--set={}", wanted.backup.label),
+        format!("--tablespace-map-all={spaces}"),
+    ];
+    if wanted.in_place {
+        arguments.push("--delta".into());
+    }
+    let setting = |name: &str| {
+        let settings = wanted.target.settings.iter();
+        settings
+            .filter(|(of, _)| of == name)
+            .map(|(_, value)| value.as_str())
+            .next()
+    };
+    for kind in ["time", "lsn", "xid", "name"] {
+        if let Some(target) = setting(&format!("recovery_target_{kind}")) {
+            arguments.extend([format!("--type={kind}"), format!("--target={target}")]);
+        }
+    }
+    if setting("recovery_target").is_some() {
+        arguments.push("--type=immediate".into());
+    }
+    if setting("recovery_target_inclusive") == Some("off") {
+        arguments.push("--target-exclusive".into());
+    }
+    if let Some(action) = wanted.action.filter(|_| !wanted.target.settings.is_empty()) {
+        arguments.push(format!("--target-action={}", action.name()));
+    }
+    if let Some(command) = wanted.restore_command {
+        arguments.push(format!("--recovery-option=restore_command={command}"));
+    }
+    arguments
+}
+
+/// What `info --output=json` says, as far as it is read: pgBackRest's user guide, "Information".
+#[derive(Deserialize)]
+struct Stanza {
+    #[serde(default)]
+    backup: Vec<Backup>,
+}
+
+#[derive(Deserialize)]
+struct Backup {
+    label: String,
+    #[serde(rename = "type")]
+    kind: BackupKind,
+    prior: Option<String>,
+    archive: Range<String>,
+    lsn: Range<String>,
+    timestamp: Range<i64>,
+    info: Info,
+}
+
+#[derive(Deserialize)]
+struct Range<T> {
+    start: Option<T>,
+    stop: Option<T>,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    repository: Repository,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    /// With what it builds on; a repository of bundles does not say.
+    size: Option<u64>,
+    delta: u64,
+}
+
+fn listed(info: &str) -> Result<Vec<Listed>, BackupError> {
+    let stanzas: Vec<Stanza> =
+        serde_json::from_str(info).map_err(|cause| BackupError::Unreadable {
+            what: "`pgbackrest info --output=json`".into(),
+            cause: cause.to_string(),
+        })?;
+    let backups = stanzas.into_iter().flat_map(|stanza| stanza.backup);
+    Ok(backups.map(Backup::listed).collect())
+}
+
+impl Backup {
+    fn listed(self) -> Listed {
+        let first_segment = self.archive.start.unwrap_or_default();
+        let position = |lsn: &Option<String>| lsn.as_deref().and_then(lsn::parse);
+        let instant = |seconds: Option<i64>| Timestamp::from_second(seconds?).ok();
+        Listed {
+            label: self.label,
+            tool: TOOL.into(),
+            kind: self.kind,
+            nature: Nature::Physical,
+            parent: self.prior,
+            start_lsn: position(&self.lsn.start),
+            stop_lsn: position(&self.lsn.stop),
+            snapshot_lsn: None,
+            timeline: (first_segment.get(..8)).and_then(|name| u32::from_str_radix(name, 16).ok()),
+            first_segment,
+            databases: Vec::new(),
+            tables: Vec::new(),
+            bytes: self.info.repository.size.unwrap_or(self.info.repository.delta),
+            began: instant(self.timestamp.start),
+            ended: instant(self.timestamp.stop),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INFO: &str = r#"[{"name": "main", "backup": [{
+        "label": "20261126-141940F_20261126-141948D", "type": "diff", "prior": "20261126-141940F",
+        "archive": {"start": "000000010000000000000004", "stop": "000000010000000000000005"},
+        "lsn": {"start": "0/4000028", "stop": "0/5000050"},
+        "timestamp": {"start": 1795702788, "stop": 1795702790},
+        "info": {"delta": 5038346, "repository": {"delta": 581057, "size": 3475410}, "size": 1}}]}]"#;
+
+    #[test]
+    fn a_backup_is_listed_as_info_tells_it() {
+        let all = listed(INFO).unwrap();
+        let [diff] = all.as_slice() else {
+            panic!("{all:?}");
+        };
+        assert_eq!(diff.kind, BackupKind::Diff);
+        assert_eq!(diff.parent.as_deref(), Some("20261126-141940F"));
+        assert_eq!((diff.start_lsn, diff.stop_lsn), (Some(0x400_0028), Some(0x500_0050)));
+        assert_eq!((diff.timeline, diff.bytes), (Some(1), 3_475_410));
+    }
+
+    #[test]
+    fn a_stanza_that_is_not_there_has_no_backup() {
+        let missing = r#"[{"name": "main", "status": {"code": 1, "message": "missing stanza path"}}]"#;
+        assert_eq!(listed(missing).unwrap(), []);
+        assert!(listed("ERROR: [055]").is_err());
+    }
+}
