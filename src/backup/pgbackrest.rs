@@ -169,20 +169,21 @@ impl BackupTool for Pgbackrest {
         Ok(Asked::ByTool)
     }
 
-    /// It looks at the whole repository.
+    /// It looks at the whole repository. That of 2.45 may end with 0 whatever it found, and tells
+    /// it in its log at level `info` alone.
     async fn verify(
         &self,
         site: &Site<'_>,
         _label: &str,
     ) -> Result<Option<VerifierWord>, BackupError> {
-        let mut exec = self.exec(site, &["verify"]);
+        let mut exec = self.exec(site, &["verify", "--log-level-console=info"]);
         // Whatever it ends with is its word, but for what says that it was not called rightly.
         exec.allowed = (1..=255).filter(|code| !USAGE.contains(code)).collect();
         let output = site.server.node.exec(exec).await?;
         let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
         Ok(Some(VerifierWord {
             verifier: "pgbackrest verify".into(),
-            good: output.exit == 0 && !String::from_utf8_lossy(&said).contains("error:"),
+            good: output.exit == 0 && !finds_fault(&String::from_utf8_lossy(&said)),
             output: Output::tail(&said, 10),
         }))
     }
@@ -191,6 +192,11 @@ impl BackupTool for Pgbackrest {
         self.perform(site, &["expire"]).await?;
         Ok(())
     }
+}
+
+/// Whether a verifier that ended with 0 tells of something wrong.
+fn finds_fault(log: &str) -> bool {
+    log.contains("status: error") || log.contains(" ERROR: ")
 }
 
 /// Exit codes for a wrong option or command, and of a shell that finds no program.
@@ -387,6 +393,12 @@ mod tests {
         assert_eq!(diff.parent.as_deref(), Some("20261126-141940F"));
         assert_eq!((diff.start_lsn, diff.stop_lsn), (Some(0x400_0028), Some(0x500_0050)));
         assert_eq!((diff.timeline, diff.bytes), (Some(1), 3_475_410));
+    }
+
+    #[test]
+    fn a_verifier_that_ends_well_may_have_found_a_fault() {
+        assert!(finds_fault("P00   INFO: stanza: main\n  status: error\n    No usable backup.info file"));
+        assert!(!finds_fault("P00   INFO: verify command end: completed successfully (566ms)"));
     }
 
     #[test]

@@ -104,6 +104,9 @@ fn local(args: &Args) -> bool {
     if let Err(error) = &found {
         line("local", &error.to_string());
     }
+    for (name, told) in super::tools::of_this_machine() {
+        line("tool", &format!("{name}: {told}"));
+    }
     line("user", &format!("servers run as `{}`", local::user_name()));
     found.is_ok()
 }

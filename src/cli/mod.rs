@@ -12,6 +12,7 @@ mod people;
 mod plan;
 mod run;
 mod schema;
+mod tools;
 
 use std::path::Path;
 

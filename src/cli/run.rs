@@ -102,6 +102,7 @@ async fn prepare_and_drill(args: &Args, plans: &mut Vec<Plan>, id: RunId, dir: &
         .map_err(|error| world(&error))?;
     terminal::say(&format!("runtime {why}"));
     *plans = servable(args, std::mem::take(plans), &runtime)?;
+    super::tools::there(plans, &runtime).await?;
     if args.people == Timing::Timed {
         for plan in plans.iter_mut() {
             plan.human = HumanSpans::default();

@@ -1,0 +1,282 @@
+//! The contract of backup tools: each is driven through the same verbs, on a server of this
+//! machine, and does what it says of itself. And the documentation's table says the same.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use pgdrill::{
+    backup::{Abilities, Site, Tool, WalArchive, wal},
+    event::Listed,
+    history::Recorder,
+    postgres::{Server, server::SUPERUSER},
+    restore::{Recovery, Restore, restore, target::Resolved},
+    runtime::{self, Exec, NodeSpec, Runtime, Wanted, choose, run::Run},
+    scenario::plan::{BackupKind, Nature, RecoverySignal},
+    secret::Secret,
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DRILL: &str = "tools-test";
+/// Rows at each step: before the first backup, and before each further one.
+const ROWS: &str = "insert into t select generate_series(1, 100)";
+
+async fn local() -> Option<(Runtime, u32)> {
+    let wanted = Wanted {
+        choice: runtime::Choice::Local,
+        ..Wanted::default()
+    };
+    let run = Run::without_inventory().unwrap();
+    let (runtime, _) = choose(&wanted, run, &|_| ()).await.ok()?;
+    let major = runtime.majors().into_iter().max()?;
+    Some((runtime, major))
+}
+
+/// A tool at work: where, and what it needs of its server.
+struct Bench {
+    runtime: Runtime,
+    major: u32,
+    recorder: Recorder,
+    tool: Tool,
+    drill: String,
+    settings: BTreeMap<String, String>,
+    archive: WalArchive,
+}
+
+impl Bench {
+    async fn of(tool: Tool) -> Option<Self> {
+        let (runtime, major) = local().await?;
+        let safe = "sh {store}/archive-wal \"%p\" \"{archive}/%f\"";
+        let archive = tool.archive().unwrap_or(WalArchive::directory(safe));
+        let settings = [
+            ("archive_mode", "on"),
+            ("wal_level", "replica"),
+            ("archive_command", archive.archive_command.as_str()),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Some(Self {
+            runtime,
+            major,
+            recorder: Recorder::in_memory(),
+            drill: format!("{DRILL}-{}", tool.abilities().tool),
+            tool,
+            settings: settings.into(),
+            archive,
+        })
+    }
+
+    async fn server(&self, name: &str) -> Server {
+        let spec = NodeSpec {
+            drill: self.drill.clone(),
+            name: name.into(),
+            postgres: self.major,
+            ..NodeSpec::default()
+        };
+        let node = self.runtime.create(&spec, &self.recorder).await.unwrap();
+        let password = (SUPERUSER.to_owned(), Secret::new("s3cret"));
+        Server {
+            name: name.into(),
+            node,
+            passwords: Arc::new([password].into()),
+            // A clone archives nothing.
+            scratch: name != "primary",
+            moved: BTreeMap::new(),
+        }
+    }
+
+    fn site<'a>(&'a self, server: &'a Server) -> Site<'a> {
+        Site {
+            name: "main",
+            server,
+            keep: Some("1d".parse().unwrap()),
+            deadline: MINUTE,
+            recorder: &self.recorder,
+        }
+    }
+
+    async fn list(&self, server: &Server) -> Vec<Listed> {
+        self.tool.list(&self.site(server)).await.unwrap()
+    }
+
+    async fn restored(&self, server: &Server, listed: &Listed, in_place: bool) -> u32 {
+        let latest = Resolved {
+            settings: vec![],
+            by_lsn: None,
+            by_us: None,
+        };
+        let request = Restore {
+            server,
+            backup: ("main", &self.tool),
+            listed,
+            target: &latest,
+            recovery: Recovery {
+                signal: RecoverySignal::RecoverySignal,
+                restore_command: None,
+                archive: Some(&self.archive),
+                action: None,
+            },
+            settings: &self.settings,
+            in_place,
+            deadline: MINUTE,
+        };
+        let record = restore(&request, &self.recorder).await.unwrap();
+        assert_eq!(record.nature, self.tool.abilities().nature);
+        let rows = server.value("select count(*) from t").await.unwrap();
+        rows.parse().unwrap()
+    }
+}
+
+/// Each kind that the tool takes, with more rows each time; every one is listed as it is.
+async fn takes_each_kind(bench: &Bench, primary: &Server, able: &Abilities) -> Vec<Listed> {
+    let site = bench.site(primary);
+    let mut taken: Vec<Listed> = Vec::new();
+    for (index, kind) in able.kinds.iter().enumerate() {
+        primary.sql(ROWS).await.unwrap();
+        let label = format!("main-{}", index + 1);
+        let one = bench.tool.take(&site, *kind, &label).await.unwrap();
+        assert_eq!((one.kind, one.nature), (*kind, able.nature));
+        assert_eq!(one.tool, able.tool);
+        assert!(one.bytes > 0 && one.reaches_lsn().is_some(), "{one:?}");
+        let builds_on = matches!(kind, BackupKind::Diff | BackupKind::Incr);
+        assert_eq!(one.parent.is_some(), builds_on, "{one:?}");
+        taken.push(one);
+    }
+    let labels = |all: &[Listed]| all.iter().map(|one| one.label.clone()).collect::<Vec<_>>();
+    assert_eq!(labels(&bench.list(primary).await), labels(&taken));
+    taken
+}
+
+/// Its verifier calls good what was taken, and does not what holds nothing any more.
+async fn its_verifier_goes_red(bench: &Bench, server: &Server, able: &Abilities, label: &str) {
+    let site = bench.site(server);
+    let word = bench.tool.verify(&site, label).await.unwrap();
+    assert_eq!(
+        word.as_ref().map(|word| word.good),
+        able.verifier.map(|_| true)
+    );
+    let store = server.node.layout().store.display().to_string();
+    let empty = format!(
+        "find {store}/base {store}/dumps {store}/pgbackrest/backup -type f -size +0 \
+         ! -name report.json -exec truncate -s 0 {{}} + 2> /dev/null || :"
+    );
+    server.node.exec(Exec::shell(empty)).await.unwrap();
+    let word = bench.tool.verify(&site, label).await.unwrap();
+    assert_eq!(word.map(|word| word.good), able.verifier.map(|_| false));
+}
+
+async fn keeps_its_contract(tool: Tool) {
+    let able = tool.abilities();
+    let Some(bench) = Bench::of(tool).await else {
+        return;
+    };
+    let primary = bench.server("primary").await;
+    let site = bench.site(&primary);
+    bench.tool.configure(&site).await.unwrap();
+    primary.create(&bench.settings).await.unwrap();
+    bench.tool.prepare(&site).await.unwrap();
+    assert_eq!(bench.list(&primary).await, []);
+    primary.sql("create table t (n int)").await.unwrap();
+    let taken = takes_each_kind(&bench, &primary, &able).await;
+    primary.sql(ROWS).await.unwrap();
+    wal::switch(&primary, true, MINUTE).await.unwrap();
+
+    let newest = taken.last().unwrap();
+    let in_backups = 100 * taken.len() as u32;
+    let expected = match able.nature {
+        Nature::Physical => in_backups + 100,
+        Nature::Logical => in_backups,
+    };
+    let second = bench.server("second").await;
+    assert_eq!(bench.restored(&second, newest, false).await, expected);
+    if able.in_place {
+        second.sql("truncate t").await.unwrap();
+        second.stop().await.unwrap();
+        assert_eq!(bench.restored(&second, newest, true).await, expected);
+    }
+    bench.tool.expire(&site).await.unwrap();
+    assert_eq!(bench.list(&primary).await.len(), taken.len());
+    its_verifier_goes_red(&bench, &primary, &able, &newest.label).await;
+    assert_eq!(
+        bench.runtime.close_drill(&bench.drill).await,
+        Vec::<String>::new()
+    );
+}
+
+/// The tools with the options by which they are driven; a script has no usual ones.
+fn driven() -> impl Iterator<Item = Tool> {
+    let script = "{bin}/pg_basebackup -D $PGDRILL_BACKUP -c fast {tablespaces}";
+    Tool::all()
+        .into_iter()
+        .map(move |tool| match tool.abilities().tool {
+            "command" => serde_json::from_value(serde_json::json!({ "command": script })).unwrap(),
+            _ => tool,
+        })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_tool_keeps_its_contract() {
+    for tool in driven() {
+        let missing = tool.abilities().needs.iter().find(|needed| {
+            let path = std::env::var("PATH").unwrap_or_default();
+            let mut places = path
+                .split(':')
+                .map(|dir| Path::new(dir).join(needed.program));
+            needed.at_least.is_some() && !places.any(|file| file.exists())
+        });
+        match missing {
+            None => keeps_its_contract(tool).await,
+            Some(needed) => eprintln!("{} is not installed: not driven", needed.name),
+        }
+    }
+}
+
+fn row(tool: &Tool) -> String {
+    let able = tool.abilities();
+    let yes = |able: bool| if able { "yes" } else { "–" };
+    let kinds: Vec<&str> = able.kinds.iter().map(|kind| kind.word()).collect();
+    let needs = able.needs.iter().map(|needed| match needed.at_least {
+        Some(version) => format!("{} ≥ {version}", needed.name),
+        None => format!("`{}`", needed.name),
+    });
+    let needs: Vec<String> = needs.collect();
+    let (nature, reaches) = match able.nature {
+        Nature::Physical => ("physical", "any point, with WAL"),
+        Nature::Logical => ("logical", "its snapshot"),
+    };
+    format!(
+        "| `{}` | {nature} | {} | {reaches} | {} | {} | {} | {} | {} |\n",
+        able.tool,
+        kinds.join(", "),
+        yes(able.in_place),
+        yes(able.archives),
+        able.verifier
+            .map_or("–".to_owned(), |verifier| format!("`{verifier}`")),
+        if able.aged_by_files {
+            "by files' times"
+        } else {
+            "its own catalog"
+        },
+        if needs.is_empty() {
+            "–".to_owned()
+        } else {
+            needs.join(", ")
+        },
+    )
+}
+
+/// `PGDRILL_UPDATE_EXPECTED=1` writes the table anew.
+#[test]
+fn the_table_of_tools_is_as_they_say_themselves() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tools.md");
+    let text = std::fs::read_to_string(&page).unwrap();
+    let (before, rest) = text.split_once("<!-- tools -->\n").unwrap();
+    let (table, after) = rest.split_once("<!-- end -->").unwrap();
+    let head = "| tool | backups are | kinds | a restore reaches | in place | archives WAL | \
+                verifier | ages | needs |\n|---|---|---|---|---|---|---|---|---|\n";
+    let rows: String = Tool::all().iter().map(row).collect();
+    let now = format!("{head}{rows}");
+    if std::env::var_os("PGDRILL_UPDATE_EXPECTED").is_some() {
+        let text = format!("{before}<!-- tools -->\n{now}<!-- end -->{after}");
+        std::fs::write(&page, text).unwrap();
+        return;
+    }
+    assert_eq!(table, now, "PGDRILL_UPDATE_EXPECTED=1 writes it anew");
+}
