@@ -103,7 +103,7 @@ impl BackupTool for PgDump {
             tool: TOOL,
             nature: Nature::Logical,
             kinds: &[BackupKind::Logical],
-            restores: self.tables.is_empty() && self.globals,
+            restores: self.tables.is_empty(),
             in_place: false,
             archives: false,
             verifier: Some("pg_restore --list"),
@@ -172,7 +172,9 @@ impl BackupTool for PgDump {
     /// Roles and tablespaces first, then each database.
     async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
         let directory = directory(site, &wanted.backup.label);
-        restore_globals(site, &directory).await?;
+        if self.globals {
+            restore_globals(site, &directory).await?;
+        }
         // Of what is there already a template is emptied first: others may be made of it.
         let (templates, others): (Vec<_>, Vec<_>) = (wanted.backup.databases.iter())
             .partition(|database| database.starts_with("template"));
