@@ -1,6 +1,6 @@
 //! From nothing to business as usual: servers, data, backup settings, steady state, clients.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     state::{Drill, StepError},
@@ -68,6 +68,11 @@ impl Drill<'_> {
             "postgres".to_owned(),
             server.value("select version()").await?,
         );
+        for needed in self.programs() {
+            let exec = Exec::new([needed, "version"]).unrecorded();
+            let said = server.node.exec(exec).await?.text();
+            versions.insert(needed.to_owned(), said.trim().to_owned());
+        }
         self.recorder.record(EventKind::Environment {
             runtime: self.runtime.name().into(),
             postgres: self.plan.postgres,
@@ -75,6 +80,14 @@ impl Drill<'_> {
             versions,
         });
         Ok(())
+    }
+
+    /// Programs of a version of their own that the strategy's tools need.
+    fn programs(&self) -> BTreeSet<&'static str> {
+        let backups = self.plan.strategy.backups.values();
+        let needs = backups.flat_map(|backup| backup.tool.abilities().needs);
+        let own = needs.filter(|needed| needed.at_least.is_some());
+        own.map(|needed| needed.program).collect()
     }
 
     async fn load(&self, server: &Server) -> Result<(), StepError> {
