@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where time passes that is not the harness's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Activity {
     /// A command in a node, or what makes and removes nodes: the engine, or on `local`
     /// the file system.
     Tool,
@@ -76,7 +76,7 @@ struct Union {
 #[derive(Debug)]
 pub struct Stretch {
     meter: Meter,
-    place: Place,
+    place: Activity,
 }
 
 tokio::task_local! {
@@ -101,7 +101,7 @@ impl Meter {
     }
 
     /// From now on, until the stretch is dropped, time passes there.
-    pub fn begin(&self, place: Place) -> Stretch {
+    pub fn begin(&self, place: Activity) -> Stretch {
         self.change(place, Union::enter);
         let meter = self.clone();
         Stretch { meter, place }
@@ -124,7 +124,7 @@ impl Meter {
         }
     }
 
-    fn change(&self, place: Place, change: fn(&mut Union, u64)) {
+    fn change(&self, place: Activity, change: fn(&mut Union, u64)) {
         let mut sums = self.lock();
         // Read under the lock: unions need their stretches in the order of time.
         let at_us = self.now_us();
@@ -173,7 +173,7 @@ impl Union {
 }
 
 /// Does work whose time passes outside the harness.
-pub async fn outside<F: Future>(place: Place, work: F) -> F::Output {
+pub async fn outside<F: Future>(place: Activity, work: F) -> F::Output {
     let _stretch = Meter::current().map(|meter| meter.begin(place));
     work.await
 }
@@ -214,8 +214,8 @@ mod tests {
         let pause = || tokio::time::sleep(Duration::from_millis(5));
         let drill = async {
             pause().await;
-            let beside = tokio::spawn(outside(Place::Server, pause()));
-            outside(Place::Tool, outside(Place::Server, pause())).await;
+            let beside = tokio::spawn(outside(Activity::Server, pause()));
+            outside(Activity::Tool, outside(Activity::Server, pause())).await;
             beside.await.unwrap();
         };
         meter.clone().over(drill).await;

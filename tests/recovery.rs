@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pgdrill::{
     backup::{Site, Tool, WalArchive, wal},
-    event::{BackupRecord, Boundary, Listed},
+    event::{BackupRecord, BoundaryKind, Listed},
     fault,
     history::Recorder,
     postgres::{Server, lsn, server::SUPERUSER},
@@ -184,7 +184,7 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
         .await
         .unwrap();
     assert!(fault.bit, "{}", fault.evidence);
-    assert_eq!(fault.boundary, Boundary::Statement);
+    assert_eq!(fault.boundary, BoundaryKind::Statement);
     assert!(fault.commit_lsn.is_some_and(|lsn| lsn > fault.lsn));
     wal::switch(&primary, true, MINUTE).await.unwrap();
 

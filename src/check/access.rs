@@ -1,15 +1,15 @@
 //! `access`: who may log in, and how, is as in the steady state, and no wrong password lets
 //! anybody in.
 
-use super::{Said, any, count};
+use super::{CheckResult, any, count};
 use crate::{measure::view::View, observation::AccessState};
 
-pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
+pub(super) fn check(before: &View<'_>, now: &View<'_>) -> CheckResult {
     let (Some(was), Some(is)) = (before.access(), now.access()) else {
-        return Said::Unknown("the access rules were not read both before and after".into());
+        return CheckResult::Unknown("the access rules were not read both before and after".into());
     };
     if let Some(unknown) = untried(was).or_else(|| untried(is)) {
-        return Said::Unknown(unknown);
+        return CheckResult::Unknown(unknown);
     }
     let mut details = let_in(is);
     details.extend(lines("pg_hba.conf", &was.rules, &is.rules));
@@ -17,7 +17,7 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
     details.extend(answers(was, is));
     let Some(first) = details.first() else {
         let tried = is.wrong_password.len();
-        return Said::pass(
+        return CheckResult::pass(
             any(tried, "role", "let in with a wrong password"),
             format!(
                 "{} as before, a wrong password refused for {}",
@@ -30,21 +30,21 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
         "{} in who may log in: {first}",
         count(details.len(), "difference")
     );
-    Said::Fail(message, details)
+    CheckResult::Fail(message, details)
 }
 
 /// What the steady state says by itself.
-pub(super) fn steady(before: &View<'_>) -> Said {
+pub(super) fn steady(before: &View<'_>) -> CheckResult {
     let Some(is) = before.access() else {
-        return Said::Unknown("the access rules were not read".into());
+        return CheckResult::Unknown("the access rules were not read".into());
     };
     if let Some(unknown) = untried(is) {
-        return Said::Unknown(unknown);
+        return CheckResult::Unknown(unknown);
     }
     let wrong = let_in(is);
     match wrong.first() {
-        Some(first) => Said::Fail(first.clone(), wrong),
-        None => Said::pass(
+        Some(first) => CheckResult::Fail(first.clone(), wrong),
+        None => CheckResult::pass(
             any(
                 is.wrong_password.len(),
                 "role",
@@ -117,7 +117,7 @@ fn answers(was: &AccessState, is: &AccessState) -> Vec<String> {
 mod tests {
     use crate::{check::testing::*, observation::AccessState};
 
-    fn bent(bend: fn(&mut AccessState)) -> Tale {
+    fn bent(bend: fn(&mut AccessState)) -> HistoryFixture {
         salvage().bend(Moment::After, move |seen| {
             if let Observation::Access(state) = seen {
                 bend(state);

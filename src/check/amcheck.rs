@@ -6,26 +6,26 @@
 
 use std::collections::BTreeMap;
 
-use super::{Said, count};
+use super::{CheckResult, count};
 use crate::{finding::AtStake, measure::view::View, observation::Structure};
 
 /// `pg_amcheck` exits so when it found corruption.
 const CORRUPTION: i32 = 2;
 
-pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
+pub(super) fn check(before: &View<'_>, now: &View<'_>) -> CheckResult {
     let Some(seen) = now.structure() else {
-        return Said::Unknown("`pg_amcheck` was not run".into());
+        return CheckResult::Unknown("`pg_amcheck` was not run".into());
     };
     if ![0, CORRUPTION].contains(&seen.exit) {
         let first = seen.messages.first();
         let first = first.map_or("it printed nothing", String::as_str);
         let exit = seen.exit;
-        return Said::Unknown(format!("`pg_amcheck` ended with exit code {exit}: {first}"));
+        return CheckResult::Unknown(format!("`pg_amcheck` ended with exit code {exit}: {first}"));
     }
     let damage = damage(seen);
     if let Some(first) = damage.first() {
         let lines = count(damage.len(), "line");
-        return Said::Fail(format!("corruption ({lines}): {first}"), damage);
+        return CheckResult::Fail(format!("corruption ({lines}): {first}"), damage);
     }
     let open = unseen(seen);
     let was = before.structure().map(unseen).unwrap_or_default();
@@ -33,9 +33,9 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
     match open.iter().find(|(object, _)| !was.contains_key(*object)) {
         Some(one) => {
             let one = told(one);
-            Said::Unknown(format!("it could be looked at before, and now not: {one}"))
+            CheckResult::Unknown(format!("it could be looked at before, and now not: {one}"))
         }
-        None => Said::Pass(
+        None => CheckResult::Pass(
             AtStake::always(
                 "any heap, or index that is corrupt or answers otherwise than its table",
             ),
@@ -97,12 +97,16 @@ mod tests {
         observation::{Refused, Structure},
     };
 
-    fn seen(moment: Moment, bend: impl Fn(&mut Structure)) -> Tale {
+    fn seen(moment: Moment, bend: impl Fn(&mut Structure)) -> HistoryFixture {
         bent(salvage(), moment, bend)
     }
 
-    fn bent(tale: Tale, moment: Moment, bend: impl Fn(&mut Structure)) -> Tale {
-        tale.bend(moment, |seen| {
+    fn bent(
+        fixture: HistoryFixture,
+        moment: Moment,
+        bend: impl Fn(&mut Structure),
+    ) -> HistoryFixture {
+        fixture.bend(moment, |seen| {
             if let Observation::Amcheck(structure) = seen {
                 bend(structure);
             }

@@ -9,35 +9,35 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use super::{Context, Said, any, count};
+use super::{CheckResult, Context, any, count};
 use crate::{
     event::RestoreRecord,
     finding::AtStake,
     measure::view::View,
     observation::{ArchiveState, ArchivedFile},
     scenario::plan::Wal,
-    wal::{Kind, Place, SegmentSize},
+    wal::{Kind, SegmentPosition, SegmentSize},
 };
 use archiver::Archiver;
 pub(super) use archiver::stopped;
 
 /// What was broken before the fault is no fault of the backup.
-pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> CheckResult {
     let said = at_the_end(context, now);
-    if let Said::Fail(why, _) = &said
-        && let Said::Fail(was, _) = steady(context, before)
+    if let CheckResult::Fail(why, _) = &said
+        && let CheckResult::Fail(was, _) = steady(context, before)
     {
-        return Said::Unknown(format!("{why}; and before the fault: {was}"));
+        return CheckResult::Unknown(format!("{why}; and before the fault: {was}"));
     }
     said
 }
 
-fn at_the_end(context: &Context<'_>, now: &View<'_>) -> Said {
-    if context.story.plan.strategy.wal == Wal::None {
-        return Said::NotApplicable("the strategy archives no WAL".into());
+fn at_the_end(context: &Context<'_>, now: &View<'_>) -> CheckResult {
+    if context.history.plan.strategy.wal == Wal::None {
+        return CheckResult::NotApplicable("the strategy archives no WAL".into());
     }
     let Some(state) = now.archive() else {
-        return Said::Unknown("the WAL archive was not listed".into());
+        return CheckResult::Unknown("the WAL archive was not listed".into());
     };
     let places = places(state);
     let archiver = Archiver::of(context, now);
@@ -49,15 +49,15 @@ fn at_the_end(context: &Context<'_>, now: &View<'_>) -> Said {
     wrong.extend(gaps(&places, size(state)));
     wrong.extend(clones(context, &places, size(state)));
     match wrong.first() {
-        Some(first) => Said::Fail(first.clone(), wrong),
+        Some(first) => CheckResult::Fail(first.clone(), wrong),
         None if places.is_empty() => {
-            Said::Fail("the WAL archive is empty".into(), nothing_but(state))
+            CheckResult::Fail("the WAL archive is empty".into(), nothing_but(state))
         }
         None if !archiver.was_asked() => {
-            Said::Unknown(format!("`{}` was never asked what it archived", now.server))
+            CheckResult::Unknown(format!("`{}` was never asked what it archived", now.server))
         }
         None => match content.closed.first() {
-            Some(first) => Said::Unknown(first.clone()),
+            Some(first) => CheckResult::Unknown(first.clone()),
             None => in_order(places.len(), content.as_written),
         },
     }
@@ -72,8 +72,8 @@ fn nothing_but(state: &ArchiveState) -> Vec<String> {
     std::iter::once(nothing).chain(made).collect()
 }
 
-fn in_order(segments: usize, as_written: usize) -> Said {
-    Said::pass(
+fn in_order(segments: usize, as_written: usize) -> CheckResult {
+    CheckResult::pass(
         any(segments, "segment", "missing, altered or unreadable"),
         format!(
             "{} without a gap, {as_written} as their server wrote them",
@@ -84,12 +84,14 @@ fn in_order(segments: usize, as_written: usize) -> Said {
 
 /// Before the first fault nothing need have been archived yet and files still arrive, but the
 /// archive has no gap and what the server takes for archived, and the server archives.
-pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> Said {
-    if context.story.plan.strategy.wal == Wal::None {
-        return Said::NotApplicable("the strategy archives no WAL".into());
+pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> CheckResult {
+    if context.history.plan.strategy.wal == Wal::None {
+        return CheckResult::NotApplicable("the strategy archives no WAL".into());
     }
     let Some(state) = before.archive() else {
-        return Said::NotApplicable("a listing that failed is told as the probe's failure".into());
+        return CheckResult::NotApplicable(
+            "a listing that failed is told as the probe's failure".into(),
+        );
     };
     let arrived = without_newest_short(state);
     let places = places(&arrived);
@@ -99,8 +101,8 @@ pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> Said {
     wrong.extend(missing(state));
     wrong.extend(archiver::stuck(context, before.server));
     match wrong.first() {
-        Some(first) => Said::Fail(first.clone(), wrong),
-        None => Said::pass(
+        Some(first) => CheckResult::Fail(first.clone(), wrong),
+        None => CheckResult::pass(
             AtStake::always("an archive that was broken"),
             "the WAL archive was in order",
         ),
@@ -121,11 +123,11 @@ fn is_whole(name: &str, file: &ArchivedFile, size: SegmentSize) -> bool {
 }
 
 /// The whole segments' places, in order.
-fn places(state: &ArchiveState) -> Vec<Place> {
+fn places(state: &ArchiveState) -> Vec<SegmentPosition> {
     let files = state.files.iter();
     let whole = files.filter(|(name, file)| is_whole(name, file, size(state)));
-    let places: BTreeSet<Place> = whole
-        .filter_map(|(name, _)| Place::of(name, size(state)))
+    let places: BTreeSet<SegmentPosition> = whole
+        .filter_map(|(name, _)| SegmentPosition::of(name, size(state)))
         .collect();
     places.into_iter().collect()
 }
@@ -146,7 +148,7 @@ fn without_newest_short(state: &ArchiveState) -> ArchiveState {
     let mut arrived = state.clone();
     let newest = places(state).last().copied();
     arrived.files.retain(|name, file| {
-        let place = Place::of(name, size(state));
+        let place = SegmentPosition::of(name, size(state));
         is_whole(name, file, size(state)) || place.is_none() || place <= newest
     });
     arrived
@@ -158,7 +160,7 @@ fn odd_files(state: &ArchiveState) -> Vec<String> {
     let odd = state.files.iter().filter_map(|(name, file)| {
         let bytes = file.bytes;
         match Kind::of(name) {
-            Kind::Segment if Place::of(name, size).is_none() => Some(format!(
+            Kind::Segment if SegmentPosition::of(name, size).is_none() => Some(format!(
                 "odd file: {name} is no segment of {} bytes",
                 size.0
             )),
@@ -181,7 +183,7 @@ fn is_beside(state: &ArchiveState, name: &str) -> bool {
 }
 
 /// Gaps within a timeline, and between a timeline and the one that branched off it.
-fn gaps(places: &[Place], size: SegmentSize) -> Vec<String> {
+fn gaps(places: &[SegmentPosition], size: SegmentSize) -> Vec<String> {
     places
         .windows(2)
         .filter(|pair| pair[1].number > pair[0].number + 1)
@@ -194,8 +196,8 @@ fn gaps(places: &[Place], size: SegmentSize) -> Vec<String> {
 
 /// Segments on a timeline that only a scratch server was ever on; one that waits at its target is on
 /// its source's.
-fn clones(context: &Context<'_>, places: &[Place], size: SegmentSize) -> Vec<String> {
-    let restores = || context.story.restores().map(|(_, restore)| restore);
+fn clones(context: &Context<'_>, places: &[SegmentPosition], size: SegmentSize) -> Vec<String> {
+    let restores = || context.history.restores().map(|(_, restore)| restore);
     let ours = |timeline: u32| restores().any(|one| !one.scratch && one.timeline == timeline);
     let promoted = |one: &&RestoreRecord| one.scratch && !one.paused;
     let clone = |timeline: u32| {

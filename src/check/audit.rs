@@ -4,16 +4,16 @@
 //! brought back to an earlier moment beside a trail that was not. That the change is lost
 //! is for the ledger and the RPO to judge.
 
-use super::{Context, Said, any, count};
+use super::{CheckResult, Context, any, count};
 use crate::{
     ledger::Key,
     measure::view::View,
     observation::{AuditState, Change},
 };
 
-pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
+pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> CheckResult {
     let Some(audit) = now.audit() else {
-        return Said::Unknown("the audit trail was not read".into());
+        return CheckResult::Unknown("the audit trail was not read".into());
     };
     let made = |change: &&Change| {
         let key = change.key.map(|key| (Key(key), change.version));
@@ -22,20 +22,22 @@ pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
     let (lost, forged): (Vec<&Change>, Vec<&Change>) = audit.unfounded.first.iter().partition(made);
     let wrong = wrong(audit, forged.len() as u64);
     if !wrong.is_empty() {
-        return Said::Fail(wrong.join(", "), details(audit, &forged));
+        return CheckResult::Fail(wrong.join(", "), details(audit, &forged));
     }
     let untold = audit.unfounded.count - lost.len() as u64;
     if untold > 0 {
         let what = "entries of changes that are not there were too many to be looked up";
-        return Said::Unknown(format!("{untold} {what}"));
+        return CheckResult::Unknown(format!("{untold} {what}"));
     }
     let also = match lost.len() {
         0 => String::new(),
         lost => format!(", and {lost} that clients made and that are lost (see ledger)"),
     };
     match audit.right {
-        0 if lost.is_empty() => Said::NotApplicable("no client changed an audited table".into()),
-        right => Said::pass(
+        0 if lost.is_empty() => {
+            CheckResult::NotApplicable("no client changed an audited table".into())
+        }
+        right => CheckResult::pass(
             any(
                 right as usize + lost.len(),
                 "change",
@@ -89,7 +91,7 @@ mod tests {
         observation::{AuditState, Change, Changes},
     };
 
-    fn bent(bend: impl Fn(&mut AuditState)) -> Tale {
+    fn bent(bend: impl Fn(&mut AuditState)) -> HistoryFixture {
         salvage().bend(Moment::After, |seen| {
             if let Observation::Audit(audit) = seen {
                 bend(audit);

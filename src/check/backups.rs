@@ -52,7 +52,7 @@ struct Taken<'a> {
 }
 
 fn taken<'a>(context: &Context<'a>) -> Vec<Taken<'a>> {
-    let events = context.story.events.iter();
+    let events = context.history.events.iter();
     let taken = events.filter_map(|event| {
         let EventKind::BackupTaken(backup) = &event.kind else {
             return None;
@@ -73,7 +73,7 @@ impl<'a> Taken<'a> {
         let label = self.listed.label.as_str();
         let name = self.name;
         let later = context
-            .story
+            .history
             .events
             .iter()
             .filter(|event| event.seq > self.seq);
@@ -143,9 +143,9 @@ mod tests {
             removed_backups: vec!["main-1".into()],
             removed_wal: vec![],
         };
-        let tale = lost_server()
+        let fixture = lost_server()
             .with(8 * SECOND, removed)
             .with(9 * SECOND, listed(&[]));
-        assert_eq!(finding(&tale.judge(), "backups").verdict, Verdict::Pass);
+        assert_eq!(finding(&fixture.judge(), "backups").verdict, Verdict::Pass);
     }
 }

@@ -5,7 +5,7 @@
 //! Where the role lost its writes on a table of the scenario's own, no operation is excused: the
 //! data model's need none of that table.
 
-use super::{Said, any, count};
+use super::{CheckResult, any, count};
 use crate::{
     event::{Moment, Revoked},
     measure::view::{Frozen, View},
@@ -14,12 +14,12 @@ use crate::{
 
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
-pub(super) fn check(now: &View<'_>) -> Said {
+pub(super) fn check(now: &View<'_>) -> CheckResult {
     let Some(results) = now.business() else {
-        return Said::Unknown("no business operation was tried".into());
+        return CheckResult::Unknown("no business operation was tried".into());
     };
     if results.is_empty() {
-        return Said::Unknown("the data model declares no business operation".into());
+        return CheckResult::Unknown("the data model declares no business operation".into());
     }
     let frozen = |one: &BusinessResult| {
         now.moment == Moment::Gate && now.frozen.values().any(|by| excuses(by, one))
@@ -28,7 +28,7 @@ pub(super) fn check(now: &View<'_>) -> Said {
     let wrong: Vec<&BusinessResult> = results.iter().filter(wrong).collect();
     if wrong.is_empty() {
         let operations = count(results.len(), "operation");
-        return Said::pass(
+        return CheckResult::pass(
             any(
                 results.len(),
                 "operation",
@@ -49,7 +49,7 @@ pub(super) fn check(now: &View<'_>) -> Said {
         count(wrong.len(), "operation"),
         details[0]
     );
-    Said::Fail(message, details)
+    CheckResult::Fail(message, details)
 }
 
 /// Whether a freeze is why an operation was refused; one that may write, in a history that does

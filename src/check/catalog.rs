@@ -5,25 +5,27 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Said, any, count,
+    CheckResult, any, count,
     differences::{differences, head},
 };
 use crate::{measure::view::View, observation::ACL};
 
-pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
+pub(super) fn check(before: &View<'_>, now: &View<'_>) -> CheckResult {
     let (Some(was), Some(is)) = (before.catalog(), now.catalog()) else {
-        return Said::Unknown("the catalog was not read both before and after".into());
+        return CheckResult::Unknown("the catalog was not read both before and after".into());
     };
     let (Some(dumped), Some(dumps)) = (before.definitions(), now.definitions()) else {
-        return Said::Unknown("the definitions were not dumped both before and after".into());
+        return CheckResult::Unknown(
+            "the definitions were not dumped both before and after".into(),
+        );
     };
     if was.is_empty() || dumped.is_empty() {
-        return Said::Unknown("the catalog was empty in the steady state".into());
+        return CheckResult::Unknown("the catalog was empty in the steady state".into());
     }
     let mut details = differences(&without_acl(dumped), &without_acl(dumps));
     details.extend(differences(was, is));
     if details.is_empty() {
-        return Said::pass(
+        return CheckResult::pass(
             any(was.len(), "object", "missing or defined otherwise"),
             format!("{}, defined as before", count(was.len(), "object")),
         );
@@ -33,7 +35,7 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
         count(details.len(), "difference"),
         head(&details[0])
     );
-    Said::Fail(message, details)
+    CheckResult::Fail(message, details)
 }
 
 fn without_acl(dumped: &BTreeMap<String, String>) -> BTreeMap<String, String> {

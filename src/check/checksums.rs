@@ -4,30 +4,30 @@
 //! repair count towards the fault: what is judged there is growth since the last gate after it.
 //! Everywhere else the steady state is the base.
 
-use super::{Context, Said};
+use super::{CheckResult, Context};
 use crate::{
     event::{FaultRecord, Moment},
     finding::AtStake,
     measure::view::View,
 };
 
-pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> CheckResult {
     let Some(state) = now.server_state() else {
-        return Said::Unknown("the server's state was not read".into());
+        return CheckResult::Unknown("the server's state was not read".into());
     };
     let Some(failures) = state.checksum_failures else {
-        return Said::Unknown("data checksums are off: nothing can be told".into());
+        return CheckResult::Unknown("data checksums are off: nothing can be told".into());
     };
     let base = base(context, before, now);
     if failures <= base {
         let at_stake = AtStake::always("any page read whose checksum failed");
-        return Said::pass(at_stake, "no page with a wrong checksum was read");
+        return CheckResult::pass(at_stake, "no page with a wrong checksum was read");
     }
     let new = failures - base;
     let counted = format!("pg_stat_database.checksum_failures: {base} at the base, {failures} now");
     let damaged = damages(context, now)
         .map(|fault| format!("the scenario damaged pages of {}", fault.target));
-    Said::Fail(
+    CheckResult::Fail(
         format!("pages with a wrong checksum were read: {new}"),
         damaged.chain([counted]).collect(),
     )
@@ -57,7 +57,7 @@ fn base(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> u64 {
 /// The faults that had damaged pages of a server when it was looked at.
 fn damages<'a>(context: &Context<'a>, now: &View<'_>) -> impl Iterator<Item = &'a FaultRecord> {
     let (server, until_us) = (now.server.to_owned(), now.at_us);
-    context.story.faults().filter(move |fault| {
+    context.history.faults().filter(move |fault| {
         let damage = ["damage-index", "damage-table"].contains(&fault.fault.as_str());
         damage && fault.server == server && fault.began_us <= until_us
     })
@@ -68,8 +68,8 @@ mod tests {
     use crate::check::testing::*;
 
     /// At a gate so many pages with a wrong checksum had been read.
-    fn at_the_gate(tale: Tale) -> Tale {
-        tale.bend(Moment::Gate, |seen| {
+    fn at_the_gate(fixture: HistoryFixture) -> HistoryFixture {
+        fixture.bend(Moment::Gate, |seen| {
             if let Observation::Server(state) = seen {
                 state.checksum_failures = Some(2);
             }
@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn damage_elsewhere_excuses_nothing_at_a_gate() {
-        let mut tale = at_the_gate(lost_twice());
-        for event in &mut tale.events {
+        let mut fixture = at_the_gate(lost_twice());
+        for event in &mut fixture.events {
             if let EventKind::FaultInjected(fault) = &mut event.kind
                 && fault.server == "primary"
             {
@@ -87,18 +87,18 @@ mod tests {
             }
         }
         let why = "2 (on `second` after recovery 1 of 2)";
-        expect(&tale, "checksums", Verdict::Fail, why);
+        expect(&fixture, "checksums", Verdict::Fail, why);
     }
 
     #[test]
     fn pages_read_before_the_repair_count_towards_the_fault() {
-        let mut tale = at_the_gate(salvage());
-        for event in &mut tale.events {
+        let mut fixture = at_the_gate(salvage());
+        for event in &mut fixture.events {
             if let EventKind::FaultInjected(fault) = &mut event.kind {
                 fault.fault = "damage-table".into();
             }
         }
-        expect(&tale, "checksums", Verdict::Pass, "no page");
+        expect(&fixture, "checksums", Verdict::Pass, "no page");
     }
 
     #[test]

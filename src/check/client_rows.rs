@@ -6,38 +6,38 @@
 
 use std::collections::BTreeMap;
 
-use super::{Context, Said, any, count};
+use super::{CheckResult, Context, any, count};
 use crate::measure::row_images::Sets;
 
-pub(super) fn check(context: &Context<'_>) -> Said {
+pub(super) fn check(context: &Context<'_>) -> CheckResult {
     match &context.client_rows {
-        Err(why) => Said::Unknown(why.clone()),
-        Ok(None) => Said::NotApplicable("no step could have harmed rows of clients".into()),
+        Err(why) => CheckResult::Unknown(why.clone()),
+        Ok(None) => CheckResult::NotApplicable("no step could have harmed rows of clients".into()),
         Ok(Some(tables)) => said(tables),
     }
 }
 
-fn said(tables: &BTreeMap<String, Sets>) -> Said {
+fn said(tables: &BTreeMap<String, Sets>) -> CheckResult {
     let wrong: Vec<_> = tables.iter().filter(|(_, sets)| !sets.is_right()).collect();
     if !wrong.is_empty() {
         let told = wrong.iter().take(3).map(|(name, sets)| line(name, sets));
         let more = if wrong.len() > 3 { ", …" } else { "" };
         let message = format!("{}{more}", told.collect::<Vec<_>>().join(", "));
-        return Said::Fail(
+        return CheckResult::Fail(
             message,
             tables.iter().map(|(name, sets)| line(name, sets)).collect(),
         );
     }
     if let Some((name, sets)) = tables.iter().find(|(_, sets)| !sets.error.is_empty()) {
-        return Said::Unknown(format!("{name} could not be read: {}", sets.error));
+        return CheckResult::Unknown(format!("{name} could not be read: {}", sets.error));
     }
     let seen: u64 = tables.values().map(|sets| sets.seen).sum();
     let at_stake = any(seen as usize, "row", "gone, doubled or not as it was left");
     let details = tables.iter().map(|(name, sets)| line(name, sets)).collect();
     let tables = count(tables.len(), "table");
     let message = format!("{seen} rows of clients in {tables} as they left them");
-    match Said::pass(at_stake, message) {
-        Said::Pass(at_stake, message, _) => Said::Pass(at_stake, message, details),
+    match CheckResult::pass(at_stake, message) {
+        CheckResult::Pass(at_stake, message, _) => CheckResult::Pass(at_stake, message, details),
         open => open,
     }
 }
@@ -71,10 +71,10 @@ fn line(name: &str, sets: &Sets) -> String {
 mod tests {
     use crate::{check::testing::*, row_images::Image};
 
-    fn imaged(bend: impl Fn(&mut Vec<Image>)) -> Tale {
-        let mut tale = salvage();
-        bend(&mut tale.images.last_mut().unwrap().1);
-        tale
+    fn imaged(bend: impl Fn(&mut Vec<Image>)) -> HistoryFixture {
+        let mut fixture = salvage();
+        bend(&mut fixture.images.last_mut().unwrap().1);
+        fixture
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! `collations`: every database and collation has the version that its provider has. With another
 //! one text is in another order than its indexes were made by: rows are not found, or twice.
 
-use super::{Said, any, count};
+use super::{CheckResult, any, count};
 use crate::{
     measure::view::View,
     observation::{Collation, Collations},
 };
 
-pub(super) fn check(now: &View<'_>) -> Said {
+pub(super) fn check(now: &View<'_>) -> CheckResult {
     let Some(seen) = now.collations() else {
-        return Said::Unknown("the collation versions were not read".into());
+        return CheckResult::Unknown("the collation versions were not read".into());
     };
     let Collations {
         looked_at,
@@ -18,7 +18,7 @@ pub(super) fn check(now: &View<'_>) -> Said {
     if different.is_empty() {
         let at_stake = any(*looked_at as usize, "version", "not its provider's");
         let looked = count(*looked_at as usize, "collation version");
-        return Said::pass(at_stake, format!("{looked} as the providers have them"));
+        return CheckResult::pass(at_stake, format!("{looked} as the providers have them"));
     }
     let lines: Vec<String> = different.iter().map(line).collect();
     let message = format!(
@@ -26,7 +26,7 @@ pub(super) fn check(now: &View<'_>) -> Said {
         count(lines.len(), "collation version"),
         lines[0]
     );
-    Said::Fail(message, lines)
+    CheckResult::Fail(message, lines)
 }
 
 fn line(one: &Collation) -> String {
@@ -42,7 +42,7 @@ fn line(one: &Collation) -> String {
 mod tests {
     use crate::{check::testing::*, observation::Collation};
 
-    fn differing(moment: Moment) -> Tale {
+    fn differing(moment: Moment) -> HistoryFixture {
         salvage().bend(moment, |seen| {
             if let Observation::Collations(seen) = seen {
                 seen.different.push(Collation {
@@ -65,7 +65,12 @@ mod tests {
 
     #[test]
     fn one_that_was_wrong_before_is_no_fault_of_the_backup() {
-        let tale = differing(Moment::Before);
-        expect(&tale, "steady-state", Verdict::Unknown, "its provider 2.36");
+        let fixture = differing(Moment::Before);
+        expect(
+            &fixture,
+            "steady-state",
+            Verdict::Unknown,
+            "its provider 2.36",
+        );
     }
 }

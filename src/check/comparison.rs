@@ -6,8 +6,9 @@ use std::{
 };
 
 use super::{
-    Context, Said, access, amcheck, archive, audit, business, catalog, checksums, client_rows,
-    collations, digests, performance, permissions, rows, sequences, server_log, settings, timeline,
+    CheckResult, Context, access, amcheck, archive, audit, business, catalog, checksums,
+    client_rows, collations, digests, performance, permissions, rows, sequences, server_log,
+    settings, timeline,
 };
 use crate::{
     event::{FaultRecord, Moment},
@@ -17,7 +18,12 @@ use crate::{
 };
 
 /// Compares a server now with the steady state. `Ledger` is judged by workload, elsewhere.
-fn compare(kind: CheckKind, context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+fn compare(
+    kind: CheckKind,
+    context: &Context<'_>,
+    before: &View<'_>,
+    now: &View<'_>,
+) -> CheckResult {
     match kind {
         CheckKind::Rows => rows::check(context, before, now),
         CheckKind::Digests => digests::check(context, before, now),
@@ -27,7 +33,7 @@ fn compare(kind: CheckKind, context: &Context<'_>, before: &View<'_>, now: &View
         CheckKind::Access => access::check(before, now),
         CheckKind::Sequences => sequences::check(before, now),
         CheckKind::Business => business::check(now),
-        CheckKind::Ledger => Said::NotApplicable("judged by workload".into()),
+        CheckKind::Ledger => CheckResult::NotApplicable("judged by workload".into()),
         CheckKind::ClientRows => client_rows::check(context),
         CheckKind::Audit => audit::check(context, now),
         CheckKind::Timeline => timeline::check(context, before, now),
@@ -46,18 +52,20 @@ pub(super) fn judge_view(
     context: &Context<'_>,
     before: &View<'_>,
     now: &View<'_>,
-) -> Said {
+) -> CheckResult {
     let said = guarded(|| compare(kind, context, before, now));
     match said {
-        Said::Unknown(why) => Said::Unknown(with_probe_error(kind, &why, before, now)),
-        Said::Pass(..) | Said::Fail(..) | Said::NotApplicable(_) => said,
+        CheckResult::Unknown(why) => {
+            CheckResult::Unknown(with_probe_error(kind, &why, before, now))
+        }
+        CheckResult::Pass(..) | CheckResult::Fail(..) | CheckResult::NotApplicable(_) => said,
     }
 }
 
 /// Runs a check; a crash is no verdict.
-fn guarded(check: impl FnOnce() -> Said) -> Said {
+fn guarded(check: impl FnOnce() -> CheckResult) -> CheckResult {
     catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|panic| {
-        Said::Unknown(format!("the check crashed: {}", panic_text(panic.as_ref())))
+        CheckResult::Unknown(format!("the check crashed: {}", panic_text(panic.as_ref())))
     })
 }
 
@@ -88,9 +96,9 @@ pub(super) fn findings(context: &Context<'_>) -> (Vec<Finding>, BTreeMap<&'stati
     let mut not_applicable = BTreeMap::new();
     let selected = CheckKind::ALL
         .into_iter()
-        .filter(|kind| context.story.plan.checks.contains(kind));
+        .filter(|kind| context.history.plan.checks.contains(kind));
     // The ledger has findings of its own, one a workload.
-    let nobody = context.story.plan.workloads.is_empty();
+    let nobody = context.history.plan.workloads.is_empty();
     for kind in selected.filter(|kind| *kind != CheckKind::Ledger || nobody) {
         match finding(kind, context) {
             Ok(finding) => findings.push(finding),
@@ -104,7 +112,7 @@ pub(super) fn findings(context: &Context<'_>) -> (Vec<Finding>, BTreeMap<&'stati
 
 /// One check's finding; an error says why it is not applicable.
 fn finding(kind: CheckKind, context: &Context<'_>) -> Result<Finding, String> {
-    if kind.is_of_clients() && context.story.plan.workloads.is_empty() {
+    if kind.is_of_clients() && context.history.plan.workloads.is_empty() {
         return Err("no clients write: the scenario has no `workloads`".into());
     }
     if kind == CheckKind::ClientRows {
@@ -118,7 +126,9 @@ fn finding(kind: CheckKind, context: &Context<'_>) -> Result<Finding, String> {
     let said = that_count(kind, context)
         .into_iter()
         .map(|(server, view)| match view {
-            None => Said::Unknown(format!("`{server}` was not observed after the last step")),
+            None => {
+                CheckResult::Unknown(format!("`{server}` was not observed after the last step"))
+            }
             Some(view) => said_of(kind, context, before, view),
         });
     merge(kind, context, said.collect())
@@ -131,8 +141,8 @@ fn that_count<'v, 'a>(
     kind: CheckKind,
     context: &'v Context<'a>,
 ) -> Vec<(&'a str, Option<&'v View<'a>>)> {
-    let serving = context.story.serving();
-    let at_the_end = [serving].into_iter().chain(context.story.also_serving());
+    let serving = context.history.serving();
+    let at_the_end = [serving].into_iter().chain(context.history.also_serving());
     let mut all: Vec<_> = at_the_end
         .map(|server| (server, view::after(&context.views, server)))
         .collect();
@@ -148,20 +158,27 @@ fn that_count<'v, 'a>(
 
 /// What a check says of a view, with the server's name where it is not the one that serves, and the
 /// recovery where it is not the last one.
-fn said_of(kind: CheckKind, context: &Context<'_>, before: &View<'_>, view: &View<'_>) -> Said {
+fn said_of(
+    kind: CheckKind,
+    context: &Context<'_>,
+    before: &View<'_>,
+    view: &View<'_>,
+) -> CheckResult {
     let said = judge_view(kind, context, before, view);
     let Some(place) = place(context, view) else {
         return said;
     };
     let on = |message: String| format!("{message} ({place})");
     match said {
-        Said::Fail(why, _) if left_behind(context, view) && may_lack(kind) => {
-            Said::Unknown(on(format!("it still serves what did not move: {why}")))
+        CheckResult::Fail(why, _) if left_behind(context, view) && may_lack(kind) => {
+            CheckResult::Unknown(on(format!("it still serves what did not move: {why}")))
         }
-        Said::Fail(why, details) => Said::Fail(on(why), details),
-        Said::Unknown(why) => Said::Unknown(on(why)),
-        Said::Pass(at_stake, message, details) => Said::Pass(at_stake, on(message), details),
-        Said::NotApplicable(why) => Said::NotApplicable(why),
+        CheckResult::Fail(why, details) => CheckResult::Fail(on(why), details),
+        CheckResult::Unknown(why) => CheckResult::Unknown(on(why)),
+        CheckResult::Pass(at_stake, message, details) => {
+            CheckResult::Pass(at_stake, on(message), details)
+        }
+        CheckResult::NotApplicable(why) => CheckResult::NotApplicable(why),
     }
 }
 
@@ -175,13 +192,13 @@ fn place(context: &Context<'_>, view: &View<'_>) -> Option<String> {
             recovery + 1
         ));
     }
-    (view.server != context.story.serving()).then(|| format!("on `{}`", view.server))
+    (view.server != context.history.serving()).then(|| format!("on `{}`", view.server))
 }
 
 /// Whether this is a server that a fault hit, and that serves at the end what did not move away.
 fn left_behind(context: &Context<'_>, view: &View<'_>) -> bool {
     let hit = |fault: &FaultRecord| fault.server == view.server;
-    context.story.faults().any(hit) && view.moment == Moment::After
+    context.history.faults().any(hit) && view.moment == Moment::After
 }
 
 /// Whether what moved away from a server, and may be damaged there, gone or forbidden, may be all
@@ -210,26 +227,28 @@ fn may_lack(kind: CheckKind) -> bool {
 }
 
 /// The worst of what was said.
-fn merge(kind: CheckKind, context: &Context<'_>, all: Vec<Said>) -> Result<Finding, String> {
+fn merge(kind: CheckKind, context: &Context<'_>, all: Vec<CheckResult>) -> Result<Finding, String> {
     let id = kind.name();
     match all.into_iter().rev().max_by_key(rank) {
         None => Ok(context.unknown(id, "nothing was looked at")),
-        Some(Said::Pass(at_stake, message, details)) => {
+        Some(CheckResult::Pass(at_stake, message, details)) => {
             Ok(Finding::pass(id, at_stake, message).details(details))
         }
-        Some(Said::Unknown(message)) => Ok(context.unknown(id, message)),
-        Some(Said::Fail(message, details)) => Ok(Finding::fail(id, message).details(details)),
-        Some(Said::NotApplicable(why)) => Err(why),
+        Some(CheckResult::Unknown(message)) => Ok(context.unknown(id, message)),
+        Some(CheckResult::Fail(message, details)) => {
+            Ok(Finding::fail(id, message).details(details))
+        }
+        Some(CheckResult::NotApplicable(why)) => Err(why),
     }
 }
 
 /// How bad it is; of equals the first counts, which is the serving server.
-fn rank(said: &Said) -> u8 {
+fn rank(said: &CheckResult) -> u8 {
     match said {
-        Said::NotApplicable(_) => 0,
-        Said::Pass(..) => 1,
-        Said::Unknown(_) => 2,
-        Said::Fail(..) => 3,
+        CheckResult::NotApplicable(_) => 0,
+        CheckResult::Pass(..) => 1,
+        CheckResult::Unknown(_) => 2,
+        CheckResult::Fail(..) => 3,
     }
 }
 
@@ -237,7 +256,7 @@ fn rank(said: &Said) -> u8 {
 mod tests {
     use super::*;
     use crate::{
-        check::testing::{Tale, expect, oa_alone_moved},
+        check::testing::{HistoryFixture, expect, oa_alone_moved},
         event::EventKind,
         finding::Verdict,
         observation::Observation,
@@ -245,9 +264,9 @@ mod tests {
     };
 
     /// The OA moved, the agent stayed, and this was seen of its server at the end.
-    fn left_behind(bend: impl Fn(&mut Observation)) -> Tale {
-        let mut tale = oa_alone_moved();
-        for event in &mut tale.events {
+    fn left_behind(bend: impl Fn(&mut Observation)) -> HistoryFixture {
+        let mut fixture = oa_alone_moved();
+        for event in &mut fixture.events {
             if let EventKind::Observed {
                 moment: Moment::After,
                 server,
@@ -259,17 +278,17 @@ mod tests {
                 bend(observation);
             }
         }
-        tale
+        fixture
     }
 
     #[test]
     fn where_nobody_writes_what_judges_clients_does_not_apply() {
-        let mut tale = crate::check::testing::lost_server();
-        tale.plan.workloads.clear();
-        tale.plan.objectives.clear();
-        tale.ledger.clear();
-        tale.readback.clear();
-        let judgement = tale.judge();
+        let mut fixture = crate::check::testing::lost_server();
+        fixture.plan.workloads.clear();
+        fixture.plan.objectives.clear();
+        fixture.ledger.clear();
+        fixture.readback.clear();
+        let judgement = fixture.judge();
         for kind in [CheckKind::Ledger, CheckKind::ClientRows, CheckKind::Audit] {
             let why = &judgement.not_applicable[kind.name()];
             assert!(why.contains("no clients write"), "{why}");
@@ -308,6 +327,9 @@ mod tests {
     #[test]
     fn a_crashed_check_is_unknown() {
         let said = guarded(|| panic!("out of {}", "luck"));
-        assert_eq!(said, Said::Unknown("the check crashed: out of luck".into()));
+        assert_eq!(
+            said,
+            CheckResult::Unknown("the check crashed: out of luck".into())
+        );
     }
 }

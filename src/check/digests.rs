@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Context, Said, any, count,
+    CheckResult, Context, any, count,
     rows::{Change, changes, detail, names, unread},
 };
 use crate::{
@@ -12,12 +12,12 @@ use crate::{
     observation::{LargeObjectsState, TableState},
 };
 
-pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> CheckResult {
     let (Some(was), Some(is)) = (before.tables(), now.tables()) else {
-        return Said::Unknown("the tables were not read both before and after".into());
+        return CheckResult::Unknown("the tables were not read both before and after".into());
     };
     if was.is_empty() {
-        return Said::Unknown("there was no table in the steady state".into());
+        return CheckResult::Unknown("there was no table in the steady state".into());
     }
     let changed = changes(context, now, was, is, |was, is| {
         was.rows == is.rows && was.digest == is.digest
@@ -27,7 +27,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     if let Err(LargeObjects::Unknown(why)) = &objects
         && details.is_empty()
     {
-        return Said::Unknown(why.clone());
+        return CheckResult::Unknown(why.clone());
     }
     if let Err(LargeObjects::Differ(differing)) = &objects {
         details.extend(differing.iter().cloned());
@@ -35,10 +35,10 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     if details.is_empty()
         && let Some(why) = unread(was)
     {
-        return Said::Unknown(why);
+        return CheckResult::Unknown(why);
     }
     match (details.is_empty(), changed.is_empty()) {
-        (true, _) => Said::pass(
+        (true, _) => CheckResult::pass(
             any(was.len(), "table", "with other content"),
             format!(
                 "content of {} and {} large objects as before",
@@ -46,10 +46,10 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
                 objects.unwrap_or(0)
             ),
         ),
-        (false, true) => Said::Fail(format!("content differs: {}", details[0]), details),
+        (false, true) => CheckResult::Fail(format!("content differs: {}", details[0]), details),
         (false, false) => {
             let tables = count(changed.len(), "table");
-            Said::Fail(
+            CheckResult::Fail(
                 format!("content differs in {tables}: {}", names(&changed)),
                 details,
             )
@@ -117,8 +117,8 @@ mod tests {
     #[test]
     fn a_table_that_clients_write_and_no_key_tells_is_judged_by_its_rows_alone() {
         let content = |whole: bool| {
-            let mut tale = salvage();
-            for event in &mut tale.events {
+            let mut fixture = salvage();
+            for event in &mut fixture.events {
                 if let EventKind::RowsImaged(look) = &mut event.kind {
                     look.tables[0].whole = whole;
                 }
@@ -128,8 +128,8 @@ mod tests {
                 (Moment::Gate, "bb"),
                 (Moment::After, "bb"),
             ];
-            seen.into_iter().fold(tale, |tale, (moment, digest)| {
-                tale.bend(moment, |seen| {
+            seen.into_iter().fold(fixture, |fixture, (moment, digest)| {
+                fixture.bend(moment, |seen| {
                     if let Observation::Tables(tables) = seen {
                         let notes = TableState {
                             rows: 10,

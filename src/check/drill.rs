@@ -7,20 +7,22 @@ use std::{
 
 use super::{
     Context, backups,
-    books::{self, Books},
     comparison::findings,
-    evidence, expect, fault, ledger, objectives, recovery, steady_state, steps, verifiers,
+    evidence, expect, fault, ledger, objectives,
+    reconciliation::{self, Reconciliation},
+    recovery, steady_state, steps, verifiers,
 };
 use crate::{
     event::{Event, Moment},
     finding::{Finding, Verdict},
     history::{self, files},
     measure::{
-        RecoveryMeasures, WorkloadMeasures, outage, projected,
+        RecoveryMeasures, WorkloadMeasures,
+        drill_history::DrillHistory,
+        outage, projected,
         recovery::Recovery,
         rpo::{self, Rpo},
         rto::{self, Rto},
-        story::Story,
         throughput,
     },
     observation::ServerState,
@@ -82,16 +84,16 @@ fn read_plan(path: &Path) -> Result<Plan, JudgeError> {
 }
 
 fn judge_history(plan: Plan, events: Vec<Event>, drill: &Path) -> Judgement {
-    let story = Story {
+    let history = DrillHistory {
         plan: &plan,
         events: &events,
     };
-    let mut context = Context::new(story);
-    context.made = books::made(&context, drill);
-    context.client_rows = books::client_rows(&context, drill);
-    let books = Books::open(&context, drill, &context.recoveries);
-    let measures = measures(&context, &books);
-    let (findings, not_applicable) = all_findings(&context, &books, &measures);
+    let mut context = Context::new(history);
+    context.made = reconciliation::made(&context, drill);
+    context.client_rows = reconciliation::client_rows(&context, drill);
+    let reconciliation = Reconciliation::open(&context, drill, &context.recoveries);
+    let measures = measures(&context, &reconciliation);
+    let (findings, not_applicable) = all_findings(&context, &reconciliation, &measures);
     let trials = verifiers::trials(&context);
     Judgement {
         verdict: Verdict::worst(findings.iter().map(|finding| finding.verdict)),
@@ -107,7 +109,7 @@ fn judge_history(plan: Plan, events: Vec<Event>, drill: &Path) -> Judgement {
 
 fn all_findings(
     context: &Context<'_>,
-    books: &Books,
+    reconciliation: &Reconciliation,
     measures: &[WorkloadMeasures],
 ) -> (Vec<Finding>, BTreeMap<&'static str, String>) {
     let mut all = steps::check(context);
@@ -119,8 +121,8 @@ fn all_findings(
             .iter()
             .flat_map(|measures| objectives::check(context, measures)),
     );
-    if context.story.plan.checks.contains(&CheckKind::Ledger) {
-        all.extend(ledgers(context, books));
+    if context.history.plan.checks.contains(&CheckKind::Ledger) {
+        all.extend(ledgers(context, reconciliation));
     }
     let (compared, mut not_applicable) = findings(context);
     all.extend(compared);
@@ -136,19 +138,23 @@ fn all_findings(
             }
         }
     }
-    all.push(evidence::check(context, &books.files, &books.accounts));
+    all.push(evidence::check(
+        context,
+        &reconciliation.files,
+        &reconciliation.accounts,
+    ));
     all.push(evidence::leak(context));
     (all, not_applicable)
 }
 
-fn ledgers(context: &Context<'_>, books: &Books) -> Vec<Finding> {
-    let plan = context.story.plan;
+fn ledgers(context: &Context<'_>, reconciliation: &Reconciliation) -> Vec<Finding> {
+    let plan = context.history.plan;
     let judged = plan
         .workloads
         .keys()
-        .zip(&books.accounts)
+        .zip(&reconciliation.accounts)
         .map(|(name, account)| {
-            let trouble = books.trouble();
+            let trouble = reconciliation.trouble();
             if !trouble.is_empty() {
                 return context.unknown(format!("ledger.{name}"), trouble);
             }
@@ -161,19 +167,24 @@ fn ledgers(context: &Context<'_>, books: &Books) -> Vec<Finding> {
     judged.collect()
 }
 
-fn measures(context: &Context<'_>, books: &Books) -> Vec<WorkloadMeasures> {
-    let names = context.story.plan.workloads.keys().enumerate();
+fn measures(context: &Context<'_>, reconciliation: &Reconciliation) -> Vec<WorkloadMeasures> {
+    let names = context.history.plan.workloads.keys().enumerate();
     names
-        .map(|(index, name)| workload(context, books, index, name))
+        .map(|(index, name)| workload(context, reconciliation, index, name))
         .collect()
 }
 
-fn workload(context: &Context<'_>, books: &Books, index: usize, name: &str) -> WorkloadMeasures {
-    let (story, plan) = (&context.story, context.story.plan);
-    let account = &books.accounts[index];
+fn workload(
+    context: &Context<'_>,
+    reconciliation: &Reconciliation,
+    index: usize,
+    name: &str,
+) -> WorkloadMeasures {
+    let (history, plan) = (&context.history, context.history.plan);
+    let account = &reconciliation.accounts[index];
     let none = Objectives::default();
     let demanded = plan.objectives.get(name).unwrap_or(&none);
-    let recoveries = recoveries(context, books, index, demanded);
+    let recoveries = recoveries(context, reconciliation, index, demanded);
     let rpo = recoveries.iter().map(|one| one.rpo.clone());
     let rto = recoveries.iter().map(|one| one.rto.clone());
     let ready_us = recoveries.last().and_then(|last| last.rto.ready_us);
@@ -181,17 +192,17 @@ fn workload(context: &Context<'_>, books: &Books, index: usize, name: &str) -> W
         workload: name.to_owned(),
         rpo: rpo
             .reduce(|one, other| one.worse(other, demanded.rpo))
-            .unwrap_or_else(|| lost(context, books, index, 0, demanded)),
+            .unwrap_or_else(|| lost(context, reconciliation, index, 0, demanded)),
         rto: rto
             .reduce(|one, other| one.worse(other, demanded.rto))
             .unwrap_or_else(|| Rto::of_no_fault(&plan.human)),
         outage: outage::measure(
             &account.acks,
-            story.first_fault_us(),
-            story.workload_end_us(name),
+            history.first_fault_us(),
+            history.workload_end_us(name),
         ),
-        projected: projected::project(story, books.wal_rate, steady_server(context)),
-        throughput: throughput::measure(story, name, ready_us),
+        projected: projected::project(history, reconciliation.wal_rate, steady_server(context)),
+        throughput: throughput::measure(history, name, ready_us),
         ledger: account.tally.clone(),
         recoveries: if recoveries.len() > 1 {
             recoveries
@@ -204,21 +215,24 @@ fn workload(context: &Context<'_>, books: &Books, index: usize, name: &str) -> W
 /// The figures of one workload in each recovery.
 fn recoveries(
     context: &Context<'_>,
-    books: &Books,
+    reconciliation: &Reconciliation,
     index: usize,
     demanded: &Objectives,
 ) -> Vec<RecoveryMeasures> {
-    let (account, question) = (&books.accounts[index], &books.questions[index]);
+    let (account, question) = (
+        &reconciliation.accounts[index],
+        &reconciliation.questions[index],
+    );
     let figures = |(at, recovery): (usize, &Recovery<'_>)| {
-        let gates = &books.gates[index][at];
+        let gates = &reconciliation.gates[index][at];
         let (ready_us, first_us) = (question.ready_us[at], account.first_after_ready_us[at]);
-        let own = question.bounds.all.iter().zip(&account.parts);
-        let own = own.filter(|(bound, _)| bound.recovery == at);
+        let own = question.boundaries.all.iter().zip(&account.parts);
+        let own = own.filter(|(boundary, _)| boundary.recovery == at);
         RecoveryMeasures {
             after: recovery.after(),
-            rpo: lost(context, books, index, at, demanded),
+            rpo: lost(context, reconciliation, index, at, demanded),
             holes: own.map(|(_, part)| part.holes).sum(),
-            rto: rto::measure(&context.story, recovery, gates, ready_us, first_us),
+            rto: rto::measure(&context.history, recovery, gates, ready_us, first_us),
         }
     };
     context.recoveries.iter().enumerate().map(figures).collect()
@@ -227,15 +241,18 @@ fn recoveries(
 /// What one workload lost in one recovery.
 fn lost(
     context: &Context<'_>,
-    books: &Books,
+    reconciliation: &Reconciliation,
     index: usize,
     recovery: usize,
     demanded: &Objectives,
 ) -> Rpo {
-    let scale = context.story.plan.scale;
-    let (account, bounds) = (&books.accounts[index], &books.questions[index].bounds.all);
-    match books.trouble() {
-        "" => rpo::measure(bounds, account, recovery, demanded.rpo, scale),
+    let scale = context.history.plan.scale;
+    let (account, boundaries) = (
+        &reconciliation.accounts[index],
+        &reconciliation.questions[index].boundaries.all,
+    );
+    match reconciliation.trouble() {
+        "" => rpo::measure(boundaries, account, recovery, demanded.rpo, scale),
         trouble => Rpo::unknown(trouble, scale),
     }
 }

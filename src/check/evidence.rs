@@ -22,11 +22,11 @@ pub struct Files {
 pub(super) fn check(context: &Context<'_>, files: &Files, accounts: &[Account]) -> Finding {
     let mut troubles = broken(context, files, accounts);
     let excused = troubles.is_empty() && nothing_looked_at(context);
-    let judged = context.story.plan.checks.contains(&CheckKind::Ledger);
+    let judged = context.history.plan.checks.contains(&CheckKind::Ledger);
     let readback = Some(&files.readback).filter(|why| judged && !why.is_empty());
     troubles.extend(readback.cloned());
     let Some(first) = troubles.first().cloned() else {
-        let events = context.story.events.len();
+        let events = context.history.events.len();
         return Finding::pass(
             "evidence",
             AtStake::always("a hole in the history, a ledger or readback that is not whole"),
@@ -58,7 +58,7 @@ fn nothing_looked_at(context: &Context<'_>) -> bool {
 }
 
 fn history(context: &Context<'_>) -> Vec<String> {
-    let events = context.story.events;
+    let events = context.history.events;
     let mut troubles = Vec::new();
     if let Some(at) = (0..events.len()).find(|at| events[*at].seq != *at as u64) {
         troubles.push(format!(
@@ -94,7 +94,7 @@ fn history(context: &Context<'_>) -> Vec<String> {
 pub(super) fn ended<'a>(context: &Context<'a>) -> Option<(bool, &'a str)> {
     let EventKind::DrillEnded {
         completed, reason, ..
-    } = &context.story.events.last()?.kind
+    } = &context.history.events.last()?.kind
     else {
         return None;
     };
@@ -104,9 +104,10 @@ pub(super) fn ended<'a>(context: &Context<'a>) -> Option<(bool, &'a str)> {
 /// Workloads that began and were never told to have ended: nobody knows what the ledger
 /// must hold of them. It ends when it can't be written, for one.
 fn unfinished(context: &Context<'_>) -> Vec<String> {
-    let story = &context.story;
-    let open = |name: &&String| began(context, name) && throughput::summary(story, name).is_none();
-    let names = story.plan.workloads.keys().filter(open);
+    let history = &context.history;
+    let open =
+        |name: &&String| began(context, name) && throughput::summary(history, name).is_none();
+    let names = history.plan.workloads.keys().filter(open);
     names
         .map(|name| format!("the clients of `{name}` began, and how they ended is not told"))
         .collect()
@@ -114,22 +115,22 @@ fn unfinished(context: &Context<'_>) -> Vec<String> {
 
 /// Whether a workload's clients are known to have begun.
 fn began(context: &Context<'_>, name: &str) -> bool {
-    let told = context.story.events.iter().any(|event| {
+    let told = context.history.events.iter().any(|event| {
         matches!(&event.kind, EventKind::WorkloadBegan { workload, .. } if workload == name)
     });
-    told || throughput::series(&context.story, name).next().is_some()
+    told || throughput::series(&context.history, name).next().is_some()
 }
 
 /// A ledger that holds fewer acknowledgements than the clients counted is not whole.
 fn short_ledger(context: &Context<'_>, accounts: &[Account]) -> Vec<String> {
-    let names = context.story.plan.workloads.keys();
+    let names = context.history.plan.workloads.keys();
     let short = |(name, account): (&String, &Account)| short_of(context, name, account.tally.ok);
     names.zip(accounts).filter_map(short).collect()
 }
 
 /// Why a ledger that holds so many acknowledgements of a workload is not whole, if it is not.
 pub(super) fn short_of(context: &Context<'_>, name: &str, held: u64) -> Option<String> {
-    let counted = throughput::summary(&context.story, name)?.ok;
+    let counted = throughput::summary(&context.history, name)?.ok;
     (held < counted).then(|| {
         format!("the ledger holds {held} acknowledged transactions of `{name}`, its clients counted {counted}")
     })
@@ -137,7 +138,7 @@ pub(super) fn short_of(context: &Context<'_>, name: &str, held: u64) -> Option<S
 
 /// Whether everything was removed; a history that does not end tells nothing of it.
 pub(super) fn leak(context: &Context<'_>) -> Finding {
-    let last = context.story.events.last().map(|event| &event.kind);
+    let last = context.history.events.last().map(|event| &event.kind);
     let Some(EventKind::DrillEnded {
         leaked, unanswered, ..
     }) = last
@@ -243,12 +244,12 @@ mod tests {
     }
 
     /// The outcome where the failure of `restore` is expected.
-    fn outcome(tale: &Tale, bend: impl Fn(&std::path::Path)) -> Outcome {
-        let mut tale = tale.clone();
-        let fail = &mut tale.plan.expect.fail;
+    fn outcome(fixture: &HistoryFixture, bend: impl Fn(&std::path::Path)) -> Outcome {
+        let mut fixture = fixture.clone();
+        let fail = &mut fixture.plan.expect.fail;
         fail.insert("restore".into(), String::new());
         let dir = tempfile::tempdir().unwrap();
-        tale.write(dir.path());
+        fixture.write(dir.path());
         bend(dir.path());
         judge(dir.path()).unwrap().outcome
     }
@@ -304,13 +305,13 @@ mod tests {
 
     #[test]
     fn leaks_are_red() {
-        let mut tale = salvage();
-        for event in &mut tale.events {
+        let mut fixture = salvage();
+        for event in &mut fixture.events {
             if let EventKind::DrillEnded { leaked, .. } = &mut event.kind {
                 leaked.push("container pgdrill-x".into());
             }
         }
-        expect(&tale, "leak", Verdict::Fail, "container pgdrill-x");
+        expect(&fixture, "leak", Verdict::Fail, "container pgdrill-x");
     }
 
     #[test]

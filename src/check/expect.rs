@@ -136,29 +136,35 @@ mod tests {
 
     #[test]
     fn a_failed_step_can_be_expected() {
-        let mut tale = salvage().failing_at(4, "recovery.conf is not supported");
-        tale.plan
+        let mut fixture = salvage().failing_at(4, "recovery.conf is not supported");
+        fixture
+            .plan
             .expect
             .fail
             .insert("restore".into(), "recovery.conf".into());
-        let judgement = tale.judge();
+        let judgement = fixture.judge();
         assert_eq!(judgement.outcome.reasons, Vec::<String>::new());
         assert_eq!(
             (judgement.verdict, judgement.outcome.verdict),
             (Verdict::Fail, Verdict::Pass)
         );
-        tale.plan
+        fixture
+            .plan
             .expect
             .fail
             .insert("restore".into(), "disk full".into());
-        assert_eq!(tale.judge().outcome.verdict, Verdict::Fail);
+        assert_eq!(fixture.judge().outcome.verdict, Verdict::Fail);
     }
 
     #[test]
     fn an_expected_failure_that_passes_is_red() {
-        let mut tale = salvage();
-        tale.plan.expect.fail.insert("rpo.oa".into(), String::new());
-        let judgement = tale.judge();
+        let mut fixture = salvage();
+        fixture
+            .plan
+            .expect
+            .fail
+            .insert("rpo.oa".into(), String::new());
+        let judgement = fixture.judge();
         assert_eq!(judgement.outcome.verdict, Verdict::Fail);
         assert!(judgement.outcome.reasons[0].contains("was to fail, but passed"));
     }

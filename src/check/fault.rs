@@ -6,14 +6,14 @@ use crate::{event::FaultRecord, finding::Finding, scenario::plan::Action};
 
 /// None when the plan injects nothing.
 pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
-    let steps = context.story.plan.steps.iter();
+    let steps = context.history.plan.steps.iter();
     let planned = steps
         .filter(|step| matches!(step.action, Action::Inject { .. }))
         .count();
     if planned == 0 {
         return None;
     }
-    let faults: Vec<&FaultRecord> = context.story.faults().collect();
+    let faults: Vec<&FaultRecord> = context.history.faults().collect();
     if faults.len() < planned {
         let message = format!("{} of {planned} faults were injected", faults.len());
         return Some(context.unknown("fault", message));
@@ -44,12 +44,12 @@ mod tests {
 
     #[test]
     fn a_fault_that_did_not_bite_proves_nothing() {
-        let mut tale = salvage();
-        for event in &mut tale.events {
+        let mut fixture = salvage();
+        for event in &mut fixture.events {
             if let EventKind::FaultInjected(fault) = &mut event.kind {
                 fault.bit = false;
             }
         }
-        expect(&tale, "fault", Verdict::Unknown, "had no effect");
+        expect(&fixture, "fault", Verdict::Unknown, "had no effect");
     }
 }

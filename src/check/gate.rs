@@ -4,13 +4,13 @@
 //! checksums are gates. Performance, server log, archive, audit and ledger are judged at
 //! the end only.
 
-use super::{Context, Said, comparison::judge_view};
+use super::{CheckResult, Context, comparison::judge_view};
 use crate::{
     event::{Moment, StepOutcome},
     measure::{
+        drill_history::StepTold,
         recovery::Recovery,
         rto::Gates,
-        story::StepTold,
         view::{self, View},
     },
     scenario::plan::Action,
@@ -20,14 +20,14 @@ use crate::{
 /// it when the recovery is over, where one was looked at, else all of them but those of scratch
 /// servers. The last one counts.
 pub fn gates(context: &Context<'_>, recovery: &Recovery<'_>, workload: &str) -> Gates {
-    let story = &context.story;
-    let own = story.server_before(workload, recovery.until_us);
-    let server = |step: &StepTold<'_>| match &story.plan.steps[step.index].action {
+    let history = &context.history;
+    let own = history.server_before(workload, recovery.until_us);
+    let server = |step: &StepTold<'_>| match &history.plan.steps[step.index].action {
         Action::Verify { server } => Some(server.as_str()),
         _other => None,
     };
-    let mut verified = recovery.steps(story);
-    verified.retain(|step| server(step).is_some_and(|server| !story.is_scratch(server)));
+    let mut verified = recovery.steps(history);
+    verified.retain(|step| server(step).is_some_and(|server| !history.is_scratch(server)));
     let last_of_own = verified.iter().rfind(|step| server(step) == Some(own));
     let Some(last) = last_of_own.or(verified.last()) else {
         let failed = context.failed_step().unwrap_or_default();
@@ -43,7 +43,7 @@ pub fn gates(context: &Context<'_>, recovery: &Recovery<'_>, workload: &str) -> 
         },
         (Some(StepOutcome::Failed(_)), _) => Gates::Closed(
             "the last `verify` step failed".into(),
-            story.plan.steps[last.index].action.word().into(),
+            history.plan.steps[last.index].action.word().into(),
         ),
         (Some(StepOutcome::Done | StepOutcome::Skipped) | None, _) => {
             Gates::Closed("the last `verify` step did not end".into(), String::new())
@@ -70,7 +70,7 @@ fn closing(
         return Some((format!("the gate `{kind}` did not pass: {why}"), kind));
     }
     // What is seen at the end speaks of the last recovery alone.
-    let server = context.story.server_of(workload);
+    let server = context.history.server_of(workload);
     let after = view::after(&context.views, server).filter(|_| recovery.until_us.is_none());
     let (kind, why) = after.and_then(|after| closes(context, before, after))?;
     Some((format!("`{kind}` failed later: {why}"), kind))
@@ -82,15 +82,15 @@ fn closes(
     before: &View<'_>,
     view: &View<'_>,
 ) -> Option<(&'static str, String)> {
-    let selected = context.story.plan.checks.iter().copied();
+    let selected = context.history.plan.checks.iter().copied();
     selected.filter(|kind| kind.is_gate()).find_map(|kind| {
         let failed = view.failures.iter().find(|(probe, _)| probe.serves(kind));
         if let Some((probe, error)) = failed {
             return Some((kind.name(), format!("probe {probe} failed: {error}")));
         }
         match judge_view(kind, context, before, view) {
-            Said::Fail(why, _) | Said::Unknown(why) => Some((kind.name(), why)),
-            Said::Pass(..) | Said::NotApplicable(_) => None,
+            CheckResult::Fail(why, _) | CheckResult::Unknown(why) => Some((kind.name(), why)),
+            CheckResult::Pass(..) | CheckResult::NotApplicable(_) => None,
         }
     })
 }
@@ -104,7 +104,7 @@ mod tests {
     };
 
     /// The OA is frozen at the gate: its membership is missing there, and thawed later.
-    fn frozen() -> Tale {
+    fn frozen() -> HistoryFixture {
         salvage().bend(Moment::Gate, |seen| match seen {
             Observation::Privileges(lines) => {
                 lines.retain(|line| !line.contains(" role "));
@@ -133,13 +133,13 @@ mod tests {
     #[test]
     fn a_freeze_excuses_its_own_role_alone() {
         let of_another = |bend: fn(&mut Observation)| {
-            let mut tale = salvage().bend(Moment::Gate, bend);
-            for event in &mut tale.events {
+            let mut fixture = salvage().bend(Moment::Gate, bend);
+            for event in &mut fixture.events {
                 if let EventKind::Frozen { role, .. } = &mut event.kind {
                     *role = "app".into();
                 }
             }
-            tale
+            fixture
         };
         let refused = of_another(|seen| {
             if let Observation::Business(results) = seen {
@@ -168,9 +168,9 @@ mod tests {
         };
         let revoking = |revoked| writing(Some(true)).revoking(revoked);
         let group = |name: &str| Some(Revoked::Membership(name.into()));
-        let closed = |tale: Tale, gate: &str| {
+        let closed = |fixture: HistoryFixture, gate: &str| {
             let why = format!("the gate `{gate}` did not pass");
-            expect(&tale, "rto.oa", Verdict::Unknown, &why);
+            expect(&fixture, "rto.oa", Verdict::Unknown, &why);
         };
         closed(writing(Some(false)), "business");
         closed(revoking(group("auditors")), "permissions");
@@ -194,20 +194,20 @@ mod tests {
     /// The OA moved, the agent stayed: the gate of each is its own server's, and the last.
     #[test]
     fn each_workload_has_the_gate_of_its_own_server() {
-        let mut tale = oa_alone_moved();
-        tale.plan.steps.push(Step {
+        let mut fixture = oa_alone_moved();
+        fixture.plan.steps.push(Step {
             action: Action::Verify {
                 server: PRIMARY.into(),
             },
-            ..tale.plan.steps[4].clone()
+            ..fixture.plan.steps[4].clone()
         });
-        let step = tale.plan.steps.len() - 1;
+        let step = fixture.plan.steps.len() - 1;
         let title = String::new();
-        tale.tell(25 * SECOND, EventKind::StepBegan { step, title });
+        fixture.tell(25 * SECOND, EventKind::StepBegan { step, title });
         let outcome = StepOutcome::Done;
-        tale.tell(26 * SECOND, EventKind::StepEnded { step, outcome });
-        tale.observe(25_500_000, Moment::Gate, PRIMARY, 1);
-        let judgement = tale.in_order().judge();
+        fixture.tell(26 * SECOND, EventKind::StepEnded { step, outcome });
+        fixture.observe(25_500_000, Moment::Gate, PRIMARY, 1);
+        let judgement = fixture.in_order().judge();
         let rto = |at: usize| judgement.measures[at].rto.measured_us.unwrap();
         assert!(rto(1) < 10 * SECOND, "of the OA: {}", rto(1));
     }
@@ -237,8 +237,8 @@ mod tests {
 
     #[test]
     fn the_gate_of_a_server_that_does_not_serve_counts_too() {
-        let mut tale = salvage();
-        for event in &mut tale.events {
+        let mut fixture = salvage();
+        for event in &mut fixture.events {
             if let EventKind::Observed {
                 moment: Moment::Gate,
                 server,
@@ -254,7 +254,7 @@ mod tests {
                 }
             }
         }
-        let judgement = tale.judge();
+        let judgement = fixture.judge();
         assert!(
             finding(&judgement, "rows")
                 .message
@@ -265,13 +265,13 @@ mod tests {
 
     #[test]
     fn a_look_at_a_scratch_server_opens_no_gate() {
-        let mut tale = salvage();
-        for step in &mut tale.plan.steps {
+        let mut fixture = salvage();
+        for step in &mut fixture.plan.steps {
             if let Action::Verify { server } = &mut step.action {
                 *server = "scratch".into();
             }
         }
         let why = "no `verify` step was reached after the fault";
-        expect(&tale, "rto.oa", Verdict::Unknown, why);
+        expect(&fixture, "rto.oa", Verdict::Unknown, why);
     }
 }

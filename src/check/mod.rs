@@ -1,7 +1,7 @@
 //! Judging: (plan, history, ledger, readback) → findings → verdict.
 //!
 //! One file a check, each a pure function over what probes saw before the fault and
-//! see now; `comparison` decides which servers are compared, `books` opens the ledger,
+//! see now; `comparison` decides which servers are compared, `reconciliation` opens the ledger,
 //! `drill` puts it all together. Figures come from `measure/`; nothing here runs, prints or
 //! renders.
 
@@ -10,7 +10,6 @@ mod amcheck;
 mod archive;
 mod audit;
 mod backups;
-mod books;
 mod business;
 mod catalog;
 mod checksums;
@@ -28,6 +27,7 @@ mod ledger;
 mod objectives;
 mod performance;
 mod permissions;
+mod reconciliation;
 mod recovery;
 mod rows;
 mod sequences;
@@ -48,16 +48,16 @@ use crate::{
     finding::{AtStake, Finding},
     measure::{
         account::RowVersion,
+        drill_history::DrillHistory,
         recovery::{Recovery, recoveries},
         row_images::Sets,
-        story::Story,
         view::{self, View},
     },
 };
 
 /// What a check says.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Said {
+pub enum CheckResult {
     /// It holds: what would have made it fail, what was looked at, in one line, and the figures.
     Pass(AtStake, String, Vec<String>),
     /// It can't be told.
@@ -68,7 +68,7 @@ pub enum Said {
     NotApplicable(String),
 }
 
-impl Said {
+impl CheckResult {
     /// It holds, and one line tells all of it. Where nothing could have made it fail, it can't
     /// be told.
     fn pass(at_stake: AtStake, message: impl Into<String>) -> Self {
@@ -84,7 +84,7 @@ impl Said {
 #[derive(Debug)]
 pub struct Context<'a> {
     /// The plan and the history.
-    pub story: Story<'a>,
+    pub history: DrillHistory<'a>,
     /// What was recovered from, in order.
     pub recoveries: Vec<Recovery<'a>>,
     /// What probes saw.
@@ -98,11 +98,11 @@ pub struct Context<'a> {
 
 impl<'a> Context<'a> {
     /// Indexes a history.
-    pub fn new(story: Story<'a>) -> Self {
-        let views = view::views(&story);
+    pub fn new(history: DrillHistory<'a>) -> Self {
+        let views = view::views(&history);
         Self {
-            recoveries: recoveries(&story),
-            story,
+            recoveries: recoveries(&history),
+            history,
             views,
             made: BTreeSet::new(),
             client_rows: Ok(None),
@@ -111,7 +111,7 @@ impl<'a> Context<'a> {
 
     /// The recovery that a view belongs to, by the step that looked: its position.
     fn recovery_of(&self, view: &View<'_>) -> usize {
-        let steps = self.story.steps();
+        let steps = self.history.steps();
         let began = view.step.and_then(|step| steps.get(step)?.began_us);
         let held = |at: u64| self.recoveries.iter().rposition(|one| one.holds(at));
         began.and_then(held).unwrap_or(0)
@@ -124,8 +124,8 @@ impl<'a> Context<'a> {
 
     /// Id of the finding of the step that failed; none when none failed.
     pub fn failed_step(&self) -> Option<&'static str> {
-        let (index, _) = self.story.failed_step()?;
-        Some(self.story.plan.steps.get(index)?.action.word())
+        let (index, _) = self.history.failed_step()?;
+        Some(self.history.plan.steps.get(index)?.action.word())
     }
 
     /// Id of the finding that says why the drill ended early: the step that failed, or
@@ -173,8 +173,8 @@ mod tests {
 
     #[test]
     fn every_finding_of_a_good_drill_passes() {
-        for tale in [salvage(), lost_server()] {
-            let judgement = tale.judge();
+        for fixture in [salvage(), lost_server()] {
+            let judgement = fixture.judge();
             for kind in CheckKind::ALL
                 .into_iter()
                 .filter(|kind| *kind != CheckKind::Ledger)

@@ -26,7 +26,7 @@ use each::Figures;
 /// The findings of one workload, for the objectives it has.
 pub(super) fn check(context: &Context<'_>, measures: &WorkloadMeasures) -> Vec<Finding> {
     let name = &measures.workload;
-    let Some(objectives) = context.story.plan.objectives.get(name) else {
+    let Some(objectives) = context.history.plan.objectives.get(name) else {
         return Vec::new();
     };
     let rpo = objectives.rpo.map(|demanded| {
@@ -228,11 +228,11 @@ fn rto(context: &Context<'_>, name: &str, rto: &Rto, objective: Time) -> Finding
         .spans
         .iter()
         .map(|span| format!("{}: {}", phase_word(span.phase), time(span.us)));
-    let longest = context.story.plan.deadline.micros() + (total - own);
+    let longest = context.history.plan.deadline.micros() + (total - own);
     let finding = if total > objective.micros() {
         Finding::fail(id, message)
     } else if longest <= objective.micros() {
-        let deadline = context.story.plan.deadline;
+        let deadline = context.history.plan.deadline;
         let why = format!("{message}: the drill would have ended after {deadline} (`deadline`)");
         context.unknown(id, why)
     } else {
@@ -287,14 +287,14 @@ mod tests {
 
     #[test]
     fn a_recovery_time_that_no_drill_could_exceed_is_not_met() {
-        let mut tale = salvage();
-        tale.plan.human.decide = "5m".parse().unwrap();
-        tale.plan.objectives.get_mut("oa").unwrap().rto = Some("30m".parse().unwrap());
-        tale.plan.deadline = "25m".parse().unwrap();
+        let mut fixture = salvage();
+        fixture.plan.human.decide = "5m".parse().unwrap();
+        fixture.plan.objectives.get_mut("oa").unwrap().rto = Some("30m".parse().unwrap());
+        fixture.plan.deadline = "25m".parse().unwrap();
         let why = "objective 30m: the drill would have ended after 25m (`deadline`)";
-        expect(&tale, "rto.oa", Verdict::Unknown, why);
-        tale.plan.deadline = "26m".parse().unwrap();
-        expect(&tale, "rto.oa", Verdict::Pass, "objective 30m");
+        expect(&fixture, "rto.oa", Verdict::Unknown, why);
+        fixture.plan.deadline = "26m".parse().unwrap();
+        expect(&fixture, "rto.oa", Verdict::Pass, "objective 30m");
     }
 
     #[test]
@@ -335,9 +335,9 @@ mod tests {
             0
         );
         let allow = |lost: u64| {
-            let mut tale = lost_server();
-            tale.plan.objectives.get_mut("agent").unwrap().lost = Some(lost);
-            tale
+            let mut fixture = lost_server();
+            fixture.plan.objectives.get_mut("agent").unwrap().lost = Some(lost);
+            fixture
         };
         expect(&allow(0), "lost.agent", Verdict::Fail, "objective 0");
         expect(&allow(100), "lost.agent", Verdict::Pass, "kept");
@@ -357,9 +357,9 @@ mod tests {
     #[test]
     fn a_loss_that_could_not_have_missed_its_objective_is_open() {
         let demanding = |rpo: &str| {
-            let mut tale = lost_server();
-            tale.plan.objectives.get_mut("agent").unwrap().rpo = Some(rpo.parse().unwrap());
-            tale
+            let mut fixture = lost_server();
+            fixture.plan.objectives.get_mut("agent").unwrap().rpo = Some(rpo.parse().unwrap());
+            fixture
         };
         expect(&demanding("8m"), "rpo.agent", Verdict::Pass, "300ms");
         let why = "at stake, objective 15m = 15s in the drill: lengthen `run` or raise `scale`";
@@ -368,9 +368,9 @@ mod tests {
 
     #[test]
     fn nothing_lost_meets_every_objective() {
-        let mut tale = salvage();
-        tale.plan.objectives.get_mut("agent").unwrap().rpo = Some("7d".parse().unwrap());
-        let judgement = tale.judge();
+        let mut fixture = salvage();
+        fixture.plan.objectives.get_mut("agent").unwrap().rpo = Some("7d".parse().unwrap());
+        let judgement = fixture.judge();
         let rpo = finding(&judgement, "rpo.agent");
         assert_eq!(rpo.verdict, Verdict::Pass);
         assert!(

@@ -8,7 +8,7 @@
 //!
 //! Whatever the verdict, the particulars tell the figures and what the node used.
 
-use super::{Context, Said, any, count};
+use super::{CheckResult, Context, any, count};
 use crate::{
     measure::{resources::usage, rpo::time, view::View},
     observation::QueryTiming,
@@ -21,21 +21,23 @@ const RULE: &str = "too slow: median and 95th percentile both beyond 3 times as 
 /// A query's timing before, and now.
 type Pair<'t> = (&'t QueryTiming, &'t QueryTiming);
 
-pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> CheckResult {
     let (Some(was), Some(is)) = (before.performance(), now.performance()) else {
-        return Said::Unknown("business queries were not timed both before and after".into());
+        return CheckResult::Unknown(
+            "business queries were not timed both before and after".into(),
+        );
     };
     if was.is_empty() {
-        return Said::Unknown("the data model declares no business query to time".into());
+        return CheckResult::Unknown("the data model declares no business query to time".into());
     }
     let pairs = match pairs(was, is) {
         Ok(pairs) => pairs,
-        Err(name) => return Said::Unknown(format!("query `{name}` was not timed again")),
+        Err(name) => return CheckResult::Unknown(format!("query `{name}` was not timed again")),
     };
     let details = details(context, &pairs, [before.server, now.server]);
     match pairs.iter().find(|pair| too_slow(pair)) {
-        Some((was, is)) => Said::Fail(told(was, is), details),
-        None => Said::Pass(
+        Some((was, is)) => CheckResult::Fail(told(was, is), details),
+        None => CheckResult::Pass(
             any(pairs.len(), "query", "more than 3 times slower"),
             format!(
                 "{} at most {FACTOR} times as slow as before",
@@ -88,15 +90,15 @@ fn line((was, is): &Pair<'_>) -> String {
 
 /// What the servers' nodes used while business ran: at first, and at last.
 fn resources(context: &Context<'_>, [before, now]: [&str; 2]) -> Vec<String> {
-    let story = &context.story;
-    let first = story.steady_runs().first().copied();
-    let last = story
+    let history = &context.history;
+    let first = history.steady_runs().first().copied();
+    let last = history
         .runs()
         .last()
         .copied()
         .filter(|run| Some(*run) != first);
     let used = |when: &str, server: &str, run: Option<(u64, u64)>| {
-        let used = usage(story, server, run?)?;
+        let used = usage(history, server, run?)?;
         Some(format!("node `{server}` {when}: {used}"))
     };
     let lines = [used("before", before, first), used("now", now, last)];
@@ -158,10 +160,10 @@ mod tests {
             written_bytes: 4_000_000,
         };
         let samples = [(50, 10), (70, 20), (230, 30), (250, 230)];
-        let tale = samples.into_iter().fold(salvage(), |tale, (at, cpu)| {
-            tale.with(at * SECOND / 10, stats(cpu * 10_000))
+        let fixture = samples.into_iter().fold(salvage(), |fixture, (at, cpu)| {
+            fixture.with(at * SECOND / 10, stats(cpu * 10_000))
         });
-        let judgement = tale.judge();
+        let judgement = fixture.judge();
         let performance = finding(&judgement, "performance");
         assert_eq!(performance.verdict, Verdict::Pass);
         let used = "% of a core, memory 64.0 MB, read 0 B/s, written 0 B/s";

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Said, any, count,
+    CheckResult, any, count,
     differences::{differences, head},
 };
 use crate::{
@@ -21,15 +21,17 @@ use crate::{
 
 const WRITES: [&str; 4] = ["INSERT", "UPDATE", "DELETE", "TRUNCATE"];
 
-pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
+pub(super) fn check(before: &View<'_>, now: &View<'_>) -> CheckResult {
     let (Some(was), Some(is)) = (before.privileges(), now.privileges()) else {
-        return Said::Unknown("the privileges were not read both before and after".into());
+        return CheckResult::Unknown("the privileges were not read both before and after".into());
     };
     let (Some(dumped), Some(dumps)) = (before.definitions(), now.definitions()) else {
-        return Said::Unknown("the access lists were not dumped both before and after".into());
+        return CheckResult::Unknown(
+            "the access lists were not dumped both before and after".into(),
+        );
     };
     if was.is_empty() {
-        return Said::Unknown("no privilege was seen in the steady state".into());
+        return CheckResult::Unknown("no privilege was seen in the steady state".into());
     }
     let (was, is): (BTreeSet<&String>, BTreeSet<&String>) =
         (was.iter().collect(), is.iter().collect());
@@ -44,7 +46,7 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
     let added: Vec<_> = is.difference(&was).collect();
     let lists = differences(&acl(dumped, &frozen), &acl(dumps, &frozen));
     if missing.is_empty() && added.is_empty() && lists.is_empty() {
-        return Said::pass(
+        return CheckResult::pass(
             any(was.len(), "privilege", "missing, or one too many"),
             format!("{}, as before", count(was.len(), "privilege")),
         );
@@ -61,7 +63,7 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
     if missing.is_empty() && added.is_empty() {
         message = format!("privileges differ: {}", head(&lists[0]));
     }
-    Said::Fail(message, details.collect())
+    CheckResult::Fail(message, details.collect())
 }
 
 /// The access lists, without the lines that tell what a frozen role lost.

@@ -6,12 +6,12 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Context, Said, any, count};
+use super::{CheckResult, Context, any, count};
 use crate::{
     event::{Follows, RecoveryRecord},
     finding::Finding,
     scenario::plan::{Action, Target, Wal},
-    wal::{Kind, Place, SegmentSize, lsn},
+    wal::{Kind, SegmentPosition, SegmentSize, lsn},
 };
 
 /// Bytes of the header of a page, and of a page.
@@ -19,12 +19,12 @@ const PAGE: (u64, u64) = (24, 8192);
 
 /// None when nothing was to be recovered to `latest` from an archive.
 pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
-    let plan = context.story.plan;
+    let plan = context.history.plan;
     let to_latest = plan.steps.iter().filter_map(|step| match &step.action {
         Action::Restore { into, target, .. } => (*target == Target::Latest).then_some(into),
         _other => None,
     });
-    let physical = to_latest.filter(|server| !context.story.is_logical(server));
+    let physical = to_latest.filter(|server| !context.history.is_logical(server));
     let servers: Vec<&String> = physical.collect();
     if servers.is_empty() || plan.strategy.wal == Wal::None {
         return None;
@@ -34,31 +34,33 @@ pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
 }
 
 /// What is said of the worst; a recovery with nothing before it says nothing.
-fn merged(context: &Context<'_>, said: Vec<Said>) -> Option<Finding> {
-    let mut said: Vec<Said> = said
+fn merged(context: &Context<'_>, said: Vec<CheckResult>) -> Option<Finding> {
+    let mut said: Vec<CheckResult> = said
         .into_iter()
-        .filter(|one| !matches!(one, Said::NotApplicable(_)))
+        .filter(|one| !matches!(one, CheckResult::NotApplicable(_)))
         .collect();
     said.sort_by_key(|one| match one {
-        Said::Fail(..) => 0,
-        Said::Unknown(_) => 1,
-        Said::Pass(..) | Said::NotApplicable(_) => 2,
+        CheckResult::Fail(..) => 0,
+        CheckResult::Unknown(_) => 1,
+        CheckResult::Pass(..) | CheckResult::NotApplicable(_) => 2,
     });
     Some(match said.into_iter().next()? {
-        Said::Fail(why, details) => Finding::fail("recovery", why).details(details),
-        Said::Unknown(why) | Said::NotApplicable(why) => context.unknown("recovery", why),
-        Said::Pass(at_stake, message, details) => {
+        CheckResult::Fail(why, details) => Finding::fail("recovery", why).details(details),
+        CheckResult::Unknown(why) | CheckResult::NotApplicable(why) => {
+            context.unknown("recovery", why)
+        }
+        CheckResult::Pass(at_stake, message, details) => {
             Finding::pass("recovery", at_stake, message).details(details)
         }
     })
 }
 
-fn said_of(context: &Context<'_>, server: &str) -> Said {
-    let Some(recovery) = context.story.recovery_of(server) else {
-        return Said::Unknown(format!("`{server}` was not recovered to its end"));
+fn said_of(context: &Context<'_>, server: &str) -> CheckResult {
+    let Some(recovery) = context.history.recovery_of(server) else {
+        return CheckResult::Unknown(format!("`{server}` was not recovered to its end"));
     };
-    let Some(end) = End::of(recovery, context.story.segment_size()) else {
-        return Said::Unknown(format!(
+    let Some(end) = End::of(recovery, context.history.segment_size()) else {
+        return CheckResult::Unknown(format!(
             "`{server}` has no history of its timeline: where recovery ended is not known"
         ));
     };
@@ -66,14 +68,14 @@ fn said_of(context: &Context<'_>, server: &str) -> Said {
         return end.before(branch);
     }
     match end.newest(follows_newest(context)) {
-        None => Said::NotApplicable("the archive held no segment".into()),
+        None => CheckResult::NotApplicable("the archive held no segment".into()),
         Some(newest) => end.held_against(newest),
     }
 }
 
 /// Whether recovery was to follow the newest timeline, as it does unless it is told otherwise.
 fn follows_newest(context: &Context<'_>) -> bool {
-    let settings = &context.story.plan.strategy.settings;
+    let settings = &context.history.plan.strategy.settings;
     let told = settings.get("recovery_target_timeline");
     told.is_none_or(|target| target.trim_matches('\'') == "latest")
 }
@@ -106,19 +108,19 @@ impl<'a> End<'a> {
         Some((on, branch))
     }
 
-    fn segments(&self) -> impl Iterator<Item = Place> + '_ {
+    fn segments(&self) -> impl Iterator<Item = SegmentPosition> + '_ {
         let files = self.recovery.archive.iter();
         let segments = files.filter(|(name, bytes)| match Kind::of(name) {
             Kind::Segment => **bytes == self.size.0,
             Kind::Packed => true,
             Kind::Partial | Kind::History | Kind::InFlight | Kind::Other => false,
         });
-        segments.filter_map(|(name, _)| Place::of(name, self.size))
+        segments.filter_map(|(name, _)| SegmentPosition::of(name, self.size))
     }
 
     /// The archive's newest segment on the timeline followed, or on a newer one.
-    fn newest(&self, follows_newest: bool) -> Option<Place> {
-        let on = |place: &Place| match follows_newest {
+    fn newest(&self, follows_newest: bool) -> Option<SegmentPosition> {
+        let on = |place: &SegmentPosition| match follows_newest {
             true => place.timeline >= self.timeline,
             false => place.timeline == self.timeline,
         };
@@ -130,7 +132,7 @@ impl<'a> End<'a> {
         })
     }
 
-    fn held_against(&self, newest: Place) -> Said {
+    fn held_against(&self, newest: SegmentPosition) -> CheckResult {
         let reached = self.size.number(self.lsn);
         let amid = !self.lsn.is_multiple_of(self.size.0);
         if newest.timeline > self.timeline {
@@ -149,7 +151,7 @@ impl<'a> End<'a> {
     fn next(&self) -> String {
         let number = self.size.number(self.lsn);
         let timeline = self.missed().map_or(self.timeline, |(on, _)| on);
-        let next = Place { timeline, number };
+        let next = SegmentPosition { timeline, number };
         let name = next.name(self.size);
         let restored = format!("\"{name}\"");
         let read = self
@@ -166,7 +168,7 @@ impl<'a> End<'a> {
             }
             Some(_) if read => format!("segment {name} can't be replayed"),
             Some(_) if !self.lsn.is_multiple_of(self.size.0) => {
-                let after = Place {
+                let after = SegmentPosition {
                     number: number + 1,
                     ..next
                 };
@@ -179,11 +181,11 @@ impl<'a> End<'a> {
 
     /// Within the archive's last segment: a record that begins there and would end in the next
     /// one is where every recovery ends, and so are zeros up to the segment's end.
-    fn amid(&self, newest: Place) -> Said {
+    fn amid(&self, newest: SegmentPosition) -> CheckResult {
         let Some(Follows { record, page }) = self.recovery.follows else {
             let at = lsn::show(self.lsn);
             let name = newest.name(self.size);
-            return Said::Unknown(format!(
+            return CheckResult::Unknown(format!(
                 "recovery ended at {at}, amid {name}: whether that goes on could not be told"
             ));
         };
@@ -212,18 +214,18 @@ impl<'a> End<'a> {
         record > left.saturating_sub(pages * header)
     }
 
-    fn short(&self, newest: Place, why: &str) -> Said {
+    fn short(&self, newest: SegmentPosition, why: &str) -> CheckResult {
         let goes_on = lsn::show(self.size.start(newest.number + 1));
         let message = format!(
             "`latest` on `{}` reached {}, the archive goes on to {goes_on} ({why})",
             self.recovery.server,
             lsn::show(self.lsn),
         );
-        Said::Fail(message, self.recovery.log.clone())
+        CheckResult::Fail(message, self.recovery.log.clone())
     }
 
     /// Recovery ended on the way to the timeline that it wanted to follow.
-    fn before(&self, branch: u64) -> Said {
+    fn before(&self, branch: u64) -> CheckResult {
         let message = format!(
             "`latest` on `{}` reached {}, and timeline {} goes on from {} ({})",
             self.recovery.server,
@@ -232,10 +234,10 @@ impl<'a> End<'a> {
             lsn::show(branch),
             self.next(),
         );
-        Said::Fail(message, self.recovery.log.clone())
+        CheckResult::Fail(message, self.recovery.log.clone())
     }
 
-    fn complete(&self) -> Said {
+    fn complete(&self) -> CheckResult {
         let message = format!(
             "`latest` on `{}` reached {}, the end of the archive",
             self.recovery.server,
@@ -243,6 +245,6 @@ impl<'a> End<'a> {
         );
         let segments = self.segments().count();
         let at_stake = any(segments, "segment", "that recovery does not get past");
-        Said::Pass(at_stake, message, vec![count(segments, "segment")])
+        CheckResult::Pass(at_stake, message, vec![count(segments, "segment")])
     }
 }

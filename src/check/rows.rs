@@ -4,26 +4,26 @@
 
 use std::collections::BTreeMap;
 
-use super::{Context, Said, any, count};
+use super::{CheckResult, Context, any, count};
 use crate::{event::EventKind, measure::view::View, observation::TableState};
 
 /// A table differs: its name, what it was, what it is (none: gone).
 pub(super) type Change<'t> = (&'t str, &'t TableState, Option<&'t TableState>);
 
-pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> CheckResult {
     let (Some(was), Some(is)) = (before.tables(), now.tables()) else {
-        return Said::Unknown("the tables were not read both before and after".into());
+        return CheckResult::Unknown("the tables were not read both before and after".into());
     };
     if was.is_empty() {
-        return Said::Unknown("there was no table in the steady state".into());
+        return CheckResult::Unknown("there was no table in the steady state".into());
     }
     let changed = changes(context, now, was, is, |was, is| was.rows == is.rows);
     if changed.is_empty() {
         if let Some(why) = unread(was) {
-            return Said::Unknown(why);
+            return CheckResult::Unknown(why);
         }
         let rows: u64 = was.values().map(|table| table.rows).sum();
-        return Said::pass(
+        return CheckResult::pass(
             any(was.len(), "table", "missing or with another number of rows"),
             format!("{rows} rows in {}, as before", count(was.len(), "table")),
         );
@@ -33,7 +33,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
         count(changed.len(), "table"),
         names(&changed)
     );
-    Said::Fail(message, told(&changed))
+    CheckResult::Fail(message, told(&changed))
 }
 
 fn told(changed: &[Change<'_>]) -> Vec<String> {
@@ -56,7 +56,7 @@ pub(super) fn changes<'t>(
     is: &'t BTreeMap<String, TableState>,
     same: impl Fn(&TableState, &TableState) -> bool,
 ) -> Vec<Change<'t>> {
-    let restored = context.story.restore_of(now.server).is_some() || crashed(context);
+    let restored = context.history.restore_of(now.server).is_some() || crashed(context);
     let may_be_empty = |name: &str, was: &TableState, is: &TableState| {
         (restored || created_by_salvage(context, name)) && is.rows == 0 && was.unlogged
     };
@@ -77,7 +77,7 @@ pub(super) fn changes<'t>(
 fn clients_write_all(context: &Context<'_>, name: &str) -> bool {
     let judged = context.client_rows.as_ref().ok().and_then(Option::as_ref);
     let theirs = judged.and_then(|tables| tables.get(name));
-    let whole = context.story.looks_at_rows().any(|(_, look)| {
+    let whole = context.history.looks_at_rows().any(|(_, look)| {
         let mut tables = look.tables.iter();
         tables.any(|table| table.name == name && table.whole)
     });
@@ -124,7 +124,7 @@ pub(super) fn detail(
 
 /// A scratch server has no rows of an unlogged table to bring home.
 fn created_by_salvage(context: &Context<'_>, name: &str) -> bool {
-    context.story.events.iter().any(|event| {
+    context.history.events.iter().any(|event| {
         let EventKind::Salvaged { tables, .. } = &event.kind else {
             return false;
         };
@@ -137,7 +137,7 @@ fn created_by_salvage(context: &Context<'_>, name: &str) -> bool {
 /// Unlogged tables are emptied by crash recovery too.
 fn crashed(context: &Context<'_>) -> bool {
     context
-        .story
+        .history
         .faults()
         .any(|fault| fault.fault == "crash-server")
 }
@@ -167,9 +167,14 @@ mod tests {
     const ERROR: &str = "could not open file \"base/5/16401\" (58P01)";
 
     /// What was seen of one table at these moments.
-    fn seen(tale: Tale, moments: &[Moment], table: &str, state: &TableState) -> Tale {
-        moments.iter().fold(tale, |tale, moment| {
-            tale.bend(*moment, |seen| {
+    fn seen(
+        fixture: HistoryFixture,
+        moments: &[Moment],
+        table: &str,
+        state: &TableState,
+    ) -> HistoryFixture {
+        moments.iter().fold(fixture, |fixture, moment| {
+            fixture.bend(*moment, |seen| {
                 if let Observation::Tables(tables) = seen {
                     tables.insert(table.into(), state.clone());
                 }
@@ -191,8 +196,8 @@ mod tests {
     /// Not even an unlogged table, which may be empty after a restore.
     #[test]
     fn a_table_that_cannot_be_read_any_more_is_red() {
-        for tale in [salvage(), lost_server()] {
-            let judgement = seen(tale, SINCE, "app.cache", &unreadable()).judge();
+        for fixture in [salvage(), lost_server()] {
+            let judgement = seen(fixture, SINCE, "app.cache", &unreadable()).judge();
             for id in ["rows", "digests"] {
                 let found = finding(&judgement, id);
                 assert_eq!(found.verdict, Verdict::Fail, "{id}");
@@ -296,13 +301,13 @@ mod tests {
 
     #[test]
     fn an_unlogged_table_may_be_empty_after_a_restore_only() {
-        let emptied = |tale: Tale| {
+        let emptied = |fixture: HistoryFixture| {
             let bend = |seen: &mut Observation| {
                 if let Observation::Tables(tables) = seen {
                     *tables.get_mut("app.cache").unwrap() = TableState::default();
                 }
             };
-            tale.bend(Moment::After, bend).bend(Moment::Gate, bend)
+            fixture.bend(Moment::After, bend).bend(Moment::Gate, bend)
         };
         expect(&emptied(lost_server()), "rows", Verdict::Pass, "as before");
         let judgement = emptied(salvage()).judge();

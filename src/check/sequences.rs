@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Said, any, count};
+use super::{CheckResult, any, count};
 use crate::{measure::view::View, observation::SequenceState};
 
-pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
+pub(super) fn check(before: &View<'_>, now: &View<'_>) -> CheckResult {
     let (Some(was), Some(is)) = (before.sequences(), now.sequences()) else {
-        return Said::Unknown("the sequences were not read both before and after".into());
+        return CheckResult::Unknown("the sequences were not read both before and after".into());
     };
     let there = names(is);
     let missing: Vec<String> = names(was)
@@ -17,14 +17,14 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
         .map(ToString::to_string)
         .collect();
     if let Some(first) = missing.first() {
-        return Said::Fail(
+        return CheckResult::Fail(
             format!("{} missing: {first}", count(missing.len(), "sequence")),
             missing,
         );
     }
     let behind: BTreeMap<&str, String> = is.iter().filter_map(|is| behind(was, is)).collect();
     let Some((first, _)) = behind.first_key_value() else {
-        return Said::pass(
+        return CheckResult::pass(
             any(
                 there.len(),
                 "sequence",
@@ -34,7 +34,7 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
         );
     };
     let message = format!("{} behind: {first}", count(behind.len(), "sequence"));
-    Said::Fail(message, behind.into_values().collect())
+    CheckResult::Fail(message, behind.into_values().collect())
 }
 
 fn names(sequences: &[SequenceState]) -> BTreeSet<&str> {

@@ -4,15 +4,15 @@
 mod expected;
 
 use self::expected::Expected;
-use super::{Context, Said, any, count};
+use super::{CheckResult, Context, any, count};
 use crate::{
     event::{EventKind, LogLines},
     measure::view::View,
 };
 
-pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
+pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> CheckResult {
     let Some(expected) = Expected::of(context) else {
-        return Said::Unknown("the history does not tell when the drill began".into());
+        return CheckResult::Unknown("the history does not tell when the drill began".into());
     };
     let unexpected = errors(context).filter(|lines| !expected.explains(lines));
     let unexpected: Vec<&LogLines> = unexpected.collect();
@@ -20,13 +20,13 @@ pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
         let lines: u64 = unexpected.iter().map(|lines| lines.count).sum();
         let lines = count(lines as usize, "line");
         let message = format!("{lines} nobody declared: {}", told(first));
-        return Said::Fail(message, unexpected.into_iter().map(told).collect());
+        return CheckResult::Fail(message, unexpected.into_iter().map(told).collect());
     }
     read(context, now)
 }
 
 fn errors<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a LogLines> + use<'a> {
-    context.story.events.iter().filter_map(|event| {
+    context.history.events.iter().filter_map(|event| {
         let EventKind::ServerLog(lines) = &event.kind else {
             return None;
         };
@@ -35,8 +35,8 @@ fn errors<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a LogLines> + use
 }
 
 /// Whether all logs were read: of the serving server, and of each that was looked at before it.
-fn read(context: &Context<'_>, now: &View<'_>) -> Said {
-    let read = context.story.events.iter().filter_map(|event| {
+fn read(context: &Context<'_>, now: &View<'_>) -> CheckResult {
+    let read = context.history.events.iter().filter_map(|event| {
         let EventKind::ServerLogRead {
             server,
             lines,
@@ -50,19 +50,19 @@ fn read(context: &Context<'_>, now: &View<'_>) -> Said {
     let read: Vec<_> = read.collect();
     let mut looked_at = context.views.iter().chain([now]).map(|view| view.server);
     if let Some(unread) = looked_at.find(|server| read.iter().all(|(read, ..)| read != server)) {
-        return Said::Unknown(format!("the log of `{unread}` was not read"));
+        return CheckResult::Unknown(format!("the log of `{unread}` was not read"));
     }
     if let Some((server, _, why)) = read.iter().find(|(.., unread)| !unread.is_empty()) {
-        return Said::Unknown(format!("the log of `{server}` was not read whole: {why}"));
+        return CheckResult::Unknown(format!("the log of `{server}` was not read whole: {why}"));
     }
     if let Some(hidden) = context.views.iter().find_map(hides_errors) {
-        return Said::Unknown(hidden);
+        return CheckResult::Unknown(hidden);
     }
     if context.views.iter().all(|view| view.settings().is_none()) {
-        return Said::Unknown("whether the logs tell errors was not read".into());
+        return CheckResult::Unknown("whether the logs tell errors was not read".into());
     }
     let total: u64 = read.iter().map(|(_, lines, _)| **lines).sum();
-    Said::pass(
+    CheckResult::pass(
         any(total as usize, "line", "an error that no step declared"),
         format!(
             "{total} lines of {}, none unexpected",
@@ -140,7 +140,7 @@ mod tests {
             let moments = [Moment::Before, Moment::Gate, Moment::After];
             moments
                 .into_iter()
-                .fold(salvage(), |tale, moment| tale.bend(moment, bend))
+                .fold(salvage(), |fixture, moment| fixture.bend(moment, bend))
         };
         let hidden = level(|state| {
             let setting = state.in_force.get_mut("log_min_messages").unwrap();

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Context, Said, any, count};
+use super::{CheckResult, Context, any, count};
 use crate::{
     event::RestoreRecord,
     measure::view::View,
@@ -54,16 +54,16 @@ fn must_differ(name: &str, restore: Option<&RestoreRecord>) -> bool {
     })
 }
 
-pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> CheckResult {
     let (Some(was), Some(is)) = (before.settings(), now.settings()) else {
-        return Said::Unknown("the settings were not read both before and after".into());
+        return CheckResult::Unknown("the settings were not read both before and after".into());
     };
     if was.in_force.is_empty() {
-        return Said::Unknown("no setting was seen in the steady state".into());
+        return CheckResult::Unknown("no setting was seen in the steady state".into());
     }
     let compared = Compared {
         context,
-        restore: context.story.restore_of(now.server),
+        restore: context.history.restore_of(now.server),
         was,
         is,
     };
@@ -74,7 +74,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     details.extend(undeclared(context, now.server, is));
     let Some(first) = details.first() else {
         let seen = (was.in_force.len(), was.files.len());
-        return Said::pass(
+        return CheckResult::pass(
             any(seen.0, "setting", "changed"),
             format!(
                 "{} and {} in files, as before",
@@ -87,22 +87,22 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
         "{} in the settings: {first}",
         count(details.len(), "difference")
     );
-    Said::Fail(message, details)
+    CheckResult::Fail(message, details)
 }
 
 /// What the steady state says by itself: what the scenario states is there.
-pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> Said {
+pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> CheckResult {
     let Some(is) = before.settings() else {
-        return Said::Unknown("the settings were not read".into());
+        return CheckResult::Unknown("the settings were not read".into());
     };
     // A strategy that is applied by a reload is as wrong as it is: that is what is drilled.
-    let wrong = match context.story.plan.strategy.apply {
+    let wrong = match context.history.plan.strategy.apply {
         Apply::Reload => Vec::new(),
         Apply::Restart => undeclared(context, before.server, is),
     };
     match wrong.first() {
-        Some(first) => Said::Fail(first.clone(), wrong),
-        None => Said::pass(
+        Some(first) => CheckResult::Fail(first.clone(), wrong),
+        None => CheckResult::pass(
             any(is.files.len(), "setting", "not as stated"),
             "settings as stated",
         ),
@@ -112,8 +112,8 @@ pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> Said {
 /// Settings that the scenario states for a server, or the one that it was restored from, and that
 /// are not there, or not in force.
 fn undeclared(context: &Context<'_>, server: &str, is: &SettingsState) -> Vec<String> {
-    let plan = context.story.plan;
-    let origin = context.story.origin(server);
+    let plan = context.history.plan;
+    let origin = context.history.origin(server);
     let Some(own) = plan.servers.get(origin).or(plan.servers.get(PRIMARY)) else {
         return Vec::new();
     };
@@ -275,16 +275,16 @@ mod tests {
         scenario::plan::ServerPlan,
     };
 
-    fn bent(tale: Tale, bend: fn(&mut SettingsState)) -> Tale {
-        tale.bend(Moment::After, move |seen| {
+    fn bent(fixture: HistoryFixture, bend: fn(&mut SettingsState)) -> HistoryFixture {
+        fixture.bend(Moment::After, move |seen| {
             if let Observation::Settings(state) = seen {
                 bend(state);
             }
         })
     }
 
-    fn red(tale: Tale, why: &str, bend: fn(&mut SettingsState)) {
-        expect(&bent(tale, bend), "settings", Verdict::Fail, why);
+    fn red(fixture: HistoryFixture, why: &str, bend: fn(&mut SettingsState)) {
+        expect(&bent(fixture, bend), "settings", Verdict::Fail, why);
     }
 
     fn from(source: &str, value: &str) -> Setting {
@@ -411,14 +411,15 @@ mod tests {
 
     #[test]
     fn what_the_scenario_states_must_be_there_from_the_beginning() {
-        let mut tale = salvage();
-        tale.plan
+        let mut fixture = salvage();
+        fixture
+            .plan
             .strategy
             .settings
             .insert("work_mem".into(), "8MB".into());
         let why = "not in the files: work_mem = 8MB, as the scenario states it";
-        expect(&tale, "settings", Verdict::Fail, why);
-        let judgement = tale.judge();
+        expect(&fixture, "settings", Verdict::Fail, why);
+        let judgement = fixture.judge();
         let steady = finding(&judgement, "steady-state");
         assert_eq!(steady.verdict, Verdict::Unknown);
         assert!(steady.message.contains(why), "{}", steady.message);
@@ -427,11 +428,11 @@ mod tests {
     #[test]
     fn each_server_is_held_against_what_is_stated_for_its_own() {
         let stated = |server: &str| {
-            let mut tale = lost_server();
+            let mut fixture = lost_server();
             let mut own = ServerPlan::default();
             own.settings.insert("work_mem".into(), "8MB".into());
-            tale.plan.servers.insert(server.into(), own);
-            tale
+            fixture.plan.servers.insert(server.into(), own);
+            fixture
         };
         // It was restored from the primary's backup.
         let why = "not in the files: work_mem = 8MB, as the scenario states it";

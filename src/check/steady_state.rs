@@ -2,7 +2,7 @@
 //! not the backup: `unknown`.
 
 use super::{
-    Context, Said, access, amcheck, any, archive, audit, business, collations, count, rows,
+    CheckResult, Context, access, amcheck, any, archive, audit, business, collations, count, rows,
     sequences, settings,
 };
 use crate::{
@@ -19,7 +19,7 @@ pub(super) fn check(context: &Context<'_>) -> Finding {
     let troubles = troubles(context, before);
     if troubles.is_empty() {
         let message = format!("`{}` was in order before the fault", before.server);
-        let kinds = context.story.plan.checks.len();
+        let kinds = context.history.plan.checks.len();
         let at_stake = any(kinds, "check", "that was red before the fault");
         return Finding::pass("steady-state", at_stake, message);
     }
@@ -34,7 +34,7 @@ pub(super) fn check(context: &Context<'_>) -> Finding {
 fn troubles(context: &Context<'_>, before: &View<'_>) -> Vec<String> {
     let failed = |(probe, error): &(Probe, &str)| format!("probe {probe}: {error}");
     let mut troubles: Vec<String> = before.failures.iter().map(failed).collect();
-    let selected = context.story.plan.checks.iter();
+    let selected = context.history.plan.checks.iter();
     let said = selected.filter_map(|kind| by_itself(*kind, context, before));
     troubles.extend(said.filter_map(wrong));
     troubles.extend(before.tables().and_then(rows::unread));
@@ -50,7 +50,7 @@ fn troubles(context: &Context<'_>, before: &View<'_>) -> Vec<String> {
 }
 
 /// What a check says of the steady state by itself; none when it compares two servers.
-fn by_itself(kind: CheckKind, context: &Context<'_>, before: &View<'_>) -> Option<Said> {
+fn by_itself(kind: CheckKind, context: &Context<'_>, before: &View<'_>) -> Option<CheckResult> {
     match kind {
         CheckKind::Sequences => Some(sequences::check(before, before)),
         CheckKind::Settings => Some(settings::steady(context, before)),
@@ -73,10 +73,10 @@ fn by_itself(kind: CheckKind, context: &Context<'_>, before: &View<'_>) -> Optio
     }
 }
 
-fn wrong(said: Said) -> Option<String> {
+fn wrong(said: CheckResult) -> Option<String> {
     match said {
-        Said::Fail(why, _) | Said::Unknown(why) => Some(why),
-        Said::Pass(..) | Said::NotApplicable(_) => None,
+        CheckResult::Fail(why, _) | CheckResult::Unknown(why) => Some(why),
+        CheckResult::Pass(..) | CheckResult::NotApplicable(_) => None,
     }
 }
 

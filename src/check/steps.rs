@@ -3,11 +3,11 @@
 
 use super::{Context, any, count};
 use crate::{
-    event::StepOutcome, finding::Finding, measure::story::StepTold, scenario::plan::Action,
+    event::StepOutcome, finding::Finding, measure::drill_history::StepTold, scenario::plan::Action,
 };
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
-    let steps = context.story.steps();
+    let steps = context.history.steps();
     let done = steps
         .iter()
         .filter(|step| step.outcome == Some(&StepOutcome::Done))
@@ -34,7 +34,7 @@ fn failure(context: &Context<'_>, step: &StepTold<'_>) -> Option<Finding> {
     let Some(StepOutcome::Failed(why)) = step.outcome else {
         return None;
     };
-    let plan = &context.story.plan.steps[step.index];
+    let plan = &context.history.plan.steps[step.index];
     let mut lines = why.lines();
     let first = lines.next().unwrap_or("it failed without a message");
     let message = format!("step {} ({}): {first}", step.index + 1, plan.title);

@@ -1,12 +1,14 @@
 //! `timeline`: the server is the same cluster on the timeline it must be on, out of
 //! recovery and writable.
 
-use super::{Context, Said};
+use super::{CheckResult, Context};
 use crate::{finding::AtStake, measure::view::View, observation::ServerState};
 
-pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> CheckResult {
     let (Some(was), Some(is)) = (before.server_state(), now.server_state()) else {
-        return Said::Unknown("the server's state was not read both before and after".into());
+        return CheckResult::Unknown(
+            "the server's state was not read both before and after".into(),
+        );
     };
     let mut wrong = Vec::new();
     if is.in_recovery {
@@ -15,21 +17,21 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
         wrong.push("it is read-only".to_owned());
     }
     wrong.extend(wrong_cluster(context, now.server, was, is));
-    if is.version / 10_000 != context.story.plan.postgres {
+    if is.version / 10_000 != context.history.plan.postgres {
         wrong.push(format!("it runs server version {}", is.version));
     }
     wrong.extend(wrong_timeline(context, now.server, was, is));
     if wrong.is_empty() {
-        return Said::pass(
+        return CheckResult::pass(
             AtStake::always("another cluster or timeline, a server in recovery or read-only"),
             format!("timeline {}, out of recovery, writable", is.timeline),
         );
     }
-    Said::Fail(format!("`{}`: {}", now.server, wrong.join("; ")), wrong)
+    CheckResult::Fail(format!("`{}`: {}", now.server, wrong.join("; ")), wrong)
 }
 
 fn in_recovery(context: &Context<'_>, server: &str) -> String {
-    let paused = (context.story.restore_of(server)).is_some_and(|restore| restore.paused);
+    let paused = (context.history.restore_of(server)).is_some_and(|restore| restore.paused);
     let why = match paused {
         true => {
             "paused at its target, read-only for every application \
@@ -47,7 +49,7 @@ fn wrong_cluster(
     was: &ServerState,
     is: &ServerState,
 ) -> Option<String> {
-    let logical = context.story.is_logical(server);
+    let logical = context.history.is_logical(server);
     let same = is.system_identifier == was.system_identifier;
     let (was, is) = (was.system_identifier, is.system_identifier);
     match (logical, same) {
@@ -69,14 +71,14 @@ fn wrong_timeline(
     was: &ServerState,
     is: &ServerState,
 ) -> Option<String> {
-    let Some(restore) = context.story.restore_of(server) else {
+    let Some(restore) = context.history.restore_of(server) else {
         let stayed = is.timeline == was.timeline;
         return (!stayed).then(|| format!("timeline {}, though nothing was restored", is.timeline));
     };
     if is.in_recovery {
         return None;
     }
-    let logical = context.story.is_logical(server);
+    let logical = context.history.is_logical(server);
     if is.timeline <= was.timeline && !logical {
         return Some(format!(
             "timeline {}: recovery did not end in a promotion",
@@ -98,8 +100,8 @@ mod tests {
 
     #[test]
     fn a_server_that_is_not_writable_or_on_the_wrong_timeline_is_red() {
-        let server = |tale: Tale, bend: fn(&mut ServerState)| {
-            tale.bend(Moment::After, move |seen| {
+        let server = |fixture: HistoryFixture, bend: fn(&mut ServerState)| {
+            fixture.bend(Moment::After, move |seen| {
                 if let Observation::Server(state) = seen {
                     bend(state);
                 }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Said, any, comparison::judge_view, count};
+use super::{CheckResult, Context, any, comparison::judge_view, count};
 use crate::{
     event::{EventKind, Moment},
     finding::{Finding, Verdict},
@@ -81,7 +81,7 @@ impl Word<'_> {
 }
 
 fn words<'a>(context: &Context<'a>) -> Vec<Word<'a>> {
-    let said = context.story.events.iter().filter_map(|event| {
+    let said = context.history.events.iter().filter_map(|event| {
         let EventKind::VerifierSaid {
             tool,
             object,
@@ -148,7 +148,7 @@ pub(super) fn trials(context: &Context<'_>) -> Vec<Trial> {
 }
 
 fn truth(context: &Context<'_>, label: &str, said_good: bool) -> (Verdict, String) {
-    let restores = context.story.restores();
+    let restores = context.history.restores();
     let servers: Vec<&str> = restores
         .filter(|(_, restore)| restore.backup == label)
         .map(|(_, restore)| restore.server.as_str())
@@ -170,7 +170,7 @@ fn truth(context: &Context<'_>, label: &str, said_good: bool) -> (Verdict, Strin
 fn not_restored(context: &Context<'_>) -> (Verdict, String) {
     let restore_failed = context.failed_step() == Some("restore");
     let full = |event: &&crate::event::Event| matches!(&event.kind, EventKind::BackupTaken(backup) if backup.listed.is_whole());
-    let backups = context.story.events.iter().filter(full).count();
+    let backups = context.history.events.iter().filter(full).count();
     if restore_failed && backups == 1 {
         return (Verdict::Fail, "the restore from it failed".into());
     }
@@ -188,7 +188,7 @@ fn restored(context: &Context<'_>, server: &str) -> (Verdict, String) {
     };
     let made = CONTENT
         .into_iter()
-        .filter(|kind| context.story.plan.checks.contains(kind));
+        .filter(|kind| context.history.plan.checks.contains(kind));
     let kinds: Vec<CheckKind> = made.collect();
     content(context, &kinds, before, now)
 }
@@ -201,9 +201,9 @@ fn content(
 ) -> (Verdict, String) {
     let server = now.server;
     let said = |kind: &CheckKind| match judge_view(*kind, context, before, now) {
-        Said::Fail(why, _) => Some((Verdict::Fail, format!("{}: {why}", kind.name()))),
-        Said::Unknown(why) => Some((Verdict::Unknown, format!("{}: {why}", kind.name()))),
-        Said::Pass(..) | Said::NotApplicable(_) => None,
+        CheckResult::Fail(why, _) => Some((Verdict::Fail, format!("{}: {why}", kind.name()))),
+        CheckResult::Unknown(why) => Some((Verdict::Unknown, format!("{}: {why}", kind.name()))),
+        CheckResult::Pass(..) | CheckResult::NotApplicable(_) => None,
     };
     if let Some(worst) = kinds
         .iter()
@@ -225,14 +225,14 @@ fn content(
 mod tests {
     use crate::check::testing::*;
 
-    fn saying(mut tale: Tale, word: Option<bool>) -> Tale {
-        for event in &mut tale.events {
+    fn saying(mut fixture: HistoryFixture, word: Option<bool>) -> HistoryFixture {
+        for event in &mut fixture.events {
             if let EventKind::VerifierSaid { good, output, .. } = &mut event.kind {
                 *good = word;
                 *output = "error: checksum mismatch for file \"base/1/2\"".into();
             }
         }
-        tale
+        fixture
     }
 
     #[test]
@@ -266,8 +266,13 @@ mod tests {
             again: true,
             output: String::new(),
         };
-        let tale = lost_server().with(26 * SECOND, again);
-        expect(&tale, "verifier", Verdict::Fail, "`main-1` bad at the end");
+        let fixture = lost_server().with(26 * SECOND, again);
+        expect(
+            &fixture,
+            "verifier",
+            Verdict::Fail,
+            "`main-1` bad at the end",
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Outcome};
+use super::{CommandResult, Failure};
 use crate::{
     history::{self, HistoryError, files, planned},
     report::{DRILLS, terminal, write_run},
@@ -22,7 +22,7 @@ pub struct Args {
 /// # Errors
 /// When there is no such run, it was written in another format, or its reports can't be
 /// written.
-pub async fn run(args: Args) -> Outcome {
+pub async fn run(args: Args) -> CommandResult {
     if !args.run.join(DRILLS).is_dir() {
         let message = format!(
             "{} is not the directory of a run: it has no `{DRILLS}/`\n  \
@@ -36,7 +36,7 @@ pub async fn run(args: Args) -> Outcome {
             "only a whole run is judged, by the pgdrill that performed it or one of its format";
         Failure::BadInput(format!("{error}\n  hint: {hint}"))
     })?;
-    let summary = write_run(&args.run).map_err(|error| Failure::World(error.to_string()))?;
+    let summary = write_run(&args.run).map_err(|error| Failure::Environment(error.to_string()))?;
     terminal::summary(&summary, &args.run);
     super::unless_a_bug(summary.outcome, &args.run)
 }

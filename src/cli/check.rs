@@ -1,6 +1,6 @@
 //! `pgdrill check`: says of each scenario file whether it is sound, and all that is not.
 
-use super::{Failure, Outcome};
+use super::{CommandResult, Failure};
 use crate::{finding::Verdict, report::terminal, scenario};
 
 /// Arguments of `pgdrill check`.
@@ -14,7 +14,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Bad input, when any file has a problem.
-pub async fn run(args: Args) -> Outcome {
+pub async fn run(args: Args) -> CommandResult {
     let sources = scenario::select::find(&args.selectors)?;
     let total = sources.len();
     let mut bad = 0;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Failure, Outcome};
+use super::{CommandResult, Failure};
 use crate::{
     finding::Verdict,
     report::terminal,
@@ -29,7 +29,7 @@ pub struct Args {
 ///
 /// # Errors
 /// When something could not be removed.
-pub async fn run(args: Args) -> Outcome {
+pub async fn run(args: Args) -> CommandResult {
     let engine = match Engine::find().await {
         Ok(engine) => Some(engine),
         Err(error) => {
@@ -39,7 +39,7 @@ pub async fn run(args: Args) -> Outcome {
     };
     let parents = leftover::parents(&args.reports, args.local_dir.as_deref());
     let found = leftover::find(&parents, engine.as_ref()).await;
-    let found = found.map_err(|error| Failure::World(error.to_string()))?;
+    let found = found.map_err(|error| Failure::Environment(error.to_string()))?;
     let reaped = leftover::remove(&found, args.all).await;
     for removed in &reaped.removed {
         terminal::say(&format!("removed {removed}"));
@@ -47,7 +47,7 @@ pub async fn run(args: Args) -> Outcome {
     say_kept(&found, args.all);
     match reaped.failures.is_empty() {
         true => Ok(Verdict::Pass),
-        false => Err(Failure::World(format!(
+        false => Err(Failure::Environment(format!(
             "not everything could be removed\n  {}",
             reaped.failures.join("\n  ")
         ))),

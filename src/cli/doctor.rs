@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Failure, Outcome};
+use super::{CommandResult, Failure};
 use crate::{
     finding::Verdict,
     report::terminal::{self, fold},
@@ -34,10 +34,10 @@ pub struct Args {
 ///
 /// # Errors
 /// When the engine stops answering in between.
-pub async fn run(args: Args) -> Outcome {
+pub async fn run(args: Args) -> CommandResult {
     examine(&args)
         .await
-        .map_err(|error| Failure::World(error.to_string()))
+        .map_err(|error| Failure::Environment(error.to_string()))
 }
 
 async fn examine(args: &Args) -> Result<Verdict, RuntimeError> {

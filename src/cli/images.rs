@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{Failure, Outcome};
+use super::{CommandResult, Failure};
 use crate::{
     finding::Verdict,
     report::terminal,
@@ -39,7 +39,7 @@ enum Command {
 ///
 /// # Errors
 /// When no engine answers, a version is not supported, or a build fails.
-pub async fn run(args: Args) -> Outcome {
+pub async fn run(args: Args) -> CommandResult {
     match args.command {
         Command::Build { postgres } => {
             let rows = wanted(&postgres)?;
@@ -48,7 +48,7 @@ pub async fn run(args: Args) -> Outcome {
         Command::List => list().await,
     }
     .map(|()| Verdict::Pass)
-    .map_err(|error| Failure::World(error.to_string()))
+    .map_err(|error| Failure::Environment(error.to_string()))
 }
 
 fn wanted(postgres: &[u32]) -> Result<Vec<Row>, Failure> {

@@ -1,6 +1,6 @@
 //! `pgdrill list`: the scenarios there are.
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     finding::Verdict,
     report::terminal::{self, WIDTH, cut},
@@ -18,7 +18,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Bad input, when a selected file has a problem.
-pub async fn run(args: Args) -> Outcome {
+pub async fn run(args: Args) -> CommandResult {
     let mut plans = scenario::load(&args.selectors, &[])?.plans;
     plans.dedup_by(|a, b| a.scenario == b.scenario);
     let names = plans.iter().map(|p| p.scenario.chars().count());

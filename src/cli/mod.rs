@@ -64,7 +64,7 @@ pub enum Failure {
     BadInput(String),
     /// The world refused (engine, disk, tool): the verdict is `unknown`, exit code 2.
     #[error("{0}")]
-    World(String),
+    Environment(String),
     /// A bug in pgdrill: exit code 70; what it touched is `unknown`.
     #[error("{0}")]
     Bug(String),
@@ -80,7 +80,7 @@ impl From<Problems> for Failure {
 }
 
 /// What a command came to.
-pub type Outcome = Result<Verdict, Failure>;
+pub type CommandResult = Result<Verdict, Failure>;
 
 /// Parses the command line, does it, and returns the exit code.
 pub fn main() -> u8 {
@@ -92,7 +92,7 @@ pub fn main() -> u8 {
     let runtime = tokio::runtime::Runtime::new();
     let outcome = match runtime {
         Ok(runtime) => bug::caught(|| runtime.block_on(perform(cli.command))),
-        Err(cause) => Ok(Err(Failure::World(format!(
+        Err(cause) => Ok(Err(Failure::Environment(format!(
             "cannot start the async runtime: {cause}"
         )))),
     };
@@ -100,7 +100,7 @@ pub fn main() -> u8 {
 }
 
 /// The outcome, unless pgdrill itself had a bug: what it came to is then in the report alone.
-fn unless_a_bug(outcome: Verdict, dir: &Path) -> Outcome {
+fn unless_a_bug(outcome: Verdict, dir: &Path) -> CommandResult {
     match bug::first() {
         None => Ok(outcome),
         Some(bug) => {
@@ -113,7 +113,7 @@ fn unless_a_bug(outcome: Verdict, dir: &Path) -> Outcome {
     }
 }
 
-async fn perform(command: Command) -> Outcome {
+async fn perform(command: Command) -> CommandResult {
     match command {
         Command::Analyze(args) => analyze::run(args).await,
         Command::Check(args) => check::run(args).await,
@@ -143,7 +143,7 @@ fn usage(error: &clap::Error) -> u8 {
     0
 }
 
-fn exit_code(outcome: Outcome) -> u8 {
+fn exit_code(outcome: CommandResult) -> u8 {
     match outcome {
         Ok(Verdict::Pass) => 0,
         Ok(Verdict::Fail) => 1,
@@ -155,7 +155,7 @@ fn exit_code(outcome: Outcome) -> u8 {
                     terminal::show(&text);
                     BAD_INPUT
                 }
-                Failure::World(_) => {
+                Failure::Environment(_) => {
                     terminal::say(&text);
                     2
                 }

@@ -1,6 +1,6 @@
 //! `pgdrill plan`: what would be done, in order, without doing it.
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     finding::Verdict,
     report::terminal::{self, fold},
@@ -37,7 +37,7 @@ enum Format {
 ///
 /// # Errors
 /// Bad input, when a selected file has a problem.
-pub async fn run(args: Args) -> Outcome {
+pub async fn run(args: Args) -> CommandResult {
     let loaded = scenario::load(&args.selectors, &args.postgres)?;
     super::warn(&loaded.warnings);
     let plans = loaded.plans;
@@ -53,7 +53,7 @@ pub async fn run(args: Args) -> Outcome {
 
 fn json(plans: &[Plan]) -> Result<String, super::Failure> {
     serde_json::to_string_pretty(plans)
-        .map_err(|cause| super::Failure::World(format!("cannot write the plans: {cause}")))
+        .map_err(|cause| super::Failure::Environment(format!("cannot write the plans: {cause}")))
 }
 
 /// A plan for people.

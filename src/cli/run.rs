@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Failure, Outcome,
+    CommandResult, Failure,
     people::{self, Timing},
 };
 use crate::{
@@ -63,7 +63,7 @@ pub struct Args {
 ///
 /// # Errors
 /// On a wrong scenario or argument, and when no runtime can serve.
-pub async fn run(args: Args) -> Outcome {
+pub async fn run(args: Args) -> CommandResult {
     one_drill_at_a_time(&args)?;
     let loaded = scenario::load(&args.selectors, &args.postgres)?;
     super::warn(&loaded.warnings);
@@ -87,9 +87,14 @@ fn one_drill_at_a_time(args: &Args) -> Result<(), Failure> {
     Err(Failure::BadInput(message.into()))
 }
 
-async fn prepare_and_drill(args: &Args, plans: &mut Vec<Plan>, id: RunId, dir: &Path) -> Outcome {
-    let world = |error: &dyn std::fmt::Display| Failure::World(error.to_string());
-    let own = Run::begin(id, dir).map_err(|error| world(&error))?;
+async fn prepare_and_drill(
+    args: &Args,
+    plans: &mut Vec<Plan>,
+    id: RunId,
+    dir: &Path,
+) -> CommandResult {
+    let environment = |error: &dyn std::fmt::Display| Failure::Environment(error.to_string());
+    let own = Run::begin(id, dir).map_err(|error| environment(&error))?;
     let wanted = Wanted {
         choice: args.runtime,
         versions: plans.iter().map(|plan| plan.postgres).collect(),
@@ -99,7 +104,7 @@ async fn prepare_and_drill(args: &Args, plans: &mut Vec<Plan>, id: RunId, dir: &
     };
     let (runtime, why) = choose(&wanted, own, &terminal::say)
         .await
-        .map_err(|error| world(&error))?;
+        .map_err(|error| environment(&error))?;
     terminal::say(&format!("runtime {why}"));
     *plans = servable(args, std::mem::take(plans), &runtime)?;
     super::tools::there(plans, &runtime).await?;
@@ -111,10 +116,15 @@ async fn prepare_and_drill(args: &Args, plans: &mut Vec<Plan>, id: RunId, dir: &
     perform_and_report(args, plans, &runtime, dir).await
 }
 
-async fn perform_and_report(args: &Args, plans: &[Plan], runtime: &Runtime, dir: &Path) -> Outcome {
-    let world = |error: &dyn std::fmt::Display| Failure::World(error.to_string());
+async fn perform_and_report(
+    args: &Args,
+    plans: &[Plan],
+    runtime: &Runtime,
+    dir: &Path,
+) -> CommandResult {
+    let environment = |error: &dyn std::fmt::Display| Failure::Environment(error.to_string());
     planned::write(dir, plans.iter().map(|plan| plan.drill.as_str()))
-        .map_err(|error| world(&error))?;
+        .map_err(|error| environment(&error))?;
     let reaped = runtime.reap().await;
     for removed in &reaped.removed {
         terminal::say(&format!("removed what a dead run left: {removed}"));
@@ -127,7 +137,7 @@ async fn perform_and_report(args: &Args, plans: &[Plan], runtime: &Runtime, dir:
         terminal::say(&format!("could not be removed: {left}"));
     }
     drilled?;
-    let summary = report::write_run(dir).map_err(|error| world(&error))?;
+    let summary = report::write_run(dir).map_err(|error| environment(&error))?;
     point_latest(&args.reports, dir);
     terminal::summary(&summary, dir);
     super::unless_a_bug(summary.outcome, dir)
@@ -211,7 +221,7 @@ async fn perform(
     };
     performed.map_err(|error| {
         cancel.cancel();
-        Failure::World(error.to_string())
+        Failure::Environment(error.to_string())
     })
 }
 

@@ -1,6 +1,6 @@
 //! `pgdrill schema`: the JSON Schema of scenario files, for editors.
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{finding::Verdict, report::terminal, scenario::schema};
 
 /// Arguments of `pgdrill schema`.
@@ -24,7 +24,7 @@ enum Of {
 ///
 /// # Errors
 /// None.
-pub async fn run(args: Args) -> Outcome {
+pub async fn run(args: Args) -> CommandResult {
     let schema = match args.of {
         Of::Scenario => schema::scenario(),
         Of::Strategy => schema::strategy(),

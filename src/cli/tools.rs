@@ -29,7 +29,9 @@ pub async fn there(plans: &[Plan], runtime: &Runtime) -> Result<(), Failure> {
         let leaked = runtime.close_drill(ASKED).await;
         asked?;
         if let Some(left) = leaked.first() {
-            return Err(Failure::World(format!("could not be removed: {left}")));
+            return Err(Failure::Environment(format!(
+                "could not be removed: {left}"
+            )));
         }
     }
     Ok(())
@@ -72,7 +74,7 @@ async fn ask(
     major: u32,
     runtime: &Runtime,
 ) -> Result<(), Failure> {
-    let world = |error: RuntimeError| Failure::World(error.to_string());
+    let environment = |error: RuntimeError| Failure::Environment(error.to_string());
     let spec = NodeSpec {
         drill: ASKED.into(),
         name: ASKED.into(),
@@ -82,7 +84,7 @@ async fn ask(
     let node = runtime
         .create(&spec, &Recorder::in_memory())
         .await
-        .map_err(world)?;
+        .map_err(environment)?;
     let mut told = BTreeSet::new();
     for (plan, backup, needed) in needed {
         if told.insert(needed.program)

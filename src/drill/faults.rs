@@ -83,20 +83,20 @@ mod tests {
     use crate::check::testing::salvage;
 
     fn fault(server: &str, xid: Option<u64>) -> FaultRecord {
-        let tale = salvage();
+        let fixture = salvage();
         FaultRecord {
             server: server.into(),
             xid,
-            ..tale.story().faults().next().unwrap().clone()
+            ..fixture.history().faults().next().unwrap().clone()
         }
     }
 
     fn restore(server: &str, next_xid: u64) -> RestoreRecord {
-        let tale = salvage();
+        let fixture = salvage();
         RestoreRecord {
             server: server.into(),
             next_xid,
-            ..tale.story().restores().next().unwrap().1.clone()
+            ..fixture.history().restores().next().unwrap().1.clone()
         }
     }
 

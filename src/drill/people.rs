@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::state::{Drill, StepError};
 use crate::{
     event::EventKind,
-    meter::{Place, outside},
+    meter::{Activity, outside},
     scenario::plan::Phase,
 };
 
@@ -58,7 +58,9 @@ impl Drill<'_> {
             };
             let nobody = || StepError::Missing("nobody answered: standard input ended".into());
             people.send(question).map_err(|_| nobody())?;
-            outside(Place::Wait, answer).await.map_err(|_| nobody())?;
+            outside(Activity::Wait, answer)
+                .await
+                .map_err(|_| nobody())?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::{
     backup::{retention, wal},
     event::{Cause, EventKind, Moment},
     fault,
-    meter::{Place, outside},
+    meter::{Activity, outside},
     runtime::Exec,
     scenario::plan::{Action, CheckKind, Fault, Phase, RunFor, Step, Wal},
 };
@@ -39,7 +39,7 @@ impl Drill<'_> {
                 self.backup(server, of, *kind, step.deadline.0).await
             }
             Action::Run(how_long) => {
-                outside(Place::Wait, self.run(how_long, step.deadline.0)).await
+                outside(Activity::Wait, self.run(how_long, step.deadline.0)).await
             }
             Action::Checkpoint { server } => Ok(self.server(server)?.sql("checkpoint").await?),
             Action::SwitchWal { server } => {
@@ -87,7 +87,7 @@ impl Drill<'_> {
             Action::Wait { server, until } => {
                 let server = self.server(server)?;
                 let waiting = server.wait_until(until, until, step.deadline.0);
-                Ok(outside(Place::Wait, waiting).await?)
+                Ok(outside(Activity::Wait, waiting).await?)
             }
             Action::Sql { server, sql } => self.sql(server, sql, step.deadline.0).await,
             Action::Command { server, command } => {

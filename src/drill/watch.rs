@@ -16,7 +16,7 @@ use crate::{
     postgres::{Server, ServerError},
     probe::archive::{Held, Records, Span, segments},
     runtime::RuntimeError,
-    wal::{Place, SegmentSize, lsn},
+    wal::{SegmentPosition, SegmentSize, lsn},
 };
 
 const QUERY: &str = "select pg_current_wal_insert_lsn() || ' ' || failed_count || ' ' \
@@ -200,7 +200,7 @@ impl Stands {
 
     /// Name of the segment before the one being written.
     fn before_current(&self) -> String {
-        let place = Place {
+        let place = SegmentPosition {
             timeline: u32::from_str_radix(&self.timeline, 16).unwrap_or_default(),
             number: self.size.number(self.lsn).saturating_sub(1),
         };

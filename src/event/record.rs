@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     scenario::plan::{BackupKind, Nature},
-    wal::{Place, SegmentSize},
+    wal::{SegmentPosition, SegmentSize},
 };
 
 /// How a step ended.
@@ -155,7 +155,7 @@ pub struct FaultRecord {
     pub target: String,
     pub server: String,
     /// Which kind of boundary it draws.
-    pub boundary: Boundary,
+    pub boundary: BoundaryKind,
     /// Begin of the injection.
     pub began_us: u64,
     /// End of the injection.
@@ -177,7 +177,7 @@ pub struct FaultRecord {
 /// Where "before" ends (see `measures.md`, Boundary).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Boundary {
+pub enum BoundaryKind {
     /// Lost server or storage: the instant the injection begins.
     Instant,
     /// A bad statement: the commit of that statement.
@@ -257,7 +257,7 @@ impl RecoveryRecord {
     /// none when the archive holds none as PostgreSQL names it.
     pub fn file(&self, number: u64, size: SegmentSize) -> Option<(&str, u64)> {
         let timelines = self.left.iter().rev().map(|(timeline, _)| *timeline);
-        let mut names = timelines.map(|timeline| Place { timeline, number }.name(size));
+        let mut names = timelines.map(|timeline| SegmentPosition { timeline, number }.name(size));
         let (name, bytes) = names.find_map(|name| self.archive.get_key_value(&name))?;
         Some((name, *bytes))
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{FaultError, before};
 use crate::{
-    event::{Boundary, FaultRecord},
+    event::{BoundaryKind, FaultRecord},
     history::Recorder,
     postgres::Server,
     runtime::Exec,
@@ -37,7 +37,7 @@ pub(super) async fn stop(
     };
     Ok(FaultRecord {
         target: archive,
-        boundary: Boundary::None,
+        boundary: BoundaryKind::None,
         bit: shown.is_ok(),
         evidence,
         ..record

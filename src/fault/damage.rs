@@ -3,7 +3,7 @@
 
 use super::{FaultError, before};
 use crate::{
-    event::{Boundary, FaultRecord},
+    event::{BoundaryKind, FaultRecord},
     history::Recorder,
     postgres::Server,
     runtime::Exec,
@@ -30,7 +30,7 @@ pub(super) async fn inject(
     let pages = overwrite(server, &path).await?;
     server.start().await?;
     let mut record = before.record(server, recorder);
-    record.boundary = Boundary::None;
+    record.boundary = BoundaryKind::None;
     (record.bit, record.evidence) = bite(server, &literal, pages).await?;
     Ok(record)
 }

@@ -2,7 +2,7 @@
 
 use super::{FaultError, before};
 use crate::{
-    event::{Boundary, FaultRecord},
+    event::{BoundaryKind, FaultRecord},
     history::Recorder,
     postgres::Server,
     scenario::plan::Fault,
@@ -17,7 +17,7 @@ pub(super) async fn crash(
     let before = before(server, fault, recorder).await?;
     server.node.kill().await?;
     let mut record = before.record(server, recorder);
-    record.boundary = Boundary::Instant;
+    record.boundary = BoundaryKind::Instant;
     (record.bit, record.evidence) = unreachable(server).await;
     server.node.start().await?;
     Ok(record)
@@ -33,7 +33,7 @@ pub(super) async fn lose(
     let before = before(server, fault, recorder).await?;
     server.node.remove().await?;
     let mut record = before.record(server, recorder);
-    record.boundary = Boundary::Instant;
+    record.boundary = BoundaryKind::Instant;
     let answer = access.connect("pgdrill").await;
     record.bit = answer.is_err();
     record.evidence = match answer {

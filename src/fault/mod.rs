@@ -96,7 +96,7 @@ impl Before {
             fault: self.fault.into(),
             target: self.target,
             server: server.name.clone(),
-            boundary: crate::event::Boundary::None,
+            boundary: crate::event::BoundaryKind::None,
             began_us: self.began_us,
             ended_us: recorder.now_us(),
             server_time: self.server_time,

@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 
 use super::{Before, FaultError, before};
 use crate::{
-    event::{Boundary, FaultRecord},
+    event::{BoundaryKind, FaultRecord},
     history::Recorder,
     postgres::{
         DATABASE_TEMPLATE, PgError, Server, ServerError, lsn,
@@ -82,10 +82,10 @@ fn statement(fault: &Fault) -> Option<Statement> {
 }
 
 /// Lost grants lose no transaction; every other bad statement draws the boundary itself.
-fn boundary(fault: &Fault) -> Boundary {
+fn boundary(fault: &Fault) -> BoundaryKind {
     match fault {
-        Fault::RevokeGrants { .. } => Boundary::None,
-        _ => Boundary::Statement,
+        Fault::RevokeGrants { .. } => BoundaryKind::None,
+        _ => BoundaryKind::Statement,
     }
 }
 

@@ -32,7 +32,7 @@ use survivors::Survivors;
 
 use crate::{
     ledger::{Key, Outcome, Record},
-    measure::boundary::{Bounds, Era, Place},
+    measure::boundary::{Boundaries, Position, Side},
 };
 
 /// At most so many examples of each set are kept.
@@ -42,7 +42,7 @@ const EXAMPLES: usize = 50;
 #[derive(Clone, Debug)]
 pub struct Question {
     /// Its boundaries.
-    pub bounds: Bounds,
+    pub boundaries: Boundaries,
     /// When the service was ready again, of each recovery; none when it never was.
     pub ready_us: Vec<Option<u64>>,
 }
@@ -135,10 +135,10 @@ pub fn balance(
         if record.key == Key::NONE {
             continue;
         }
-        let place = question.bounds.place(&record);
+        let place = question.boundaries.place(&record);
         let present = readback.rows.get_mut(&record.key);
-        let fate = account.weigh(question, &record, place, present);
-        survivors.note(&question.bounds, place, &record, fate);
+        let fate = account.reconcile(question, &record, place, present);
+        survivors.note(&question.boundaries, place, &record, fate);
     }
     settle(questions, &mut accounts, &readback, &survivors);
     accounts
@@ -158,7 +158,7 @@ enum Fate {
 impl Account {
     fn opened(question: &Question) -> Self {
         Self {
-            parts: vec![Part::default(); question.bounds.all.len().max(1)],
+            parts: vec![Part::default(); question.boundaries.all.len().max(1)],
             first_after_ready_us: vec![None; question.ready_us.len()],
             ..Self::default()
         }
@@ -200,27 +200,27 @@ impl Account {
 
     fn note_boundaries(&mut self, question: &Question, record: &Record) {
         let mut since_us = 0;
-        for (bound, part) in question.bounds.all.iter().zip(&mut self.parts) {
-            if record.acked_us <= bound.instant_us {
+        for (boundary, part) in question.boundaries.all.iter().zip(&mut self.parts) {
+            if record.acked_us <= boundary.instant_us {
                 part.last_before_us = part.last_before_us.max(Some(record.acked_us));
                 if record.acked_us > since_us {
                     part.highest_lsn = part.highest_lsn.max(record.lsn);
                 }
             }
-            since_us = bound.instant_us;
+            since_us = boundary.instant_us;
         }
     }
 
     /// Weighs one attempt.
-    fn weigh(
+    fn reconcile(
         &mut self,
         question: &Question,
         record: &Record,
-        place: Place,
+        place: Position,
         present: Option<&mut Present>,
     ) -> Fate {
         if record.erases() {
-            self.weigh_erasure(question, record, place, present.is_some());
+            self.reconcile_erasure(question, record, place, present.is_some());
             return Fate::Nothing;
         }
         match present {
@@ -245,22 +245,23 @@ impl Account {
         }
     }
 
-    fn miss(&mut self, record: &Record, place: Place) {
+    fn miss(&mut self, record: &Record, place: Position) {
         if record.outcome != Outcome::Ok {
             return;
         }
         let loss = Loss::of(record);
-        match place.era {
-            Era::Before => self.parts[place.bound].lost.push(loss),
-            Era::After => self.lost_after.push(loss),
-            Era::Between | Era::Discarded => self.tally.discarded += 1,
+        match place.side {
+            Side::Before => self.parts[place.boundary].lost.push(loss),
+            Side::After => self.lost_after.push(loss),
+            Side::Between | Side::Discarded => self.tally.discarded += 1,
         }
     }
 }
 
-fn explain(question: &Question, record: &Record, place: Place, digest: u64) -> Explained {
-    let bound = question.bounds.all.get(place.bound);
-    let must_be_gone = place.era == Era::Discarded && bound.is_some_and(|one| one.absent_after);
+fn explain(question: &Question, record: &Record, place: Position, digest: u64) -> Explained {
+    let boundary = question.boundaries.all.get(place.boundary);
+    let must_be_gone =
+        place.side == Side::Discarded && boundary.is_some_and(|one| one.absent_after);
     if record.digest != digest {
         return Explained::Damaged;
     }
@@ -278,7 +279,7 @@ fn settle(
     readback: &Readback,
     survivors: &Survivors,
 ) {
-    for (key, row) in readback.amiss() {
+    for (key, row) in readback.unexplained() {
         if let Some(account) = accounts.get_mut(usize::from(key.workload())) {
             account.settle_row(key, row);
         }
@@ -290,9 +291,9 @@ fn settle(
         }
     }
     for (account, question) in accounts.iter_mut().zip(questions) {
-        let past_us = survivors.past_us(&question.bounds);
+        let past_us = survivors.past_us(&question.boundaries);
         account.settle_erasures(&past_us);
-        account.pass_on(&question.bounds, survivors, &past_us);
+        account.pass_on(&question.boundaries, survivors, &past_us);
         account.find_holes(&past_us);
         account.tally.lost = account.lost().count() as u64;
         account.tally.lost_after = account.lost_after.len() as u64;
@@ -318,8 +319,8 @@ impl Account {
 
     /// What the next recovery lost, rather than the one it lies before: by its WAL position it had
     /// survived that one, or nothing that was written since is there.
-    fn pass_on(&mut self, bounds: &Bounds, survivors: &Survivors, past_us: &[u64]) {
-        for (at, pair) in bounds.all.windows(2).enumerate() {
+    fn pass_on(&mut self, boundaries: &Boundaries, survivors: &Survivors, past_us: &[u64]) {
+        for (at, pair) in boundaries.all.windows(2).enumerate() {
             let emptied = survivors.none_of(&pair[1]);
             let later = |loss: &Loss| {
                 loss.acked_us >= past_us[at] && pair[0].outlived(loss.lsn).unwrap_or(emptied)

@@ -1,4 +1,4 @@
-//! Where "before" ends, and on which side of it a transaction lies.
+//! Where "before" ends, and on which extent of it a transaction lies.
 //!
 //! See `measures.md`, Boundary. A workload has a boundary for each fault that draws one, and at
 //! least one for each recovery; each ends the stretch of time that began with the one before.
@@ -7,15 +7,15 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    event::{Boundary, EventKind, FaultRecord},
+    event::{BoundaryKind, EventKind, FaultRecord},
     ledger::{Outcome, Record},
-    measure::{recovery::Recovery, story::Story},
+    measure::{drill_history::DrillHistory, recovery::Recovery},
     scenario::plan::PRIMARY,
 };
 
-/// On which side of the boundary a transaction lies, and on which server it ran.
+/// On which extent of the boundary a transaction lies, and on which server it ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Era {
+pub enum Side {
     /// Acknowledged before the boundary: absent means lost, and counts towards RPO.
     Before,
     /// Around the boundary or the cut-over: present and absent are both legal.
@@ -28,23 +28,23 @@ pub enum Era {
 
 /// Where a transaction lies among a workload's boundaries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// The boundary it is judged by: the next one after it, or the last one of all.
-    pub bound: usize,
-    /// On which side of that boundary.
-    pub era: Era,
+    pub boundary: usize,
+    /// On which extent of that boundary.
+    pub side: Side,
 }
 
 /// The boundaries of one workload, in order of time; empty when the drill draws none.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Bounds {
+pub struct Boundaries {
     /// Each of them.
-    pub all: Vec<Bound>,
+    pub all: Vec<Boundary>,
 }
 
 /// One boundary of one workload.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Bound {
+pub struct Boundary {
     /// The recovery it belongs to: its position in the drill's.
     pub recovery: usize,
     /// The instant RPO counts back from.
@@ -61,11 +61,11 @@ pub struct Bound {
     /// Whether what came after the boundary must be absent (a bad statement, recovered to
     /// before it).
     pub absent_after: bool,
-    side: Side,
+    extent: Extent,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Side {
+enum Extent {
     /// An instant: before it, or after the end of the injection.
     Instant { began_us: u64, ended_us: u64 },
     /// A statement's commit.
@@ -80,51 +80,51 @@ enum Side {
 /// injection: [`statement_instants`].
 pub type StatementInstants = BTreeMap<u64, u64>;
 
-impl Bounds {
+impl Boundaries {
     /// The boundaries of a workload: of each fault that draws one on the server that serves it,
     /// and of each move that no such fault led to. A recovery that has neither took nothing from
     /// it: its last fault's instant stands for one.
     pub fn of(
-        story: &Story<'_>,
+        history: &DrillHistory<'_>,
         recoveries: &[Recovery<'_>],
         workload: &str,
         statements: &StatementInstants,
     ) -> Self {
-        let mut bounds = Self::default();
+        let mut boundaries = Self::default();
         let mut serving = PRIMARY;
-        for event in story.events {
+        for event in history.events {
             if let EventKind::FaultInjected(fault) = &event.kind
-                && fault.boundary != Boundary::None
+                && fault.boundary != BoundaryKind::None
                 && fault.server == serving
             {
-                bounds
+                boundaries
                     .all
-                    .push(Bound::drawn_by(recoveries, fault, statements));
+                    .push(Boundary::drawn_by(recoveries, fault, statements));
             }
             if let EventKind::CutOver { workloads, to } = &event.kind
                 && workloads.iter().any(|name| name == workload)
             {
-                bounds.move_at(story, recoveries, event.at_us, (serving, to));
+                boundaries.move_at(history, recoveries, event.at_us, (serving, to));
                 serving = to;
             }
         }
-        bounds.harmless(recoveries);
-        bounds.aim(story, recoveries);
-        bounds
+        boundaries.harmless(recoveries);
+        boundaries.aim(history, recoveries);
+        boundaries
     }
 
     /// Clients moved: away from the server that the last boundary's fault hit and nobody repaired,
     /// or at no fault's behest, and then the server given up is given up here.
     fn move_at(
         &mut self,
-        story: &Story<'_>,
+        history: &DrillHistory<'_>,
         recoveries: &[Recovery<'_>],
         at_us: u64,
         (from, to): (&str, &str),
     ) {
-        let open = |bound: &&Bound| {
-            let lived_on = || story.lived_on(from, bound.side.began_us()..at_us);
-            bound.cut_over_us.is_none() && !lived_on()
+        let open = |boundary: &&Boundary| {
+            let lived_on = || history.lived_on(from, boundary.extent.began_us()..at_us);
+            boundary.cut_over_us.is_none() && !lived_on()
         };
         if self.all.last().filter(open).is_none() {
             let recovery = position(recoveries, at_us);
@@ -132,70 +132,76 @@ impl Bounds {
                 .get(recovery)
                 .and_then(Recovery::fault)
                 .and_then(lsn);
-            self.all.push(Bound::at(recovery, at_us, lsn));
+            self.all.push(Boundary::at(recovery, at_us, lsn));
         }
-        if let Some(bound) = self.all.last_mut() {
-            bound.move_to(story, at_us, to);
+        if let Some(boundary) = self.all.last_mut() {
+            boundary.move_to(history, at_us, to);
         }
     }
 
     fn harmless(&mut self, recoveries: &[Recovery<'_>]) {
         for (index, recovery) in recoveries.iter().enumerate() {
-            let has_one = self.all.iter().any(|bound| bound.recovery == index);
+            let has_one = self.all.iter().any(|boundary| boundary.recovery == index);
             if let Some(fault) = recovery.fault().filter(|_| !has_one) {
-                self.all.push(Bound::at(index, fault.began_us, lsn(fault)));
+                self.all
+                    .push(Boundary::at(index, fault.began_us, lsn(fault)));
             }
         }
-        self.all.sort_by_key(|bound| bound.side.began_us());
+        self.all.sort_by_key(|boundary| boundary.extent.began_us());
     }
 
-    fn aim(&mut self, story: &Story<'_>, recoveries: &[Recovery<'_>]) {
+    fn aim(&mut self, history: &DrillHistory<'_>, recoveries: &[Recovery<'_>]) {
         for at in 0..self.all.len() {
             let recovery = self.all[at].recovery;
             let lives_on = recoveries
                 .get(recovery)
                 .filter(|_| !self.moved_in(recovery));
-            self.all[at].aimed_us = lives_on.and_then(|one| story.salvage_aimed_us(one));
+            self.all[at].aimed_us = lives_on.and_then(|one| history.salvage_aimed_us(one));
         }
     }
 
     /// Where a transaction lies: the latest boundary that it does not lie before decides.
-    pub fn place(&self, record: &Record) -> Place {
+    pub fn place(&self, record: &Record) -> Position {
         let last = self.all.len().saturating_sub(1);
-        for (bound, one) in self.all.iter().enumerate().rev() {
-            match one.era(record) {
-                Era::Before => {}
-                Era::After if bound < last => {
-                    return Place {
-                        bound: bound + 1,
-                        era: Era::Before,
+        for (boundary, one) in self.all.iter().enumerate().rev() {
+            match one.side(record) {
+                Side::Before => {}
+                Side::After if boundary < last => {
+                    return Position {
+                        boundary: boundary + 1,
+                        side: Side::Before,
                     };
                 }
-                era @ (Era::Between | Era::Discarded | Era::After) => return Place { bound, era },
+                side @ (Side::Between | Side::Discarded | Side::After) => {
+                    return Position { boundary, side };
+                }
             }
         }
-        let era = if self.all.is_empty() {
-            Era::After
+        let side = if self.all.is_empty() {
+            Side::After
         } else {
-            Era::Before
+            Side::Before
         };
-        Place { bound: 0, era }
+        Position { boundary: 0, side }
     }
 
-    /// Whether the clock and the WAL can't tell on which side of a boundary it lies.
+    /// Whether the clock and the WAL can't tell on which extent of a boundary it lies.
     pub fn around(&self, record: &Record) -> bool {
-        let around = |bound: &Bound| bound.side.of(record) == Era::Between;
+        let around = |boundary: &Boundary| boundary.extent.of(record) == Side::Between;
         self.all.iter().any(around)
     }
 
     /// Whether a recovery moved the workload to another server.
     pub fn moved_in(&self, recovery: usize) -> bool {
-        let mut own = self.all.iter().filter(|bound| bound.recovery == recovery);
-        own.any(|bound| bound.cut_over_us.is_some())
+        let mut own = self
+            .all
+            .iter()
+            .filter(|boundary| boundary.recovery == recovery);
+        own.any(|boundary| boundary.cut_over_us.is_some())
     }
 }
 
-impl Bound {
+impl Boundary {
     fn drawn_by(
         recoveries: &[Recovery<'_>],
         fault: &FaultRecord,
@@ -204,22 +210,22 @@ impl Bound {
         let (began_us, ended_us) = (fault.began_us, fault.ended_us);
         let recovery = position(recoveries, began_us);
         let drawn = Self::at(recovery, began_us, lsn(fault));
-        if fault.boundary == Boundary::Statement {
+        if fault.boundary == BoundaryKind::Statement {
             let instant_us = statements.get(&began_us).copied().unwrap_or(ended_us);
             let commit_lsn = fault.commit_lsn.unwrap_or(0);
-            let side = Side::Statement {
+            let extent = Extent::Statement {
                 began_us,
                 ended_us,
                 commit_lsn,
             };
             return Self {
                 instant_us,
-                side,
+                extent,
                 ..drawn
             };
         }
-        let side = Side::Instant { began_us, ended_us };
-        Self { side, ..drawn }
+        let extent = Extent::Instant { began_us, ended_us };
+        Self { extent, ..drawn }
     }
 
     /// An instant, and nothing lost by it.
@@ -232,48 +238,50 @@ impl Bound {
             reached_lsn: None,
             aimed_us: None,
             absent_after: false,
-            side: Side::Instant {
+            extent: Extent::Instant {
                 began_us: at_us,
                 ended_us: at_us,
             },
         }
     }
 
-    fn move_to(&mut self, story: &Story<'_>, at_us: u64, server: &str) {
-        let reached = story.restore_of(server).map(|restore| restore.reached_lsn);
+    fn move_to(&mut self, history: &DrillHistory<'_>, at_us: u64, server: &str) {
+        let reached = history
+            .restore_of(server)
+            .map(|restore| restore.reached_lsn);
         self.cut_over_us = Some(at_us);
         self.reached_lsn = reached.filter(|lsn| *lsn != 0);
-        if let Side::Statement { commit_lsn, .. } = self.side {
+        if let Extent::Statement { commit_lsn, .. } = self.extent {
             let before = self.reached_lsn.is_some_and(|lsn| lsn < commit_lsn);
-            self.absent_after = before || story.restored_before_fault(server);
+            self.absent_after = before || history.restored_before_fault(server);
         }
     }
 
     /// Where a transaction lies, as far as this boundary alone can tell.
-    fn era(&self, record: &Record) -> Era {
-        let side = self.side.of(record);
+    fn side(&self, record: &Record) -> Side {
+        let extent = self.extent.of(record);
         let Some(cut_over) = self.cut_over_us else {
             // Production lives on: everything acknowledged at any time must be there.
-            return if side == Era::After {
-                Era::After
+            return if extent == Side::After {
+                Side::After
             } else {
-                Era::Before
+                Side::Before
             };
         };
         if record.sent_us >= cut_over {
-            return Era::After;
+            return Side::After;
         }
-        match side {
-            Era::Before => Era::Before,
-            Era::Between => Era::Between,
-            Era::Discarded | Era::After if record.acked_us > cut_over => Era::Between,
-            Era::Discarded | Era::After => Era::Discarded,
+        match extent {
+            Side::Before => Side::Before,
+            Side::Between => Side::Between,
+            Side::Discarded | Side::After if record.acked_us > cut_over => Side::Between,
+            Side::Discarded | Side::After => Side::Discarded,
         }
     }
 
     /// What tells it from other boundaries; one fault's is the same for all workloads.
     pub fn source(&self) -> u64 {
-        self.side.began_us()
+        self.extent.began_us()
     }
 
     /// Whether a transaction had survived the recovery, by its WAL position; none when that
@@ -284,14 +292,14 @@ impl Bound {
     }
 }
 
-impl Side {
+impl Extent {
     fn began_us(self) -> u64 {
         let (Self::Instant { began_us, .. } | Self::Statement { began_us, .. }) = self;
         began_us
     }
 
     /// What the clock says for certain comes first; the WAL position decides between.
-    fn of(self, record: &Record) -> Era {
+    fn of(self, record: &Record) -> Side {
         let (began_us, ended_us, commit_lsn) = match self {
             Self::Instant { began_us, ended_us } => (began_us, ended_us, 0),
             Self::Statement {
@@ -301,13 +309,13 @@ impl Side {
             } => (began_us, ended_us, commit_lsn),
         };
         if record.acked_us <= began_us {
-            Era::Before
+            Side::Before
         } else if record.sent_us >= ended_us {
-            Era::After
+            Side::After
         } else if record.lsn != 0 && record.lsn <= commit_lsn {
-            Era::Before
+            Side::Before
         } else {
-            Era::Between
+            Side::Between
         }
     }
 }
@@ -331,7 +339,7 @@ pub fn statement_instants<'f>(
     faults: impl Iterator<Item = &'f FaultRecord>,
     records: impl Iterator<Item = Record>,
 ) -> StatementInstants {
-    let statements = faults.filter(|fault| fault.boundary == Boundary::Statement);
+    let statements = faults.filter(|fault| fault.boundary == BoundaryKind::Statement);
     let mut all: Vec<(&FaultRecord, u64)> = statements.map(|one| (one, one.ended_us)).collect();
     if all.iter().all(|(fault, _)| fault.commit_lsn.is_none()) {
         return by_beginning(&all);

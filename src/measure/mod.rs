@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod boundary;
+pub mod drill_history;
 pub mod outage;
 pub mod overhead;
 pub mod projected;
@@ -13,7 +14,6 @@ pub mod resources;
 pub mod row_images;
 pub mod rpo;
 pub mod rto;
-pub mod story;
 pub mod throughput;
 pub mod view;
 

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{event::EventKind, measure::story::Story};
+use crate::{event::EventKind, measure::drill_history::DrillHistory};
 
 /// What the time of a drill was spent on, in microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,10 +46,10 @@ impl Overhead {
 }
 
 /// Measures a drill; none when its history does not account for its time.
-pub fn measure(story: &Story<'_>) -> Option<Overhead> {
+pub fn measure(history: &DrillHistory<'_>) -> Option<Overhead> {
     let mut sum = Overhead::default();
     let mut step = 0;
-    for event in story.events {
+    for event in history.events {
         if let EventKind::StepBegan { step: index, .. } = &event.kind {
             step = index + 1;
         } else if let EventKind::StepEnded { .. } = &event.kind {
@@ -67,7 +67,7 @@ pub fn measure(story: &Story<'_>) -> Option<Overhead> {
             });
         }
     }
-    sum.own_us = story.end_us().saturating_sub(sum.outside_us);
+    sum.own_us = history.end_us().saturating_sub(sum.outside_us);
     (!sum.stretches.is_empty()).then_some(sum)
 }
 
@@ -91,28 +91,28 @@ mod tests {
 
     #[test]
     fn what_nobody_accounted_for_is_the_harness_own() {
-        let mut tale = salvage();
-        tale.tell(SECOND, spent(0, SECOND, SECOND));
-        tale.tell(5 * SECOND, spent(SECOND, 5 * SECOND, 3 * SECOND));
-        let tale = tale.in_order();
-        let story = Story {
-            plan: &tale.plan,
-            events: &tale.events,
+        let mut fixture = salvage();
+        fixture.tell(SECOND, spent(0, SECOND, SECOND));
+        fixture.tell(5 * SECOND, spent(SECOND, 5 * SECOND, 3 * SECOND));
+        let fixture = fixture.in_order();
+        let history = DrillHistory {
+            plan: &fixture.plan,
+            events: &fixture.events,
         };
-        let overhead = measure(&story).unwrap();
+        let overhead = measure(&history).unwrap();
         assert_eq!(overhead.outside_us, 4 * SECOND);
-        assert_eq!(overhead.own_us, story.end_us() - 4 * SECOND);
+        assert_eq!(overhead.own_us, history.end_us() - 4 * SECOND);
         let stretches = overhead.stretches.iter().map(|one| (one.step, one.own_us));
         assert_eq!(stretches.collect::<Vec<_>>(), [(0, 0), (2, SECOND)]);
     }
 
     #[test]
     fn a_history_that_accounts_for_nothing_has_no_figure() {
-        let tale = salvage();
+        let fixture = salvage();
         assert_eq!(
-            measure(&Story {
-                plan: &tale.plan,
-                events: &tale.events
+            measure(&DrillHistory {
+                plan: &fixture.plan,
+                events: &fixture.events
             }),
             None
         );

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ledger::{Outcome, Record},
-    measure::{rpo::time, story::Story},
+    measure::{drill_history::DrillHistory, rpo::time},
     observation::ServerState,
     scenario::plan::{Plan, Wal},
     units::Time,
@@ -34,8 +34,8 @@ pub struct Projected {
 /// Bytes of WAL a second in business as usual: the growth of the insert position between
 /// neighbouring transactions in the same segment. (A forced switch moves the position to
 /// the next segment without anything being written, so pairs across segments don't count.)
-pub fn wal_rate(story: &Story<'_>, records: impl Iterator<Item = Record>) -> Option<f64> {
-    let (runs, segment) = (story.steady_runs(), story.segment_size());
+pub fn wal_rate(history: &DrillHistory<'_>, records: impl Iterator<Item = Record>) -> Option<f64> {
+    let (runs, segment) = (history.steady_runs(), history.segment_size());
     let steady = |at: u64| runs.iter().any(|(from, to)| (*from..=*to).contains(&at));
     let usable = |record: &Record| record.outcome == Outcome::Ok && record.lsn != 0;
     let (mut bytes, mut us) = (0u64, 0u64);
@@ -60,11 +60,11 @@ pub fn wal_rate(story: &Story<'_>, records: impl Iterator<Item = Record>) -> Opt
 /// Projects; `observed` is what the server said of itself in its steady state. Where it was not
 /// asked, the plan is taken at its word.
 pub fn project(
-    story: &Story<'_>,
+    history: &DrillHistory<'_>,
     wal_rate: Option<f64>,
     observed: Option<&ServerState>,
 ) -> Projected {
-    let (plan, segment) = (story.plan, story.segment_size());
+    let (plan, segment) = (history.plan, history.segment_size());
     let archiving = observed.is_none_or(|state| state.archive_mode != "off");
     if plan.strategy.wal == Wal::None || !archiving {
         return Projected {
@@ -161,7 +161,7 @@ mod tests {
     use crate::check::testing::{SECOND, salvage};
 
     fn project(plan: &Plan, rate: Option<f64>, observed: Option<&ServerState>) -> Projected {
-        super::project(&Story { plan, events: &[] }, rate, observed)
+        super::project(&DrillHistory { plan, events: &[] }, rate, observed)
     }
 
     fn plan(timeout: Option<&str>) -> Plan {
@@ -225,20 +225,20 @@ mod tests {
 
     #[test]
     fn forced_switches_are_no_wal() {
-        let tale = salvage();
-        let story = Story {
-            plan: &tale.plan,
-            events: &tale.events,
+        let fixture = salvage();
+        let history = DrillHistory {
+            plan: &fixture.plan,
+            events: &fixture.events,
         };
         // 100 bytes each tenth of a second, and a switch each second.
-        let records = tale.ledger.iter().map(|record| {
+        let records = fixture.ledger.iter().map(|record| {
             let tenths = record.acked_us / 100_000;
             Record {
                 lsn: tenths / 10 * SegmentSize::DEFAULT.0 + tenths % 10 * 100 + 1,
                 ..*record
             }
         });
-        let rate = wal_rate(&story, records).unwrap();
+        let rate = wal_rate(&history, records).unwrap();
         assert!((950.0..1_050.0).contains(&rate), "{rate}");
     }
 }

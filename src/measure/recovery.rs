@@ -5,8 +5,8 @@
 //! together. Where each ends for one workload's rows belongs to [`super::boundary`].
 
 use crate::{
-    event::{Boundary, Event, EventKind, FaultRecord, StepOutcome},
-    measure::story::{StepTold, Story},
+    event::{BoundaryKind, Event, EventKind, FaultRecord, StepOutcome},
+    measure::drill_history::{DrillHistory, StepTold},
     scenario::plan::{Action, Step},
 };
 
@@ -31,7 +31,7 @@ impl<'a> Recovery<'a> {
     /// The fault that RPO counts from: the last one that draws a boundary, or the last one
     /// where none does.
     pub fn fault(&self) -> Option<&'a FaultRecord> {
-        let draws = |fault: &&&FaultRecord| fault.boundary != Boundary::None;
+        let draws = |fault: &&&FaultRecord| fault.boundary != BoundaryKind::None;
         let drawing = self.faults.iter().rev().find(draws);
         drawing.or(self.faults.last()).copied()
     }
@@ -43,8 +43,8 @@ impl<'a> Recovery<'a> {
     }
 
     /// The steps begun while it was going on.
-    pub fn steps<'s>(&self, story: &Story<'s>) -> Vec<StepTold<'s>> {
-        let mut steps = story.steps();
+    pub fn steps<'s>(&self, history: &DrillHistory<'s>) -> Vec<StepTold<'s>> {
+        let mut steps = history.steps();
         steps.retain(|step| step.began_us.is_some_and(|at| self.holds(at)));
         steps
     }
@@ -61,12 +61,12 @@ impl<'a> Recovery<'a> {
 }
 
 /// The recoveries of a drill, in order; none where no fault was injected.
-pub fn recoveries<'a>(story: &Story<'a>) -> Vec<Recovery<'a>> {
+pub fn recoveries<'a>(history: &DrillHistory<'a>) -> Vec<Recovery<'a>> {
     let mut all: Vec<Recovery<'a>> = Vec::new();
     let mut over = true;
-    for event in story.events {
+    for event in history.events {
         let EventKind::FaultInjected(fault) = &event.kind else {
-            over |= ends_one(story, event);
+            over |= ends_one(history, event);
             continue;
         };
         if over {
@@ -89,15 +89,15 @@ fn begin(all: &mut Vec<Recovery<'_>>, at_us: u64) {
 }
 
 /// Whether a recovery is over by this: the next fault begins another.
-fn ends_one(story: &Story<'_>, event: &Event) -> bool {
+fn ends_one(history: &DrillHistory<'_>, event: &Event) -> bool {
     match &event.kind {
         EventKind::CutOver { .. } => true,
         EventKind::StepEnded { step, outcome } => {
             let verify = |step: &Step| match &step.action {
-                Action::Verify { server } => !story.is_scratch(server),
+                Action::Verify { server } => !history.is_scratch(server),
                 _other => false,
             };
-            *outcome == StepOutcome::Done && story.plan.steps.get(*step).is_some_and(verify)
+            *outcome == StepOutcome::Done && history.plan.steps.get(*step).is_some_and(verify)
         }
         _other => false,
     }

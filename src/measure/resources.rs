@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::{
     event::{Event, EventKind},
-    measure::story::Story,
+    measure::drill_history::DrillHistory,
     units::Bytes,
 };
 
@@ -47,9 +47,13 @@ struct Sample {
 }
 
 /// What a node used between two moments; none with fewer than two samples between them.
-pub fn usage(story: &Story<'_>, node: &str, (from_us, to_us): (u64, u64)) -> Option<Usage> {
+pub fn usage(
+    history: &DrillHistory<'_>,
+    node: &str,
+    (from_us, to_us): (u64, u64),
+) -> Option<Usage> {
     let within = |event: &&Event| (from_us..=to_us).contains(&event.at_us);
-    let events = story.events.iter().filter(within);
+    let events = history.events.iter().filter(within);
     let samples: Vec<Sample> = events.filter_map(|event| sample(event, node)).collect();
     let (first, last) = (samples.first()?, samples.last()?);
     let us = last.at_us.checked_sub(first.at_us).filter(|us| *us > 0)?;
@@ -90,9 +94,14 @@ fn sample(event: &Event, wanted: &str) -> Option<Sample> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{SECOND, Tale, salvage};
+    use crate::check::testing::{HistoryFixture, SECOND, salvage};
 
-    fn sampled(tale: Tale, at_us: u64, cpu_us: u64, written_bytes: u64) -> Tale {
+    fn sampled(
+        fixture: HistoryFixture,
+        at_us: u64,
+        cpu_us: u64,
+        written_bytes: u64,
+    ) -> HistoryFixture {
         let stats = EventKind::NodeStats {
             node: "primary".into(),
             cpu_us,
@@ -100,22 +109,22 @@ mod tests {
             read_bytes: 0,
             written_bytes,
         };
-        tale.with(at_us, stats)
+        fixture.with(at_us, stats)
     }
 
     #[test]
     fn usage_is_what_was_added_between_the_first_and_the_last_sample() {
         let once = sampled(salvage(), 3 * SECOND, SECOND, 1_000_000);
-        let tale = sampled(once.clone(), 5 * SECOND, 2 * SECOND, 9_000_000);
-        let of = |tale: &Tale, node: &str| {
-            let story = Story {
-                plan: &tale.plan,
-                events: &tale.events,
+        let fixture = sampled(once.clone(), 5 * SECOND, 2 * SECOND, 9_000_000);
+        let of = |fixture: &HistoryFixture, node: &str| {
+            let history = DrillHistory {
+                plan: &fixture.plan,
+                events: &fixture.events,
             };
-            usage(&story, node, (2 * SECOND, 6 * SECOND)).map(|usage| usage.to_string())
+            usage(&history, node, (2 * SECOND, 6 * SECOND)).map(|usage| usage.to_string())
         };
         let told = "CPU 50 % of a core, memory 64.0 MB, read 0 B/s, written 4.0 MB/s";
-        assert_eq!(of(&tale, "primary").as_deref(), Some(told));
+        assert_eq!(of(&fixture, "primary").as_deref(), Some(told));
         let uncounted = sampled(
             sampled(salvage(), 3 * SECOND, SECOND, 0),
             5 * SECOND,
@@ -124,7 +133,7 @@ mod tests {
         );
         let told = "CPU 0 % of a core, memory 64.0 MB, I/O not counted here";
         assert_eq!(of(&uncounted, "primary").as_deref(), Some(told));
-        assert_eq!(of(&tale, "replacement"), None);
+        assert_eq!(of(&fixture, "replacement"), None);
         assert_eq!(of(&once, "primary"), None);
     }
 }

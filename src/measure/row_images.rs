@@ -83,7 +83,7 @@ pub struct Sets {
 }
 
 impl Sets {
-    /// Whether nothing is amiss.
+    /// Whether nothing is unexplained.
     pub fn is_right(&self) -> bool {
         self.missing + self.changed + self.doubled + self.unexpected == 0
     }
@@ -134,7 +134,7 @@ pub fn balance(
                 writers,
                 circumstances,
             };
-            if let Some(sets) = judge.weigh(look) {
+            if let Some(sets) = judge.reconcile(look) {
                 *all.entry(name.clone()).or_default() += sets;
             }
         }
@@ -154,7 +154,7 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     /// None: no client whose place is here wrote it, before or since, and the rows are right.
-    fn weigh(&self, look: &Look<'_>) -> Option<Sets> {
+    fn reconcile(&self, look: &Look<'_>) -> Option<Sets> {
         let tables = &look.record.tables;
         let place = tables.iter().position(|table| table.name == self.name);
         let told = place.map(|place| &tables[place]);

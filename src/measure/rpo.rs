@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     measure::{
         account::{Account, Loss, Part},
-        boundary::Bound,
+        boundary::Boundary,
         rank,
     },
     units::Time,
@@ -86,15 +86,15 @@ impl Rpo {
 /// Measures one recovery of a workload, by the worst of its boundaries; `objective` as the
 /// scenario states it (unscaled).
 pub fn measure(
-    bounds: &[Bound],
+    boundaries: &[Boundary],
     account: &Account,
     recovery: usize,
     objective: Option<Time>,
     scale: u32,
 ) -> Rpo {
-    let own = bounds.iter().zip(&account.parts);
-    let own = own.filter(|(bound, _)| bound.recovery == recovery);
-    let all = own.map(|(bound, part)| at_boundary(bound, part, account, objective, scale));
+    let own = boundaries.iter().zip(&account.parts);
+    let own = own.filter(|(boundary, _)| boundary.recovery == recovery);
+    let all = own.map(|(boundary, part)| at_boundary(boundary, part, account, objective, scale));
     all.reduce(|one, other| one.with(other, objective))
         .unwrap_or_else(|| {
             let why = "the drill draws no boundary: no fault and no cut-over";
@@ -103,29 +103,29 @@ pub fn measure(
 }
 
 fn at_boundary(
-    bound: &Bound,
+    boundary: &Boundary,
     part: &Part,
     account: &Account,
     objective: Option<Time>,
     scale: u32,
 ) -> Rpo {
-    let (boundary, lost) = (bound.instant_us, &part.lost);
+    let (instant_us, lost) = (boundary.instant_us, &part.lost);
     let resolution_us = part
         .last_before_us
-        .map(|last| boundary.saturating_sub(last));
-    let lsn = bound.lsn.map(|lsn| lsn.max(part.highest_lsn));
-    let measured_us = oldest(lost).map_or(0, |acked| boundary.saturating_sub(acked));
+        .map(|last| instant_us.saturating_sub(last));
+    let lsn = boundary.lsn.map(|lsn| lsn.max(part.highest_lsn));
+    let measured_us = oldest(lost).map_or(0, |acked| instant_us.saturating_sub(acked));
     let unknown = too_coarse(resolution_us, measured_us, objective, scale);
     Rpo {
         measured_us: unknown.is_empty().then_some(measured_us),
         unknown,
         transactions: lost.len() as u64,
         wal_bytes: wal(lsn, lost),
-        worst_tenant: worst_tenant(boundary, lsn, lost),
+        worst_tenant: worst_tenant(instant_us, lsn, lost),
         resolution_us,
         at_stake_us: account
             .first_write_us()
-            .map(|first| boundary.saturating_sub(first)),
+            .map(|first| instant_us.saturating_sub(first)),
         scale,
     }
 }

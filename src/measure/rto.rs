@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     event::{Event, EventKind},
     measure::{
+        drill_history::{DrillHistory, StepTold},
         rank,
         recovery::Recovery,
-        story::{StepTold, Story},
     },
     scenario::plan::{HumanSpans, Phase},
     units::Time,
@@ -85,7 +85,7 @@ pub enum Gates {
 /// When a workload's service was ready in a recovery: the last gate has passed, and the last
 /// step that brings it back has done so: ended, or for thaw and cut-over let clients write again.
 pub fn ready_us(
-    story: &Story<'_>,
+    history: &DrillHistory<'_>,
     recovery: &Recovery<'_>,
     workload: &str,
     gates: &Gates,
@@ -94,18 +94,18 @@ pub fn ready_us(
         return None;
     };
     let recovery = recovery
-        .steps(story)
+        .steps(history)
         .into_iter()
-        .filter(|step| story.plan.steps[step.index].action.brings_back(workload))
-        .filter_map(|step| opened_us(story, &step, workload));
+        .filter(|step| history.plan.steps[step.index].action.brings_back(workload))
+        .filter_map(|step| opened_us(history, &step, workload));
     Some(recovery.max().unwrap_or(0).max(*gate))
 }
 
 /// When a step let clients write again: a thaw or cut-over may go on to wait for them.
-fn opened_us(story: &Story<'_>, step: &StepTold<'_>, workload: &str) -> Option<u64> {
+fn opened_us(history: &DrillHistory<'_>, step: &StepTold<'_>, workload: &str) -> Option<u64> {
     let (began, ended) = (step.began_us?, step.ended_us?);
     let within = |event: &&Event| (began..=ended).contains(&event.at_us);
-    let opened = story.events.iter().filter(within).find(|event| {
+    let opened = history.events.iter().filter(within).find(|event| {
         if let EventKind::Thawed { workload: thawed } = &event.kind {
             return thawed == workload;
         }
@@ -120,13 +120,13 @@ fn opened_us(story: &Story<'_>, step: &StepTold<'_>, workload: &str) -> Option<u
 /// Measures one recovery of a workload; `first_write_us` as the account found it after
 /// `ready_us`.
 pub fn measure(
-    story: &Story<'_>,
+    history: &DrillHistory<'_>,
     recovery: &Recovery<'_>,
     gates: &Gates,
     ready_us: Option<u64>,
     first_write_us: Option<u64>,
 ) -> Rto {
-    let HumanSpans { detect, decide } = story.plan.human;
+    let HumanSpans { detect, decide } = history.plan.human;
     let began_us = recovery.began_us();
     let rto = Rto {
         detect_us: detect.micros(),
@@ -146,7 +146,7 @@ pub fn measure(
     };
     Rto {
         measured_us: Some(ended.saturating_sub(began_us)),
-        spans: spans(story, began_us, ended, Phase::Inject),
+        spans: spans(history, began_us, ended, Phase::Inject),
         ended_us: Some(ended),
         ..rto
     }
@@ -187,9 +187,9 @@ impl Rto {
 /// The phases between two instants, cut at both: every instant belongs to exactly one, so
 /// they add up. Neighbours of the same phase are one span. `first` is the phase until the
 /// history's first mark.
-pub fn spans(story: &Story<'_>, from_us: u64, to_us: u64, first: Phase) -> Vec<Span> {
+pub fn spans(history: &DrillHistory<'_>, from_us: u64, to_us: u64, first: Phase) -> Vec<Span> {
     let mut marks: Vec<(u64, Phase)> = vec![(0, first)];
-    for event in story.events {
+    for event in history.events {
         if let EventKind::PhaseBegan { phase } = event.kind {
             marks.push((event.at_us.max(from_us), phase));
         }
@@ -258,11 +258,11 @@ mod tests {
                 kind: EventKind::PhaseBegan { phase: PHASES[*phase] },
             };
             let events: Vec<Event> = marks.iter().enumerate().map(event).collect();
-            let tale = salvage();
-            let story = Story { plan: &tale.plan, events: &events };
+            let fixture = salvage();
+            let history = DrillHistory { plan: &fixture.plan, events: &events };
             let (from, to) = (ends[0].min(ends[1]) % 1_200, ends[0].max(ends[1]) % 1_200);
             prop_assume!(from <= to);
-            let spans = spans(&story, from, to, Phase::Inject);
+            let spans = spans(&history, from, to, Phase::Inject);
             prop_assert_eq!(spans.iter().map(|span| span.us).sum::<u64>(), to - from);
             prop_assert!(spans.windows(2).all(|pair| pair[0].from_us + pair[0].us == pair[1].from_us));
             prop_assert!(spans.windows(2).all(|pair| pair[0].phase != pair[1].phase));

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{EventKind, Throughput, WorkloadSummary},
-    measure::story::Story,
+    measure::drill_history::DrillHistory,
 };
 
 /// The figures of one workload.
@@ -35,8 +35,11 @@ impl ThroughputFigures {
 }
 
 /// The seconds of a workload, in order.
-pub fn series<'a>(story: &Story<'a>, workload: &str) -> impl Iterator<Item = &'a Throughput> {
-    story.events.iter().filter_map(move |event| {
+pub fn series<'a>(
+    history: &DrillHistory<'a>,
+    workload: &str,
+) -> impl Iterator<Item = &'a Throughput> {
+    history.events.iter().filter_map(move |event| {
         let EventKind::Throughput(second) = &event.kind else {
             return None;
         };
@@ -45,10 +48,14 @@ pub fn series<'a>(story: &Story<'a>, workload: &str) -> impl Iterator<Item = &'a
 }
 
 /// Measures a workload.
-pub fn measure(story: &Story<'_>, workload: &str, ready_us: Option<u64>) -> ThroughputFigures {
-    let before = story.steady_runs();
+pub fn measure(
+    history: &DrillHistory<'_>,
+    workload: &str,
+    ready_us: Option<u64>,
+) -> ThroughputFigures {
+    let before = history.steady_runs();
     let after: Vec<(u64, u64)> = match ready_us {
-        Some(ready) => story
+        Some(ready) => history
             .runs()
             .into_iter()
             .filter(|(from, _)| *from >= ready)
@@ -56,11 +63,11 @@ pub fn measure(story: &Story<'_>, workload: &str, ready_us: Option<u64>) -> Thro
         None => Vec::new(),
     };
     let mut figures = ThroughputFigures {
-        before: rate(story, workload, &before),
-        after: rate(story, workload, &after),
+        before: rate(history, workload, &before),
+        after: rate(history, workload, &after),
         ..ThroughputFigures::default()
     };
-    if let Some(summary) = summary(story, workload) {
+    if let Some(summary) = summary(history, workload) {
         figures.add(summary);
     }
     figures
@@ -82,8 +89,8 @@ impl ThroughputFigures {
 }
 
 /// The clients' own summary of a workload.
-pub fn summary<'a>(story: &Story<'a>, workload: &str) -> Option<&'a WorkloadSummary> {
-    story.events.iter().rev().find_map(|event| {
+pub fn summary<'a>(history: &DrillHistory<'a>, workload: &str) -> Option<&'a WorkloadSummary> {
+    history.events.iter().rev().find_map(|event| {
         let EventKind::WorkloadEnded(summary) = &event.kind else {
             return None;
         };
@@ -92,13 +99,13 @@ pub fn summary<'a>(story: &Story<'a>, workload: &str) -> Option<&'a WorkloadSumm
 }
 
 /// Mean over the whole seconds within the windows; none when there is none.
-fn rate(story: &Story<'_>, workload: &str, windows: &[(u64, u64)]) -> Option<f64> {
+fn rate(history: &DrillHistory<'_>, workload: &str, windows: &[(u64, u64)]) -> Option<f64> {
     let within = |at: u64| {
         windows
             .iter()
             .any(|(from, to)| *from <= at && at + 1_000_000 <= *to)
     };
-    let seconds = || series(story, workload).filter(|second| within(second.from_us));
+    let seconds = || series(history, workload).filter(|second| within(second.from_us));
     let count = seconds().count();
     (count > 0).then(|| seconds().map(|second| second.ok).sum::<u64>() as f64 / count as f64)
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     event::{Event, EventKind, Moment, Revoked},
-    measure::story::Story,
+    measure::drill_history::DrillHistory,
     observation::{
         AccessState, ArchiveState, AuditState, BusinessResult, Collations, LargeObjectsState,
         Observation, Probe, QueryTiming, SequenceState, ServerState, SettingsState, Structure,
@@ -125,11 +125,11 @@ impl<'a> View<'a> {
 }
 
 /// Every view of a drill, in the order in which they were first looked at.
-pub fn views<'a>(story: &Story<'a>) -> Vec<View<'a>> {
+pub fn views<'a>(history: &DrillHistory<'a>) -> Vec<View<'a>> {
     let mut views: Vec<View<'a>> = Vec::new();
     let mut step = None;
     let mut frozen = BTreeMap::new();
-    for event in story.events {
+    for event in history.events {
         if let EventKind::StepBegan { step: index, .. } = &event.kind {
             step = Some(*index);
         } else if let EventKind::StepEnded { .. } = &event.kind {

@@ -7,7 +7,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use super::metered::Metered;
 use crate::{
-    meter::{Place, outside},
+    meter::{Activity, outside},
     secret::Secret,
 };
 
@@ -121,7 +121,7 @@ impl Access {
 
     async fn reach(&self) -> io::Result<Metered<TcpStream>> {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = outside(Place::Server, connecting).await?;
+        let stream = outside(Activity::Server, connecting).await?;
         stream.set_nodelay(true)?;
         Ok(Metered::new(stream))
     }

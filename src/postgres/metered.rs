@@ -13,7 +13,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::meter::{Meter, Place, Stretch};
+use crate::meter::{Activity, Meter, Stretch};
 
 /// `ReadyForQuery`, the last message of every answer, without the transaction's state.
 const READY: [u8; 5] = [b'Z', 0, 0, 0, 5];
@@ -45,7 +45,10 @@ impl<S> Metered<S> {
 
     fn begin(&mut self) {
         if self.asked && self.waiting.is_none() {
-            self.waiting = self.meter.as_ref().map(|meter| meter.begin(Place::Server));
+            self.waiting = self
+                .meter
+                .as_ref()
+                .map(|meter| meter.begin(Activity::Server));
         }
     }
 

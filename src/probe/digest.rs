@@ -5,9 +5,9 @@
 //! and nothing is kept but one row's position. Which rows and columns are sent is
 //! `tables`.
 
-mod straddling;
+mod partial_row;
 
-use straddling::{RowEnd, Straddling};
+use partial_row::{PartialRow, RowEnd};
 use xxhash_rust::xxh3::xxh3_128;
 
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
@@ -83,7 +83,7 @@ pub struct CopyDigest {
 enum Place {
     Header(Header),
     BetweenRows,
-    InRow(Box<Straddling>),
+    InRow(Box<PartialRow>),
     Ended,
 }
 

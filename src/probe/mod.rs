@@ -85,7 +85,7 @@ pub enum ProbeError {
     Other(String),
 }
 
-/// None: not looked at here. Workloads' rows are read with the ledger's books at hand
+/// None: not looked at here. Workloads' rows are read with the ledger's ledger at hand
 /// (`workload::readback`).
 async fn look(probe: Probe, target: &ProbeTarget<'_>) -> Option<Result<Observation, ProbeError>> {
     Some(match probe {

@@ -264,14 +264,14 @@ impl<'a> Choice<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{event::Boundary, units::Time};
+    use crate::{event::BoundaryKind, units::Time};
 
     fn fault() -> FaultRecord {
         FaultRecord {
             fault: "drop-table".into(),
             target: "t".into(),
             server: "primary".into(),
-            boundary: Boundary::Statement,
+            boundary: BoundaryKind::Statement,
             began_us: 9_000_000,
             ended_us: 9_100_000,
             server_time: "2026-01-01T00:01:00.000000Z".into(),

@@ -22,7 +22,7 @@ pub use exec::{Exec, Output, RunAs};
 
 use crate::{
     history::Recorder,
-    meter::{Place, outside},
+    meter::{Activity, outside},
     units::Bytes,
 };
 
@@ -116,7 +116,7 @@ macro_rules! each_node {
 macro_rules! await_node {
     ($self:expr, $node:ident => $future:expr) => {
         match $self {
-            Node::Docker($node) => outside(Place::Tool, $future).await,
+            Node::Docker($node) => outside(Activity::Tool, $future).await,
             Node::Local($node) => $future.await,
             Node::Fake($node) => $future.await,
         }
@@ -150,7 +150,7 @@ impl Runtime {
     pub async fn create(&self, spec: &NodeSpec, recorder: &Recorder) -> Result<Node, RuntimeError> {
         match self {
             Self::Docker(docker) => {
-                let created = outside(Place::Tool, docker.create(spec, recorder));
+                let created = outside(Activity::Tool, docker.create(spec, recorder));
                 created.await.map(Node::Docker)
             }
             Self::Local(local) => local.create(spec, recorder).await.map(Node::Local),
@@ -164,7 +164,7 @@ impl Runtime {
     /// When there is no image for this version.
     pub async fn image(&self, postgres: u32) -> Result<String, RuntimeError> {
         match self {
-            Self::Docker(docker) => outside(Place::Tool, docker.image(postgres)).await,
+            Self::Docker(docker) => outside(Activity::Tool, docker.image(postgres)).await,
             Self::Local(_) | Self::Fake(_) => Ok(String::new()),
         }
     }
@@ -193,7 +193,7 @@ impl Runtime {
     /// Returns what could not be removed.
     pub async fn close_drill(&self, drill: &str) -> Vec<String> {
         match self {
-            Self::Docker(docker) => outside(Place::Tool, docker.close_drill(drill)).await,
+            Self::Docker(docker) => outside(Activity::Tool, docker.close_drill(drill)).await,
             Self::Local(local) => local.close_drill(drill).await,
             Self::Fake(fake) => {
                 fake.close_drill(drill);

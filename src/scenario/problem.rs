@@ -4,7 +4,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::yaml::Place;
+use super::yaml::Position;
 
 /// A file that was read: problems show its lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Problem {
     /// The file; none when the problem is in the command line.
     pub source: Option<Arc<Source>>,
     /// Where in it.
-    pub place: Place,
+    pub place: Position,
     /// What is wrong, in one line.
     pub message: String,
     /// What was expected; empty: nothing to say.
@@ -46,7 +46,7 @@ pub struct Problems(pub Vec<Problem>);
 
 impl Problem {
     /// A problem at a place, still without a file.
-    pub fn at(place: Place, message: impl Into<String>) -> Self {
+    pub fn at(place: Position, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
             source: None,
@@ -59,7 +59,7 @@ impl Problem {
 
     /// A problem that has no place: of the command line.
     pub fn nowhere(message: impl Into<String>) -> Self {
-        Self::at(Place::default(), message)
+        Self::at(Position::default(), message)
     }
 
     #[must_use]
@@ -157,7 +157,7 @@ impl Problem {
         f: &mut fmt::Formatter<'_>,
         source: &Source,
     ) -> Result<usize, fmt::Error> {
-        let Place {
+        let Position {
             line,
             column,
             length,
@@ -240,7 +240,7 @@ mod tests {
             text: "a: 1\n\tbé: x\n".into(),
         };
         let mut problem = Problem::at(
-            Place {
+            Position {
                 line: 2,
                 column: 6,
                 length: 9,

@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 32;
 
 /// A place in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Position {
     /// Line, from 1; 0: not known.
     pub line: usize,
     /// Column in characters, from 1.
@@ -30,7 +30,7 @@ pub struct Node {
     /// What it is.
     pub value: Value,
     /// Where it begins.
-    pub place: Place,
+    pub place: Position,
 }
 
 /// A key of a map and where it stands.
@@ -38,7 +38,7 @@ pub struct Node {
 pub struct Key {
     pub text: String,
     /// Where it begins.
-    pub place: Place,
+    pub place: Position,
 }
 
 /// What a node is.
@@ -61,7 +61,7 @@ pub struct SyntaxError {
     /// What is wrong.
     pub message: String,
     /// Where.
-    pub place: Place,
+    pub place: Position,
 }
 
 /// Reads one YAML document.
@@ -83,7 +83,7 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| SyntaxError {
         message: plain_message(&error),
-        place: error.location().map(Place::from).unwrap_or_default(),
+        place: error.location().map(Position::from).unwrap_or_default(),
     })
 }
 
@@ -115,7 +115,7 @@ fn without_place(message: &str) -> String {
     first[..end].trim_end().to_owned()
 }
 
-impl From<Location> for Place {
+impl From<Location> for Position {
     fn from(location: Location) -> Self {
         Self {
             line: location.line() as usize,

@@ -30,13 +30,13 @@ impl SegmentSize {
 
 /// A segment's place: timeline and number on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct SegmentPosition {
     pub timeline: u32,
     /// Number on it, from the beginning of the log.
     pub number: u64,
 }
 
-impl Place {
+impl SegmentPosition {
     /// `00000001000000000000000A…` → timeline 1, segment 10; none: no segment of that size.
     pub fn of(name: &str, size: SegmentSize) -> Option<Self> {
         let name = name.get(..24).filter(|name| is_hex(name))?;
@@ -193,16 +193,19 @@ mod tests {
         for megabytes in [1, 16, 64, 1024] {
             let size = SegmentSize(megabytes << 20);
             for number in [0, 1, 3, 4, 255, 4096, 70_000] {
-                let place = Place {
+                let place = SegmentPosition {
                     timeline: 2,
                     number,
                 };
-                assert_eq!(Place::of(&place.name(size), size), Some(place));
+                assert_eq!(SegmentPosition::of(&place.name(size), size), Some(place));
             }
         }
         let size = SegmentSize(1 << 30);
-        assert_eq!(Place::of("000000010000000000000005", size), None);
-        assert_eq!(Place::of("0000000100000000", SegmentSize::DEFAULT), None);
+        assert_eq!(SegmentPosition::of("000000010000000000000005", size), None);
+        assert_eq!(
+            SegmentPosition::of("0000000100000000", SegmentSize::DEFAULT),
+            None
+        );
         assert_eq!(size.number(size.start(7)), 7);
     }
 

@@ -148,7 +148,7 @@ impl Default for Rows {
 }
 
 impl Rows {
-    /// As a drill tells of a look; which server and when is told by the tale.
+    /// As a drill tells of a look; which server and when is told by the fixture.
     fn told(moment: Moment, since: u64, tables: Vec<ImagedTable>, images: Vec<Image>) -> Self {
         let record = ImageRecord {
             moment,

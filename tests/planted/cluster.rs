@@ -207,7 +207,7 @@ impl Cluster {
             began,
             took_us: wall_clock().duration_since(began).as_micros() as u64,
         };
-        story::tale(&self.plan, &self.before, &self.clients, seen).judge()
+        story::fixture(&self.plan, &self.before, &self.clients, seen).judge()
     }
 }
 
@@ -222,7 +222,7 @@ fn judged(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
 async fn look(server: &Server, model: &Model, moment: Moment) -> Vec<EventKind> {
     let none = BTreeMap::<String, Secret>::new();
     let target = ProbeTarget {
-        // The names of the tale's servers.
+        // The names of the fixture's servers.
         server: match moment {
             Moment::Before => PRIMARY,
             Moment::Gate | Moment::After => RESTORED,

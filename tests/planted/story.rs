@@ -15,12 +15,12 @@ use pgdrill::{
 
 use super::{
     clients::{Clients, Rows},
-    testing::{SECOND, Tale, lost_server},
+    testing::{HistoryFixture, SECOND, lost_server},
 };
 
-/// The server of the tale that is looked at afterwards.
+/// The server of the fixture that is looked at afterwards.
 pub const RESTORED: &str = "replacement";
-/// The clients of the tale write from then until then; right after it comes the fault.
+/// The clients of the fixture write from then until then; right after it comes the fault.
 const CLIENTS_US: (u64, u64) = (4 * SECOND, 11_500_000);
 const STEADY_US: u64 = 9 * SECOND;
 const IMAGED_US: u64 = 11_900_000;
@@ -60,20 +60,20 @@ pub fn plan() -> Plan {
     plan
 }
 
-/// The tale of a drill that saw this before and after.
-pub fn tale(plan: &Plan, before: &[EventKind], clients: &Clients, seen: Seen) -> Tale {
-    let mut tale = lost_server();
-    tale.plan = plan.clone();
+/// The fixture of a drill that saw this before and after.
+pub fn fixture(plan: &Plan, before: &[EventKind], clients: &Clients, seen: Seen) -> HistoryFixture {
+    let mut fixture = lost_server();
+    fixture.plan = plan.clone();
     let real: BTreeSet<String> = before.iter().filter_map(kind_of).collect();
-    tale.events.retain(|event| !is_replaced(event, &real));
+    fixture.events.retain(|event| !is_replaced(event, &real));
     let after_us = LOOKED_US + seen.took_us;
-    move_the_end(&mut tale, seen.began, after_us);
+    move_the_end(&mut fixture, seen.began, after_us);
     for kind in before {
-        tale.tell(STEADY_US, kind.clone());
+        fixture.tell(STEADY_US, kind.clone());
     }
-    write(&mut tale, clients);
-    look(&mut tale, seen, after_us);
-    tale.in_order()
+    write(&mut fixture, clients);
+    look(&mut fixture, seen, after_us);
+    fixture.in_order()
 }
 
 /// What this look tells anew.
@@ -89,9 +89,9 @@ fn is_replaced(event: &Event, real: &BTreeSet<String>) -> bool {
     }
 }
 
-/// The look took its time, and the tale's clock is that of the server's log.
-fn move_the_end(tale: &mut Tale, began: Timestamp, after_us: u64) {
-    for event in &mut tale.events {
+/// The look took its time, and the fixture's clock is that of the server's log.
+fn move_the_end(fixture: &mut HistoryFixture, began: Timestamp, after_us: u64) {
+    for event in &mut fixture.events {
         match &mut event.kind {
             EventKind::Observed {
                 moment: Moment::After,
@@ -107,8 +107,8 @@ fn move_the_end(tale: &mut Tale, began: Timestamp, after_us: u64) {
     }
 }
 
-/// What the clients did, within the tale's time.
-fn write(tale: &mut Tale, clients: &Clients) {
+/// What the clients did, within the fixture's time.
+fn write(fixture: &mut HistoryFixture, clients: &Clients) {
     let first = clients.ledger.iter().map(|one| one.intended_us).min();
     let last = clients.ledger.iter().map(|one| one.acked_us).max();
     let (first, last) = (first.unwrap(), last.unwrap());
@@ -116,46 +116,48 @@ fn write(tale: &mut Tale, clients: &Clients) {
         let share = (*at_us - first) as f64 / (last - first) as f64;
         *at_us = CLIENTS_US.0 + ((CLIENTS_US.1 - CLIENTS_US.0) as f64 * share) as u64;
     };
-    tale.ledger.clone_from(&clients.ledger);
-    for record in &mut tale.ledger {
+    fixture.ledger.clone_from(&clients.ledger);
+    for record in &mut fixture.ledger {
         told(&mut record.intended_us);
         told(&mut record.sent_us);
         told(&mut record.acked_us);
     }
-    tale.tell_traffic(LOOKED_US);
-    tale.images.clear();
-    tell_rows(tale, IMAGED_US, PRIMARY, &clients.before);
+    fixture.tell_traffic(LOOKED_US);
+    fixture.images.clear();
+    tell_rows(fixture, IMAGED_US, PRIMARY, &clients.before);
 }
 
-fn tell_rows(tale: &mut Tale, at_us: u64, server: &str, rows: &Rows) {
+fn tell_rows(fixture: &mut HistoryFixture, at_us: u64, server: &str, rows: &Rows) {
     let mut record = rows.record.clone();
     record.server = server.to_owned();
     record.began_us = at_us;
-    tale.images.push((record.file.clone(), rows.images.clone()));
-    tale.tell(at_us, EventKind::RowsImaged(record));
+    fixture
+        .images
+        .push((record.file.clone(), rows.images.clone()));
+    fixture.tell(at_us, EventKind::RowsImaged(record));
 }
 
 /// What was seen of the restored server, and the errors that looking provokes in its log.
-fn look(tale: &mut Tale, seen: Seen, after_us: u64) {
+fn look(fixture: &mut HistoryFixture, seen: Seen, after_us: u64) {
     let errors = access::REFUSED.map(|sqlstate| ExpectedError {
         sqlstate: sqlstate.into(),
         server: Some(RESTORED.into()),
         role: None,
     });
     let (cause, errors) = (Cause::Look, errors.into());
-    tale.tell(LOOKED_US, EventKind::ErrorsExpected { cause, errors });
+    fixture.tell(LOOKED_US, EventKind::ErrorsExpected { cause, errors });
     let cause = Cause::Look;
-    tale.tell(after_us, EventKind::ErrorsOver { cause });
+    fixture.tell(after_us, EventKind::ErrorsOver { cause });
     for kind in seen.events {
-        tale.tell(after_us, kind);
+        fixture.tell(after_us, kind);
     }
     match seen.rows {
         Ok((rows, read_back)) => {
-            tale.readback = read_back;
-            tell_rows(tale, after_us, RESTORED, &rows);
+            fixture.readback = read_back;
+            tell_rows(fixture, after_us, RESTORED, &rows);
         }
         // As a drill that could not read back.
-        Err(_) => tale.events.retain(|event| {
+        Err(_) => fixture.events.retain(|event| {
             !matches!(
                 &event.kind,
                 EventKind::Observed {
@@ -167,14 +169,14 @@ fn look(tale: &mut Tale, seen: Seen, after_us: u64) {
     }
     if let Ok(log) = seen.log {
         for lines in log.lines {
-            tale.tell(after_us, EventKind::ServerLog(lines));
+            fixture.tell(after_us, EventKind::ServerLog(lines));
         }
         let read = EventKind::ServerLogRead {
             server: RESTORED.into(),
             lines: log.read,
             unread: log.unread,
         };
-        tale.tell(after_us, read);
+        fixture.tell(after_us, read);
     }
 }
 

@@ -7,8 +7,8 @@ use pgdrill::{
 };
 
 use super::{
+    fixtures::{careless, no_archive_timeout, restore_failed},
     place,
-    tales::{careless, no_archive_timeout, restore_failed},
     testing::salvage,
     write,
 };

@@ -1,25 +1,29 @@
 //! Reports of whole runs: written, read again, valid, and the same when judged again.
 
+mod fixtures;
 mod junit;
-mod tales;
 #[path = "../../src/check/testing/mod.rs"]
 mod testing;
 
 use std::path::{Path, PathBuf};
 
+use fixtures::{careless, no_archive_timeout, restore_failed};
 use pgdrill::{
     finding::Verdict,
     history::{FORMAT, files, planned},
     report::{RunSummary, write_run},
 };
-use tales::{careless, no_archive_timeout, restore_failed};
-use testing::{Tale, lost_server, salvage};
+use testing::{HistoryFixture, lost_server, salvage};
 
-fn write(run: &Path, tales: &[Tale]) {
+fn write(run: &Path, fixtures: &[HistoryFixture]) {
     std::fs::create_dir_all(run).unwrap();
-    planned::write(run, tales.iter().map(|tale| tale.plan.drill.as_str())).unwrap();
-    for tale in tales {
-        tale.write(&run.join("drills").join(&tale.plan.drill));
+    planned::write(
+        run,
+        fixtures.iter().map(|fixture| fixture.plan.drill.as_str()),
+    )
+    .unwrap();
+    for fixture in fixtures {
+        fixture.write(&run.join("drills").join(&fixture.plan.drill));
     }
 }
 
@@ -165,7 +169,7 @@ fn the_page_needs_no_network_and_no_script() {
 
 #[test]
 fn the_page_calls_no_recovery_shown_to_work_that_was_expected_to_fail() {
-    for (name, tales, headline) in [
+    for (name, fixtures, headline) in [
         (
             "worked",
             vec![salvage()],
@@ -178,7 +182,7 @@ fn the_page_calls_no_recovery_shown_to_work_that_was_expected_to_fail() {
         ),
     ] {
         let run = place(&format!("headline-{name}"));
-        write(&run, &tales);
+        write(&run, &fixtures);
         write_run(&run).unwrap();
         let page = std::fs::read_to_string(run.join("report.html")).unwrap();
         assert!(page.contains(&format!("<h1>{headline}</h1>")), "{headline}");
@@ -251,15 +255,15 @@ fn judgement(dir: &Path) -> String {
 #[ignore = "writes fixtures/histories anew, when the format has changed on purpose"]
 fn write_histories() {
     let histories = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/histories");
-    for tale in [
+    for fixture in [
         salvage(),
         lost_server(),
         no_archive_timeout(),
         restore_failed(),
     ] {
-        let dir = histories.join(tale.plan.drill.trim_end_matches("-pg17"));
+        let dir = histories.join(fixture.plan.drill.trim_end_matches("-pg17"));
         let _ = std::fs::remove_dir_all(&dir);
-        tale.write(&dir);
+        fixture.write(&dir);
         std::fs::write(dir.join("judgement.txt"), judgement(&dir)).unwrap();
     }
 }

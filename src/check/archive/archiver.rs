@@ -7,7 +7,7 @@ use crate::{
     event::{Event, EventKind},
     measure::view::{self, View},
     observation::{ArchiveState, Observation},
-    wal::{Kind, Place, SegmentSize},
+    wal::{Kind, SegmentPosition, SegmentSize},
 };
 
 /// Segments that the WAL may move on by before the archiver is looked at closely.
@@ -60,7 +60,7 @@ impl<'a> Sample<'a> {
 
     /// Number of the segment archived last; none when there was none.
     fn archived(&self) -> Option<u64> {
-        Place::of(self.last_archived, self.size).map(|place| place.number)
+        SegmentPosition::of(self.last_archived, self.size).map(|place| place.number)
     }
 
     /// The file archived last, where that is a segment.
@@ -76,7 +76,7 @@ impl<'a> Sample<'a> {
 
 impl<'a> Archiver<'a> {
     pub fn of(context: &Context<'a>, now: &View<'_>) -> Self {
-        let restore = context.story.restore_of(now.server);
+        let restore = context.history.restore_of(now.server);
         let listed_us = listed_us(context, now);
         Self {
             timeline: restore.map_or(1, |restore| restore.timeline),
@@ -91,7 +91,7 @@ impl<'a> Archiver<'a> {
     }
 
     /// What it does wrong, beside the segments in the archive.
-    pub fn troubles(&self, places: &[Place]) -> Vec<String> {
+    pub fn troubles(&self, places: &[SegmentPosition]) -> Vec<String> {
         let stopped = self.refused().or_else(|| self.hangs(places));
         stopped.into_iter().collect()
     }
@@ -110,14 +110,15 @@ impl<'a> Archiver<'a> {
     /// The WAL moved on by some segments while none was archived, and none of them had
     /// arrived a while later, when the archive was listed. An archiver that is merely slow
     /// gets on meanwhile.
-    fn hangs(&self, places: &[Place]) -> Option<String> {
+    fn hangs(&self, places: &[SegmentPosition]) -> Option<String> {
         let idle = idle(&self.samples);
         let first = idle.first()?;
         let ripe = |one: &&Sample<'_>| one.at_us.saturating_add(PATIENCE_US) <= self.listed_us;
         let last = idle.iter().rfind(ripe)?;
         let moved = last.segment().saturating_sub(first.segment());
         let next = first.archived().map_or(first.segment(), |last| last + 1);
-        let awaited = |place: &Place| place.timeline == self.timeline && place.number >= next;
+        let awaited =
+            |place: &SegmentPosition| place.timeline == self.timeline && place.number >= next;
         (moved >= SLACK && !places.iter().any(awaited)).then(|| idled(moved, last.last_archived))
     }
 }
@@ -127,7 +128,7 @@ impl<'a> Archiver<'a> {
 pub(super) fn lies(context: &Context<'_>, now: &View<'_>, state: &ArchiveState) -> Vec<String> {
     let until_us = listed_us(context, now);
     let servers = context
-        .story
+        .history
         .events
         .iter()
         .filter_map(|event| match &event.kind {
@@ -149,21 +150,21 @@ pub(super) fn lies(context: &Context<'_>, now: &View<'_>, state: &ArchiveState) 
 
 fn lied(context: &Context<'_>, state: &ArchiveState, name: &str) -> bool {
     let size = SegmentSize(state.segment_size);
-    let Some(told) = Place::of(name, size) else {
+    let Some(told) = SegmentPosition::of(name, size) else {
         return false;
     };
     let places = super::places(state);
     let outlived = places.iter().all(|place| place.number > told.number);
     let mut files = state.files.keys();
-    let there =
-        files.any(|file| Place::of(file, size) == Some(told) && Kind::of(file).is_segment());
+    let there = files
+        .any(|file| SegmentPosition::of(file, size) == Some(told) && Kind::of(file).is_segment());
     !there && !outlived && !expired(context, name)
 }
 
 /// What a server said of its WAL until a moment.
 fn samples<'a>(context: &Context<'a>, server: &str, until_us: u64) -> Vec<Sample<'a>> {
-    let events = context.story.events.iter();
-    let size = context.story.segment_size();
+    let events = context.history.events.iter();
+    let size = context.history.segment_size();
     let earlier = events.filter(|event| event.at_us <= until_us);
     earlier
         .filter_map(|event| Sample::of(event, server, size))
@@ -173,7 +174,7 @@ fn samples<'a>(context: &Context<'a>, server: &str, until_us: u64) -> Vec<Sample
 /// Whether a new server had stopped archiving, or never begun, when the first fault was injected:
 /// segments wait, while attempts failed or none was archived for a while.
 pub(super) fn stuck(context: &Context<'_>, server: &str) -> Option<String> {
-    let samples = samples(context, server, context.story.first_fault_us()?);
+    let samples = samples(context, server, context.history.first_fault_us()?);
     let idle = idle(&samples);
     let (first, last) = (idle.first()?, idle.last()?);
     let behind = last.behind();
@@ -212,7 +213,7 @@ fn idled(moved: u64, last: &str) -> String {
 
 /// When the listing of the archive began.
 fn listed_us(context: &Context<'_>, now: &View<'_>) -> u64 {
-    let listed = context.story.events.iter().rev().find_map(|event| {
+    let listed = context.history.events.iter().rev().find_map(|event| {
         let EventKind::Observed {
             moment,
             server,
@@ -230,7 +231,7 @@ fn listed_us(context: &Context<'_>, now: &View<'_>) -> u64 {
 
 /// Whether retention removed a segment.
 fn expired(context: &Context<'_>, name: &str) -> bool {
-    context.story.events.iter().any(|event| {
+    context.history.events.iter().any(|event| {
         matches!(&event.kind, EventKind::RetentionApplied { removed_wal, .. } if removed_wal.iter().any(|one| one == name))
     })
 }

@@ -10,7 +10,7 @@ use crate::{
     check::Context,
     event::{EventKind, Moment},
     observation::{ArchiveState, ArchivedFile, Observation},
-    wal::{Head, Kind, Place, SegmentSize},
+    wal::{Head, Kind, SegmentPosition, SegmentSize},
 };
 
 /// How files of compressors begin: gzip, zstd, lz4, xz, bzip2.
@@ -72,7 +72,7 @@ impl<'a> Known<'a> {
             written: BTreeMap::new(),
             arrived: BTreeMap::new(),
         };
-        for event in context.story.events {
+        for event in context.history.events {
             match &event.kind {
                 EventKind::WalPosition {
                     server,
@@ -117,7 +117,9 @@ impl<'a> Known<'a> {
     fn judge(&self, state: &ArchiveState, name: &str, file: &ArchivedFile, judged: &mut Judged) {
         let size = SegmentSize(state.segment_size);
         let whole = super::is_whole(name, file, size);
-        let Some(place) = Place::of(name, size).filter(|_| whole && !file.digest.is_empty()) else {
+        let Some(place) =
+            SegmentPosition::of(name, size).filter(|_| whole && !file.digest.is_empty())
+        else {
             return;
         };
         let packed = Kind::of(name) == Kind::Packed || is_packed(file);
@@ -159,7 +161,7 @@ impl<'a> Known<'a> {
 /// A segment that nobody saw where it was written: what speaks against it by itself.
 fn unknown(
     state: &ArchiveState,
-    place: Place,
+    place: SegmentPosition,
     name: &str,
     head: &str,
     file: &ArchivedFile,
@@ -172,7 +174,7 @@ fn unknown(
 }
 
 /// What the first page of a segment, by its first bytes, says that is not of its name.
-fn strange(state: &ArchiveState, place: Place, head: &str) -> Option<String> {
+fn strange(state: &ArchiveState, place: SegmentPosition, head: &str) -> Option<String> {
     let size = SegmentSize(state.segment_size);
     let Some(head) = Head::read(head) else {
         return Some("begins with no page of WAL".into());
@@ -187,7 +189,7 @@ fn strange(state: &ArchiveState, place: Place, head: &str) -> Option<String> {
         ));
     }
     if head.address != size.start(place.number) {
-        let held = Place {
+        let held = SegmentPosition {
             timeline: head.timeline,
             number: size.number(head.address),
         };
@@ -199,8 +201,11 @@ fn strange(state: &ArchiveState, place: Place, head: &str) -> Option<String> {
 }
 
 /// The first segment of a timeline begins with what was written on the one it branched off.
-fn first_of_timeline(state: &ArchiveState, place: Place) -> bool {
+fn first_of_timeline(state: &ArchiveState, place: SegmentPosition) -> bool {
     let size = SegmentSize(state.segment_size);
-    let mut places = state.files.keys().filter_map(|name| Place::of(name, size));
+    let mut places = state
+        .files
+        .keys()
+        .filter_map(|name| SegmentPosition::of(name, size));
     !places.any(|other| other.timeline == place.timeline && other.number < place.number)
 }

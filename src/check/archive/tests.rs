@@ -6,16 +6,20 @@ use crate::{
     scenario::plan::Wal,
 };
 
-/// A tale in which the archive was listed otherwise.
-fn listed(tale: Tale, moment: Moment, bend: impl Fn(&mut ArchiveState)) -> Tale {
-    tale.bend(moment, move |seen| {
+/// A history in which the archive was listed otherwise.
+fn listed(
+    fixture: HistoryFixture,
+    moment: Moment,
+    bend: impl Fn(&mut ArchiveState),
+) -> HistoryFixture {
+    fixture.bend(moment, move |seen| {
         if let Observation::Archive(state) = seen {
             bend(state);
         }
     })
 }
 
-fn at_the_end(bend: impl Fn(&mut ArchiveState)) -> Tale {
+fn at_the_end(bend: impl Fn(&mut ArchiveState)) -> HistoryFixture {
     listed(salvage(), Moment::After, bend)
 }
 
@@ -103,16 +107,16 @@ fn files_that_postgresql_archives_beside_segments_are_not_odd() {
 }
 
 /// The archive at the end, and what was known of its last segment.
-fn last(written: &str, bend: impl Fn(&mut ArchivedFile)) -> Tale {
-    let mut tale = salvage();
-    tale.tell(
+fn last(written: &str, bend: impl Fn(&mut ArchivedFile)) -> HistoryFixture {
+    let mut fixture = salvage();
+    fixture.tell(
         25 * SECOND,
         sampled(
             BTreeMap::new(),
             BTreeMap::from([(LAST.into(), written.into())]),
         ),
     );
-    listed(tale.in_order(), Moment::After, move |state| {
+    listed(fixture.in_order(), Moment::After, move |state| {
         bend(state.files.get_mut(LAST).expect("it is there"));
     })
 }
@@ -158,10 +162,10 @@ fn a_bad_segment_that_is_gone_since_is_red_too() {
     let (name, bad) = segment(1, 0);
     let arrived = BTreeMap::from([(name.clone(), bad)]);
     let written = BTreeMap::from([(name, "0a".to_owned())]);
-    let tale = listed_before().with(25 * SECOND, sampled(arrived, written));
+    let fixture = listed_before().with(25 * SECOND, sampled(arrived, written));
     let text = "000000010000000000000000 is not what";
-    expect(&tale, "archive", Verdict::Fail, text);
-    let judgement = tale.judge();
+    expect(&fixture, "archive", Verdict::Fail, text);
+    let judgement = fixture.judge();
     assert_eq!(finding(&judgement, "steady-state").verdict, Verdict::Pass);
 }
 
@@ -225,8 +229,8 @@ fn the_first_segment_of_a_timeline_begins_with_the_one_it_left() {
 #[test]
 fn a_packed_segment_is_looked_through_or_leaves_the_check_open() {
     let packed = |inside: Option<&'static str>| {
-        let tale = last("0103", |_| ());
-        listed(tale, Moment::After, move |state| {
+        let fixture = last("0103", |_| ());
+        listed(fixture, Moment::After, move |state| {
             let mut file = state.files.remove(LAST).expect("it is there");
             file.head = "1f8b08".into();
             file.bytes = 80_000;
@@ -312,9 +316,9 @@ fn segments_of_another_size_are_whole_by_theirs() {
 #[test]
 fn a_lost_server_is_held_to_what_it_took_for_archived() {
     let took = |name: &str| {
-        let mut tale = lost_server();
-        tale.stands(11 * SECOND, "primary", 0x500_0000, name);
-        tale.in_order()
+        let mut fixture = lost_server();
+        fixture.stands(11 * SECOND, "primary", 0x500_0000, name);
+        fixture.in_order()
     };
     expect(&took(LAST), "archive", Verdict::Pass, "without a gap");
     let text = "`primary` took 000000010000000000000004 for archived, and it is not in the archive";
@@ -350,8 +354,10 @@ fn a_segment_that_holds_something_else_now_is_red() {
     };
     let holds = move |digest: &str| BTreeMap::from([(LAST.to_owned(), file(digest))]);
     let archived = salvage().with(25 * SECOND, sampled(holds("0a"), BTreeMap::new()));
-    let found = |tale: Tale, moment: Moment, digest: &'static str| {
-        listed(tale, moment, move |state| state.files.extend(holds(digest)))
+    let found = |fixture: HistoryFixture, moment: Moment, digest: &'static str| {
+        listed(fixture, moment, move |state| {
+            state.files.extend(holds(digest))
+        })
     };
     let text = "000000010000000000000003 was overwritten: it is not what `primary` archived";
     let changed = found(archived.clone(), Moment::After, "0b");
@@ -365,11 +371,11 @@ fn a_segment_that_holds_something_else_now_is_red() {
 
 #[test]
 fn archiving_that_is_refused_is_red() {
-    let tale = salvage()
+    let fixture = salvage()
         .with(5 * SECOND, stands(0x400_0000, LAST, 0))
         .with(26 * SECOND, stands(0x600_0000, LAST, 9));
     expect(
-        &tale,
+        &fixture,
         "archive",
         Verdict::Fail,
         "archiving stopped: 9 failures, 3 segments behind",
@@ -427,10 +433,10 @@ fn a_segment_that_retention_removed_is_no_lie() {
         removed_backups: vec![],
         removed_wal: vec![removed.into()],
     };
-    let tale = salvage().with(26 * SECOND, stands(0x500_0000, removed, 0));
-    expect(&tale, "archive", Verdict::Fail, removed);
-    let tale = tale.with(26_100_000, expired);
-    expect(&tale, "archive", Verdict::Pass, "without a gap");
+    let fixture = salvage().with(26 * SECOND, stands(0x500_0000, removed, 0));
+    expect(&fixture, "archive", Verdict::Fail, removed);
+    let fixture = fixture.with(26_100_000, expired);
+    expect(&fixture, "archive", Verdict::Pass, "without a gap");
 }
 
 #[test]
@@ -441,9 +447,9 @@ fn a_server_nobody_asked_may_have_stopped_archiving() {
 
 #[test]
 fn a_strategy_without_archive_skips_the_check_and_is_exposed() {
-    let mut tale = salvage();
-    tale.plan.strategy.wal = Wal::None;
-    let judgement = tale.judge();
+    let mut fixture = salvage();
+    fixture.plan.strategy.wal = Wal::None;
+    let judgement = fixture.judge();
     assert!(judgement.not_applicable.contains_key("archive"));
     assert_eq!(
         finding(&judgement, "projected-rpo.oa").verdict,
@@ -452,7 +458,7 @@ fn a_strategy_without_archive_skips_the_check_and_is_exposed() {
 }
 
 /// The archive was listed before the fault.
-fn listed_before() -> Tale {
+fn listed_before() -> HistoryFixture {
     let listed = EventKind::Observed {
         moment: Moment::Before,
         server: "primary".into(),
@@ -468,8 +474,8 @@ fn listed_before() -> Tale {
     salvage().with(9 * SECOND, listed)
 }
 
-fn steady(tale: &Tale, verdict: Verdict, text: &str) {
-    expect(tale, "steady-state", verdict, text);
+fn steady(fixture: &HistoryFixture, verdict: Verdict, text: &str) {
+    expect(fixture, "steady-state", verdict, text);
 }
 
 #[test]
@@ -513,8 +519,8 @@ fn an_archive_that_was_broken_already_is_no_fault_of_the_backup() {
 
 #[test]
 fn a_server_that_had_stopped_archiving_is_no_fault_of_the_backup() {
-    let at = |tale: Tale, second: u64, lsn: u64, failures: u64| {
-        tale.with(second * SECOND, stands(lsn, LAST, failures))
+    let at = |fixture: HistoryFixture, second: u64, lsn: u64, failures: u64| {
+        fixture.with(second * SECOND, stands(lsn, LAST, failures))
     };
     let lags = at(listed_before(), 8, 0x700_0000, 0);
     steady(&lags, Verdict::Pass, "in order");

@@ -26,7 +26,7 @@ pub(super) fn of(
 /// ended some time after its last WAL.
 fn backup(context: &Context<'_>, fault: &FaultRecord, measured: u64) -> Option<String> {
     let boundary = fault.began_us;
-    let mut ended = context.story.events.iter().filter_map(|event| {
+    let mut ended = context.history.events.iter().filter_map(|event| {
         let full =
             matches!(&event.kind, EventKind::BackupTaken(backup) if backup.listed.is_whole());
         (full && event.at_us <= boundary).then_some(event.at_us)
@@ -55,8 +55,8 @@ mod tests {
     use crate::check::testing::*;
 
     /// What is told of the agent's loss.
-    fn told(tale: &Tale) -> String {
-        finding(&tale.judge(), "rpo.agent").details.join("\n")
+    fn told(fixture: &HistoryFixture) -> String {
+        finding(&fixture.judge(), "rpo.agent").details.join("\n")
     }
 
     #[test]
@@ -86,8 +86,8 @@ mod tests {
     #[test]
     fn a_loss_since_archiving_stopped_says_so() {
         let refused = |refused_us: u64| {
-            let tale = lost_server().with(11 * SECOND, stands(0));
-            told(&tale.with(refused_us, stands(2)))
+            let fixture = lost_server().with(11 * SECOND, stands(0));
+            told(&fixture.with(refused_us, stands(2)))
         };
         let text = "everything since archiving stopped, 100ms before; the last segment \
                     archived is 000000010000000000000002";

@@ -6,15 +6,15 @@ use crate::{
 
 const SEGMENT: u64 = 16 << 20;
 
-/// The tale of a lost server, whose recovery ended otherwise.
-fn recovered(bend: impl Fn(&mut RecoveryRecord)) -> Tale {
-    let mut tale = lost_server();
-    for event in &mut tale.events {
+/// The fixture of a lost server, whose recovery ended otherwise.
+fn recovered(bend: impl Fn(&mut RecoveryRecord)) -> HistoryFixture {
+    let mut fixture = lost_server();
+    for event in &mut fixture.events {
         if let EventKind::Recovered(recovery) = &mut event.kind {
             bend(recovery);
         }
     }
-    tale
+    fixture
 }
 
 fn name(timeline: u32, number: u64) -> String {
@@ -253,7 +253,13 @@ fn a_recovery_of_which_nothing_is_known_is_no_pass() {
     expect(&silent, "recovery", Verdict::Unknown, "not recovered");
     let nowhere = recovered(|recovery| recovery.left.clear());
     expect(&nowhere, "recovery", Verdict::Unknown, "no history");
-    let judged = |tale: &Tale| tale.judge().findings.iter().any(|one| one.id == "recovery");
+    let judged = |fixture: &HistoryFixture| {
+        fixture
+            .judge()
+            .findings
+            .iter()
+            .any(|one| one.id == "recovery")
+    };
     let mut none = lost_server();
     none.plan.strategy.wal = Wal::None;
     assert!(!judged(&none) && !judged(&salvage()));

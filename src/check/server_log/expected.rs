@@ -53,7 +53,7 @@ struct Excuse<'a> {
 impl<'a> Expected<'a> {
     /// Those of a drill; none when its history does not tell the time at which it began.
     pub fn of(context: &Context<'a>) -> Option<Self> {
-        let events = context.story.events;
+        let events = context.history.events;
         let began = events.iter().find_map(|event| match &event.kind {
             EventKind::DrillStarted { wall, .. } => wall.parse::<Timestamp>().ok(),
             _other => None,
@@ -181,29 +181,34 @@ mod tests {
         })
     }
 
-    fn expected(at_us: u64, cause: Cause, server: Option<&str>) -> Tale {
+    fn expected(at_us: u64, cause: Cause, server: Option<&str>) -> HistoryFixture {
         expected_in(salvage(), at_us, cause, server)
     }
 
-    fn expected_in(tale: Tale, at_us: u64, cause: Cause, server: Option<&str>) -> Tale {
+    fn expected_in(
+        fixture: HistoryFixture,
+        at_us: u64,
+        cause: Cause,
+        server: Option<&str>,
+    ) -> HistoryFixture {
         let error = ExpectedError {
             sqlstate: "42501".into(),
             server: server.map(str::to_owned),
             role: Some("oa_app_user".into()),
         };
         let errors = vec![error];
-        tale.with(at_us, EventKind::ErrorsExpected { cause, errors })
+        fixture.with(at_us, EventKind::ErrorsExpected { cause, errors })
     }
 
-    fn frozen() -> Tale {
+    fn frozen() -> HistoryFixture {
         let cause = Cause::Freeze("oa".into());
         expected(FREEZE, cause.clone(), None).with(THAW, EventKind::ErrorsOver { cause })
     }
 
     #[track_caller]
-    fn judged(tale: Tale, line: EventKind, verdict: Verdict) {
-        let tale = tale.with(27 * SECOND, line);
-        expect(&tale, "server-log", verdict, "");
+    fn judged(fixture: HistoryFixture, line: EventKind, verdict: Verdict) {
+        let fixture = fixture.with(27 * SECOND, line);
+        expect(&fixture, "server-log", verdict, "");
     }
 
     fn denied(times: (i64, i64)) -> EventKind {
@@ -237,7 +242,7 @@ mod tests {
     #[test]
     fn lines_that_last_longer_than_their_cause_are_not_explained() {
         let cause = Cause::Look;
-        let looked = |tale: Tale, from: u64, to: u64| {
+        let looked = |fixture: HistoryFixture, from: u64, to: u64| {
             let error = ExpectedError {
                 sqlstate: "42501".into(),
                 server: None,
@@ -248,7 +253,8 @@ mod tests {
                 cause: cause.clone(),
                 errors,
             };
-            tale.with(from, began)
+            fixture
+                .with(from, began)
                 .with(to, EventKind::ErrorsOver { cause })
         };
         // Covered up to 15 s and from 15.2 s on.

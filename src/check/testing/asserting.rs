@@ -7,7 +7,7 @@ use pgdrill::{
     observation::{Observation, TableState},
 };
 
-use super::Tale;
+use super::HistoryFixture;
 
 #[track_caller]
 pub fn finding<'j>(judgement: &'j Judgement, id: &str) -> &'j Finding {
@@ -17,8 +17,8 @@ pub fn finding<'j>(judgement: &'j Judgement, id: &str) -> &'j Finding {
 
 /// The verdict of one finding, and that nothing else is red.
 #[track_caller]
-pub fn expect(tale: &Tale, id: &str, verdict: Verdict, text: &str) {
-    let judgement = tale.judge();
+pub fn expect(fixture: &HistoryFixture, id: &str, verdict: Verdict, text: &str) {
+    let judgement = fixture.judge();
     let found = finding(&judgement, id);
     assert_eq!(found.verdict, verdict, "{id}: {}", found.message);
     assert!(found.message.contains(text), "{id}: {}", found.message);
@@ -28,8 +28,8 @@ pub fn expect(tale: &Tale, id: &str, verdict: Verdict, text: &str) {
 }
 
 /// Bends what was seen of `app.users` after the last step.
-pub fn users(tale: Tale, bend: impl Fn(&mut TableState)) -> Tale {
-    tale.bend(Moment::After, |seen| {
+pub fn users(fixture: HistoryFixture, bend: impl Fn(&mut TableState)) -> HistoryFixture {
+    fixture.bend(Moment::After, |seen| {
         if let Observation::Tables(tables) = seen {
             bend(tables.get_mut("app.users").unwrap());
         }

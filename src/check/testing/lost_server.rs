@@ -3,60 +3,61 @@
 use pgdrill::{event::*, scenario::plan::*};
 
 use super::{
-    Tale,
+    HistoryFixture,
     plan::{full_backup, inject, plan, run_for},
-    telling::{fault, recovered, restored, tenths},
+    recording::{fault, recovered, restored, tenths},
 };
 
 const REPLACEMENT: &str = "replacement";
 
 /// The whole server lost at 12 s, restored into `replacement`, cut over at 21 s. The last
 /// 400 ms before the loss had not been archived.
-pub fn lost_server() -> Tale {
+pub fn lost_server() -> HistoryFixture {
     moved(&["agent", "oa"])
 }
 
 /// The same, but only the OA moved: both servers serve at the end.
-pub fn oa_alone_moved() -> Tale {
-    let mut tale = moved(&["oa"]);
-    tale.observe(tenths(266), Moment::After, PRIMARY, 1);
-    tale.image(tenths(266), Moment::After, PRIMARY);
-    tale.in_order()
+pub fn oa_alone_moved() -> HistoryFixture {
+    let mut fixture = moved(&["oa"]);
+    fixture.observe(tenths(266), Moment::After, PRIMARY, 1);
+    fixture.image(tenths(266), Moment::After, PRIMARY);
+    fixture.in_order()
 }
 
-fn moved(workloads: &[&str]) -> Tale {
+fn moved(workloads: &[&str]) -> HistoryFixture {
     let workloads: Vec<String> = workloads.iter().map(|&name| name.to_owned()).collect();
-    let mut tale = Tale::of(plan("server-lost-pg17", steps(&workloads)));
-    tale.perform(&[40, 119, 121, 190, 205, 211, 260].map(tenths));
-    tale.backed_up();
-    tale.phases(&spans());
-    let lost = fault("lose-server", PRIMARY, Boundary::Instant, tenths(120));
-    tale.log_read(tenths(120), PRIMARY, 640);
-    tale.tell(tenths(121), EventKind::FaultInjected(lost));
-    tale.tell(tenths(189), recovered(REPLACEMENT));
-    tale.tell(tenths(190), restored(REPLACEMENT, false, "latest"));
-    tale.observe(tenths(200), Moment::Gate, REPLACEMENT, 2);
+    let mut fixture = HistoryFixture::of(plan("server-lost-pg17", steps(&workloads)));
+    fixture.perform(&[40, 119, 121, 190, 205, 211, 260].map(tenths));
+    fixture.backed_up();
+    fixture.phases(&spans());
+    let lost = fault("lose-server", PRIMARY, BoundaryKind::Instant, tenths(120));
+    fixture.log_read(tenths(120), PRIMARY, 640);
+    fixture.tell(tenths(121), EventKind::FaultInjected(lost));
+    fixture.tell(tenths(189), recovered(REPLACEMENT));
+    fixture.tell(tenths(190), restored(REPLACEMENT, false, "latest"));
+    fixture.observe(tenths(200), Moment::Gate, REPLACEMENT, 2);
     let to = REPLACEMENT.to_owned();
-    tale.tell(tenths(210), EventKind::CutOver { workloads, to });
-    tale.write_ledger(tenths(260), |_, at_us| {
+    fixture.tell(tenths(210), EventKind::CutOver { workloads, to });
+    fixture.write_ledger(tenths(260), |_, at_us| {
         !(tenths(120)..tenths(211)).contains(&at_us)
     });
-    tale.readback
+    fixture
+        .readback
         .retain(|one| one.acked_us <= tenths(116) || one.acked_us > tenths(121));
-    tale.tell_traffic(tenths(261));
-    tale.stands(tenths(212), REPLACEMENT, 0x400_0100, "");
-    tale.stands(
+    fixture.tell_traffic(tenths(261));
+    fixture.stands(tenths(212), REPLACEMENT, 0x400_0100, "");
+    fixture.stands(
         tenths(255),
         REPLACEMENT,
         0x500_0028,
         "000000020000000000000004",
     );
-    tale.observe(tenths(265), Moment::After, REPLACEMENT, 2);
-    tale.image(tenths(119), Moment::Before, PRIMARY);
-    tale.image(tenths(265), Moment::After, REPLACEMENT);
-    tale.log_read(tenths(266), REPLACEMENT, 230);
-    tale.frame(tenths(270));
-    tale.in_order()
+    fixture.observe(tenths(265), Moment::After, REPLACEMENT, 2);
+    fixture.image(tenths(119), Moment::Before, PRIMARY);
+    fixture.image(tenths(265), Moment::After, REPLACEMENT);
+    fixture.log_read(tenths(266), REPLACEMENT, 230);
+    fixture.frame(tenths(270));
+    fixture.in_order()
 }
 
 fn spans() -> [(u64, Phase); 9] {

@@ -1,6 +1,6 @@
 //! Hand-written histories for tests: a plan, its events, a ledger and a readback.
 //!
-//! Two tales are told whole: `salvage` (a table dropped, brought home through a scratch
+//! Two are whole: `salvage` (a table dropped, brought home through a scratch
 //! server) and `lost_server` (everything lost, restored elsewhere, cut over). Tests bend
 //! one thing in them and look at what turns red.
 #![allow(
@@ -13,7 +13,7 @@
 use pgdrill::{
     event::{Event, StepOutcome},
     ledger::Record,
-    measure::story::Story,
+    measure::drill_history::DrillHistory,
     row_images::Image,
     scenario::plan::Plan,
     units::Time,
@@ -30,9 +30,9 @@ mod lost_server;
 mod lost_twice;
 mod observed;
 mod plan;
+mod recording;
 mod row_images;
 mod salvage;
-mod telling;
 mod traffic;
 mod writing;
 
@@ -40,8 +40,8 @@ pub use asserting::{expect, finding, users};
 pub use lost_server::{lost_server, oa_alone_moved};
 pub use lost_twice::lost_twice;
 pub use observed::segment;
+pub use recording::backup;
 pub use salvage::salvage;
-pub use telling::backup;
 pub use traffic::{AGENT, OA, insert};
 
 pub const SECOND: u64 = 1_000_000;
@@ -50,7 +50,7 @@ pub const FAULT_LSN: u64 = 0x300_0000;
 
 /// A drill that never happened.
 #[derive(Clone, Debug)]
-pub struct Tale {
+pub struct HistoryFixture {
     pub plan: Plan,
     pub events: Vec<Event>,
     pub ledger: Vec<Record>,
@@ -63,10 +63,10 @@ pub fn seconds(text: &str) -> Time {
     text.parse().unwrap()
 }
 
-impl Tale {
+impl HistoryFixture {
     /// Its history, to be asked.
-    pub fn story(&self) -> Story<'_> {
-        Story {
+    pub fn history(&self) -> DrillHistory<'_> {
+        DrillHistory {
             plan: &self.plan,
             events: &self.events,
         }
@@ -155,22 +155,23 @@ impl Tale {
             .iter()
             .find(|event| ended(event))
             .map_or(0, |event| event.at_us);
-        let mut tale = self;
-        for event in &mut tale.events {
+        let mut fixture = self;
+        for event in &mut fixture.events {
             if matches!(event.kind, EventKind::WorkloadEnded(_)) {
                 event.at_us = at + SECOND / 2;
             }
         }
-        tale.events
+        fixture
+            .events
             .retain(|event| event.at_us < at || matches!(event.kind, EventKind::WorkloadEnded(_)));
-        tale.tell(
+        fixture.tell(
             at,
             EventKind::StepEnded {
                 step: word,
                 outcome: StepOutcome::Failed(why.into()),
             },
         );
-        tale.tell(
+        fixture.tell(
             at + SECOND,
             EventKind::DrillEnded {
                 completed: false,
@@ -179,6 +180,6 @@ impl Tale {
                 unanswered: String::new(),
             },
         );
-        tale.in_order()
+        fixture.in_order()
     }
 }

@@ -1,4 +1,4 @@
-//! The plan of a tale.
+//! The plan of a fixture.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub fn plan(drill: &str, actions: Vec<Action>) -> Plan {
     Plan {
         scenario: scenario.into(),
         drill: drill.into(),
-        about: "A hand-written tale.".into(),
+        about: "a hand-written history.".into(),
         tags: vec!["quick".into(), "s0".into()],
         file: format!("scenarios/s0/{scenario}.yaml"),
         postgres: 17,

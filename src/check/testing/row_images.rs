@@ -1,4 +1,4 @@
-//! Images of the rows of a tale: each transaction leaves a row in `app.orders`, which the
+//! Images of the rows of a fixture: each transaction leaves a row in `app.orders`, which the
 //! ledger tells of, and a note of it in `app.notes`.
 
 use pgdrill::{
@@ -7,9 +7,9 @@ use pgdrill::{
     row_images::Image,
 };
 
-use super::Tale;
+use super::HistoryFixture;
 
-impl Tale {
+impl HistoryFixture {
     /// Images of what there was on a server.
     pub fn image(&mut self, at_us: u64, moment: Moment, server: &str) {
         let rows: Vec<Image> = match moment {

@@ -3,32 +3,32 @@
 use pgdrill::{event::*, scenario::plan::*};
 
 use super::{
-    AGENT, Tale,
+    AGENT, HistoryFixture,
     plan::{full_backup, inject, plan, run_for},
-    telling::{command, fault, restored, tenths},
+    recording::{command, fault, restored, tenths},
 };
 
 /// A table dropped at 12 s and brought home through a scratch server; the OA is frozen
 /// from 12.5 s to 22 s, the agent never stops. Everything is as it must be.
-pub fn salvage() -> Tale {
-    let mut tale = Tale::of(plan("oa-table-dropped-pg17", steps()));
-    tale.perform(&[40, 119, 121, 125, 180, 200, 210, 220, 270].map(tenths));
-    tale.backed_up();
-    tale.phases(&spans());
-    dropped_and_restored(&mut tale);
-    brought_home(&mut tale);
-    tale.write_ledger(tenths(270), |workload, at_us| {
+pub fn salvage() -> HistoryFixture {
+    let mut fixture = HistoryFixture::of(plan("oa-table-dropped-pg17", steps()));
+    fixture.perform(&[40, 119, 121, 125, 180, 200, 210, 220, 270].map(tenths));
+    fixture.backed_up();
+    fixture.phases(&spans());
+    dropped_and_restored(&mut fixture);
+    brought_home(&mut fixture);
+    fixture.write_ledger(tenths(270), |workload, at_us| {
         workload == AGENT || !(tenths(120)..tenths(220)).contains(&at_us)
     });
-    tale.tell_traffic(tenths(271));
-    tale.stands(tenths(45), PRIMARY, 0x2f8_8000, "000000010000000000000001");
-    tale.stands(tenths(255), PRIMARY, 0x400_0028, "000000010000000000000003");
-    tale.observe(tenths(275), Moment::After, PRIMARY, 1);
-    tale.image(tenths(119), Moment::Before, PRIMARY);
-    tale.image(tenths(275), Moment::After, PRIMARY);
-    tale.log_read(tenths(276), PRIMARY, 812);
-    tale.frame(tenths(280));
-    tale.in_order()
+    fixture.tell_traffic(tenths(271));
+    fixture.stands(tenths(45), PRIMARY, 0x2f8_8000, "000000010000000000000001");
+    fixture.stands(tenths(255), PRIMARY, 0x400_0028, "000000010000000000000003");
+    fixture.observe(tenths(275), Moment::After, PRIMARY, 1);
+    fixture.image(tenths(119), Moment::Before, PRIMARY);
+    fixture.image(tenths(275), Moment::After, PRIMARY);
+    fixture.log_read(tenths(276), PRIMARY, 812);
+    fixture.frame(tenths(280));
+    fixture.in_order()
 }
 
 fn spans() -> [(u64, Phase); 11] {
@@ -48,22 +48,27 @@ fn spans() -> [(u64, Phase); 11] {
     .map(|(at, phase)| (tenths(at), phase))
 }
 
-fn dropped_and_restored(tale: &mut Tale) {
-    let dropped = fault("drop-table", "app.users", Boundary::Statement, tenths(120));
-    tale.tell(tenths(121), EventKind::FaultInjected(dropped));
+fn dropped_and_restored(fixture: &mut HistoryFixture) {
+    let dropped = fault(
+        "drop-table",
+        "app.users",
+        BoundaryKind::Statement,
+        tenths(120),
+    );
+    fixture.tell(tenths(121), EventKind::FaultInjected(dropped));
     let frozen = EventKind::Frozen {
         workload: "oa".into(),
         role: "app_user".into(),
         revoked: Some(Revoked::Membership("app_writers".into())),
     };
-    tale.tell(tenths(125), frozen);
+    fixture.tell(tenths(125), frozen);
     let copy = "cp -a /pgdrill/store/main-1/. /pgdrill/data";
-    tale.tell(tenths(150), command("scratch", copy, tenths(21)));
+    fixture.tell(tenths(150), command("scratch", copy, tenths(21)));
     let target = "recovery_target_lsn = '0/3000000', exclusive";
-    tale.tell(tenths(180), restored("scratch", true, target));
+    fixture.tell(tenths(180), restored("scratch", true, target));
 }
 
-fn brought_home(tale: &mut Tale) {
+fn brought_home(fixture: &mut HistoryFixture) {
     let users = SalvagedTable {
         table: "app.users".into(),
         created: true,
@@ -75,10 +80,10 @@ fn brought_home(tale: &mut Tale) {
         into: PRIMARY.into(),
         tables: vec![users],
     };
-    tale.tell(tenths(200), salvaged);
-    tale.observe(tenths(205), Moment::Gate, PRIMARY, 1);
+    fixture.tell(tenths(200), salvaged);
+    fixture.observe(tenths(205), Moment::Gate, PRIMARY, 1);
     let workload = "oa".to_owned();
-    tale.tell(tenths(219), EventKind::Thawed { workload });
+    fixture.tell(tenths(219), EventKind::Thawed { workload });
 }
 
 fn steps() -> Vec<Action> {

@@ -1,11 +1,11 @@
-//! What the clients of a tale did: its ledger, and what was told of it on the way.
+//! What the clients of a fixture did: its ledger, and what was told of it on the way.
 
 use pgdrill::{
     event::{EventKind, Throughput, WorkloadSummary},
     ledger::{Key, Outcome, Record},
 };
 
-use super::{FAULT_LSN, SECOND, Tale};
+use super::{FAULT_LSN, HistoryFixture, SECOND};
 
 /// `oa` is workload 1 and `agent` 0: the plan's map is sorted.
 pub const AGENT: u8 = 0;
@@ -28,7 +28,7 @@ pub fn insert(workload: u8, number: u64, acked_us: u64, lsn: u64) -> Record {
     }
 }
 
-impl Tale {
+impl HistoryFixture {
     /// Every tenth of a second one acknowledged insert of each workload, while `up` says so.
     pub fn write_ledger(&mut self, end_us: u64, up: impl Fn(u8, u64) -> bool) {
         let mut number = 1;

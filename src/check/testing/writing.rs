@@ -1,4 +1,4 @@
-//! A tale's files, and its judgement by way of them.
+//! A fixture's files, and its judgement by way of them.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -7,15 +7,15 @@ use pgdrill::{
     event::{Event, EventKind},
     history::files,
     ledger::{Record, Writer},
-    measure::story::Story,
+    measure::drill_history::DrillHistory,
     observation::Observation,
     row_images,
     workload::readback,
 };
 
-use super::Tale;
+use super::HistoryFixture;
 
-impl Tale {
+impl HistoryFixture {
     /// Writes the drill's directory.
     pub fn write(&self, dir: &Path) {
         std::fs::create_dir_all(dir).unwrap();
@@ -74,12 +74,12 @@ impl Tale {
     }
 
     fn server_of(&self, workload: u8) -> &str {
-        let story = Story {
+        let history = DrillHistory {
             plan: &self.plan,
             events: &self.events,
         };
         let name = self.plan.workloads.keys().nth(usize::from(workload));
-        story.server_of(name.unwrap())
+        history.server_of(name.unwrap())
     }
 
     /// Judges it by way of its files.

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use super::{Account, Loss, Question, example};
 use crate::{
     ledger::{Key, Outcome, Record},
-    measure::boundary::{Era, Place},
+    measure::boundary::{Position, Side},
 };
 
 /// What one workload erased.
@@ -18,39 +18,39 @@ pub(super) struct Erasures {
     /// Rows that are rightly absent.
     gone: HashSet<Key>,
     /// Acknowledged erasures of rows that are there, and where they lie.
-    undone: Vec<(Loss, Place)>,
+    undone: Vec<(Loss, Position)>,
 }
 
 impl Account {
     /// Weighs an erasure; `there`: its row is. A refused one promised nothing.
-    pub(super) fn weigh_erasure(
+    pub(super) fn reconcile_erasure(
         &mut self,
         question: &Question,
         record: &Record,
-        place: Place,
+        place: Position,
         there: bool,
     ) {
-        let era = place.era;
-        if record.outcome != Outcome::Fail && !there && era != Era::Discarded {
+        let side = place.side;
+        if record.outcome != Outcome::Fail && !there && side != Side::Discarded {
             self.erasures.gone.insert(record.key);
         }
         if record.outcome != Outcome::Ok {
             return;
         }
-        match (there, era) {
-            (false, Era::Before | Era::Between | Era::After) => self.tally.kept += 1,
-            (true, Era::Between) | (_, Era::Discarded) => self.tally.discarded += 1,
+        match (there, side) {
+            (false, Side::Before | Side::Between | Side::After) => self.tally.kept += 1,
+            (true, Side::Between) | (_, Side::Discarded) => self.tally.discarded += 1,
             // Around the fault itself both are legal, on whichever server.
-            (true, Era::Before | Era::After) if question.bounds.around(record) => {
+            (true, Side::Before | Side::After) if question.boundaries.around(record) => {
                 self.tally.kept += 1;
             }
-            (true, Era::Before | Era::After) => {
+            (true, Side::Before | Side::After) => {
                 self.erasures.undone.push((Loss::of(record), place));
             }
         }
     }
 
-    /// Once everything is weighed: no version of an erased row is lost, and what was undone
+    /// Once everything is reconciled: no version of an erased row is lost, and what was undone
     /// is resurrected where recovery went past it, or lost. `past_us`: as for holes.
     pub(super) fn settle_erasures(&mut self, past_us: &[u64]) {
         let Erasures { gone, undone } = std::mem::take(&mut self.erasures);
@@ -60,12 +60,12 @@ impl Account {
             losses.retain(|loss| !gone.contains(&loss.key));
             self.tally.kept += (all - losses.len()) as u64;
         }
-        for (loss, Place { bound, era }) in undone {
-            if era == Era::After || loss.acked_us < past_us[bound] {
+        for (loss, Position { boundary, side }) in undone {
+            if side == Side::After || loss.acked_us < past_us[boundary] {
                 self.tally.resurrected += 1;
                 example(&mut self.resurrected, (loss.key, loss.version));
             } else {
-                self.parts[bound].lost.push(loss);
+                self.parts[boundary].lost.push(loss);
             }
         }
     }

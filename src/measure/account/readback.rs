@@ -56,13 +56,13 @@ impl Readback {
 
     /// Rows that no acknowledgement explains, by key: the same readback names the same
     /// examples each time it is judged.
-    pub(super) fn amiss(&self) -> Vec<(Key, Present)> {
+    pub(super) fn unexplained(&self) -> Vec<(Key, Present)> {
         let rows = self.rows.iter().map(|(key, row)| (*key, *row));
-        let mut amiss: Vec<_> = rows
+        let mut unexplained: Vec<_> = rows
             .filter(|(_, row)| row.explained != Explained::ByOk)
             .collect();
-        amiss.sort_unstable_by_key(|(key, _)| *key);
-        amiss
+        unexplained.sort_unstable_by_key(|(key, _)| *key);
+        unexplained
     }
 
     /// Adds the rows of another server, for the workloads that live there.

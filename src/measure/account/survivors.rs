@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::Fate;
 use crate::{
     ledger::{Outcome, Record},
-    measure::boundary::{Bound, Bounds, Era, Place},
+    measure::boundary::{Boundaries, Boundary, Position, Side},
 };
 
 /// What survives, over all workloads.
@@ -22,38 +22,38 @@ pub(super) struct Survivors {
 }
 
 impl Survivors {
-    pub fn note(&mut self, bounds: &Bounds, place: Place, record: &Record, fate: Fate) {
-        if place.era != Era::Before || record.outcome != Outcome::Ok {
+    pub fn note(&mut self, boundaries: &Boundaries, place: Position, record: &Record, fate: Fate) {
+        if place.side != Side::Before || record.outcome != Outcome::Ok {
             return;
         }
-        let Some(bound) = bounds.all.get(place.bound) else {
+        let Some(boundary) = boundaries.all.get(place.boundary) else {
             return;
         };
-        let (acknowledged, kept) = self.since.entry(bound.source()).or_default();
+        let (acknowledged, kept) = self.since.entry(boundary.source()).or_default();
         *acknowledged = true;
         *kept |= fate != Fate::Nothing;
         if fate == Fate::Survives {
-            let moved = bounds.moved_in(bound.recovery);
-            let last = self.last_us.entry((bound.recovery, moved)).or_default();
+            let moved = boundaries.moved_in(boundary.recovery);
+            let last = self.last_us.entry((boundary.recovery, moved)).or_default();
             *last = record.sent_us.max(*last);
         }
     }
 
     /// Of each boundary: up to when what was acknowledged is known to lie before the end of its
     /// recovery, and can't be laid to how far before the fault a salvage aimed.
-    pub fn past_us(&self, bounds: &Bounds) -> Vec<u64> {
-        let past = |bound: &Bound| {
-            let moved = bounds.moved_in(bound.recovery);
-            let last = self.last_us.get(&(bound.recovery, moved));
-            let home_us = bound.aimed_us.unwrap_or(u64::MAX);
+    pub fn past_us(&self, boundaries: &Boundaries) -> Vec<u64> {
+        let past = |boundary: &Boundary| {
+            let moved = boundaries.moved_in(boundary.recovery);
+            let last = self.last_us.get(&(boundary.recovery, moved));
+            let home_us = boundary.aimed_us.unwrap_or(u64::MAX);
             last.map_or(0, |last| home_us.min(*last))
         };
-        bounds.all.iter().map(past).collect()
+        boundaries.all.iter().map(past).collect()
     }
 
     /// Whether writes were acknowledged since the boundary before this one, and nothing is there
     /// of any.
-    pub fn none_of(&self, bound: &Bound) -> bool {
-        self.since.get(&bound.source()) == Some(&(true, false))
+    pub fn none_of(&self, boundary: &Boundary) -> bool {
+        self.since.get(&boundary.source()) == Some(&(true, false))
     }
 }

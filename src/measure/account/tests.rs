@@ -114,15 +114,15 @@ impl World {
         (ledger, rows)
     }
 
-    fn bounds(&self, statement: bool) -> Bounds {
+    fn boundaries(&self, statement: bool) -> Boundaries {
         let began = time(self.boundary) - 3;
         let commit_lsn = statement.then_some(began);
-        Bounds::by_hand(began, began + 1, commit_lsn, Some(time(self.cut_over) - 1))
+        Boundaries::by_hand(began, began + 1, commit_lsn, Some(time(self.cut_over) - 1))
     }
 
     fn account(&self, ledger: &[Record], rows: &Rows, statement: bool) -> Account {
         let question = Question {
-            bounds: self.bounds(statement),
+            boundaries: self.boundaries(statement),
             ready_us: vec![None],
         };
         let readback = Readback::collect(rows.iter().map(|row| found(row, ledger)));
@@ -297,10 +297,10 @@ proptest! {
         let gone = survivors[pick.index(survivors.len() - 1)];
         rows.remove(&gone.key);
         let aimed = time(aimed.index(end));
-        let mut question = Question { bounds: world.bounds(false), ready_us: vec![None] };
-        question.bounds.all[0].cut_over_us = None;
+        let mut question = Question { boundaries: world.boundaries(false), ready_us: vec![None] };
+        question.boundaries.all[0].cut_over_us = None;
         let mut holes = |aimed_us| {
-            question.bounds.all[0].aimed_us = aimed_us;
+            question.boundaries.all[0].aimed_us = aimed_us;
             let readback = Readback::collect(rows.iter().map(|row| found(row, &ledger)));
             let account = balance(&[question.clone()], ledger.iter().copied(), readback).remove(0);
             account.holes.contains(&(gone.key, gone.version))
@@ -317,9 +317,9 @@ proptest! {
         prop_assume!(!rows.is_empty());
         let key = *rows.keys().nth(pick.index(rows.len())).unwrap();
         rows.remove(&key);
-        let mut bounds = world.bounds(false);
-        bounds.all[0].cut_over_us = None;
-        let question = Question { bounds, ready_us: vec![None] };
+        let mut boundaries = world.boundaries(false);
+        boundaries.all[0].cut_over_us = None;
+        let question = Question { boundaries, ready_us: vec![None] };
         let readback = Readback::collect(rows.iter().map(|row| found(row, &ledger)));
         let account = balance(&[question], ledger.iter().copied(), readback).remove(0);
         prop_assume!(!ledger.iter().any(|one| one.key == key && one.erases()));
@@ -348,7 +348,7 @@ fn a_row_found_twice_is_unexpected() {
         .chain(rows.iter())
         .map(|row| found(row, &ledger));
     let question = Question {
-        bounds: world.bounds(false),
+        boundaries: world.boundaries(false),
         ready_us: vec![None],
     };
     let account = balance(

@@ -1,10 +1,10 @@
 use super::*;
 use crate::{
-    check::testing::{OA, SECOND, Tale, insert, lost_server, salvage},
+    check::testing::{HistoryFixture, OA, SECOND, insert, lost_server, salvage},
     measure::recovery::recoveries,
 };
 
-impl Bounds {
+impl Boundaries {
     /// One boundary, put together by hand.
     pub fn by_hand(
         began_us: u64,
@@ -12,28 +12,30 @@ impl Bounds {
         commit_lsn: Option<u64>,
         cut_over_us: Option<u64>,
     ) -> Self {
-        let side = match commit_lsn {
-            None => Side::Instant { began_us, ended_us },
-            Some(commit_lsn) => Side::Statement {
+        let extent = match commit_lsn {
+            None => Extent::Instant { began_us, ended_us },
+            Some(commit_lsn) => Extent::Statement {
                 began_us,
                 ended_us,
                 commit_lsn,
             },
         };
-        let bound = Bound {
+        let boundary = Boundary {
             lsn: commit_lsn,
             cut_over_us,
             absent_after: commit_lsn.is_some(),
-            side,
-            ..Bound::at(0, began_us, None)
+            extent,
+            ..Boundary::at(0, began_us, None)
         };
-        Self { all: vec![bound] }
+        Self {
+            all: vec![boundary],
+        }
     }
 }
 
 /// A statement that committed at LSN 500 between 1000 and 1100, a cut-over at 2000.
-fn bounds() -> Bounds {
-    Bounds::by_hand(1_000, 1_100, Some(500), Some(2_000))
+fn boundaries() -> Boundaries {
+    Boundaries::by_hand(1_000, 1_100, Some(500), Some(2_000))
 }
 
 fn at(sent_us: u64, acked_us: u64, lsn: u64) -> Record {
@@ -45,32 +47,32 @@ fn at(sent_us: u64, acked_us: u64, lsn: u64) -> Record {
 
 #[test]
 fn the_clock_decides_where_it_can_and_the_wal_between() {
-    let era = |sent, acked, lsn| bounds().place(&at(sent, acked, lsn)).era;
-    assert_eq!(era(900, 1_000, 0), Era::Before);
-    assert_eq!(era(990, 1_050, 500), Era::Before);
-    assert_eq!(era(990, 1_050, 501), Era::Between);
-    assert_eq!(era(990, 1_050, 0), Era::Between);
-    assert_eq!(era(1_100, 1_150, 0), Era::Discarded);
-    assert_eq!(era(1_990, 2_010, 0), Era::Between);
-    assert_eq!(era(2_000, 2_010, 300), Era::After);
+    let side = |sent, acked, lsn| boundaries().place(&at(sent, acked, lsn)).side;
+    assert_eq!(side(900, 1_000, 0), Side::Before);
+    assert_eq!(side(990, 1_050, 500), Side::Before);
+    assert_eq!(side(990, 1_050, 501), Side::Between);
+    assert_eq!(side(990, 1_050, 0), Side::Between);
+    assert_eq!(side(1_100, 1_150, 0), Side::Discarded);
+    assert_eq!(side(1_990, 2_010, 0), Side::Between);
+    assert_eq!(side(2_000, 2_010, 300), Side::After);
 }
 
 #[test]
 fn where_production_lives_on_nothing_is_discarded() {
-    let bounds = Bounds::by_hand(1_000, 1_100, Some(500), None);
-    let era = |sent, acked| bounds.place(&at(sent, acked, 0)).era;
-    assert_eq!(era(990, 1_050), Era::Before);
-    assert_eq!(era(1_100, 1_150), Era::After);
+    let boundaries = Boundaries::by_hand(1_000, 1_100, Some(500), None);
+    let side = |sent, acked| boundaries.place(&at(sent, acked, 0)).side;
+    assert_eq!(side(990, 1_050), Side::Before);
+    assert_eq!(side(1_100, 1_150), Side::After);
 }
 
 #[test]
 fn the_first_commit_beyond_the_statement_bounds_its_instant() {
-    let tale = salvage();
-    let story = tale.story();
-    let fault = story.faults().next().unwrap();
+    let fixture = salvage();
+    let history = fixture.history();
+    let fault = history.faults().next().unwrap();
     let beyond = |acked| at(fault.began_us, acked, fault.commit_lsn.unwrap() + 8);
     let instant =
-        |acked| statement_instants(story.faults(), [beyond(acked)].into_iter())[&fault.began_us];
+        |acked| statement_instants(history.faults(), [beyond(acked)].into_iter())[&fault.began_us];
     assert_eq!(instant(fault.began_us + 9), fault.began_us + 9);
     assert_eq!(instant(fault.ended_us + 9), fault.ended_us);
     assert_eq!(instant(fault.began_us - 9), fault.ended_us);
@@ -79,11 +81,11 @@ fn the_first_commit_beyond_the_statement_bounds_its_instant() {
 #[test]
 fn production_lives_on_where_it_was_repaired_and_a_lost_server_is_left() {
     let (repaired, lost) = (salvage(), lost_server());
-    assert!(repaired.story().lived_on("primary", 0..u64::MAX));
-    assert!(!repaired.story().lived_on("scratch", 0..u64::MAX));
-    let moved = |tale: &Tale| {
-        let (story, none) = (tale.story(), BTreeMap::new());
-        Bounds::of(&story, &recoveries(&story), "oa", &none).moved_in(0)
+    assert!(repaired.history().lived_on("primary", 0..u64::MAX));
+    assert!(!repaired.history().lived_on("scratch", 0..u64::MAX));
+    let moved = |fixture: &HistoryFixture| {
+        let (history, none) = (fixture.history(), BTreeMap::new());
+        Boundaries::of(&history, &recoveries(&history), "oa", &none).moved_in(0)
     };
     assert!(moved(&lost) && !moved(&repaired));
 }
@@ -95,9 +97,9 @@ fn a_move_after_a_repair_in_place_draws_a_boundary_of_its_own() {
             workloads: vec!["oa".into()],
             to: "replacement".into(),
         };
-        let tale = salvage().with(at_us, cut_over);
-        let story = tale.story();
-        Bounds::of(&story, &recoveries(&story), "oa", &BTreeMap::new())
+        let fixture = salvage().with(at_us, cut_over);
+        let history = fixture.history();
+        Boundaries::of(&history, &recoveries(&history), "oa", &BTreeMap::new())
     };
     // Thawed at 22 s: what was acknowledged since then was lost by the move.
     let after = moved(26 * SECOND);
@@ -106,9 +108,9 @@ fn a_move_after_a_repair_in_place_draws_a_boundary_of_its_own() {
     assert_eq!(after.all[1].instant_us, 26 * SECOND);
     assert_eq!(
         after.place(&written),
-        Place {
-            bound: 1,
-            era: Era::Before
+        Position {
+            boundary: 1,
+            side: Side::Before
         }
     );
     // Repaired in vain: the clients did not come back before the move.

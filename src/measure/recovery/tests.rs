@@ -6,14 +6,14 @@ use super::*;
 use crate::{
     check::testing::*,
     ledger::{Outcome, Record},
-    measure::boundary::{Bounds, Era, StatementInstants},
+    measure::boundary::{Boundaries, Side, StatementInstants},
     units::Time,
 };
 
 #[test]
 fn a_fault_after_a_gate_begins_a_recovery_of_its_own() {
-    let tale = lost_twice();
-    let all = recoveries(&tale.story());
+    let fixture = lost_twice();
+    let all = recoveries(&fixture.history());
     let told: Vec<_> = all.iter().map(|one| (one.after(), one.until_us)).collect();
     let second = ("lose-server of second".to_owned(), None);
     let first = ("lose-server of primary".to_owned(), Some(20 * SECOND));
@@ -28,8 +28,8 @@ fn faults_without_a_gate_between_are_recovered_from_together() {
             EventKind::CutOver { .. } | EventKind::StepEnded { step: 4, .. }
         )
     };
-    let tale = lost_twice().without(no_gate);
-    let all = recoveries(&tale.story());
+    let fixture = lost_twice().without(no_gate);
+    let all = recoveries(&fixture.history());
     assert_eq!(all.len(), 1);
     assert_eq!(all[0].began_us(), 12 * SECOND);
     let after = "lose-server of primary and lose-server of second";
@@ -38,28 +38,28 @@ fn faults_without_a_gate_between_are_recovered_from_together() {
 
 #[test]
 fn an_archive_that_stops_begins_no_outage() {
-    let mut tale = lost_server();
-    for event in &mut tale.events {
+    let mut fixture = lost_server();
+    for event in &mut fixture.events {
         let EventKind::FaultInjected(lost) = &event.kind else {
             continue;
         };
         let mut stopped = lost.clone();
         stopped.fault = "stop-archiving".into();
-        stopped.boundary = Boundary::None;
+        stopped.boundary = BoundaryKind::None;
         stopped.began_us = 11 * SECOND;
-        tale.tell(11 * SECOND, EventKind::FaultInjected(stopped));
+        fixture.tell(11 * SECOND, EventKind::FaultInjected(stopped));
         break;
     }
-    let tale = tale.in_order();
-    let all = recoveries(&tale.story());
+    let fixture = fixture.in_order();
+    let all = recoveries(&fixture.history());
     assert_eq!((all.len(), all[0].began_us()), (1, 12 * SECOND));
     assert_eq!(all[0].fault().unwrap().fault, "lose-server");
 }
 
 #[test]
 fn two_outages_as_they_must_be_pass() {
-    let tale = lost_twice();
-    let judgement = tale.judge();
+    let fixture = lost_twice();
+    let judgement = fixture.judge();
     let bad = judgement
         .findings
         .iter()
@@ -76,8 +76,8 @@ fn two_outages_as_they_must_be_pass() {
 
 #[test]
 fn the_first_gate_is_judged_although_the_second_is_fine() {
-    let mut tale = lost_twice();
-    for event in &mut tale.events {
+    let mut fixture = lost_twice();
+    for event in &mut fixture.events {
         if let EventKind::Observed {
             moment: Moment::Gate,
             server,
@@ -90,7 +90,7 @@ fn the_first_gate_is_judged_although_the_second_is_fine() {
             tables.get_mut("app.users").unwrap().rows -= 8;
         }
     }
-    let judgement = tale.judge();
+    let judgement = fixture.judge();
     let rows = finding(&judgement, "rows");
     assert_eq!(rows.verdict, Verdict::Fail);
     let place = "(on `second` after recovery 1 of 2)";
@@ -106,9 +106,9 @@ fn the_first_gate_is_judged_although_the_second_is_fine() {
 #[test]
 fn the_longer_of_two_recoveries_counts() {
     let demanding = |rto: &str| {
-        let mut tale = lost_twice();
-        tale.plan.objectives.get_mut("oa").unwrap().rto = Some(rto.parse::<Time>().unwrap());
-        for event in tale
+        let mut fixture = lost_twice();
+        fixture.plan.objectives.get_mut("oa").unwrap().rto = Some(rto.parse::<Time>().unwrap());
+        for event in fixture
             .events
             .iter_mut()
             .filter(|event| event.at_us > 20 * SECOND + 200_000)
@@ -118,7 +118,7 @@ fn the_longer_of_two_recoveries_counts() {
                 event.at_us = event.at_us.min(24 * SECOND);
             }
         }
-        tale
+        fixture
     };
     let told = demanding("3s").judge();
     let rto = finding(&told, "rto.oa");
@@ -129,23 +129,23 @@ fn the_longer_of_two_recoveries_counts() {
 /// What the first recovery had brought back, by WAL position, the second one lost.
 #[test]
 fn what_outlived_the_first_recovery_is_lost_to_the_second() {
-    let mut tale = lost_twice();
+    let mut fixture = lost_twice();
     let tail = |one: &Record| (11_500_000..12 * SECOND).contains(&one.acked_us);
-    let reached = tale
+    let reached = fixture
         .ledger
         .iter()
         .filter(|one| tail(one))
         .map(|one| one.lsn)
         .max()
         .unwrap();
-    for event in &mut tale.events {
+    for event in &mut fixture.events {
         if let EventKind::Restored(restore) = &mut event.kind
             && restore.server == "second"
         {
             restore.reached_lsn = reached;
         }
     }
-    let judgement = tale.judge();
+    let judgement = fixture.judge();
     let ledger = finding(&judgement, "ledger.oa");
     assert_eq!(ledger.verdict, Verdict::Fail);
     assert!(ledger.message.contains("holes"), "{}", ledger.message);
@@ -154,20 +154,26 @@ fn what_outlived_the_first_recovery_is_lost_to_the_second() {
 /// A second recovery that followed the first timeline brings back nothing of the second.
 #[test]
 fn a_recovery_that_lost_all_since_the_one_before_answers_for_what_it_lost_of_it() {
-    let mut tale = lost_twice();
+    let mut fixture = lost_twice();
     let since = 15 * SECOND..20 * SECOND;
-    tale.readback
+    fixture
+        .readback
         .retain(|one| one.acked_us < 9 * SECOND || one.acked_us > since.end);
-    let judgement = tale.judge();
+    let judgement = fixture.judge();
     let oa = &judgement.measures[1].recoveries;
     assert_eq!(oa[0].rpo.transactions, 0);
     assert!(oa[1].rpo.measured_us > Some(10 * SECOND));
 }
 
-/// What an attempt at any time lies by, in the tale of two outages.
-fn bounds(tale: &Tale) -> Bounds {
-    let story = tale.story();
-    Bounds::of(&story, &recoveries(&story), "oa", &StatementInstants::new())
+/// What an attempt at any time lies by, in the fixture of two outages.
+fn boundaries(fixture: &HistoryFixture) -> Boundaries {
+    let history = fixture.history();
+    Boundaries::of(
+        &history,
+        &recoveries(&history),
+        "oa",
+        &StatementInstants::new(),
+    )
 }
 
 proptest! {
@@ -176,23 +182,23 @@ proptest! {
     fn each_record_belongs_to_one_era_of_one_recovery(
         times in prop::collection::vec((3 * SECOND..27 * SECOND, 0..2 * SECOND), 2..50),
     ) {
-        let bounds = bounds(&lost_twice());
+        let boundaries = boundaries(&lost_twice());
         let mut times = times;
         times.sort_unstable();
         let place = |&(sent_us, took): &(u64, u64)| {
             let record = Record { outcome: Outcome::Ok, sent_us, ..insert(OA, 1, sent_us + took, 0) };
-            bounds.place(&record)
+            boundaries.place(&record)
         };
         for (time, place) in times.iter().map(|time| (time, place(time))) {
             let (sent_us, acked_us) = (time.0, time.0 + time.1);
-            let one = &bounds.all[place.bound];
-            prop_assert!(match place.era {
-                Era::Before => acked_us <= one.instant_us,
-                Era::Between => acked_us > one.instant_us && sent_us < one.cut_over_us.unwrap(),
-                Era::Discarded => sent_us >= one.instant_us && acked_us <= one.cut_over_us.unwrap(),
-                Era::After => place.bound + 1 == bounds.all.len() && sent_us >= one.cut_over_us.unwrap(),
+            let one = &boundaries.all[place.boundary];
+            prop_assert!(match place.side {
+                Side::Before => acked_us <= one.instant_us,
+                Side::Between => acked_us > one.instant_us && sent_us < one.cut_over_us.unwrap(),
+                Side::Discarded => sent_us >= one.instant_us && acked_us <= one.cut_over_us.unwrap(),
+                Side::After => place.boundary + 1 == boundaries.all.len() && sent_us >= one.cut_over_us.unwrap(),
             }, "{:?} {:?}", time, place);
-            let before = place.bound.checked_sub(1).map(|at| &bounds.all[at]);
+            let before = place.boundary.checked_sub(1).map(|at| &boundaries.all[at]);
             prop_assert!(before.is_none_or(|before| sent_us >= before.cut_over_us.unwrap()));
         }
     }
@@ -200,12 +206,12 @@ proptest! {
 
 #[test]
 fn a_look_at_a_scratch_server_ends_no_recovery() {
-    let mut tale = lost_twice().without(|kind| matches!(kind, EventKind::CutOver { .. }));
-    assert_eq!(recoveries(&tale.story()).len(), 2);
-    for event in &mut tale.events {
+    let mut fixture = lost_twice().without(|kind| matches!(kind, EventKind::CutOver { .. }));
+    assert_eq!(recoveries(&fixture.history()).len(), 2);
+    for event in &mut fixture.events {
         if let EventKind::Restored(restore) = &mut event.kind {
             restore.scratch |= restore.server == "second";
         }
     }
-    assert_eq!(recoveries(&tale.story()).len(), 1);
+    assert_eq!(recoveries(&fixture.history()).len(), 1);
 }

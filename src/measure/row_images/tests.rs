@@ -524,14 +524,14 @@ fn an_answer_lost_in_a_later_outage_excuses_a_row_as_well() {
     let survivor = record(41);
     let unanswered = unanswered(42);
     let known = |last_fault_us| {
-        let eras = Eras {
+        let sides = Eras {
             first_fault_us: Some(survivor.acked_us - 1),
             last_fault_us: Some(last_fault_us),
             cut_off: true,
             ..Eras::default()
         };
         let row = |key| (key == survivor.key).then_some((0, survivor.xid));
-        let writers = Writers::of(|| [survivor, unanswered].into_iter(), row, &eras);
+        let writers = Writers::of(|| [survivor, unanswered].into_iter(), row, &sides);
         writers.unanswered(survivor.xid + 1)
     };
     assert_eq!(known(survivor.acked_us - 1), 0);
@@ -544,14 +544,14 @@ fn an_id_that_the_restored_server_gave_out_excuses_nothing() {
     let survivor = record(41);
     let unanswered = unanswered(42);
     let known = |next_xid, xid| {
-        let eras = Eras {
+        let sides = Eras {
             first_fault_us: Some(survivor.acked_us + 1),
             last_fault_us: Some(survivor.acked_us + 1),
             next_xid,
             ..Eras::default()
         };
         let row = |key| (key == survivor.key).then_some((0, survivor.xid));
-        Writers::of(|| [survivor, unanswered].into_iter(), row, &eras).unanswered(xid)
+        Writers::of(|| [survivor, unanswered].into_iter(), row, &sides).unanswered(xid)
     };
     assert_eq!(known(None, survivor.xid + 1), 1);
     assert_eq!(known(Some(survivor.xid + 1), survivor.xid + 1), 0);
@@ -569,7 +569,7 @@ fn a_write_that_was_answered_no_more_has_an_id_below_those_of_what_was_sent_late
         acked_us: unanswered.acked_us + 2,
         ..record(60)
     };
-    let eras = Eras {
+    let sides = Eras {
         first_fault_us: Some(survivor.acked_us - 2),
         last_fault_us: Some(survivor.acked_us - 1),
         cut_off: true,
@@ -577,7 +577,7 @@ fn a_write_that_was_answered_no_more_has_an_id_below_those_of_what_was_sent_late
     };
     let ledger = [survivor, unanswered, later];
     let row = |key| (key == survivor.key).then_some((0, survivor.xid));
-    let writers = Writers::of(|| ledger.into_iter(), row, &eras);
+    let writers = Writers::of(|| ledger.into_iter(), row, &sides);
     assert_eq!(writers.unanswered(later.xid - 1), 1);
     assert_eq!(writers.unanswered(later.xid), 0);
 }
@@ -592,7 +592,7 @@ fn a_salvaged_row_does_not_tell_the_id_of_a_write_without_an_answer() {
         acked_us: unanswered.acked_us + LINGERS,
         ..record(60)
     };
-    let eras = Eras {
+    let sides = Eras {
         first_fault_us: Some(survivor.acked_us - 2),
         last_fault_us: Some(survivor.acked_us - 1),
         ..Eras::default()
@@ -603,7 +603,7 @@ fn a_salvaged_row_does_not_tell_the_id_of_a_write_without_an_answer() {
             let own = (key == unanswered.key).then_some((0, own));
             own.or((key == survivor.key).then_some((0, survivor.xid)))
         };
-        let writers = Writers::of(|| ledger.into_iter(), row, &eras);
+        let writers = Writers::of(|| ledger.into_iter(), row, &sides);
         (
             writers.unanswered(later.xid - 1),
             writers.surviving(own).is_some(),
@@ -619,7 +619,7 @@ fn a_write_that_was_given_up_may_take_its_id_after_one_that_was_sent_later() {
     let survivor = record(41);
     let unanswered = unanswered(42);
     let known = |cut_off, sent_us| {
-        let eras = Eras {
+        let sides = Eras {
             first_fault_us: Some(survivor.acked_us - 1),
             last_fault_us: Some(survivor.acked_us - 1),
             cut_off,
@@ -632,7 +632,7 @@ fn a_write_that_was_given_up_may_take_its_id_after_one_that_was_sent_later() {
         };
         let ledger = [survivor, unanswered, later];
         let row = |key| (key == survivor.key).then_some((0, survivor.xid));
-        Writers::of(|| ledger.into_iter(), row, &eras).unanswered(later.xid + 7)
+        Writers::of(|| ledger.into_iter(), row, &sides).unanswered(later.xid + 7)
     };
     let soon = unanswered.acked_us + 1;
     assert_eq!(known(false, soon), 1);

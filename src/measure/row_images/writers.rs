@@ -1,7 +1,7 @@
 //! The clients' transactions by their ids, and which of them survive.
 //!
 //! A restored server gives ids out again that transactions had which are lost: an id counts
-//! within its era, from one move to another server, or restore, to the next.
+//! within its side, from one move to another server, or restore, to the next.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -42,7 +42,7 @@ pub struct Eras {
 #[derive(Debug, Default)]
 pub struct Writers {
     by_id: HashMap<(u32, u8), Writer>,
-    eras: u8,
+    sides: u8,
     /// Writes whose answer was lost, and with it their ids.
     unanswered: u64,
     /// The newest id before the last fault of a transaction that survives.
@@ -80,26 +80,26 @@ struct Erased {
 struct Proofs {
     /// When the last one was sent that was acknowledged before the first fault.
     last_us: Option<u64>,
-    /// When the last insert was sent, by workload and era. What is lost is not inserted again under
+    /// When the last insert was sent, by workload and side. What is lost is not inserted again under
     /// its key, so these prove what came before them also after a fault.
     inserted_us: HashMap<(u8, u8), u64>,
 }
 
 impl Proofs {
-    fn add(&mut self, there: &Record, fault_us: u64, eras: &Eras) {
+    fn add(&mut self, there: &Record, fault_us: u64, sides: &Eras) {
         if there.acked_us <= fault_us {
             self.last_us = self.last_us.max(Some(there.sent_us));
         }
         if there.version == 0 {
-            let era = (there.workload, eras.of(there));
-            let sent_us = self.inserted_us.entry(era).or_default();
+            let side = (there.workload, sides.of(there));
+            let sent_us = self.inserted_us.entry(side).or_default();
             *sent_us = there.sent_us.max(*sent_us);
         }
     }
 
-    fn survived(&self, record: &Record, eras: &Eras) -> bool {
-        let era = (record.workload, eras.of(record));
-        let inserted_us = self.inserted_us.get(&era).copied();
+    fn survived(&self, record: &Record, sides: &Eras) -> bool {
+        let side = (record.workload, sides.of(record));
+        let inserted_us = self.inserted_us.get(&side).copied();
         inserted_us.max(self.last_us) > Some(record.acked_us)
     }
 }
@@ -127,15 +127,15 @@ impl Writers {
     pub fn of<I: Iterator<Item = Record>>(
         ledger: impl Fn() -> I,
         present: impl Fn(Key) -> Option<(u32, u32)>,
-        eras: &Eras,
+        sides: &Eras,
     ) -> Self {
         let there = |one: &Record| present(one.key).is_some_and(|(last, _)| last >= one.version);
         let is_written = |one: &Record| one.key != Key::NONE && one.outcome != Outcome::Fail;
         let written = || ledger().filter(is_written);
-        let fault_us = eras.first_fault_us.unwrap_or(u64::MAX);
-        let last_fault_us = eras.last_fault_us.unwrap_or(u64::MAX);
+        let fault_us = sides.first_fault_us.unwrap_or(u64::MAX);
+        let last_fault_us = sides.last_fault_us.unwrap_or(u64::MAX);
         let (mut writers, mut proofs) = (Self::default(), Proofs::default());
-        let lingers_us = if eras.cut_off { 0 } else { LINGERS_US };
+        let lingers_us = if sides.cut_off { 0 } else { LINGERS_US };
         let mut lost_us: u64 = 0;
         for record in ledger() {
             match record.outcome {
@@ -148,7 +148,7 @@ impl Writers {
                 Outcome::Info | Outcome::Fail => {}
             }
             if is_written(&record) && !record.erases() && there(&record) {
-                proofs.add(&record, fault_us, eras);
+                proofs.add(&record, fault_us, sides);
             }
         }
         writers.last_us = proofs.last_us;
@@ -169,12 +169,12 @@ impl Writers {
             *first = record.acked_us.min(*first);
             if present(record.key).is_none() {
                 erased.all.insert(record.key);
-                if proofs.survived(&record, eras) || eras.is_last(&record) {
+                if proofs.survived(&record, sides) || sides.is_last(&record) {
                     erased.surviving.insert(record.key);
                 }
             }
         }
-        writers.next_xid = eras.next_xid.or(later.map(|(_, xid)| xid));
+        writers.next_xid = sides.next_xid.or(later.map(|(_, xid)| xid));
         let mut lived_on = false;
         for record in written() {
             let gone = erased.surviving.contains(&record.key);
@@ -191,7 +191,7 @@ impl Writers {
             }
             // Of an answer that was lost the row itself may tell, unless a salvage wrote it anew, with
             // a later id.
-            let bounded = eras.next_xid.is_none() || record.sent_us <= last_fault_us;
+            let bounded = sides.next_xid.is_none() || record.sent_us <= last_fault_us;
             let anew = |xid| bounded && writers.next_xid.is_some_and(|next| !precedes(xid, next));
             let its_own = |(version, xid): &(u32, u32)| *version == record.version && !anew(*xid);
             let xid = match record.xid {
@@ -200,19 +200,19 @@ impl Writers {
                     .map_or(0, |(_, xid)| xid),
                 told => told,
             };
-            writers.add(xid, eras.of(&record), writer);
+            writers.add(xid, sides.of(&record), writer);
         }
-        writers.any_id = writers.next_xid.is_none() && lived_on && !eras.cut_off;
+        writers.any_id = writers.next_xid.is_none() && lived_on && !sides.cut_off;
         writers
     }
 
     /// Adds a transaction by its id; 0: it is not known.
-    fn add(&mut self, xid: u32, era: u8, writer: Writer) {
-        self.eras = self.eras.max(era);
+    fn add(&mut self, xid: u32, side: u8, writer: Writer) {
+        self.sides = self.sides.max(side);
         match xid {
             0 => self.unanswered += 1,
             told => {
-                self.by_id.insert((told, era), writer);
+                self.by_id.insert((told, side), writer);
             }
         }
     }
@@ -226,8 +226,8 @@ impl Writers {
     }
 
     fn all_of(&self, xid: u32) -> impl Iterator<Item = &Writer> {
-        let eras = (0..=self.eras).rev();
-        eras.filter_map(move |era| self.by_id.get(&(xid, era)))
+        let sides = (0..=self.sides).rev();
+        sides.filter_map(move |side| self.by_id.get(&(xid, side)))
     }
 
     /// Whose this id was up to then, by whichever came last.
@@ -245,9 +245,9 @@ impl Writers {
     /// of about the time of the last fault, or before.
     pub(super) fn unanswered(&self, xid: u32) -> u64 {
         let after_newest = self.newest.wrapping_add(self.unanswered as u32 + 1);
-        let bound = self.next_xid.unwrap_or(after_newest);
+        let boundary = self.next_xid.unwrap_or(after_newest);
         let known = (self.newest, self.next_xid) != (0, None);
-        match self.any_id || known && precedes(xid, bound) {
+        match self.any_id || known && precedes(xid, boundary) {
             true => self.unanswered,
             false => 0,
         }

@@ -8,9 +8,9 @@ use crate::{
     event::{Event, EventKind, StepOutcome},
     finding::Verdict,
     measure::{
+        drill_history::{DrillHistory, StepTold},
         overhead,
         rto::spans,
-        story::{StepTold, Story},
     },
     scenario::plan::{CheckKind, Phase},
 };
@@ -39,7 +39,7 @@ impl DrillReport {
     }
 
     fn from_events(judgement: &Judgement) -> Self {
-        let story = Story {
+        let story = DrillHistory {
             plan: &judgement.plan,
             events: &judgement.events,
         };
@@ -148,7 +148,7 @@ fn skipped(judgement: &Judgement) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn step_report(story: &Story<'_>, told: &StepTold<'_>) -> StepReport {
+fn step_report(story: &DrillHistory<'_>, told: &StepTold<'_>) -> StepReport {
     let step = &story.plan.steps[told.index];
     let (outcome, error) = match told.outcome {
         Some(StepOutcome::Done) => ("done", ""),

@@ -95,7 +95,7 @@ impl Host {
         };
         let began = Instant::now();
         let ended = match self.spawn(&exec) {
-            Ok((child, _awaited)) => outside(meter::Place::Tool, run_to_end(child, &exec)).await,
+            Ok((child, _awaited)) => outside(meter::Activity::Tool, run_to_end(child, &exec)).await,
             Err(cause) => Ok(Ended::not_started(self.why_not(&exec, &cause))),
         };
         let mut ended =

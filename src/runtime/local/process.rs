@@ -13,7 +13,7 @@ use nix::{
 
 use super::reaper;
 use crate::{
-    meter::{Place, outside},
+    meter::{Activity, outside},
     runtime::{Stats, wait},
     units::wall_clock,
 };
@@ -114,7 +114,7 @@ pub async fn gone(killed: &BTreeSet<Pid>) -> Result<(), String> {
 /// Removes what the dead stored. The file system's time, as the engine's is that of a
 /// container's volume: thousands of files may take it seconds.
 pub async fn remove_storage(dir: &Path) -> io::Result<()> {
-    outside(Place::Tool, async { fs::remove_dir_all(dir) }).await
+    outside(Activity::Tool, async { fs::remove_dir_all(dir) }).await
 }
 
 fn none(pids: &BTreeSet<Pid>, counts: impl Fn(char) -> bool) -> Result<(), String> {

@@ -20,7 +20,7 @@ use super::{
     file::ScenarioFile,
     plan::StrategyPlan,
     problem::{Problem, Source},
-    yaml::{Node, Place, Value},
+    yaml::{Node, Position, Value},
 };
 
 pub use strategy::check as strategy;
@@ -83,13 +83,13 @@ impl Check<'_> {
         self.problems.push(Problem { source, ..problem });
     }
 
-    /// Place of a value, as near as the path leads.
-    fn place(&self, path: &[&str]) -> Place {
+    /// Position of a value, as near as the path leads.
+    fn place(&self, path: &[&str]) -> Position {
         place_in(self.root, path)
     }
 
-    /// Place of the last key of a path.
-    fn key_place(&self, path: &[&str]) -> Place {
+    /// Position of the last key of a path.
+    fn key_place(&self, path: &[&str]) -> Position {
         let (last, above) = path.split_last().expect("a path has a key");
         let parent = follow(self.root, above);
         parent
@@ -98,8 +98,8 @@ impl Check<'_> {
     }
 }
 
-/// Place of a value below a node, as near as the path leads.
-fn place_in(node: &Node, path: &[&str]) -> Place {
+/// Position of a value below a node, as near as the path leads.
+fn place_in(node: &Node, path: &[&str]) -> Position {
     follow(node, path).place
 }
 

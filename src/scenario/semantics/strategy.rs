@@ -8,7 +8,7 @@ use crate::scenario::{
     plan::{OVERRIDDEN, RetentionRule, Wal},
     problem::{Problem, Source},
     strategy::StrategyFile,
-    yaml::{Node, Place},
+    yaml::{Node, Position},
 };
 
 const PLACEHOLDERS: [&str; 5] = ["store", "archive", "data", "bin", "run"];
@@ -66,7 +66,7 @@ fn commands(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
     }
 }
 
-fn needs(command: &str, parts: &[&str], what: &str, place: Place, problems: &mut Vec<Problem>) {
+fn needs(command: &str, parts: &[&str], what: &str, place: Position, problems: &mut Vec<Problem>) {
     for part in parts.iter().filter(|p| !command.contains(**p)) {
         let meaning = match *part {
             "%p" => "the path of the file",
@@ -79,12 +79,12 @@ fn needs(command: &str, parts: &[&str], what: &str, place: Place, problems: &mut
     }
 }
 
-fn placeholders(command: &str, place: Place, problems: &mut Vec<Problem>) {
+fn placeholders(command: &str, place: Position, problems: &mut Vec<Problem>) {
     of_these(&PLACEHOLDERS, command, place, problems);
 }
 
 /// `{name}` that nothing fills in; `${name}` and `{}` are the shell's.
-fn of_these(known: &[&str], command: &str, place: Place, problems: &mut Vec<Problem>) {
+fn of_these(known: &[&str], command: &str, place: Position, problems: &mut Vec<Problem>) {
     let mut before = ' ';
     for (index, c) in command.char_indices() {
         let inner = command[index + c.len_utf8()..]
@@ -137,7 +137,7 @@ fn settings(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
 }
 
 /// A setting that no scenario can state.
-pub(super) fn overridden(name: &str, place: Place) -> Option<Problem> {
+pub(super) fn overridden(name: &str, place: Position) -> Option<Problem> {
     let own = OVERRIDDEN.iter().any(|own| own.eq_ignore_ascii_case(name));
     own.then(|| {
         let message = format!("`{name}` cannot be stated");
@@ -169,7 +169,7 @@ fn backups(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
     }
 }
 
-fn key_of(node: &Node, backup: &str) -> Place {
+fn key_of(node: &Node, backup: &str) -> Position {
     let entry = node
         .get("backups")
         .and_then(|backups| backups.entry(backup));
@@ -194,7 +194,7 @@ fn archived_by(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
     }
 }
 
-fn tables(tables: &[String], at: impl Fn(&str) -> Place, problems: &mut Vec<Problem>) {
+fn tables(tables: &[String], at: impl Fn(&str) -> Position, problems: &mut Vec<Problem>) {
     for (index, table) in tables.iter().enumerate() {
         let place = at(&index.to_string());
         if let Err(message) = format::check("qualified-name", table) {

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::form::{describe, has_type, main_key};
 use crate::scenario::{
     problem::{Problem, one_of},
-    yaml::{Key, Node, Place, Value},
+    yaml::{Key, Node, Position, Value},
 };
 
 fn unknown(key: &str, path: &str) -> String {
@@ -39,7 +39,7 @@ pub(super) fn unknown_key(
 pub(super) fn none_of(
     forms: &[&Json],
     entries: &[(Key, Node)],
-    place: Place,
+    place: Position,
     path: &str,
 ) -> Problem {
     let keys: Vec<&str> = forms.iter().filter_map(|f| main_key(f)).collect();

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::{
     format,
     problem::Problem,
-    yaml::{Key, Node, Place, Value},
+    yaml::{Key, Node, Position, Value},
 };
 use form::{is_form, main_key, words_of};
 use message::{beside, first_sentence, join, named, none_of, unknown_key, within, wrong_form};
@@ -63,7 +63,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn text(&mut self, text: &str, place: Place, forms: &[&'a Json], all: &[&'a Json]) {
+    fn text(&mut self, text: &str, place: Position, forms: &[&'a Json], all: &[&'a Json]) {
         let words: Vec<&str> = forms.iter().flat_map(|f| words_of(f)).collect();
         if words.contains(&text) {
             return;
@@ -86,7 +86,7 @@ impl<'a> Walk<'a> {
         self.problems.push(problem);
     }
 
-    fn number(&mut self, number: &serde_json::Number, place: Place, form: &Json) {
+    fn number(&mut self, number: &serde_json::Number, place: Position, form: &Json) {
         let value = number.as_f64().unwrap_or_default();
         let least = form["minimum"].as_f64().unwrap_or(f64::MIN);
         let most = form["maximum"]
@@ -102,7 +102,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn list(&mut self, items: &[Node], place: Place, form: &'a Json, path: &str) {
+    fn list(&mut self, items: &[Node], place: Position, form: &'a Json, path: &str) {
         let least = form["minItems"].as_u64().unwrap_or(0);
         if (items.len() as u64) < least {
             self.push(place, format!("{} must not be empty", named(path)));
@@ -113,7 +113,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn map(&mut self, entries: &[(Key, Node)], place: Place, forms: &[&'a Json], path: &str) {
+    fn map(&mut self, entries: &[(Key, Node)], place: Position, forms: &[&'a Json], path: &str) {
         self.twice(entries);
         let form = match forms {
             [only] => Some(*only),
@@ -140,7 +140,7 @@ impl<'a> Walk<'a> {
     fn choose(
         &mut self,
         entries: &[(Key, Node)],
-        place: Place,
+        place: Position,
         forms: &[&'a Json],
         path: &str,
     ) -> Option<&'a Json> {
@@ -156,7 +156,7 @@ impl<'a> Walk<'a> {
         None
     }
 
-    fn object(&mut self, entries: &[(Key, Node)], place: Place, form: &'a Json, path: &str) {
+    fn object(&mut self, entries: &[(Key, Node)], place: Position, form: &'a Json, path: &str) {
         let properties = form["properties"].as_object();
         for (key, node) in entries {
             let inner = join(path, &key.text);
@@ -172,7 +172,7 @@ impl<'a> Walk<'a> {
         self.missing(entries, place, form, path);
     }
 
-    fn missing(&mut self, entries: &[(Key, Node)], place: Place, form: &Json, path: &str) {
+    fn missing(&mut self, entries: &[(Key, Node)], place: Position, form: &Json, path: &str) {
         let required = form["required"].as_array().into_iter().flatten();
         for key in required.filter_map(Json::as_str) {
             if !entries.iter().any(|(k, _)| k.text == key) {
@@ -191,7 +191,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn push(&mut self, place: Place, message: String) {
+    fn push(&mut self, place: Position, message: String) {
         self.problems.push(Problem::at(place, message));
     }
 }

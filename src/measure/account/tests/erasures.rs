@@ -4,9 +4,9 @@ use super::*;
 
 /// A statement that committed at LSN 1000, between 1000 and 1100 µs; a cut-over at 2000.
 fn question(moved: bool) -> Question {
-    let bounds = Bounds::by_hand(1_000, 1_100, Some(1_000), moved.then_some(2_000));
+    let boundaries = Boundaries::by_hand(1_000, 1_100, Some(1_000), moved.then_some(2_000));
     Question {
-        bounds,
+        boundaries,
         ready_us: vec![None],
     }
 }
@@ -122,7 +122,7 @@ fn an_erasure_after_the_instant_that_a_salvage_aimed_at_is_lost() {
     let both = [record(1, 0, 100, 7), record(2, 0, 300, 8)];
     let mut aimed = question(false);
     let mut at = |aimed_us| {
-        aimed.bounds.all[0].aimed_us = Some(aimed_us);
+        aimed.boundaries.all[0].aimed_us = Some(aimed_us);
         let readback = Readback::collect(both.into_iter());
         let ledger = history(200, Outcome::Ok).into_iter();
         sets(&balance(&[aimed.clone()], ledger, readback).remove(0))

@@ -6,7 +6,7 @@ use super::{CopyError, field_length};
 
 /// A row (or the trailer) that goes on in the next chunk.
 #[derive(Default)]
-pub(super) struct Straddling {
+pub(super) struct PartialRow {
     hash: Xxh3,
     head: [u8; 4],
     filled: usize,
@@ -24,16 +24,16 @@ pub(super) enum RowEnd {
     Trailer,
 }
 
-impl std::fmt::Debug for Straddling {
+impl std::fmt::Debug for PartialRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Straddling")
+        f.debug_struct("PartialRow")
             .field("fields", &self.fields)
             .field("data", &self.data)
             .finish_non_exhaustive()
     }
 }
 
-impl Straddling {
+impl PartialRow {
     /// Takes as much of the chunk as belongs to this row.
     pub(super) fn take(&mut self, chunk: &[u8], row: u64) -> Result<usize, CopyError> {
         let mut used = 0;

@@ -1,41 +1,42 @@
-//! Tales that end badly.
+//! Fixtures that end badly.
 
 use pgdrill::{event::Moment, observation::Observation};
 
-use super::testing::{SECOND, Tale, lost_server, salvage};
+use super::testing::{HistoryFixture, SECOND, lost_server, salvage};
 
 /// A server lost when nothing had been archived for 8 s, which is 8 min at scale 60.
-pub fn no_archive_timeout() -> Tale {
-    let mut tale = lost_server();
-    tale.plan.drill = "as-written-no-archive-timeout-pg17".into();
-    tale.plan.scenario = "as-written-no-archive-timeout".into();
-    tale.plan.about = "As the runbook has it, without `archive_timeout`: the OA's last \
+pub fn no_archive_timeout() -> HistoryFixture {
+    let mut fixture = lost_server();
+    fixture.plan.drill = "as-written-no-archive-timeout-pg17".into();
+    fixture.plan.scenario = "as-written-no-archive-timeout".into();
+    fixture.plan.about = "As the runbook has it, without `archive_timeout`: the OA's last \
         segment was still open when the server was lost."
         .into();
-    tale.plan.strategy.settings.clear();
-    tale.plan.strategy.name = "no-archive-timeout".into();
-    tale.plan.objectives.remove("agent");
+    fixture.plan.strategy.settings.clear();
+    fixture.plan.strategy.name = "no-archive-timeout".into();
+    fixture.plan.objectives.remove("agent");
     let fail = [
         ("rpo.oa", "objective 5m"),
         ("projected-rpo.oa", "no `archive_timeout`"),
         ("ledger.agent", "no RPO objective"),
     ];
-    tale.plan.expect.fail = fail
+    fixture.plan.expect.fail = fail
         .into_iter()
         .map(|(id, text)| (id.to_owned(), text.to_owned()))
         .collect();
-    tale.readback
+    fixture
+        .readback
         .retain(|one| one.acked_us <= 4 * SECOND || one.acked_us > 121 * SECOND / 10);
     // One row in a hundred as fast: WAL that takes hours to fill a segment.
-    for record in &mut tale.ledger {
+    for record in &mut fixture.ledger {
         record.lsn = 0x200_0000 + record.acked_us / 100_000 * 8;
     }
-    tale
+    fixture
 }
 
 /// A salvage after which things are wrong.
-pub fn careless() -> Tale {
-    let mut tale = salvage().bend(Moment::After, |seen| match seen {
+pub fn careless() -> HistoryFixture {
+    let mut fixture = salvage().bend(Moment::After, |seen| match seen {
         Observation::Tables(tables) => {
             tables.get_mut("app.users").unwrap().rows = 187;
             tables.get_mut("app.users").unwrap().digest = "0e".into();
@@ -49,18 +50,18 @@ pub fn careless() -> Tale {
         Observation::Sequences(sequences) => sequences[0].next = 12,
         _other => {}
     });
-    tale.plan.drill = "agent-rows-deleted-pg17".into();
-    tale.plan.scenario = "agent-rows-deleted".into();
-    tale.readback.truncate(tale.readback.len() - 12);
-    tale
+    fixture.plan.drill = "agent-rows-deleted-pg17".into();
+    fixture.plan.scenario = "agent-rows-deleted".into();
+    fixture.readback.truncate(fixture.readback.len() - 12);
+    fixture
 }
 
 /// A restore that the server refused.
-pub fn restore_failed() -> Tale {
+pub fn restore_failed() -> HistoryFixture {
     let why = "`pg_ctl start` in scratch failed with exit code 1\nlast lines of the log:\n\
         FATAL:  using recovery command file \"recovery.conf\" is not supported\n\
         hint: recovery is asked for by `recovery.signal` from version 12 on";
-    let mut tale = salvage().failing_at(4, why);
-    tale.plan.drill = "as-written-recovery-conf-pg17".into();
-    tale
+    let mut fixture = salvage().failing_at(4, why);
+    fixture.plan.drill = "as-written-recovery-conf-pg17".into();
+    fixture
 }

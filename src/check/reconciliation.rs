@@ -7,12 +7,12 @@ use std::{
 
 use super::{Context, evidence, gate};
 use crate::{
-    event::{Boundary, EventKind, Moment, RestoreRecord},
+    event::{BoundaryKind, EventKind, Moment, RestoreRecord},
     history::files,
     ledger::{Key, Outcome, Reader, Record},
     measure::{
         account::{self, Account, Question, Readback, RowVersion},
-        boundary::{self, Bounds},
+        boundary::{self, Boundaries},
         projected,
         recovery::Recovery,
         row_images::{Circumstances, Eras, Look, Sets, Writers, balance},
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The ledger balanced against the readback; each list is in the plan's order.
-pub(super) struct Books {
+pub(super) struct Reconciliation {
     /// What counts as lost, and when it could go on, of each workload.
     pub questions: Vec<Question>,
     /// What the gates of each recovery came to, of each workload.
@@ -37,13 +37,13 @@ pub(super) struct Books {
     pub files: evidence::Files,
 }
 
-impl Books {
+impl Reconciliation {
     /// Reads a drill's ledger and readback.
     pub fn open(context: &Context<'_>, drill: &Path, recoveries: &[Recovery<'_>]) -> Self {
-        let story = &context.story;
+        let history = &context.history;
         let path = drill.join(files::LEDGER);
-        let statements = boundary::statement_instants(story.faults(), records(&path));
-        let names: Vec<&str> = story.plan.workloads.keys().map(String::as_str).collect();
+        let statements = boundary::statement_instants(history.faults(), records(&path));
+        let names: Vec<&str> = history.plan.workloads.keys().map(String::as_str).collect();
         let gates: Vec<Vec<Gates>> = names
             .iter()
             .map(|name| recoveries.iter().map(|one| gate::gates(context, one, name)))
@@ -53,9 +53,9 @@ impl Books {
             .iter()
             .zip(&gates)
             .map(|(name, gates)| Question {
-                bounds: Bounds::of(story, recoveries, name, &statements),
+                boundaries: Boundaries::of(history, recoveries, name, &statements),
                 ready_us: (recoveries.iter().zip(gates))
-                    .map(|(one, gates)| rto::ready_us(story, one, name, gates))
+                    .map(|(one, gates)| rto::ready_us(history, one, name, gates))
                     .collect(),
             })
             .collect();
@@ -65,7 +65,7 @@ impl Books {
             questions,
             gates,
             accounts,
-            wal_rate: projected::wal_rate(story, records(&path)),
+            wal_rate: projected::wal_rate(history, records(&path)),
             files: evidence::Files {
                 ledger: trouble_with(&path, None),
                 readback: readback_trouble,
@@ -110,10 +110,10 @@ pub(super) fn client_rows(
     context: &Context<'_>,
     drill: &Path,
 ) -> Result<Option<BTreeMap<String, Sets>>, String> {
-    let story = &context.story;
-    let needed = story.plan.checks.contains(&CheckKind::ClientRows)
-        && !story.plan.workloads.is_empty()
-        && story
+    let history = &context.history;
+    let needed = history.plan.checks.contains(&CheckKind::ClientRows)
+        && !history.plan.workloads.is_empty()
+        && history
             .plan
             .steps
             .iter()
@@ -123,8 +123,8 @@ pub(super) fn client_rows(
     }
     let before = looks(context, drill, Moment::Before)?;
     let after = looks(context, drill, Moment::After)?;
-    let names: Vec<&str> = story.plan.workloads.keys().map(String::as_str).collect();
-    let servers: Vec<&str> = names.iter().map(|name| story.server_of(name)).collect();
+    let names: Vec<&str> = history.plan.workloads.keys().map(String::as_str).collect();
+    let servers: Vec<&str> = names.iter().map(|name| history.server_of(name)).collect();
     let unseen = |server: &&&str| after.iter().all(|look| look.record.server != ***server);
     if before.is_empty() {
         return Err("the rows that clients wrote were not looked at before a fault".into());
@@ -140,7 +140,7 @@ pub(super) fn client_rows(
         return Err(trouble);
     }
     let row = |key| there.version_and_xid(key);
-    let writers = Writers::of(|| records(&ledger), row, &eras(context, &names));
+    let writers = Writers::of(|| records(&ledger), row, &sides(context, &names));
     for (index, name) in names.iter().enumerate() {
         let held = writers.acknowledged(index as u8);
         if let Some(short) = evidence::short_of(context, name, held) {
@@ -152,29 +152,29 @@ pub(super) fn client_rows(
 }
 
 /// When each workload's clients found themselves on another server, or a restored one.
-fn eras(context: &Context<'_>, names: &[&str]) -> Eras {
-    let story = &context.story;
+fn sides(context: &Context<'_>, names: &[&str]) -> Eras {
+    let history = &context.history;
     let restored = || {
-        let real = story.restores().filter(|(_, restore)| !restore.scratch);
+        let real = history.restores().filter(|(_, restore)| !restore.scratch);
         real.map(|(at_us, _)| at_us)
     };
     let breaks = |name: &&str| {
-        let moves = story.cut_overs();
+        let moves = history.cut_overs();
         let moves = moves.filter(|moved| moved.workloads.iter().any(|one| one == name));
         let mut breaks: Vec<u64> = moves.map(|moved| moved.at_us).chain(restored()).collect();
         breaks.sort_unstable();
         breaks
     };
-    let last_fault_us = story.faults().map(|fault| fault.ended_us).max();
+    let last_fault_us = history.faults().map(|fault| fault.ended_us).max();
     let after_it = |(at_us, restore): &(u64, &RestoreRecord)| {
         !restore.scratch && last_fault_us.is_some_and(|fault| *at_us > fault)
     };
     Eras {
         breaks_us: names.iter().map(breaks).collect(),
-        first_fault_us: story.first_fault_us(),
+        first_fault_us: history.first_fault_us(),
         last_fault_us,
-        cut_off: (story.faults().last()).is_some_and(|one| one.boundary == Boundary::Instant),
-        next_xid: story
+        cut_off: (history.faults().last()).is_some_and(|one| one.boundary == BoundaryKind::Instant),
+        next_xid: history
             .restores()
             .find(after_it)
             .map(|(_, one)| one.next_xid as u32),
@@ -182,31 +182,31 @@ fn eras(context: &Context<'_>, names: &[&str]) -> Eras {
 }
 
 fn circumstances<'a>(context: &Context<'a>, servers: Vec<&'a str>) -> Circumstances<'a> {
-    let story = &context.story;
-    let salvaged = story.events.iter().filter_map(|event| {
+    let history = &context.history;
+    let salvaged = history.events.iter().filter_map(|event| {
         let EventKind::Salvaged { tables, .. } = &event.kind else {
             return None;
         };
         Some(tables.iter().map(|table| table.table.as_str()))
     });
-    let crashed = story.faults().any(|fault| fault.fault == "crash-server");
+    let crashed = history.faults().any(|fault| fault.fault == "crash-server");
     Circumstances {
         servers,
-        serving: story.serving(),
+        serving: history.serving(),
         salvaged: salvaged.flatten().collect(),
-        fault_xids: story
+        fault_xids: history
             .faults()
             .filter_map(|fault| Some(fault.xid? as u32))
             .collect(),
-        emptied: crashed || story.restores().next().is_some(),
+        emptied: crashed || history.restores().next().is_some(),
     }
 }
 
 /// The looks at rows of a moment that left images, with the images.
 fn looks<'a>(context: &Context<'a>, drill: &Path, moment: Moment) -> Result<Vec<Look<'a>>, String> {
-    let story = &context.story;
-    let first_fault_us = story.first_fault_us().unwrap_or(u64::MAX);
-    let wanted = story
+    let history = &context.history;
+    let first_fault_us = history.first_fault_us().unwrap_or(u64::MAX);
+    let wanted = history
         .looks_at_rows()
         .filter(|(_, look)| look.moment == moment);
     let read = wanted
@@ -228,7 +228,7 @@ fn looks<'a>(context: &Context<'a>, drill: &Path, moment: Moment) -> Result<Vec<
 
 /// When the step ended during which, or before which, something was told.
 fn step_end_us(context: &Context<'_>, at_us: u64) -> u64 {
-    let events = context.story.events.iter();
+    let events = context.history.events.iter();
     let mut ends = events.filter(|event| matches!(event.kind, EventKind::StepEnded { .. }));
     let end = ends.find(|event| event.at_us >= at_us);
     end.map_or(u64::MAX, |event| event.at_us)
@@ -269,7 +269,7 @@ fn read_back(context: &Context<'_>, drill: &Path, names: &[&str]) -> (Readback, 
     let mut troubles = Vec::new();
     let servers: BTreeSet<&str> = names
         .iter()
-        .map(|name| context.story.server_of(name))
+        .map(|name| context.history.server_of(name))
         .collect();
     for server in servers {
         let after = view::after(&context.views, server);
@@ -282,7 +282,7 @@ fn read_back(context: &Context<'_>, drill: &Path, names: &[&str]) -> (Readback, 
         let lives_here = |index: u8| {
             names
                 .get(usize::from(index))
-                .is_none_or(|name| context.story.server_of(name) == server)
+                .is_none_or(|name| context.history.server_of(name) == server)
         };
         all.extend(Readback::collect(records(&path)).only(lives_here));
     }
@@ -291,7 +291,7 @@ fn read_back(context: &Context<'_>, drill: &Path, names: &[&str]) -> (Readback, 
 }
 
 fn not_read_back(context: &Context<'_>, server: &str) -> String {
-    let selected = context.story.plan.checks.contains(&CheckKind::Ledger);
+    let selected = context.history.plan.checks.contains(&CheckKind::Ledger);
     let failures = view::after(&context.views, server).map(|view| view.failures.as_slice());
     let error = failures
         .unwrap_or_default()
@@ -308,32 +308,32 @@ fn not_read_back(context: &Context<'_>, server: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::eras;
+    use super::sides;
     use crate::{
         check::{Context, judge, testing::*},
         ledger::RECORD,
-        measure::story::Story,
+        measure::drill_history::DrillHistory,
     };
 
     #[test]
     fn answers_are_lost_until_the_fault_has_struck() {
-        let tale = lost_server();
-        let (plan, events) = (&tale.plan, &tale.events);
-        let context = Context::new(Story { plan, events });
-        let fault = context.story.faults().last().unwrap();
+        let fixture = lost_server();
+        let (plan, events) = (&fixture.plan, &fixture.events);
+        let context = Context::new(DrillHistory { plan, events });
+        let fault = context.history.faults().last().unwrap();
         assert!(fault.began_us < fault.ended_us);
-        let eras = eras(&context, &["agent", "oa"]);
-        assert_eq!(eras.last_fault_us, Some(fault.ended_us));
+        let sides = sides(&context, &["agent", "oa"]);
+        assert_eq!(sides.last_fault_us, Some(fault.ended_us));
     }
 
     #[test]
     fn each_server_that_serves_has_a_readback_of_its_own() {
-        let tale = oa_alone_moved();
-        let judgement = tale.judge();
+        let fixture = oa_alone_moved();
+        let judgement = fixture.judge();
         let lost = judgement.measures.iter().map(|one| one.ledger.lost);
         assert_eq!(lost.collect::<Vec<_>>(), [3, 4]);
         let dir = tempfile::tempdir().unwrap();
-        tale.write(dir.path());
+        fixture.write(dir.path());
         std::fs::remove_file(dir.path().join("readback-primary")).unwrap();
         let blind = judge(dir.path()).unwrap();
         let evidence = finding(&blind, "evidence");

@@ -1,11 +1,11 @@
-//! What every tale tells: beginning and end, steps, a backup, what probes saw.
+//! What every fixture tells: beginning and end, steps, a backup, what probes saw.
 
 use std::collections::BTreeMap;
 
 use pgdrill::{event::*, observation::Observation, scenario::plan::*, workload::readback};
 
 use super::{
-    FAULT_LSN, SECOND, Tale,
+    FAULT_LSN, HistoryFixture, SECOND,
     observed::{archive, observations},
 };
 
@@ -14,7 +14,7 @@ pub fn tenths(count: u64) -> u64 {
     count * SECOND / 10
 }
 
-impl Tale {
+impl HistoryFixture {
     pub fn observe(&mut self, at_us: u64, moment: Moment, server: &str, timeline: u32) {
         let mut all = observations(timeline);
         if moment == Moment::After {
@@ -173,8 +173,8 @@ pub fn backup() -> BackupRecord {
     }
 }
 
-pub fn fault(name: &str, target: &str, boundary: Boundary, began_us: u64) -> FaultRecord {
-    let statement = boundary == Boundary::Statement;
+pub fn fault(name: &str, target: &str, boundary: BoundaryKind, began_us: u64) -> FaultRecord {
+    let statement = boundary == BoundaryKind::Statement;
     FaultRecord {
         fault: name.into(),
         target: target.into(),

@@ -21,7 +21,7 @@ const CLOCKS_US: u64 = 1_000_000;
 
 /// A plan and what became of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Story<'a> {
+pub struct DrillHistory<'a> {
     pub plan: &'a Plan,
     /// The whole history.
     pub events: &'a [Event],
@@ -51,7 +51,7 @@ pub struct CutOver<'a> {
     pub to: &'a str,
 }
 
-impl<'a> Story<'a> {
+impl<'a> DrillHistory<'a> {
     /// The steps of the plan as performed, in order.
     pub fn steps(&self) -> Vec<StepTold<'a>> {
         (0..self.plan.steps.len())
