@@ -41,6 +41,18 @@ pub struct Needed {
     pub package: &'static str,
 }
 
+impl Needed {
+    /// One of PostgreSQL's own programs.
+    pub const fn of_postgres(program: &'static str) -> Self {
+        Self {
+            program,
+            name: program,
+            at_least: None,
+            package: "postgresql-client",
+        }
+    }
+}
+
 /// A version of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub u32, pub u32);

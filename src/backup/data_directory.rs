@@ -18,7 +18,6 @@ use crate::{
     history::{Bytes, Progress},
     postgres::{Server, lsn},
     runtime::{Exec, Output, exec::quoted},
-    scenario::plan::{BackupKind, Nature},
 };
 
 /// Lists the directories of a backup: facts, a line each.
@@ -137,19 +136,9 @@ fn directory_of(text: &str, tool: &'static str) -> Option<Listed> {
     Some(Listed {
         label: words.next()?.to_owned(),
         tool: tool.to_owned(),
-        kind: BackupKind::Full,
-        nature: Nature::Physical,
-        parent: None,
-        start_lsn: None,
-        stop_lsn: None,
-        snapshot_lsn: None,
-        timeline: None,
-        first_segment: String::new(),
-        databases: Vec::new(),
-        tables: Vec::new(),
         bytes,
-        began: None,
         ended: jiff::Timestamp::from_second(ended).ok(),
+        ..Listed::default()
     })
 }
 

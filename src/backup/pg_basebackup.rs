@@ -53,12 +53,7 @@ impl BackupTool for PgBasebackup {
             archives: false,
             verifier: Some("pg_verifybackup"),
             aged_by_files: true,
-            needs: &[Needed {
-                program: "pg_basebackup",
-                name: "pg_basebackup",
-                at_least: None,
-                package: "postgresql-client",
-            }],
+            needs: &const { [Needed::of_postgres("pg_basebackup")] },
         }
     }
 

@@ -108,20 +108,7 @@ impl BackupTool for PgDump {
             archives: false,
             verifier: Some("pg_restore --list"),
             aged_by_files: true,
-            needs: &[
-                Needed {
-                    program: "pg_dump",
-                    name: "pg_dump",
-                    at_least: None,
-                    package: "postgresql-client",
-                },
-                Needed {
-                    program: "pg_restore",
-                    name: "pg_restore",
-                    at_least: None,
-                    package: "postgresql-client",
-                },
-            ],
+            needs: &const { [Needed::of_postgres("pg_dump"), Needed::of_postgres("pg_restore")] },
         }
     }
 
@@ -370,17 +357,13 @@ fn listed(line: &str) -> Option<Listed> {
         tool: TOOL.into(),
         kind: BackupKind::Logical,
         nature: Nature::Logical,
-        parent: None,
-        start_lsn: None,
-        stop_lsn: None,
         snapshot_lsn: Some(report.snapshot_lsn),
-        timeline: None,
-        first_segment: String::new(),
         databases: report.databases,
         tables: report.tables,
         bytes,
         began: jiff::Timestamp::from_second(report.began).ok(),
         ended: jiff::Timestamp::from_second(ended).ok(),
+        ..Listed::default()
     })
 }
 

@@ -118,8 +118,7 @@ impl BackupTool for Pgbackrest {
     }
 
     async fn prepare(&self, site: &Site<'_>) -> Result<(), BackupError> {
-        self.perform(site, &["stanza-create"]).await?;
-        Ok(())
+        self.perform(site, &["stanza-create"]).await
     }
 
     async fn take(
@@ -189,8 +188,7 @@ impl BackupTool for Pgbackrest {
     }
 
     async fn expire(&self, site: &Site<'_>) -> Result<(), BackupError> {
-        self.perform(site, &["expire"]).await?;
-        Ok(())
+        self.perform(site, &["expire"]).await
     }
 }
 
@@ -214,9 +212,9 @@ impl Pgbackrest {
         Exec::new(own.into_iter().chain(arguments)).within(site.deadline)
     }
 
-    async fn perform(&self, site: &Site<'_>, arguments: &[&str]) -> Result<Output, BackupError> {
-        let exec = self.exec(site, arguments);
-        Ok(site.server.node.exec(exec).await?)
+    async fn perform(&self, site: &Site<'_>, arguments: &[&str]) -> Result<(), BackupError> {
+        site.server.node.exec(self.exec(site, arguments)).await?;
+        Ok(())
     }
 
     fn configuration(&self, site: &Site<'_>) -> String {
@@ -236,12 +234,10 @@ impl Pgbackrest {
                 ("repo1-retention-full", days.to_string()),
             ]
         });
-        for (name, value) in usual.into_iter().chain(kept) {
-            if !self.options.contains_key(name) {
-                let _ = writeln!(text, "{name}={value}");
-            }
-        }
-        for (name, value) in &self.options {
+        let usual = usual.into_iter().chain(kept);
+        let usual = usual.filter(|(name, _)| !self.options.contains_key(*name));
+        let stated = self.options.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        for (name, value) in usual.chain(stated) {
             let _ = writeln!(text, "{name}={value}");
         }
         let _ = write!(
@@ -274,11 +270,9 @@ fn restore_arguments(site: &Site<'_>, wanted: &Wanted<'_>) -> Vec<String> {
         arguments.push("--delta".into());
     }
     let setting = |name: &str| {
-        let settings = wanted.target.settings.iter();
-        settings
-            .filter(|(of, _)| of == name)
-            .map(|(_, value)| value.as_str())
-            .next()
+        let mut settings = wanted.target.settings.iter();
+        let (_, value) = settings.find(|(of, _)| of == name)?;
+        Some(value.as_str())
     };
     for kind in ["time", "lsn", "xid", "name"] {
         if let Some(target) = setting(&format!("recovery_target_{kind}")) {
@@ -356,18 +350,15 @@ impl Backup {
             label: self.label,
             tool: TOOL.into(),
             kind: self.kind,
-            nature: Nature::Physical,
             parent: self.prior,
             start_lsn: position(&self.lsn.start),
             stop_lsn: position(&self.lsn.stop),
-            snapshot_lsn: None,
             timeline: (first_segment.get(..8)).and_then(|name| u32::from_str_radix(name, 16).ok()),
             first_segment,
-            databases: Vec::new(),
-            tables: Vec::new(),
             bytes: self.info.repository.size.unwrap_or(self.info.repository.delta),
             began: instant(self.timestamp.start),
             ended: instant(self.timestamp.stop),
+            ..Listed::default()
         }
     }
 }

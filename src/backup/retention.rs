@@ -122,7 +122,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::scenario::plan::{BackupKind, Nature};
 
     const DAY: u64 = 86_400;
     const FIRST: &str = "000000010000000000000001";
@@ -140,19 +139,9 @@ mod tests {
         Listed {
             label: label.into(),
             tool: "pg-basebackup".into(),
-            kind: BackupKind::Full,
-            nature: Nature::Physical,
-            parent: None,
-            start_lsn: None,
-            stop_lsn: None,
-            snapshot_lsn: None,
-            timeline: None,
             first_segment: needs.into(),
-            databases: vec![],
-            tables: vec![],
-            bytes: 0,
-            began: None,
             ended: Timestamp::from_second(now().as_second() - (days * DAY) as i64).ok(),
+            ..Listed::default()
         }
     }
 

@@ -3,13 +3,15 @@
 //! A drill tells what happens by appending events and judges nothing. Whatever goes
 //! wrong ends up in its history; only a history that can't be begun is an error.
 
+mod backup;
 mod business;
 mod closing;
 mod excuses;
 mod faults;
 pub mod people;
-mod recovery;
+mod restore;
 mod row_images;
+mod salvage;
 mod server_log;
 mod set_up;
 mod state;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     excuses::by_fault,
-    recovery::Restoring,
+    restore::Restoring,
     state::{Drill, StepError},
 };
 use crate::{

@@ -92,7 +92,7 @@ pub struct BackupRecord {
 }
 
 /// A backup as its tool lists it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Listed {
     /// Its name among those of its tool.
     pub label: String,

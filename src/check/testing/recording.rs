@@ -156,19 +156,12 @@ pub fn backup() -> BackupRecord {
         listed: Listed {
             label: "main-1".into(),
             tool: "pg-basebackup".into(),
-            kind: BackupKind::Full,
-            nature: Nature::Physical,
-            parent: None,
             start_lsn: Some(0x200_0028),
             stop_lsn: Some(0x200_0100),
-            snapshot_lsn: None,
             timeline: Some(1),
             first_segment: "000000010000000000000002".into(),
-            databases: vec![],
-            tables: vec![],
             bytes: 41_000_000,
-            began: None,
-            ended: None,
+            ..Listed::default()
         },
     }
 }

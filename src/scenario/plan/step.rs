@@ -188,10 +188,11 @@ impl Action {
 }
 
 /// What kind of a backup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BackupKind {
     /// Everything, physically.
+    #[default]
     Full,
     /// What changed since the last full one.
     Diff,

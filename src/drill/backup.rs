@@ -1,0 +1,208 @@
+//! Steps that take backups, and what is asked of them later: what there is, whether it is good, and
+//! what goes. What a tool does is `backup/`.
+
+use std::time::Duration;
+
+use super::state::{Drill, StepError};
+use crate::{
+    backup::{Site, retention},
+    event::{BackupRecord, EventKind, Listed},
+    postgres::Server,
+    restore::target::Taken,
+    runtime::Exec,
+    scenario::plan::{BackupKind, BackupPlan, RetentionRule},
+};
+
+/// A tool's verifier, or its catalog, may take this long.
+pub(super) const LOOKING: Duration = Duration::from_secs(600);
+
+impl Drill<'_> {
+    /// What a backup's tool works with on a server's node.
+    pub(super) fn site<'s>(
+        &'s self,
+        name: &'s str,
+        server: &'s Server,
+        deadline: Duration,
+    ) -> Site<'s> {
+        let plan = self.plan.strategy.backups.get(name);
+        Site {
+            name,
+            server,
+            keep: plan.and_then(|plan| plan.keep),
+            deadline,
+            recorder: &self.recorder,
+        }
+    }
+
+    pub(super) fn planned(&self, name: &str) -> Result<&BackupPlan, StepError> {
+        let plan = self.plan.strategy.backups.get(name);
+        plan.ok_or_else(|| StepError::Missing(format!("the strategy has no backup `{name}`")))
+    }
+
+    /// Makes every tool ready for its first backup of a server.
+    ///
+    /// # Errors
+    /// When a tool fails.
+    pub(super) async fn prepare_tools(&self, server: &Server) -> Result<(), StepError> {
+        for (name, backup) in &self.plan.strategy.backups {
+            let site = self.site(name, server, LOOKING);
+            backup.tool.configure(&site).await?;
+            backup.tool.prepare(&site).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a backup of a server, remembers it, and asks its tool what it has now.
+    ///
+    /// # Errors
+    /// What went wrong, in full.
+    pub(super) async fn backup(
+        &mut self,
+        server: &str,
+        of: &str,
+        kind: BackupKind,
+        deadline: Duration,
+    ) -> Result<(), StepError> {
+        let server = self.server(server)?;
+        let began_us = self.recorder.now_us();
+        let label = format!("{of}-{}", self.backups.len() + 1);
+        let tool = &self.planned(of)?.tool;
+        let site = self.site(of, &server, deadline);
+        let listed = tool.take(&site, kind, &label).await?;
+        let record = BackupRecord {
+            backup: of.to_owned(),
+            server: server.name.clone(),
+            began_us,
+            listed,
+        };
+        self.recorder.record(EventKind::BackupTaken(record.clone()));
+        let ended_us = self.recorder.now_us();
+        let verified = self.verify_backup(&site, &record, false).await?;
+        self.list(&site).await?;
+        self.backups.push(Taken {
+            record,
+            ended_us,
+            verified,
+        });
+        Ok(())
+    }
+
+    /// What a backup's tool says that it has.
+    pub(super) async fn list(&self, site: &Site<'_>) -> Result<Vec<Listed>, StepError> {
+        let listed = self.planned(site.name)?.tool.list(site).await?;
+        self.recorder.record(EventKind::BackupsListed {
+            backup: site.name.to_owned(),
+            listed: listed.clone(),
+        });
+        Ok(listed)
+    }
+
+    /// Records what a tool's verifier says of a backup; false where it has nothing to say.
+    async fn verify_backup(
+        &self,
+        site: &Site<'_>,
+        record: &BackupRecord,
+        again: bool,
+    ) -> Result<bool, StepError> {
+        let label = &record.listed.label;
+        let Some(word) = self.planned(site.name)?.tool.verify(site, label).await? else {
+            return Ok(false);
+        };
+        self.recorder.record(EventKind::VerifierSaid {
+            tool: word.verifier,
+            object: label.clone(),
+            good: Some(word.good),
+            again,
+            output: word.output,
+        });
+        Ok(true)
+    }
+
+    /// Has the verifiers look again at every backup that is still there: one may have been damaged
+    /// after it was taken.
+    pub(super) async fn verify_again(&self) {
+        let Ok(server) = self.any_server() else {
+            return;
+        };
+        for taken in &self.backups {
+            if let Err(error) = self.verify_one_again(&server, taken).await {
+                self.recorder.record(EventKind::VerifierSaid {
+                    tool: "the verifier".into(),
+                    object: taken.record.listed.label.clone(),
+                    good: None,
+                    again: true,
+                    output: error.to_string(),
+                });
+            }
+        }
+    }
+
+    async fn verify_one_again(&self, server: &Server, taken: &Taken) -> Result<(), StepError> {
+        let (name, label) = (&taken.record.backup, &taken.record.listed.label);
+        let site = self.site(name, server, LOOKING);
+        let listed = self.list(&site).await?;
+        if !listed.iter().any(|one| one.label == *label) {
+            return Ok(());
+        }
+        let said = self.verify_backup(&site, &taken.record, true).await?;
+        if taken.verified && !said {
+            let gone = "what its verifier held it against is gone";
+            return Err(StepError::Missing(gone.into()));
+        }
+        Ok(())
+    }
+
+    /// Removes what the strategy's retention keeps no longer, and records what went.
+    ///
+    /// # Errors
+    /// When a tool or the strategy's own command fails.
+    pub(super) async fn expire(&self) -> Result<(), StepError> {
+        let server = self.any_server()?;
+        let before = self.stored(&server).await?;
+        match &self.plan.strategy.retention.rule {
+            RetentionRule::Computed => self.expire_computed(&server).await?,
+            RetentionRule::Command(command) => {
+                let store = server.node.layout().store.display();
+                let command = format!("cd {store} && {}", server.fill_in(command));
+                server.node.exec(Exec::shell(command)).await?;
+            }
+        }
+        let after = self.stored(&server).await?;
+        let gone = |was: &[String], is: &[String]| {
+            let gone = was.iter().filter(|name| !is.contains(name));
+            gone.cloned().collect::<Vec<_>>()
+        };
+        self.recorder.record(EventKind::RetentionApplied {
+            removed_backups: gone(&before.0, &after.0),
+            removed_wal: gone(&before.1, &after.1),
+        });
+        Ok(())
+    }
+
+    async fn expire_computed(&self, server: &Server) -> Result<(), StepError> {
+        let strategy = &self.plan.strategy;
+        let mut kept = Vec::new();
+        for (name, backup) in &strategy.backups {
+            let site = self.site(name, server, LOOKING);
+            backup.tool.expire(&site).await?;
+            kept.extend(backup.tool.list(&site).await?);
+        }
+        let wal = retention::archived(server).await?;
+        let gone = retention::expired_wal(&wal, &kept, strategy.retention.wal);
+        let path = |name: &String| server.fill_in(&format!("{{archive}}/{name}"));
+        let paths: Vec<String> = gone.iter().map(path).collect();
+        Ok(retention::remove(server, &paths).await?)
+    }
+
+    /// Labels of the backups, and names of the files in `{archive}`.
+    async fn stored(&self, server: &Server) -> Result<(Vec<String>, Vec<String>), StepError> {
+        let mut labels = Vec::new();
+        for (name, backup) in &self.plan.strategy.backups {
+            let site = self.site(name, server, LOOKING);
+            let listed = backup.tool.list(&site).await?;
+            labels.extend(listed.into_iter().map(|one| one.label));
+        }
+        let wal = retention::archived(server).await?;
+        Ok((labels, wal.into_iter().map(|file| file.name).collect()))
+    }
+}

@@ -1,0 +1,265 @@
+//! Steps that bring a server back: what it is made as, from which backup, and to which point. What is
+//! done then is `restore/`.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::{
+    backup::LOOKING,
+    excuses::by_restore,
+    state::{Drill, Made, StepError},
+};
+use crate::{
+    event::{Cause, EventKind, Listed},
+    postgres::{Server, configuration::moved, lsn},
+    restore::{
+        self, Restore, restore,
+        target::{Choice, Known, Resolved, choose, resolve},
+    },
+    runtime::Exec,
+    scenario::plan::{PRIMARY, Target, TargetAction},
+    units::wall_clock,
+};
+
+/// What a step says of a restore.
+#[derive(Clone, Copy, Debug)]
+pub struct Restoring<'a> {
+    /// The backup's name in the strategy.
+    pub from: &'a str,
+    pub label: Option<&'a str>,
+    pub into: &'a str,
+    pub scratch: bool,
+    pub in_place: bool,
+    pub target: &'a Target,
+    pub action: Option<TargetAction>,
+}
+
+impl Drill<'_> {
+    /// Makes a named restore point and remembers where it is.
+    ///
+    /// # Errors
+    /// What went wrong, in full.
+    pub(super) async fn restore_point(
+        &mut self,
+        server: &str,
+        name: &str,
+    ) -> Result<(), StepError> {
+        let literal = name.replace('\'', "''");
+        let position = self
+            .server(server)?
+            .value(&format!("select pg_create_restore_point('{literal}')"))
+            .await?;
+        self.points
+            .push((name.to_owned(), lsn::parse(&position).unwrap_or_default()));
+        Ok(())
+    }
+
+    /// How far the wall clock has run away from the drill's own, which nobody sets.
+    fn wall_stepped(&self) -> SignedDuration {
+        let own = SignedDuration::from_micros(self.recorder.now_us() as i64);
+        wall_clock().duration_since(self.wall) - own
+    }
+
+    /// Restores a backup, up to a target.
+    ///
+    /// # Errors
+    /// What went wrong, in full.
+    pub(super) async fn restore(
+        &mut self,
+        restoring: Restoring<'_>,
+        deadline: Duration,
+    ) -> Result<(), StepError> {
+        let known = Known {
+            fault: self.faults.newest(),
+            points: &self.points,
+            wall: self.wall,
+            stepped: self.wall_stepped(),
+            scale: self.plan.scale,
+        };
+        let resolved = resolve(restoring.target, known).map_err(StepError::Missing)?;
+        let source = self.source(&restoring, &resolved);
+        let mut server = match restoring.in_place {
+            true => self.given_up(restoring.into).await?,
+            false => {
+                let (into, scratch) = (restoring.into, restoring.scratch);
+                self.new_server(into, scratch, &source.plan).await?
+            }
+        };
+        let listed = self.restorable(&server, restoring.from).await?;
+        let choice = Choice {
+            from: restoring.from,
+            label: restoring.label,
+            taken: &self.backups,
+            listed: &listed,
+        };
+        let chosen = choose(restoring.target, &resolved, &choice).map_err(StepError::Missing)?;
+        let origin = self.origin(restoring.from, chosen);
+        let made = self.made.get(&origin).unwrap_or(&source);
+        let settings = self.plan.settings(&made.plan);
+        server.moved = moved(&settings, &made.layout, server.node.layout());
+        self.servers
+            .insert(restoring.into.to_owned(), server.clone());
+        let strategy = &self.plan.strategy;
+        let archive = strategy.archive();
+        let request = Restore {
+            server: &server,
+            backup: (restoring.from, &self.planned(restoring.from)?.tool),
+            listed: chosen,
+            target: &resolved,
+            recovery: restore::Recovery {
+                signal: strategy.recovery.signal,
+                restore_command: strategy.recovery.restore_command.as_deref(),
+                archive: archive.as_ref(),
+                action: restoring.action.or(strategy.recovery.target_action),
+            },
+            settings: &settings,
+            in_place: restoring.in_place,
+            deadline,
+        };
+        let restored = restore(&request, &self.recorder).await?;
+        self.faults.restored(&restored, &origin);
+        if restoring.in_place {
+            self.tell_clients(restoring.into).await?;
+            self.watch_server(&server).await;
+            self.errors_over(Cause::Restore);
+        }
+        Ok(())
+    }
+
+    /// A server that is stopped, and whose files may be replaced: what it was is given up, and
+    /// its clients wait for what it will be.
+    async fn given_up(&mut self, name: &str) -> Result<Server, StepError> {
+        let server = self.server(name)?;
+        self.watch_last(name).await;
+        if server.connect().await.is_ok() {
+            server.stop().await?;
+        }
+        let lock = server.node.layout().data.join("postmaster.pid");
+        let unlock = ["rm", "-f", &lock.display().to_string()];
+        server.node.exec(Exec::new(unlock)).await?;
+        self.keep_log(&server).await;
+        self.logs_kept.remove(name);
+        self.row_images.forget(name);
+        self.expect_errors(Cause::Restore, by_restore(name));
+        let served = self.serving.iter().filter(|(_, server)| *server == name);
+        let workloads: Vec<String> = served.map(|(workload, _)| workload.clone()).collect();
+        if !workloads.is_empty() {
+            self.recorder.record(EventKind::CutOver {
+                workloads,
+                to: name.to_owned(),
+            });
+        }
+        Ok(server)
+    }
+
+    /// What a backup's tool lists, asked on the node that is restored.
+    async fn restorable(&self, server: &Server, from: &str) -> Result<Vec<Listed>, StepError> {
+        let site = self.site(from, server, LOOKING);
+        self.planned(from)?.tool.configure(&site).await?;
+        self.list(&site).await
+    }
+
+    /// The server that a backup was taken of.
+    fn origin(&self, from: &str, listed: &Listed) -> String {
+        let taken = self
+            .backups
+            .iter()
+            .find(|one| one.record.backup == from && one.record.listed.label == listed.label);
+        taken
+            .map_or(PRIMARY, |taken| &taken.record.server)
+            .to_owned()
+    }
+
+    /// What the server was made as whose backup a restore begins from, as far as that is known
+    /// before a node can look into the store.
+    fn source(&self, restoring: &Restoring<'_>, resolved: &Resolved) -> Made {
+        let all: Vec<Listed> = (self.backups.iter())
+            .filter(|taken| taken.record.backup == restoring.from)
+            .map(|taken| taken.record.listed.clone())
+            .collect();
+        let choice = Choice {
+            from: restoring.from,
+            label: restoring.label,
+            taken: &self.backups,
+            listed: &all,
+        };
+        let likely = choose(restoring.target, resolved, &choice).ok();
+        let name = likely.map_or(PRIMARY.to_owned(), |one| self.origin(restoring.from, one));
+        self.made.get(&name).cloned().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::restore::target::Taken;
+    use crate::{
+        check::testing::salvage,
+        history::Recorder,
+        meter::Meter,
+        runtime::{Layout, Runtime, fake::Fake},
+        scenario::plan::ServerPlan,
+        units::Bytes,
+    };
+
+    fn taken(number: u64, server: &str) -> Taken {
+        let mut record = crate::check::testing::backup();
+        record.server = server.into();
+        record.listed.label = format!("main-{number}");
+        record.listed.stop_lsn = Some(number);
+        Taken {
+            record,
+            ended_us: number,
+            verified: true,
+        }
+    }
+
+    fn made(memory: u64) -> Made {
+        let plan = ServerPlan {
+            settings: [("work_mem".to_owned(), format!("{memory}MB"))].into(),
+            memory: Bytes(memory),
+            cpus: memory as f64,
+        };
+        let layout = Layout::default();
+        Made { plan, layout }
+    }
+
+    /// The newest backup that can reach the target says whose limits and settings count; where
+    /// there is none, those of the primary.
+    #[test]
+    fn a_restored_server_is_made_as_the_source_of_its_backup() {
+        let dir = tempfile::tempdir().unwrap();
+        let (plan, runtime) = (salvage().plan, Runtime::Fake(Fake::default()));
+        let meter = Meter::new(Instant::now());
+        let recorder = Recorder::in_memory();
+        let mut drill = Drill::new(&plan, &runtime, dir.path(), recorder, meter);
+        let servers = [("alpha", 1), (PRIMARY, 2), ("replacement", 3)];
+        drill.made = servers
+            .map(|(name, memory)| (name.to_owned(), made(memory)))
+            .into();
+        let source = |drill: &Drill<'_>, by_lsn: Option<u64>| {
+            let resolved = Resolved {
+                settings: vec![],
+                by_lsn,
+                by_us: None,
+            };
+            let restoring = Restoring {
+                from: "main",
+                label: None,
+                into: "new",
+                scratch: false,
+                in_place: false,
+                target: &Target::Latest,
+                action: None,
+            };
+            drill.source(&restoring, &resolved).plan
+        };
+        assert_eq!(source(&drill, None), made(2).plan);
+        drill.backups = vec![taken(1, PRIMARY), taken(2, "replacement")];
+        assert_eq!(source(&drill, None), made(3).plan);
+        assert_eq!(source(&drill, Some(1)), made(2).plan);
+    }
+}

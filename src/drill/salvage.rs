@@ -1,0 +1,95 @@
+//! Steps that bring lost rows home from a scratch server: `restore/salvage`.
+
+use super::state::{Drill, StepError};
+use crate::{
+    event::EventKind,
+    postgres::Server,
+    restore::salvage::{SalvageRequest, Side, salvage},
+    scenario::plan::SalvageBy,
+};
+
+impl Drill<'_> {
+    /// Transactions of the bad statements that are recovered from now, and whether a salvage of
+    /// these tables and schemas undoes it: the newest, and each that hit one of them.
+    fn bad_statements(&self, tables: &[String], schemas: &[String]) -> Vec<(u64, bool)> {
+        let named = |target: &str| {
+            let within = |schema: &String| {
+                let rest = target.strip_prefix(schema.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            tables.iter().any(|table| table == target) || schemas.iter().any(within)
+        };
+        let newest = self.faults.newest();
+        let current = self.faults.current().iter();
+        let told = current.filter_map(|fault| {
+            let undone = Some(fault) == newest || named(&fault.target);
+            Some((fault.xid?, undone))
+        });
+        told.collect()
+    }
+
+    /// Brings lost rows home from a scratch server.
+    ///
+    /// # Errors
+    /// What went wrong, in full.
+    pub(super) async fn salvage(
+        &mut self,
+        from: &str,
+        into: &str,
+        tables: &[String],
+        schemas: &[String],
+        by: SalvageBy,
+    ) -> Result<(), StepError> {
+        let (scratch, production) = (self.server(from)?, self.server(into)?);
+        readable(&scratch).await?;
+        let from_side = Side {
+            access: scratch.access().await?,
+            node: &scratch.node,
+        };
+        let into_side = Side {
+            access: production.access().await?,
+            node: &production.node,
+        };
+        let bad = self.bad_statements(tables, schemas);
+        let request = SalvageRequest {
+            tables: tables.to_vec(),
+            schemas: schemas.to_vec(),
+            by,
+            fault_xids: bad.iter().map(|(xid, _)| *xid).collect(),
+            undone_xids: bad
+                .iter()
+                .filter(|(_, undone)| *undone)
+                .map(|(xid, _)| *xid)
+                .collect(),
+            frozen: self.frozen_groups()?,
+            frozen_tables: self.frozen_tables(&scratch).await?,
+        };
+        let tables = salvage(&from_side, &into_side, &request, &self.recorder).await?;
+        self.recorder.record(EventKind::Salvaged {
+            from: from.into(),
+            into: into.into(),
+            tables,
+        });
+        Ok(())
+    }
+}
+
+/// Relations that recovery holds locked where it waits: of a transaction, as the one that dropped
+/// them, whose end was not replayed.
+const LOCKED: &str = "select coalesce(string_agg(l.relation::regclass::text, ', '), '') \
+     from pg_locks l join pg_stat_activity a using (pid) where a.backend_type = 'startup' \
+     and l.granted and l.mode = 'AccessExclusiveLock' and l.relation is not null \
+     and l.database = (select oid from pg_database where datname = current_database())";
+
+/// Whether a server's tables can be read; one that is paused keeps the locks of what had not ended.
+async fn readable(server: &Server) -> Result<(), StepError> {
+    let locked = server.value(LOCKED).await?;
+    if locked.is_empty() {
+        return Ok(());
+    }
+    Err(StepError::Missing(format!(
+        "`{}` is paused at its target, in the middle of the transaction that locks {locked}: nobody \
+         can read that (hint: `recovery_target_action: promote`)",
+        server.name
+    )))
+}
