@@ -28,7 +28,7 @@
 //! - [`postgres`]: one server on one node, and connections to it.
 //! - [`model`]: data models and their bulk loader; [`workload`]: the live clients.
 //! - [`backup`], [`restore`]: one file a tool; recovery targets, recovery, salvage.
-//! - [`fault`]: inject one and show that it bit.
+//! - [`fault`]: one file each: what is known of it, and how it is injected.
 //! - [`probe`]: look at a server and say what was seen, without judging.
 //!
 //! Words used everywhere: [`units`] (time, bytes, rates), [`wal`] (segments, positions),

@@ -2,43 +2,53 @@
 //! expected verdict for the stated reason, and nothing left behind.
 //!
 //! `PGDRILL_DRILLS` says how much: `quick` (the default: the three drills of the README
-//! on each runtime that is there), `representative` (each tool, fault and check once in
-//! containers, and the three on 15, on 18 and on `local`), or `all` (every shipped
-//! scenario on each version and runtime).
+//! on each runtime that is there), `representative` (the cheapest set that leaves nothing out:
+//! `cover`), or `all` (every shipped scenario on each version and runtime).
 
 mod cli;
+mod cover;
 
 use std::{
     collections::BTreeMap,
     path::Path,
     process::{Command, Output},
-    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use serde_json::Value;
 
-use cli::has_engine;
+use cli::{has_engine, has_postgres};
+use cover::Place;
 
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-/// Drills measure time: two cores serve one run, of two drills at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-const QUICK: &[&str] = &["quick"];
-/// Each tool, fault and check at least once.
-const REPRESENTATIVE: &[&str] = &["quick", "representative"];
-const ALL: &[&str] = &["scenarios"];
-
-/// How much is drilled on PostgreSQL 17 in containers, and on every other version and runtime.
-fn how_much() -> [&'static [&'static str]; 2] {
+/// The drills to perform at a place, by name or by tag.
+fn selected(place: Place) -> Vec<String> {
+    let local = place.runtime == "local";
     match std::env::var("PGDRILL_DRILLS").as_deref() {
-        Ok("all") => [ALL, ALL],
-        Ok("representative") => [REPRESENTATIVE, QUICK],
-        _ => [QUICK, &[]],
+        Ok("all") => vec!["scenarios".into()],
+        Ok("representative") => {
+            let chosen = cover::representative(&places()).into_iter();
+            let here = chosen.filter(|one| one.place == place);
+            here.map(|one| one.scenario).collect()
+        }
+        _ if local || place.postgres == Some(17) => vec!["quick".into()],
+        _ => vec![],
     }
 }
+
+/// Where drills can be performed; the usual one first.
+fn places() -> Vec<Place> {
+    let docker = [17, 15, 18].map(|major| Place {
+        runtime: "docker",
+        postgres: Some(major),
+    });
+    let docker = docker.into_iter().filter(|_| has_engine());
+    docker.chain(has_postgres().then_some(LOCAL)).collect()
+}
+
+/// With whatever version this machine has.
+const LOCAL: Place = Place {
+    runtime: "local",
+    postgres: None,
+};
 
 /// The program that is drilled with: the one built with these tests, or that of `PGDRILL_TEST_BINARY`.
 fn pgdrill(arguments: &[&str]) -> Output {
@@ -51,27 +61,19 @@ fn pgdrill(arguments: &[&str]) -> Output {
         .expect("pgdrill can be started")
 }
 
-fn has_postgres() -> bool {
-    let found = std::fs::read_dir("/usr/lib/postgresql").is_ok_and(|mut dir| dir.next().is_some());
-    found || Command::new("postgres").arg("--version").output().is_ok()
-}
-
 /// Runs the selected drills and asserts that each came out as its scenario says.
-fn drill(selectors: &[&str], runtime: &str, postgres: Option<&str>) {
-    let _alone = alone();
+fn drill(place: Place) {
+    let selectors = selected(place);
+    if selectors.is_empty() {
+        return;
+    }
     let reports = tempfile::tempdir().unwrap();
-    let place = reports.path().display().to_string();
-    let mut arguments = vec![
-        "run",
-        "--jobs",
-        "2",
-        "--runtime",
-        runtime,
-        "--reports",
-        &place,
-    ];
-    arguments.extend(postgres.iter().flat_map(|major| ["--postgres", *major]));
-    arguments.extend(selectors);
+    let dir = reports.path().display().to_string();
+    let major = place.postgres.map(|major| major.to_string());
+    let mut arguments = vec!["run", "--jobs", "auto", "--reports", &dir];
+    arguments.extend(["--runtime", place.runtime]);
+    arguments.extend(major.iter().flat_map(|major| ["--postgres", major]));
+    arguments.extend(selectors.iter().map(String::as_str));
     let output = pgdrill(&arguments);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     let latest = reports.path().join("latest");
@@ -156,33 +158,6 @@ fn read(file: &Path) -> Result<Value, String> {
 }
 
 #[test]
-fn shipped_drills_come_out_as_they_say_in_containers() {
-    let [selectors, _] = how_much();
-    if has_engine() {
-        drill(selectors, "docker", Some("17"));
-    }
-}
-
-#[test]
-fn they_come_out_the_same_on_other_versions() {
-    let [_, selectors] = how_much();
-    if !has_engine() || selectors.is_empty() {
-        return;
-    }
-    for major in ["15", "18"] {
-        drill(selectors, "docker", Some(major));
-    }
-}
-
-#[test]
-fn drills_need_no_container_engine() {
-    let [_, selectors] = how_much();
-    if has_postgres() {
-        let selectors = if selectors.is_empty() {
-            QUICK
-        } else {
-            selectors
-        };
-        drill(selectors, "local", None);
-    }
+fn shipped_drills_come_out_as_they_say() {
+    places().into_iter().for_each(drill);
 }

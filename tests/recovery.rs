@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pgdrill::{
     backup::{Site, Tool, WalArchive, wal},
-    event::{BackupRecord, BoundaryKind, Listed},
-    fault,
+    event::{BackupRecord, BoundaryKind, FaultRecord, Listed},
+    fault::{DamageIndex, DamageTable, DropTable, Fault, Injection, UpdateRows},
     history::Recorder,
     postgres::{Server, lsn, server::SUPERUSER},
     restore::{
@@ -14,9 +14,20 @@ use pgdrill::{
         target::{Choice, Known, Resolved, Taken, choose, resolve},
     },
     runtime::{self, Exec, NodeSpec, Runtime, Wanted, choose as choose_runtime, run::Run},
-    scenario::plan::{BackupKind, Fault, RecoverySignal, Target, TargetAction},
+    scenario::plan::{BackupKind, RecoverySignal, Target, TargetAction},
     secret::Secret,
 };
+
+async fn inject(server: &Server, fault: &Fault, recorder: &Recorder) -> FaultRecord {
+    let injection = Injection {
+        name: "it",
+        fault,
+        server,
+        archive: None,
+        recorder,
+    };
+    fault.inject(&injection).await.unwrap()
+}
 
 async fn local() -> Option<(Runtime, u32)> {
     let wanted = Wanted {
@@ -180,10 +191,9 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
 
     let backed_up = BackedUp::of(&primary, &recorder).await;
     primary.sql("insert into t values (1001)").await.unwrap();
-    let fault = fault::inject(&primary, &Fault::DropTable("t".into()), &recorder)
-        .await
-        .unwrap();
-    assert!(fault.bit, "{}", fault.evidence);
+    let drop = Fault::DropTable(DropTable("t".into()));
+    let fault = inject(&primary, &drop, &recorder).await;
+    assert!(fault.took_effect, "{}", fault.evidence);
     assert_eq!(fault.boundary, BoundaryKind::Statement);
     assert!(fault.commit_lsn.is_some_and(|lsn| lsn > fault.lsn));
     wal::switch(&primary, true, MINUTE).await.unwrap();
@@ -195,9 +205,13 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
         stepped: jiff::SignedDuration::ZERO,
         scale: 1,
     };
-    let target = resolve(&Target::BeforeFault, known).unwrap();
+    let before = Target::Before {
+        fault: "it".into(),
+        by: None,
+    };
+    let target = resolve(&before, known).unwrap();
     let scratch = server(&runtime, drill, "scratch", major, &recorder).await;
-    let request = backed_up.restored(&scratch, &Target::BeforeFault, &target);
+    let request = backed_up.restored(&scratch, &before, &target);
     let restored = restore(&request, &recorder).await.unwrap();
     assert_eq!(restored.timeline, 2);
     assert_eq!(
@@ -397,7 +411,7 @@ async fn tablespaces_come_home_to_places_of_their_own_or_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn damage_and_crashes_bite() {
+async fn damage_and_crashes_take_effect() {
     let Some((runtime, major)) = local().await else {
         return;
     };
@@ -412,14 +426,14 @@ async fn damage_and_crashes_bite() {
         .await
         .unwrap();
     for fault in [
-        Fault::DamageIndex("t_id".into()),
-        Fault::DamageTable("t".into()),
+        Fault::DamageIndex(DamageIndex("t_id".into())),
+        Fault::DamageTable(DamageTable("t".into())),
         Fault::StopArchiving,
         Fault::CrashServer,
         Fault::LoseServer,
     ] {
-        let record = fault::inject(&primary, &fault, &recorder).await.unwrap();
-        assert!(record.bit, "{fault:?}: {}", record.evidence);
+        let record = inject(&primary, &fault, &recorder).await;
+        assert!(record.took_effect, "{fault:?}: {}", record.evidence);
         if fault == Fault::CrashServer {
             primary.start().await.unwrap();
         }
@@ -428,7 +442,7 @@ async fn damage_and_crashes_bite() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_update_that_changes_no_value_did_not_bite() {
+async fn an_update_that_changes_no_value_took_no_effect() {
     let Some((runtime, major)) = local().await else {
         return;
     };
@@ -440,12 +454,14 @@ async fn an_update_that_changes_no_value_did_not_bite() {
         .sql("create table t as select id, 'kept' as body from generate_series(1, 10) as id")
         .await
         .unwrap();
-    let update = |set: &str, predicate: &str| Fault::UpdateRows {
-        table: "public.t".into(),
-        set: set.into(),
-        r#where: predicate.into(),
+    let update = |set: &str, predicate: &str| {
+        Fault::UpdateRows(UpdateRows {
+            table: "public.t".into(),
+            set: set.into(),
+            r#where: predicate.into(),
+        })
     };
-    for (fault, bit, evidence) in [
+    for (fault, took_effect, evidence) in [
         (update("body = 'kept'", "true"), false, "rows hit: 10; none"),
         (
             update("body = 'lost'", "id > 10"),
@@ -458,10 +474,14 @@ async fn an_update_that_changes_no_value_did_not_bite() {
             "rows hit: 4; digest",
         ),
     ] {
-        let record = fault::inject(&primary, &fault, &recorder).await.unwrap();
-        assert_eq!(record.bit, bit, "{fault:?}: {}", record.evidence);
+        let record = inject(&primary, &fault, &recorder).await;
+        assert_eq!(
+            record.took_effect, took_effect,
+            "{fault:?}: {}",
+            record.evidence
+        );
         assert!(record.evidence.starts_with(evidence), "{}", record.evidence);
-        assert!(record.commit_lsn.is_some() || !bit);
+        assert!(record.commit_lsn.is_some() || !took_effect);
     }
     let lost = primary.value("select count(*) from t where body = 'lost'");
     assert_eq!(lost.await.unwrap(), "4");

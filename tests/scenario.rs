@@ -1,9 +1,12 @@
 //! Scenario files: the corpus of bad ones beside their exact messages, the shipped
 //! ones, the checked-in schema, and the subcommands that read them.
 
+mod cover;
+
 use std::{collections::HashSet, fs, path::Path};
 
 use assert_cmd::Command;
+use cover::Place;
 use pgdrill::scenario::{
     self,
     plan::{Action, CheckKind},
@@ -89,42 +92,35 @@ fn an_objective_that_no_recovery_could_miss_is_warned_of() {
     assert!(warned("").is_empty());
 }
 
-/// What `ci/test` drills has every fault, and turns every check red once.
+/// What `ci/test` drills has every fault, every step, and turns every check red once.
 #[test]
-fn the_representative_set_leaves_no_fault_and_no_check_out() {
-    let selectors = ["quick".to_owned(), "representative".to_owned()];
-    let plans = scenario::load(&selectors, &[17]).unwrap().plans;
-    let red: HashSet<&str> = plans
+fn the_representative_set_leaves_nothing_out() {
+    let at = |runtime, postgres| Place { runtime, postgres };
+    let docker = [17, 15, 18].map(|major| at("docker", Some(major)));
+    let chosen = cover::representative(&[&docker[..], &[at("local", None)]].concat());
+    let had: HashSet<&str> = chosen
         .iter()
-        .flat_map(|plan| plan.expect.fail.keys())
-        .map(|id| id.split('.').next().unwrap_or_default())
-        .collect();
-    let green = CheckKind::ALL.into_iter().map(CheckKind::name);
-    let green: Vec<&str> = green.filter(|name| !red.contains(name)).collect();
-    assert!(green.is_empty(), "no drill turns {green:?} red");
-    let injected: HashSet<String> = plans
-        .iter()
-        .flat_map(|plan| &plan.steps)
-        .filter_map(|step| match &step.action {
-            Action::Inject { fault, .. } => Some(fault_word(&serde_json::to_value(fault).unwrap())),
-            _other => None,
-        })
+        .flat_map(|one| &one.facts)
+        .map(String::as_str)
         .collect();
     let schema = scenario::schema::scenario();
     let faults = schema["$defs"]["Fault"]["oneOf"].as_array().unwrap();
-    for fault in faults.iter().map(|one| match &one["const"] {
-        serde_json::Value::String(word) => word.clone(),
-        _ => fault_word(&one["properties"]),
-    }) {
-        assert!(injected.contains(&fault), "no drill injects `{fault}`");
-    }
-}
-
-/// The one word, or the one key, that says which fault it is.
-fn fault_word(fault: &serde_json::Value) -> String {
-    let key = fault.as_object().and_then(|one| one.keys().next());
-    let word = key.map(String::as_str).or_else(|| fault.as_str());
-    word.unwrap().to_owned()
+    let fault = |one: &serde_json::Value| {
+        let word = one["const"].as_str().or(one["required"][0].as_str());
+        format!("fault {}", word.unwrap())
+    };
+    let named = |kind: &'static str| move |name: &str| format!("{kind} {name}");
+    let checks = CheckKind::ALL.map(CheckKind::name);
+    let wanted = (faults.iter().map(fault))
+        .chain(Action::WORDS.iter().copied().map(named("step")))
+        .chain(checks.map(named("check")))
+        .chain(checks.map(named("red")))
+        .chain(["15", "17", "18"].map(named("postgres")))
+        .chain(["docker", "local"].map(named("runtime")));
+    let missing: Vec<String> = wanted.filter(|fact| !had.contains(fact.as_str())).collect();
+    assert!(missing.is_empty(), "no drill has {missing:?}");
+    let all = scenario::load(&[], &[17]).unwrap().plans.len();
+    assert!(chosen.len() < all / 2, "{} of {all}", chosen.len());
 }
 
 /// No shipped drill depends on less than its objective being at stake.

@@ -48,10 +48,15 @@ impl WalArchive {
         }
     }
 
+    /// The directory that its files lie in.
+    pub fn place(&self, layout: &Layout) -> String {
+        fill_in(layout, &self.directory)
+    }
+
     /// The shell lines of a function `wal_files` that prints a line for each file: the segment's
     /// name, the file's bytes and its path.
     pub fn listing(&self, layout: &Layout) -> String {
-        let directory = quoted(&fill_in(layout, &self.directory));
+        let directory = quoted(&self.place(layout));
         let depth = self.depth + 1;
         let only = if self.depth == 0 { "" } else { " -type f" };
         format!(

@@ -58,14 +58,16 @@ fn base(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> u64 {
 fn damages<'a>(context: &Context<'a>, now: &View<'_>) -> impl Iterator<Item = &'a FaultRecord> {
     let (server, until_us) = (now.server.to_owned(), now.at_us);
     context.history.faults().filter(move |fault| {
-        let damage = ["damage-index", "damage-table"].contains(&fault.fault.as_str());
-        damage && fault.server == server && fault.began_us <= until_us
+        fault.fault.facts().damages_pages && fault.server == server && fault.began_us <= until_us
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::check::testing::*;
+    use crate::{
+        check::testing::*,
+        fault::{DamageTable, Fault},
+    };
 
     /// At a gate so many pages with a wrong checksum had been read.
     fn at_the_gate(fixture: HistoryFixture) -> HistoryFixture {
@@ -83,7 +85,7 @@ mod tests {
             if let EventKind::FaultInjected(fault) = &mut event.kind
                 && fault.server == "primary"
             {
-                fault.fault = "damage-table".into();
+                fault.fault = Fault::DamageTable(DamageTable("app.users".into()));
             }
         }
         let why = "2 (on `second` after recovery 1 of 2)";
@@ -95,7 +97,7 @@ mod tests {
         let mut fixture = at_the_gate(salvage());
         for event in &mut fixture.events {
             if let EventKind::FaultInjected(fault) = &mut event.kind {
-                fault.fault = "damage-table".into();
+                fault.fault = Fault::DamageTable(DamageTable("app.users".into()));
             }
         }
         expect(&fixture, "checksums", Verdict::Pass, "no page");

@@ -1,4 +1,4 @@
-//! `fault`: every injection was shown to have bitten. One without effect proves nothing
+//! `fault`: every injection was shown to have taken effect. One without effect proves nothing
 //! about the backup, so it is `unknown`.
 
 use super::{Context, any, count};
@@ -19,8 +19,11 @@ pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
         return Some(context.unknown("fault", message));
     }
     let details: Vec<String> = faults.iter().map(|fault| line(fault)).collect();
-    let Some(vain) = faults.iter().find(|fault| !fault.bit) else {
-        let message = format!("{} shown to have bitten", count(faults.len(), "fault"));
+    let Some(vain) = faults.iter().find(|fault| !fault.took_effect) else {
+        let message = format!(
+            "{} shown to have taken effect",
+            count(faults.len(), "fault")
+        );
         let at_stake = any(faults.len(), "fault", "without an effect");
         return Some(Finding::pass("fault", at_stake, message).details(details));
     };
@@ -43,11 +46,11 @@ mod tests {
     use crate::check::testing::*;
 
     #[test]
-    fn a_fault_that_did_not_bite_proves_nothing() {
+    fn a_fault_without_effect_proves_nothing() {
         let mut fixture = salvage();
         for event in &mut fixture.events {
             if let EventKind::FaultInjected(fault) = &mut event.kind {
-                fault.bit = false;
+                fault.took_effect = false;
             }
         }
         expect(&fixture, "fault", Verdict::Unknown, "had no effect");

@@ -189,7 +189,6 @@ fn circumstances<'a>(context: &Context<'a>, servers: Vec<&'a str>) -> Circumstan
         };
         Some(tables.iter().map(|table| table.table.as_str()))
     });
-    let crashed = history.faults().any(|fault| fault.fault == "crash-server");
     Circumstances {
         servers,
         serving: history.serving(),
@@ -198,7 +197,7 @@ fn circumstances<'a>(context: &Context<'a>, servers: Vec<&'a str>) -> Circumstan
             .faults()
             .filter_map(|fault| Some(fault.xid? as u32))
             .collect(),
-        emptied: crashed || history.restores().next().is_some(),
+        emptied: history.crashed() || history.restores().next().is_some(),
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn changes<'t>(
     is: &'t BTreeMap<String, TableState>,
     same: impl Fn(&TableState, &TableState) -> bool,
 ) -> Vec<Change<'t>> {
-    let restored = context.history.restore_of(now.server).is_some() || crashed(context);
+    let restored = context.history.restore_of(now.server).is_some() || context.history.crashed();
     let may_be_empty = |name: &str, was: &TableState, is: &TableState| {
         (restored || created_by_salvage(context, name)) && is.rows == 0 && was.unlogged
     };
@@ -132,14 +132,6 @@ fn created_by_salvage(context: &Context<'_>, name: &str) -> bool {
             .iter()
             .any(|table| table.created && table.table == name)
     })
-}
-
-/// Unlogged tables are emptied by crash recovery too.
-fn crashed(context: &Context<'_>) -> bool {
-    context
-        .history
-        .faults()
-        .any(|fault| fault.fault == "crash-server")
 }
 
 /// The first names, for a message of one line; with the error of what can't be read now.

@@ -29,7 +29,7 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
 }
 
 /// First line of the error as the message, the rest as particulars. An injection that
-/// failed says nothing against the backup: `unknown`.
+/// failed, or what undoes one, says nothing against the backup: `unknown`.
 fn failure(context: &Context<'_>, step: &StepTold<'_>) -> Option<Finding> {
     let Some(StepOutcome::Failed(why)) = step.outcome else {
         return None;
@@ -39,26 +39,9 @@ fn failure(context: &Context<'_>, step: &StepTold<'_>) -> Option<Finding> {
     let first = lines.next().unwrap_or("it failed without a message");
     let message = format!("step {} ({}): {first}", step.index + 1, plan.title);
     let id = plan.action.word();
-    let finding = match plan.action {
-        Action::Inject { .. } => Finding::unknown(id, message),
-        Action::Backup { .. }
-        | Action::Run(_)
-        | Action::Checkpoint { .. }
-        | Action::SwitchWal { .. }
-        | Action::RestorePoint { .. }
-        | Action::Freeze { .. }
-        | Action::Thaw { .. }
-        | Action::Restore { .. }
-        | Action::Salvage { .. }
-        | Action::Reindex { .. }
-        | Action::Start { .. }
-        | Action::CutOver { .. }
-        | Action::Verify { .. }
-        | Action::Age(_)
-        | Action::Expire
-        | Action::Wait { .. }
-        | Action::Sql { .. }
-        | Action::Command { .. } => Finding::fail(id, message),
+    let finding = match &plan.action {
+        Action::Inject { .. } | Action::Heal { .. } => Finding::unknown(id, message),
+        _other => Finding::fail(id, message),
     };
     Some(finding.details(lines.map(str::to_owned)))
 }

@@ -3,6 +3,7 @@
 //! What a subcommand does lives in the library's other rooms; here it is only asked for.
 
 mod analyze;
+mod budget;
 mod check;
 mod clean;
 mod doctor;
@@ -12,6 +13,7 @@ mod people;
 mod plan;
 mod run;
 mod schema;
+mod signals;
 mod tools;
 
 use std::path::Path;
@@ -29,6 +31,9 @@ use crate::{
 pub const BAD_INPUT: u8 = 64;
 /// Exit code of a bug in pgdrill.
 pub const BUG: u8 = 70;
+
+/// Of each thread: as deep as the first one's usually is.
+const STACK: usize = 8 << 20;
 
 /// Continuous verification and drills for PostgreSQL backup and recovery.
 #[derive(Debug, Parser)]
@@ -89,7 +94,8 @@ pub fn main() -> u8 {
         Err(error) => return usage(&error),
     };
     bug::watch(terminal::say);
-    let runtime = tokio::runtime::Runtime::new();
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    let runtime = threads.enable_all().thread_stack_size(STACK).build();
     let outcome = match runtime {
         Ok(runtime) => bug::caught(|| runtime.block_on(perform(cli.command))),
         Err(cause) => Ok(Err(Failure::Environment(format!(

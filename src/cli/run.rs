@@ -5,16 +5,20 @@ use std::{
     sync::Arc,
 };
 
-use futures_util::StreamExt;
-use tokio::sync::mpsc;
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     CommandResult, Failure,
+    budget::Jobs,
     people::{self, Timing},
+    signals,
 };
 use crate::{
-    bug,
     drill::{self, people::People},
     event::Event,
     history::planned,
@@ -48,9 +52,9 @@ pub struct Args {
     /// Where PostgreSQL's programs are (`local` runtime)
     #[arg(long, value_name = "DIR")]
     pg_bin: Option<PathBuf>,
-    /// Drills performed at the same time; they share the machine, and so their measured times
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
-    jobs: u16,
+    /// Drills performed at the same time, or `auto`; they share the machine, and so their measured times
+    #[arg(long, value_name = "N", default_value = "1")]
+    jobs: Jobs,
     /// Where the time that people take comes from
     #[arg(long, value_enum, default_value_t)]
     people: Timing,
@@ -67,10 +71,9 @@ pub async fn run(args: Args) -> CommandResult {
     one_drill_at_a_time(&args)?;
     let loaded = scenario::load(&args.selectors, &args.postgres)?;
     super::warn(&loaded.warnings);
-    let mut plans = loaded.plans;
     let id = RunId::new();
     let dir = run_dir(&args.reports, &id)?;
-    let outcome = prepare_and_drill(&args, &mut plans, id, &dir).await;
+    let outcome = prepare_and_drill(&args, loaded.plans, id, &dir).await;
     if outcome.is_err() && std::fs::read_dir(dir.join("drills")).is_err() {
         // Nothing was drilled, so there is nothing to keep.
         let _ = std::fs::remove_dir_all(&dir);
@@ -80,19 +83,14 @@ pub async fn run(args: Args) -> CommandResult {
 
 /// People who are timed can be asked about one fault at a time.
 fn one_drill_at_a_time(args: &Args) -> Result<(), Failure> {
-    if args.people == Timing::Declared || args.jobs == 1 {
+    if args.people == Timing::Declared || args.jobs == Jobs::Stated(1) {
         return Ok(());
     }
     let message = "people can be timed in one drill at a time\n  hint: leave `--jobs` out";
     Err(Failure::BadInput(message.into()))
 }
 
-async fn prepare_and_drill(
-    args: &Args,
-    plans: &mut Vec<Plan>,
-    id: RunId,
-    dir: &Path,
-) -> CommandResult {
+async fn prepare_and_drill(args: &Args, plans: Vec<Plan>, id: RunId, dir: &Path) -> CommandResult {
     let environment = |error: &dyn std::fmt::Display| Failure::Environment(error.to_string());
     let own = Run::begin(id, dir).map_err(|error| environment(&error))?;
     let wanted = Wanted {
@@ -106,10 +104,10 @@ async fn prepare_and_drill(
         .await
         .map_err(|error| environment(&error))?;
     terminal::say(&format!("runtime {why}"));
-    *plans = servable(args, std::mem::take(plans), &runtime)?;
-    super::tools::there(plans, &runtime).await?;
+    let mut plans = servable(args, plans, &runtime)?;
+    super::tools::there(&plans, &runtime).await?;
     if args.people == Timing::Timed {
-        for plan in plans.iter_mut() {
+        for plan in &mut plans {
             plan.human = HumanSpans::default();
         }
     }
@@ -118,7 +116,7 @@ async fn prepare_and_drill(
 
 async fn perform_and_report(
     args: &Args,
-    plans: &[Plan],
+    plans: Vec<Plan>,
     runtime: &Runtime,
     dir: &Path,
 ) -> CommandResult {
@@ -179,47 +177,63 @@ fn servable(args: &Args, plans: Vec<Plan>, runtime: &Runtime) -> Result<Vec<Plan
 
 async fn drill_all(
     args: &Args,
-    plans: &[Plan],
+    plans: Vec<Plan>,
     runtime: &Runtime,
     dir: &Path,
 ) -> Result<(), Failure> {
     let cancel = CancellationToken::new();
-    let live = Arc::new(Live::new(plans));
+    let live = Arc::new(Live::new(&plans));
     // Heeded to the very end: an engine that hangs may let the removal wait, too.
-    tokio::spawn(heed_signals(cancel.clone(), live.clone()));
+    tokio::spawn(signals::heed(cancel.clone(), live.clone()));
     let (sender, receiver) = mpsc::unbounded_channel::<(String, Event)>();
     let telling = tokio::spawn(tell(live.clone(), receiver));
     let people = (args.people == Timing::Timed).then(|| people::ask(live.clone()));
-    let outcomes = futures_util::stream::iter(plans)
-        .map(|plan| {
-            let listener = forward(plan.drill.clone(), sender.clone());
-            let place = dir.join("drills").join(&plan.drill);
-            perform(plan, runtime, place, listener, people.clone(), &cancel)
-        })
-        .buffer_unordered(usize::from(args.jobs))
-        .collect::<Vec<_>>();
-    let outcomes = outcomes.await;
+    let (jobs, why) = args.jobs.at_a_time(&plans);
+    why.iter().for_each(|why| live.say(why));
+    let free = Arc::new(Semaphore::new(jobs));
+    let mut drills = JoinSet::new();
+    for plan in plans {
+        let one = Arc::clone(&free).acquire_owned().await;
+        let listener = forward(plan.drill.clone(), sender.clone());
+        let place = dir.join("drills").join(&plan.drill);
+        let (runtime, people, cancel) = (runtime.clone(), people.clone(), cancel.clone());
+        let here = Handle::current();
+        // A thread each: what one computes holds up no other.
+        drills.spawn_blocking(move || {
+            let _one = one;
+            here.block_on(perform(plan, runtime, place, listener, people, cancel))
+        });
+    }
     drop(sender);
+    let mut outcome = Ok(());
+    while let Some(ended) = drills.join_next().await {
+        // A bug that is not even recorded leaves a history without an end; the others go on.
+        outcome = outcome.and(ended.unwrap_or(Ok(())));
+    }
     let _ = telling.await;
     live.finish();
-    outcomes.into_iter().collect()
+    outcome
 }
 
 /// One drill; after a signal it only records that it was cancelled. When its history can't be begun the others are ended properly, too.
 async fn perform(
-    plan: &Plan,
-    runtime: &Runtime,
+    plan: Plan,
+    runtime: Runtime,
     place: PathBuf,
     listener: mpsc::UnboundedSender<Event>,
     people: Option<People>,
-    cancel: &CancellationToken,
+    cancel: CancellationToken,
 ) -> Result<(), Failure> {
-    let performed = drill::perform(plan, runtime, &place, Some(listener), people, cancel);
-    // A bug that is not even recorded leaves a history without an end; the others go on.
-    let Ok(performed) = bug::caught_in(performed).await else {
-        return Ok(());
-    };
-    performed.map_err(|error| {
+    let listener = Some(listener);
+    let performed = drill::perform(
+        plan.into(),
+        runtime,
+        place,
+        listener,
+        people,
+        cancel.clone(),
+    );
+    performed.await.map_err(|error| {
         cancel.cancel();
         Failure::Environment(error.to_string())
     })
@@ -245,56 +259,6 @@ fn forward(
         }
     });
     sender
-}
-
-/// First signal: end the drill and remove everything. Second: at once; what is left is
-/// removed by the next run or by `pgdrill clean`.
-async fn heed_signals(cancel: CancellationToken, live: Arc<Live>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return;
-    };
-    // Of a terminal that was closed; whoever started it with `nohup` wants it to go on.
-    let mut hang_up = match hang_up_is_ignored() {
-        true => None,
-        false => signal(SignalKind::hangup()).ok(),
-    };
-    let mut next = async || {
-        let hung_up = async {
-            match &mut hang_up {
-                Some(hang_up) => _ = hang_up.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            () = hung_up => {}
-        }
-    };
-    next().await;
-    live.say("cancelled: removing what was created (again to stop at once)");
-    cancel.cancel();
-    next().await;
-    live.say("stopped at once; `pgdrill clean` removes what is left");
-    leave();
-}
-
-/// Whether this process was started with SIGHUP ignored, as the kernel tells it: bit 0 of a mask.
-fn hang_up_is_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mut lines = status.lines();
-    let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .is_some_and(|mask| mask & 1 == 1)
-}
-
-#[expect(clippy::exit, reason = "a second signal means now")]
-fn leave() -> ! {
-    std::process::exit(130)
 }
 
 /// Points `reports/latest` at this run; a link that can't be made is no failure.
@@ -356,14 +320,14 @@ mod tests {
         };
         let dir = Path::new(&reports).join("run");
         std::fs::create_dir(&dir).unwrap();
-        bug::watch(terminal::say);
+        crate::bug::watch(terminal::say);
         let fake = Fake::default();
         fake.have_a_bug();
         let mut plans = vec![salvage().plan, salvage().plan];
         plans[1].drill.push_str("-next");
         let args = CommandLine::parse_from(["run", "salvage", "--reports", &reports]).args;
         let runtime = Runtime::Fake(fake.clone());
-        let performed = perform_and_report(&args, &plans, &runtime, &dir);
+        let performed = perform_and_report(&args, plans, &runtime, &dir);
         let outcome = tokio::runtime::Runtime::new().unwrap().block_on(performed);
         let asked = fake.asked();
         let done = |what: &str| asked.iter().filter(|one| *one == what).count();

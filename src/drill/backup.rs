@@ -16,7 +16,7 @@ use crate::{
 /// A tool's verifier, or its catalog, may take this long.
 pub(super) const LOOKING: Duration = Duration::from_secs(600);
 
-impl Drill<'_> {
+impl Drill {
     /// What a backup's tool works with on a server's node.
     pub(super) fn site<'s>(
         &'s self,

@@ -1,7 +1,7 @@
 //! One business held back while the other goes on, and clients moved to another server.
 
 use super::{
-    excuses::by_freeze,
+    expected_errors::by_freeze,
     state::{Drill, StepError},
 };
 use crate::{
@@ -34,7 +34,7 @@ struct Writes {
     grant: String,
 }
 
-impl Drill<'_> {
+impl Drill {
     /// Revokes a business's writes on a server.
     ///
     /// # Errors

@@ -1,9 +1,9 @@
 //! Looking at a server, ending the clients, and removing everything.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    excuses::by_look,
+    expected_errors::by_look,
     state::{Drill, StepError},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     workload::readback,
 };
 
-impl Drill<'_> {
+impl Drill {
     /// Has the probes that these checks need look at a server.
     pub async fn look(&mut self, moment: Moment, name: &str, kinds: &[CheckKind]) {
         let Some(server) = self.servers.get(name).cloned() else {
@@ -43,10 +43,9 @@ impl Drill<'_> {
         kinds: &[CheckKind],
     ) -> Result<(), StepError> {
         let model = self.model()?;
-        let business = operations(&model, self.plan);
+        let business = operations(&model, &self.plan);
         let access = server.access().await?;
-        let provoked = by_look(&server.name, &business);
-        self.expect_errors(Cause::Look, provoked);
+        self.expect_errors(Cause::Look, by_look(&server.name, &business));
         let archive = self.plan.strategy.archive();
         let target = self.target(server, access, &model, &business, archive.as_ref());
         probe::observe(moment, &target, kinds, &self.recorder).await;
@@ -101,7 +100,7 @@ impl Drill<'_> {
         let path = self.dir.join(&file);
         let read = async {
             let client = server.connect().await?;
-            Ok::<u64, StepError>(readback::read(&client, self.plan, self.nonce, &path).await?)
+            Ok::<u64, StepError>(readback::read(&client, &self.plan, self.nonce, &path).await?)
         };
         match read.await {
             Ok(rows) => self.recorder.record(EventKind::Observed {
@@ -135,7 +134,7 @@ impl Drill<'_> {
         if serving.is_empty() {
             serving.insert(self.plan.serves_at_first().to_owned());
         }
-        let plan = self.plan;
+        let plan = Arc::clone(&self.plan);
         for name in serving {
             self.look(Moment::After, &name, &plan.checks).await;
             self.image(Moment::After, &name).await;

@@ -1,11 +1,14 @@
-//! The faults injected so far: which of them the current recovery answers, and which
-//! transactions of theirs a server holds.
+//! The faults injected so far: which of them the current recovery answers, which are healed, and
+//! which transactions of theirs a server holds.
 //!
 //! What they did to clients is judged on the history alone: `measure::recovery`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::{FaultRecord, RestoreRecord};
+use crate::{
+    event::{FaultRecord, RestoreRecord},
+    scenario::plan::{Action, Target},
+};
 
 /// The faults of a drill so far.
 #[derive(Debug, Default)]
@@ -15,6 +18,8 @@ pub struct Faults {
     current: usize,
     /// Whether the current recovery is over: the next fault begins another.
     over: bool,
+    /// Names of those that a step healed.
+    healed: BTreeSet<String>,
     /// For each server that was restored: from whose backup, and the first transaction id that
     /// was not recovered.
     restored: BTreeMap<String, (String, u64)>,
@@ -54,9 +59,40 @@ impl Faults {
         self.all.last()
     }
 
+    /// The one of this name.
+    pub fn named(&self, name: &str) -> Option<&FaultRecord> {
+        self.all.iter().find(|fault| fault.name == name)
+    }
+
+    /// The one that a target is before.
+    pub fn aimed_at(&self, target: &Target) -> Option<&FaultRecord> {
+        match target {
+            Target::Before { fault, .. } => self.named(fault),
+            _other => None,
+        }
+    }
+
     /// Those that the current recovery answers, in order.
     pub fn current(&self) -> &[FaultRecord] {
         &self.all[self.current..]
+    }
+
+    /// The names of those that a step heals, as far as can be told: those that hit what it
+    /// repairs, or, where it names nothing that one hit, each that such a step can heal. One of
+    /// the current recovery may be healed by one step after the other.
+    pub fn healed_by(&mut self, action: &Action) -> Vec<String> {
+        let open =
+            self.all.iter().enumerate().filter(|(index, fault)| {
+                *index >= self.current || !self.healed.contains(&fault.name)
+            });
+        let mut healed: Vec<&FaultRecord> = open.map(|(_, fault)| fault).collect();
+        healed.retain(|fault| heals(action, fault));
+        if healed.iter().any(|fault| names(action, fault)) {
+            healed.retain(|fault| names(action, fault));
+        }
+        let healed: Vec<String> = healed.iter().map(|fault| fault.name.clone()).collect();
+        self.healed.extend(healed.iter().cloned());
+        healed
     }
 
     /// The bad statements' transactions that a server holds: its own, and those that it recovered
@@ -77,10 +113,37 @@ impl Faults {
     }
 }
 
+/// Whether a step of this kind can heal a fault. Service that comes back says that all is well.
+fn heals(action: &Action, fault: &FaultRecord) -> bool {
+    let can = fault.fault.facts().healed_by.contains(&action.word());
+    match action {
+        Action::Thaw { .. } | Action::CutOver { .. } => true,
+        Action::Heal { fault: name } => fault.name == *name,
+        Action::Start { server } => can && fault.server == *server,
+        _other => can,
+    }
+}
+
+/// Whether what a step repairs is what a fault hit.
+fn names(action: &Action, fault: &FaultRecord) -> bool {
+    let facts = fault.fault.facts();
+    match action {
+        Action::Salvage {
+            tables, schemas, ..
+        } => facts.hits(tables, schemas),
+        Action::Reindex { object, .. } => facts.object == *object,
+        _other => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::salvage;
+    use crate::{
+        check::testing::salvage,
+        fault::{DropTable, Fault},
+        scenario::plan::SalvageBy,
+    };
 
     fn fault(server: &str, xid: Option<u64>) -> FaultRecord {
         let fixture = salvage();
@@ -125,6 +188,37 @@ mod tests {
         };
         faults.restored(&in_place, "primary");
         assert_eq!(faults.transactions("primary"), [700]);
+    }
+
+    #[test]
+    fn what_heals_one_fault_does_not_heal_another() {
+        let mut faults = Faults::default();
+        for name in ["users", "roles"] {
+            let fault = Fault::DropTable(DropTable(format!("app.{name}")));
+            let name = name.to_owned();
+            let other = super::tests::fault("primary", None);
+            faults.injected(FaultRecord {
+                name,
+                fault,
+                ..other
+            });
+        }
+        let mut salvaged = |table: &str| {
+            faults.healed_by(&Action::Salvage {
+                from: "scratch".into(),
+                into: "primary".into(),
+                tables: vec![table.into()],
+                schemas: vec![],
+                by: SalvageBy::Rows,
+            })
+        };
+        assert_eq!(salvaged("app.roles"), ["roles"]);
+        assert_eq!(salvaged("app.users"), ["users"]);
+        assert_eq!(salvaged("app.elsewhere"), ["users", "roles"]);
+        let start = Action::Start {
+            server: "primary".into(),
+        };
+        assert!(faults.healed_by(&start).is_empty());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 mod backup;
 mod business;
 mod closing;
-mod excuses;
+mod expected_errors;
 mod faults;
 pub mod people;
 mod restore;
@@ -18,7 +18,10 @@ mod state;
 mod step;
 mod watch;
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -39,24 +42,24 @@ use state::{Drill, StepError};
 /// # Errors
 /// When the history can't be begun; nothing was created then.
 pub async fn perform(
-    plan: &Plan,
-    runtime: &Runtime,
-    dir: &Path,
+    plan: Arc<Plan>,
+    runtime: Runtime,
+    dir: PathBuf,
     listener: Option<mpsc::UnboundedSender<Event>>,
     people: Option<People>,
-    cancel: &CancellationToken,
+    cancel: CancellationToken,
 ) -> Result<(), HistoryError> {
-    let recorder = begin(plan, dir, listener)?;
+    let recorder = begin(&plan, &dir, listener)?;
     let meter = Meter::new(recorder.began());
     let mut drill = Drill::new(plan, runtime, dir, recorder, meter.clone());
     drill.people = people;
-    meter.over(from_begin_to_end(drill, cancel)).await;
+    meter.over(from_begin_to_end(drill, &cancel)).await;
     Ok(())
 }
 
-async fn from_begin_to_end(mut drill: Drill<'_>, cancel: &CancellationToken) {
+async fn from_begin_to_end(mut drill: Drill, cancel: &CancellationToken) {
     let deadline = drill.plan.deadline;
-    let runtime = drill.runtime;
+    let runtime = drill.runtime.clone();
     let doing = async {
         let done = bug::caught_in(doing(&mut drill)).await;
         done.unwrap_or_else(Err)
@@ -105,7 +108,7 @@ fn begin(
 ///
 /// # Errors
 /// Why the end was not reached.
-async fn doing(drill: &mut Drill<'_>) -> Result<(), String> {
+async fn doing(drill: &mut Drill) -> Result<(), String> {
     let answers = drill.runtime.answers().await;
     answers.map_err(|error| error.to_string())?;
     if let Err(error) = drill.set_up().await {
@@ -130,10 +133,10 @@ async fn doing(drill: &mut Drill<'_>) -> Result<(), String> {
 ///
 /// # Errors
 /// When a step failed and the runtime no longer answers: nothing is said of the step then.
-async fn steps(drill: &mut Drill<'_>) -> Result<Option<usize>, RuntimeError> {
+async fn steps(drill: &mut Drill) -> Result<Option<usize>, RuntimeError> {
     let mut failed = None;
-    let steps = &drill.plan.steps;
-    for (index, step) in steps.iter().enumerate() {
+    let plan = Arc::clone(&drill.plan);
+    for (index, step) in plan.steps.iter().enumerate() {
         drill.recorder.record(EventKind::StepBegan {
             step: index,
             title: step.title.clone(),
@@ -161,7 +164,7 @@ async fn steps(drill: &mut Drill<'_>) -> Result<Option<usize>, RuntimeError> {
 
 /// Performs a step, once people have answered the fault that it answers: they may take
 /// longer than its deadline.
-async fn within_deadline(drill: &mut Drill<'_>, step: &Step) -> Result<(), StepError> {
+async fn within_deadline(drill: &mut Drill, step: &Step) -> Result<(), StepError> {
     if drill.answers_fault(&step.action) {
         drill.wait_for_people().await?;
     }
@@ -185,7 +188,8 @@ mod tests {
         fake.have_a_bug();
         let (runtime, dir) = (Runtime::Fake(fake), tempfile::tempdir().unwrap());
         let (plan, cancel) = (salvage().plan, CancellationToken::new());
-        let performed = perform(&plan, &runtime, dir.path(), None, None, &cancel).await;
+        let place = dir.path().to_owned();
+        let performed = perform(plan.into(), runtime, place, None, None, cancel).await;
         performed.unwrap();
         let events = history::read(&dir.path().join(files::HISTORY)).unwrap();
         let Some(EventKind::DrillEnded {

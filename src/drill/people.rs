@@ -39,7 +39,7 @@ const SPANS: [(Phase, &str); 2] = [
     ),
 ];
 
-impl Drill<'_> {
+impl Drill {
     /// Waits for people to notice the fault and to decide; where none are asked, for nothing.
     ///
     /// # Errors

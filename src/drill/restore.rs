@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use super::{
     backup::LOOKING,
-    excuses::by_restore,
+    expected_errors::by_restore,
     state::{Drill, Made, StepError},
 };
 use crate::{
@@ -35,7 +35,7 @@ pub struct Restoring<'a> {
     pub action: Option<TargetAction>,
 }
 
-impl Drill<'_> {
+impl Drill {
     /// Makes a named restore point and remembers where it is.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Drill<'_> {
         deadline: Duration,
     ) -> Result<(), StepError> {
         let known = Known {
-            fault: self.faults.newest(),
+            fault: self.faults.aimed_at(restoring.target),
             points: &self.points,
             wall: self.wall,
             stepped: self.wall_stepped(),
@@ -235,12 +235,12 @@ mod tests {
         let (plan, runtime) = (salvage().plan, Runtime::Fake(Fake::default()));
         let meter = Meter::new(Instant::now());
         let recorder = Recorder::in_memory();
-        let mut drill = Drill::new(&plan, &runtime, dir.path(), recorder, meter);
+        let mut drill = Drill::new(plan.into(), runtime, dir.path().into(), recorder, meter);
         let servers = [("alpha", 1), (PRIMARY, 2), ("replacement", 3)];
         drill.made = servers
             .map(|(name, memory)| (name.to_owned(), made(memory)))
             .into();
-        let source = |drill: &Drill<'_>, by_lsn: Option<u64>| {
+        let source = |drill: &Drill, by_lsn: Option<u64>| {
             let resolved = Resolved {
                 settings: vec![],
                 by_lsn,

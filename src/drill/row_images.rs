@@ -57,7 +57,7 @@ impl RowImages {
     }
 }
 
-impl Drill<'_> {
+impl Drill {
     /// From now on transactions may be the clients', and deletions.
     ///
     /// # Errors

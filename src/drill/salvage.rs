@@ -5,24 +5,27 @@ use crate::{
     event::EventKind,
     postgres::Server,
     restore::salvage::{SalvageRequest, Side, salvage},
-    scenario::plan::SalvageBy,
+    scenario::plan::{Action, SalvageBy},
 };
 
-impl Drill<'_> {
+impl Drill {
     /// Transactions of the bad statements that are recovered from now, and whether a salvage of
-    /// these tables and schemas undoes it: the newest, and each that hit one of them.
-    fn bad_statements(&self, tables: &[String], schemas: &[String]) -> Vec<(u64, bool)> {
-        let named = |target: &str| {
-            let within = |schema: &String| {
-                let rest = target.strip_prefix(schema.as_str());
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            };
-            tables.iter().any(|table| table == target) || schemas.iter().any(within)
-        };
-        let newest = self.faults.newest();
+    /// these tables and schemas undoes it: the one before which the scratch server was restored,
+    /// else the newest, and each that hit one of them.
+    fn bad_statements(
+        &self,
+        from: &str,
+        tables: &[String],
+        schemas: &[String],
+    ) -> Vec<(u64, bool)> {
+        let aimed_at = self.plan.steps.iter().find_map(|step| match &step.action {
+            Action::Restore { into, target, .. } if into == from => self.faults.aimed_at(target),
+            _other => None,
+        });
+        let aimed_at = aimed_at.or(self.faults.newest());
         let current = self.faults.current().iter();
         let told = current.filter_map(|fault| {
-            let undone = Some(fault) == newest || named(&fault.target);
+            let undone = Some(fault) == aimed_at || fault.fault.facts().hits(tables, schemas);
             Some((fault.xid?, undone))
         });
         told.collect()
@@ -50,7 +53,7 @@ impl Drill<'_> {
             access: production.access().await?,
             node: &production.node,
         };
-        let bad = self.bad_statements(tables, schemas);
+        let bad = self.bad_statements(from, tables, schemas);
         let request = SalvageRequest {
             tables: tables.to_vec(),
             schemas: schemas.to_vec(),

@@ -11,7 +11,7 @@ use crate::{
     runtime::{Exec, RuntimeError},
 };
 
-impl Drill<'_> {
+impl Drill {
     /// Why something failed, with what the servers said that gave up themselves: whoever
     /// talked to one of them only saw the connection end.
     pub async fn explained(&self, error: &StepError) -> String {

@@ -1,6 +1,9 @@
 //! From nothing to business as usual: servers, data, backup settings, steady state, clients.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     state::{Drill, StepError},
@@ -15,7 +18,7 @@ use crate::{
     workload::{Workloads, create_own_tables},
 };
 
-impl Drill<'_> {
+impl Drill {
     /// Sets everything up; afterwards the clients run.
     ///
     /// # Errors
@@ -23,7 +26,8 @@ impl Drill<'_> {
     pub async fn set_up(&mut self) -> Result<(), StepError> {
         let roles = self.model()?.login_roles().to_vec();
         self.make_passwords(&roles);
-        for (name, limits) in &self.plan.servers {
+        let plan = Arc::clone(&self.plan);
+        for (name, limits) in &plan.servers {
             let server = self.new_server(name, false, limits).await?;
             server.create(&self.first_settings(name)).await?;
             server.announce(&self.recorder).await?;
@@ -38,7 +42,6 @@ impl Drill<'_> {
         // Before the archive is listed: a segment that arrives meanwhile is in the list, or sampled.
         self.watch = Some(Watch::start(&self.recorder));
         self.watch_server(&primary).await;
-        let plan = self.plan;
         self.look(Moment::Before, PRIMARY, &plan.checks).await;
         self.start_clients(&primary).await
     }
@@ -118,7 +121,7 @@ impl Drill<'_> {
         model
             .load(&access, self.plan.data.size, self.plan.seed, &self.recorder)
             .await?;
-        create_own_tables(self.plan, &access).await?;
+        create_own_tables(&self.plan, &access).await?;
         server.sql("checkpoint").await?;
         Ok(())
     }
@@ -128,7 +131,7 @@ impl Drill<'_> {
         let access = server.access().await?;
         let ledger = self.dir.join(files::LEDGER);
         let workloads = Workloads::start(
-            self.plan,
+            &self.plan,
             &access,
             &self.passwords,
             &self.recorder,

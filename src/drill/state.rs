@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -75,11 +75,11 @@ pub struct Made {
 }
 
 /// A drill that is being performed.
-pub struct Drill<'a> {
+pub struct Drill {
     /// What to do.
-    pub plan: &'a Plan,
+    pub plan: Arc<Plan>,
     /// Where nodes run.
-    pub runtime: &'a Runtime,
+    pub runtime: Runtime,
     /// Where its files go.
     pub dir: PathBuf,
     /// Its history.
@@ -120,12 +120,12 @@ pub struct Drill<'a> {
     pub logs_kept: BTreeSet<String>,
 }
 
-impl<'a> Drill<'a> {
+impl Drill {
     /// A drill that has not begun.
     pub fn new(
-        plan: &'a Plan,
-        runtime: &'a Runtime,
-        dir: &Path,
+        plan: Arc<Plan>,
+        runtime: Runtime,
+        dir: PathBuf,
         recorder: Recorder,
         meter: Meter,
     ) -> Self {
@@ -133,7 +133,7 @@ impl<'a> Drill<'a> {
         Self {
             plan,
             runtime,
-            dir: dir.to_owned(),
+            dir,
             recorder,
             meter,
             wall: wall_clock(),

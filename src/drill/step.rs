@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use super::{
-    excuses::by_fault,
     restore::Restoring,
     state::{Drill, StepError},
 };
 use crate::{
     backup::{retention, wal},
     event::{Cause, EventKind, Moment},
-    fault,
+    fault::{Fault, Injection, ServerAfter},
     meter::{Activity, outside},
     runtime::Exec,
-    scenario::plan::{Action, CheckKind, Fault, Phase, RunFor, Step, Wal},
+    scenario::plan::{Action, CheckKind, Phase, RunFor, Step, Wal},
 };
 
-impl Drill<'_> {
+impl Drill {
     /// Performs one step.
     ///
     /// # Errors
@@ -26,9 +25,8 @@ impl Drill<'_> {
         self.mark(&step.action);
         self.act(step).await?;
         self.image_step_over(&step.action).await;
-        let mut workloads = self.plan.workloads.keys();
-        if workloads.any(|name| step.action.brings_back(name)) {
-            self.errors_over(Cause::Fault);
+        for name in self.faults.healed_by(&step.action) {
+            self.errors_over(Cause::Fault(name));
         }
         Ok(())
     }
@@ -48,7 +46,12 @@ impl Drill<'_> {
                 Ok(wal::switch(&server, archived, step.deadline.0).await?)
             }
             Action::RestorePoint { server, name } => self.restore_point(server, name).await,
-            Action::Inject { server, fault } => self.inject(server, fault).await,
+            Action::Inject {
+                server,
+                name,
+                fault,
+            } => self.inject(name, server, fault).await,
+            Action::Heal { fault } => self.heal(fault).await,
             Action::Freeze { workload, server } => self.freeze(workload, server).await,
             Action::Thaw { workload, server } => self.thaw(workload, server).await,
             Action::Restore {
@@ -121,6 +124,7 @@ impl Drill<'_> {
             | Action::Checkpoint { .. }
             | Action::SwitchWal { .. }
             | Action::RestorePoint { .. }
+            | Action::Heal { .. }
             | Action::Age(_)
             | Action::Expire
             | Action::Wait { .. }
@@ -156,28 +160,44 @@ impl Drill<'_> {
         Ok(())
     }
 
-    async fn inject(&mut self, server: &str, fault: &Fault) -> Result<(), StepError> {
-        let name = server;
-        let server = self.server(name)?;
-        if matches!(fault, Fault::LoseServer | Fault::CrashServer) {
-            self.watch_last(name).await;
+    async fn inject(&mut self, name: &str, server: &str, fault: &Fault) -> Result<(), StepError> {
+        let (on, facts) = (self.server(server)?, fault.facts());
+        let after = facts.server_after;
+        if matches!(after, ServerAfter::Down | ServerAfter::Lost) {
+            self.watch_last(server).await;
         }
-        if matches!(fault, Fault::LoseServer) {
-            self.keep_log(&server).await;
+        if after == ServerAfter::Lost {
+            self.keep_log(&on).await;
         }
-        self.expect_errors(Cause::Fault, by_fault(name, fault));
-        let record = fault::inject(&server, fault, &self.recorder).await?;
+        let cause = Cause::Fault(name.to_owned());
+        self.expect_errors(cause, facts.expected_errors(server));
+        let archive = self.plan.strategy.archive();
+        let injection = Injection {
+            name,
+            fault,
+            server: &on,
+            archive: archive.as_ref(),
+            recorder: &self.recorder,
+        };
+        let record = fault.inject(&injection).await?;
         self.recorder
             .record(EventKind::FaultInjected(record.clone()));
-        if matches!(fault, Fault::LoseServer) {
-            self.servers.remove(name);
-        }
-        if matches!(fault, Fault::DamageIndex(_) | Fault::DamageTable(_)) {
-            self.tell_clients(name).await?;
+        match after {
+            ServerAfter::Up | ServerAfter::Down => {}
+            ServerAfter::Restarted => self.tell_clients(server).await?,
+            ServerAfter::Lost => _ = self.servers.remove(server),
         }
         self.faults.injected(record);
         self.unnoticed = true;
         Ok(())
+    }
+
+    async fn heal(&self, name: &str) -> Result<(), StepError> {
+        let missing = || StepError::Missing(format!("there was no fault `{name}`"));
+        let injected = self.faults.named(name).ok_or_else(missing)?;
+        let server = self.server(&injected.server)?;
+        let archive = self.plan.strategy.archive();
+        Ok(injected.fault.heal(&server, archive.as_ref()).await?)
     }
 
     async fn reindex(&self, server: &str, object: &str) -> Result<(), StepError> {

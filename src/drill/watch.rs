@@ -62,7 +62,7 @@ impl Drop for Watch {
     }
 }
 
-impl Drill<'_> {
+impl Drill {
     /// Samples this server from now on, beside those already watched.
     pub async fn watch_server(&self, server: &Server) {
         if let Some(watch) = &self.watch {

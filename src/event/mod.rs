@@ -236,19 +236,14 @@ pub enum EventKind {
         /// Bytes written to block devices.
         written_bytes: u64,
     },
-    /// From now on, until the end of the same cause, these errors are provoked and belong in
-    /// the servers' logs.
+    /// From now on, until the end of the same cause, these errors belong in the servers' logs.
     ErrorsExpected {
-        /// What provokes them.
         cause: Cause,
         errors: Vec<ExpectedError>,
     },
-    /// What provoked errors is gone. A fault may be repaired by one step after the other: its
-    /// last end counts.
-    ErrorsOver {
-        /// What provoked them.
-        cause: Cause,
-    },
+    /// Their cause is gone. A fault may be healed by one step after the other: its last end
+    /// counts.
+    ErrorsOver { cause: Cause },
     /// A server's log was read; its lines of severity ERROR and worse are the `ServerLog`
     /// events. Without this event nobody looked, and `server-log` is `unknown`.
     ServerLogRead {

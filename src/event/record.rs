@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    fault::Fault,
     scenario::plan::{BackupKind, Nature},
     wal::{SegmentPosition, SegmentSize},
 };
@@ -146,11 +147,12 @@ impl Listed {
     }
 }
 
-/// A fault, and the evidence that it bit.
+/// A fault, and the evidence that it took effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FaultRecord {
-    /// Its name in a scenario, e.g. `drop-table`.
-    pub fault: String,
+    /// What the scenario calls it, e.g. `drop-table`; no two of a drill are called alike.
+    pub name: String,
+    pub fault: Fault,
     /// What it hit, e.g. `internal_oa.users`.
     pub target: String,
     pub server: String,
@@ -168,8 +170,8 @@ pub struct FaultRecord {
     pub xid: Option<u64>,
     /// LSN of the statement's commit record, read with `pg_waldump`.
     pub commit_lsn: Option<u64>,
-    /// Whether it was shown to have bitten.
-    pub bit: bool,
+    /// Whether it was shown to have taken effect.
+    pub took_effect: bool,
     /// What shows it.
     pub evidence: String,
 }
@@ -346,25 +348,25 @@ pub enum Revoked {
     Writes(String),
 }
 
-/// What provokes errors in servers' logs for a while.
+/// What makes servers log errors for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// This workload's writes are revoked.
     Freeze(String),
-    /// Faults; steps of the recovery don't say which one they repair.
-    Fault,
+    /// The fault of this name.
+    Fault(String),
     /// Probes try what must be refused.
     Look,
     /// A server is restored in place, and its clients find one that is in recovery.
     Restore,
 }
 
-/// An error that is provoked.
+/// An error that belongs in a server's log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpectedError {
     pub sqlstate: String,
-    /// The server it is provoked on; none: on any.
+    /// The server whose log it belongs in; none: any.
     pub server: Option<String>,
     /// The role that runs into it; none: any.
     pub role: Option<String>,

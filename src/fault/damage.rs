@@ -1,38 +1,36 @@
 //! Damaged bytes on disk: the middle of pages of a table or an index overwritten
 //! while the server is down, as a failing disk leaves them after a reboot.
 
-use super::{FaultError, before};
-use crate::{
-    event::{BoundaryKind, FaultRecord},
-    history::Recorder,
-    postgres::Server,
-    runtime::Exec,
-    scenario::plan::Fault,
-};
+use super::*;
 
 const PAGE: u64 = 8192;
 
+pub(super) fn facts(need: Need<'_>) -> Facts<'_> {
+    Facts {
+        errors: &["XX001", "XX002", "40P01"],
+        server_after: ServerAfter::Restarted,
+        damages_pages: true,
+        ..Facts::of_object(need)
+    }
+}
+
 pub(super) async fn inject(
-    server: &Server,
-    fault: &Fault,
+    injection: &Injection<'_>,
     object: &str,
-    recorder: &Recorder,
 ) -> Result<FaultRecord, FaultError> {
-    let literal = object.replace('\'', "''");
+    let (server, name) = (injection.server, literal(object));
     server.sql("checkpoint").await?;
     let path = server
         .value(&format!(
-            "select current_setting('data_directory') || '/' || pg_relation_filepath('{literal}')"
+            "select current_setting('data_directory') || '/' || pg_relation_filepath({name})"
         ))
         .await?;
-    let before = before(server, fault, recorder).await?;
+    let begun = injection.begin().await?;
     server.stop().await?;
     let pages = overwrite(server, &path).await?;
     server.start().await?;
-    let mut record = before.record(server, recorder);
-    record.boundary = BoundaryKind::None;
-    (record.bit, record.evidence) = bite(server, &literal, pages).await?;
-    Ok(record)
+    let record = injection.end(begun);
+    Ok(effect(server, &name, &pages).await?.of(record))
 }
 
 /// Overwrites 512 bytes in the middle of pages 1 to 3 (page 0 of an index is its
@@ -59,29 +57,26 @@ async fn overwrite(server: &Server, path: &str) -> Result<Vec<u64>, FaultError> 
 }
 
 /// Reads one of the pages back: with checksums on, the server must refuse it.
-async fn bite(
-    server: &Server,
-    literal: &str,
-    pages: Vec<u64>,
-) -> Result<(bool, String), FaultError> {
+async fn effect(server: &Server, name: &str, pages: &[u64]) -> Result<Effect, FaultError> {
     let Some(page) = pages.last() else {
-        return Ok((false, format!("`{literal}` has no page to damage")));
+        return Ok(Effect {
+            took: false,
+            evidence: format!("{name} has no page to damage"),
+        });
     };
     server
         .sql("create extension if not exists pageinspect")
         .await?;
     let answer = server
-        .value(&format!("select length(get_raw_page('{literal}', {page}))"))
+        .value(&format!("select length(get_raw_page({name}, {page}))"))
         .await;
     server.sql("drop extension pageinspect").await?;
-    Ok(match answer {
-        Err(error) => (
-            true,
-            format!("pages {pages:?} overwritten; reading one back: {error}"),
-        ),
-        Ok(_) => (
-            false,
-            format!("pages {pages:?} overwritten, but page {page} can be read"),
-        ),
+    let how = match &answer {
+        Err(error) => format!("; reading one back: {error}"),
+        Ok(_) => format!(", but page {page} can be read"),
+    };
+    Ok(Effect {
+        took: answer.is_err(),
+        evidence: format!("pages {pages:?} overwritten{how}"),
     })
 }

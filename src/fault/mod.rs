@@ -1,110 +1,156 @@
-//! Faults: inject one, and show that it bit.
+//! Faults: one file each, which says all there is to know of it ([`Facts`]) and injects it.
 //!
-//! One file a family. An injection without effect is no error: its record says
-//! `bit: false`, and the drill can then tell nothing. Coming back from a fault is
-//! `restore/`; what it may cost is judged in `measure/`.
+//! Another fault is another file and another line in the list below. An injection without effect
+//! is no error: its record says so, and the drill can then tell nothing. What a fault may cost is
+//! judged in `measure/`.
 
-mod archive;
 mod damage;
-mod machine;
-mod statement;
+mod facts;
+mod injection;
+mod sql;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use facts::{Facts, Need, ServerAfter};
+pub use injection::{FaultError, Injection};
 
 use crate::{
-    event::FaultRecord,
-    history::Recorder,
-    postgres::{PgError, Server, ServerError},
-    runtime::RuntimeError,
-    scenario::plan::Fault,
+    backup::WalArchive,
+    event::{BoundaryKind, FaultRecord},
+    postgres::Server,
+    runtime::Exec,
+    scenario::title::line,
 };
+use injection::Effect;
+use sql::{BadStatement, ShownBy, Statement, literal};
 
-/// What went wrong while injecting.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct FaultError(#[from] ServerError);
+/// What each file says of its fault, and how it does it.
+trait Kind {
+    fn facts(&self) -> Facts<'_>;
 
-impl From<RuntimeError> for FaultError {
-    fn from(error: RuntimeError) -> Self {
-        Self(error.into())
+    /// Does it, and shows whether it took effect.
+    async fn inject(&self, injection: &Injection<'_>) -> Result<FaultRecord, FaultError>;
+
+    /// Undoes it on its server, and shows that it is undone.
+    async fn heal(
+        &self,
+        _server: &Server,
+        _archive: Option<&WalArchive>,
+    ) -> Result<(), FaultError> {
+        unreachable!("its facts say that it is not undone by itself")
     }
 }
 
-impl From<PgError> for FaultError {
-    fn from(error: PgError) -> Self {
-        Self(error.into())
-    }
-}
+/// The faults with particulars, and those of a whole server.
+macro_rules! faults {
+    (
+        particular { $($(#[$of_doc:meta])* $of:ident: $Of:ident = $of_word:literal,)* }
+        whole { $($(#[$whole_doc:meta])* $whole:ident: $Whole:ident = $whole_word:literal,)* }
+    ) => {
+        $(mod $of; pub use $of::$Of;)*
+        $(mod $whole; use $whole::$Whole;)*
 
-/// What every fault's record has, taken before anything is done.
-struct Before {
-    fault: &'static str,
-    target: String,
-    began_us: u64,
-    server_time: String,
-    lsn: u64,
-}
-
-/// Injects a fault and returns its record.
-///
-/// # Errors
-/// When the injection itself could not be made.
-pub async fn inject(
-    server: &Server,
-    fault: &Fault,
-    recorder: &Recorder,
-) -> Result<FaultRecord, FaultError> {
-    match fault {
-        Fault::DropTable(_)
-        | Fault::DropSchema(_)
-        | Fault::DeleteRows { .. }
-        | Fault::UpdateRows { .. }
-        | Fault::Truncate(_)
-        | Fault::DropDatabase(_)
-        | Fault::RevokeGrants { .. } => statement::inject(server, fault, recorder).await,
-        Fault::DamageIndex(object) | Fault::DamageTable(object) => {
-            damage::inject(server, fault, object, recorder).await
+        /// A fault.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub enum Fault {
+            $($(#[$of_doc])* #[serde(rename = $of_word)] $Of($Of),)*
+            $($(#[$whole_doc])* #[serde(rename = $whole_word)] $Whole,)*
         }
-        Fault::CrashServer => machine::crash(server, fault, recorder).await,
-        Fault::LoseServer => machine::lose(server, fault, recorder).await,
-        Fault::StopArchiving => archive::stop(server, fault, recorder).await,
+
+        impl Fault {
+            /// Its word in a scenario.
+            pub fn word(&self) -> &'static str {
+                match self {
+                    $(Self::$Of(_) => $of_word,)*
+                    $(Self::$Whole => $whole_word,)*
+                }
+            }
+
+            /// All that is to be known of it without doing it.
+            pub fn facts(&self) -> Facts<'_> {
+                match self {
+                    $(Self::$Of(fault) => Kind::facts(fault),)*
+                    $(Self::$Whole => Kind::facts(&$Whole),)*
+                }
+            }
+
+            /// Undoes it on its server, where its facts say that it can be.
+            ///
+            /// # Errors
+            /// When it is not shown to be undone.
+            pub async fn heal(
+                &self,
+                server: &Server,
+                archive: Option<&WalArchive>,
+            ) -> Result<(), FaultError> {
+                match self {
+                    $(Self::$Of(fault) => fault.heal(server, archive).await,)*
+                    $(Self::$Whole => $Whole.heal(server, archive).await,)*
+                }
+            }
+
+            /// Injects it and returns its record.
+            ///
+            /// # Errors
+            /// When the injection itself could not be made.
+            pub async fn inject(
+                &self,
+                injection: &Injection<'_>,
+            ) -> Result<FaultRecord, FaultError> {
+                match self {
+                    $(Self::$Of(fault) => fault.inject(injection).await,)*
+                    $(Self::$Whole => $Whole.inject(injection).await,)*
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    particular {
+        /// `DROP TABLE … CASCADE`.
+        drop_table: DropTable = "drop-table",
+        /// `DROP SCHEMA … CASCADE`.
+        drop_schema: DropSchema = "drop-schema",
+        /// `DELETE FROM table WHERE predicate`.
+        delete_rows: DeleteRows = "delete-rows",
+        /// `UPDATE table SET set WHERE predicate`.
+        update_rows: UpdateRows = "update-rows",
+        /// `TRUNCATE … CASCADE`.
+        truncate: Truncate = "truncate",
+        /// `DROP DATABASE … WITH (FORCE)`.
+        drop_database: DropDatabase = "drop-database",
+        /// Revoke everything a role may do in a schema.
+        revoke_grants: RevokeGrants = "revoke-grants",
+        /// Bytes of an index page on disk.
+        damage_index: DamageIndex = "damage-index",
+        /// Bytes of a heap page on disk.
+        damage_table: DamageTable = "damage-table",
+    }
+    whole {
+        /// kill -9 of every server process.
+        crash_server: CrashServer = "crash-server",
+        /// kill -9, and its storage gone.
+        lose_server: LoseServer = "lose-server",
+        /// The WAL archive refuses everything from now on.
+        stop_archiving: StopArchiving = "stop-archiving",
     }
 }
 
-/// The server's clock and WAL position just before the injection begins.
-async fn before(server: &Server, fault: &Fault, recorder: &Recorder) -> Result<Before, FaultError> {
-    let query = "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') \
-                 || ' ' || pg_current_wal_insert_lsn()";
-    let answer = server.value(query).await?;
-    let (server_time, position) = answer.split_once(' ').unwrap_or((&answer, "0/0"));
-    let object = fault.object();
-    Ok(Before {
-        fault: fault.name(),
-        target: if object.is_empty() {
-            server.name.clone()
-        } else {
-            object
-        },
-        began_us: recorder.now_us(),
-        server_time: server_time.to_owned(),
-        lsn: crate::postgres::lsn::parse(position).unwrap_or_default(),
-    })
+impl Fault {
+    /// In one line, with its particulars.
+    pub fn title(&self) -> String {
+        let facts = self.facts();
+        let words = [self.word(), &facts.object, &facts.particulars];
+        let words = words.into_iter().filter(|word| !word.is_empty());
+        words.collect::<Vec<_>>().join(" ")
+    }
 }
 
-impl Before {
-    /// The record of a fault that ended now.
-    fn record(self, server: &Server, recorder: &Recorder) -> FaultRecord {
-        FaultRecord {
-            fault: self.fault.into(),
-            target: self.target,
-            server: server.name.clone(),
-            boundary: crate::event::BoundaryKind::None,
-            began_us: self.began_us,
-            ended_us: recorder.now_us(),
-            server_time: self.server_time,
-            lsn: self.lsn,
-            xid: None,
-            commit_lsn: None,
-            bit: false,
-            evidence: String::new(),
-        }
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
     }
 }

@@ -10,8 +10,10 @@ use crate::{
         BackupRecord, Event, EventKind, FaultRecord, ImageRecord, RecoveryRecord, RestoreRecord,
         StepOutcome,
     },
+    fault::ServerAfter,
     measure::recovery::Recovery,
     scenario::plan::{Action, Nature, PRIMARY, Plan, StepIndex, Target},
+    units::Time,
     wal::SegmentSize,
 };
 
@@ -103,6 +105,12 @@ impl<'a> DrillHistory<'a> {
             };
             Some(fault)
         })
+    }
+
+    /// Whether a server crashed and came back: recovery from a crash empties unlogged tables, too.
+    pub fn crashed(&self) -> bool {
+        let mut after = self.faults().map(|fault| fault.fault.facts().server_after);
+        after.any(|after| after == ServerAfter::Down)
     }
 
     /// When the first fault's injection began.
@@ -262,7 +270,7 @@ impl<'a> DrillHistory<'a> {
             let Action::Restore { into, target, .. } = &step.action else {
                 return false;
             };
-            into == server && is_before_fault(target)
+            into == server && matches!(target, Target::Before { .. })
         })
     }
 
@@ -297,12 +305,16 @@ impl<'a> DrillHistory<'a> {
                     _other => None,
                 })?;
         match target {
-            Target::Latest | Target::BeforeFault => None,
-            Target::BeforeFaultBy(by) => {
-                let by = by.micros() / u64::from(self.plan.scale.max(1));
-                let faults = self.faults().filter(|fault| fault.began_us <= began_us);
-                let began = faults.last().map_or(0, |fault| fault.began_us);
-                Some(began.saturating_sub(by + CLOCKS_US))
+            Target::Latest => None,
+            Target::Before { fault, by } => {
+                let before = self.faults().filter(|fault| fault.began_us <= began_us);
+                let newest = before.last().filter(|newest| newest.name == *fault);
+                if by.is_none() && newest.is_some() {
+                    return None;
+                }
+                let aimed = self.faults().find(|one| one.name == *fault);
+                let by = by.map_or(0, Time::micros) / u64::from(self.plan.scale.max(1));
+                Some(aimed?.began_us.saturating_sub(by + CLOCKS_US))
             }
             // Where they lie in the drill's time is not known.
             Target::Immediate
@@ -346,17 +358,5 @@ impl<'a> DrillHistory<'a> {
             (summary.workload == name).then_some(event.at_us)
         });
         ended.unwrap_or_else(|| self.end_us())
-    }
-}
-
-fn is_before_fault(target: &Target) -> bool {
-    match target {
-        Target::BeforeFault | Target::BeforeFaultBy(_) => true,
-        Target::Latest
-        | Target::Immediate
-        | Target::Time(_)
-        | Target::Lsn(_)
-        | Target::Xid(_)
-        | Target::Name(_) => false,
     }
 }

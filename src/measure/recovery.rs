@@ -23,7 +23,7 @@ impl<'a> Recovery<'a> {
     /// When recovery time begins to count: with the first fault that takes something from
     /// clients. An archive that stops takes nothing by itself.
     pub fn began_us(&self) -> u64 {
-        let takes = |fault: &&&FaultRecord| fault.fault != "stop-archiving";
+        let takes = |fault: &&&FaultRecord| fault.fault.facts().is_outage;
         let first = self.faults.iter().find(takes).or(self.faults.first());
         first.map_or(0, |fault| fault.began_us)
     }

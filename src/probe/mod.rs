@@ -110,12 +110,12 @@ async fn look(probe: Probe, target: &ProbeTarget<'_>) -> Option<Result<Observati
 
 /// The errors that looking provokes, as role and SQLSTATE: what must be refused is tried, and of
 /// what is permitted the performance probe finds out in a read-only transaction whether it writes.
-pub fn provoked(business: &[business::Operation]) -> BTreeSet<(&str, &str)> {
-    let provoked = business.iter().map(|one| {
+pub fn expected_errors(business: &[business::Operation]) -> BTreeSet<(&str, &str)> {
+    let expected = business.iter().map(|one| {
         let sqlstate = one.refused.as_deref().unwrap_or(performance::READ_ONLY);
         (one.role.as_str(), sqlstate)
     });
-    provoked.collect()
+    expected.collect()
 }
 
 /// Makes every probe that the checks need and records what each saw, or why it could not

@@ -27,7 +27,7 @@ pub struct Taken {
 /// What is known when a target is resolved.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
-    /// The newest fault, if any.
+    /// The fault that the target is before, if any.
     pub fault: Option<&'a FaultRecord>,
     /// Named restore points and their LSN.
     pub points: &'a [(String, u64)],
@@ -86,8 +86,8 @@ pub fn resolve(target: &Target, known: Known<'_>) -> Result<Resolved, String> {
             setting("recovery_target_inclusive", "off"),
         ])),
         Target::Name(name) => named(name, known),
-        Target::BeforeFault => before_fault(known),
-        Target::BeforeFaultBy(by) => {
+        Target::Before { by: None, .. } => before_fault(known),
+        Target::Before { by: Some(by), .. } => {
             let fault = known.fault.ok_or("there was no fault yet")?;
             let time: Timestamp = fault
                 .server_time
@@ -264,11 +264,16 @@ impl<'a> Choice<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{event::BoundaryKind, units::Time};
+    use crate::{
+        event::BoundaryKind,
+        fault::{DropTable, Fault},
+        units::Time,
+    };
 
     fn fault() -> FaultRecord {
         FaultRecord {
-            fault: "drop-table".into(),
+            name: "drop-table".into(),
+            fault: Fault::DropTable(DropTable("t".into())),
             target: "t".into(),
             server: "primary".into(),
             boundary: BoundaryKind::Statement,
@@ -278,8 +283,15 @@ mod tests {
             lsn: 0x500,
             xid: Some(7),
             commit_lsn: Some(0x600),
-            bit: true,
+            took_effect: true,
             evidence: String::new(),
+        }
+    }
+
+    fn before(by: Option<Duration>) -> Target {
+        Target::Before {
+            fault: "drop-table".into(),
+            by: by.map(Time),
         }
     }
 
@@ -296,7 +308,7 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_leaves_no_target_by_time() {
         let fault = fault();
-        let by = Target::BeforeFaultBy(Time(Duration::from_secs(60)));
+        let by = before(Some(Duration::from_secs(60)));
         let stepped = |seconds| Known {
             stepped: SignedDuration::from_secs(seconds),
             ..known(&fault)
@@ -306,7 +318,7 @@ mod tests {
             refused.starts_with("the wall clock was set by -3.0s"),
             "{refused}"
         );
-        assert!(resolve(&Target::BeforeFault, stepped(-3)).is_ok());
+        assert!(resolve(&before(None), stepped(-3)).is_ok());
         assert!(resolve(&by, stepped(1)).is_ok());
     }
 
@@ -324,7 +336,7 @@ mod tests {
     #[test]
     fn before_the_fault_is_its_commit_exclusive() {
         let fault = fault();
-        let resolved = resolve(&Target::BeforeFault, known(&fault)).unwrap();
+        let resolved = resolve(&before(None), known(&fault)).unwrap();
         assert_eq!(
             resolved.show(),
             "recovery_target_lsn = 0/600, recovery_target_inclusive = off"
@@ -334,7 +346,7 @@ mod tests {
     #[test]
     fn a_minute_before_the_fault_is_scaled() {
         let fault = fault();
-        let by = Target::BeforeFaultBy(Time(Duration::from_secs(60)));
+        let by = before(Some(Duration::from_secs(60)));
         let resolved = resolve(&by, known(&fault)).unwrap();
         assert_eq!(
             resolved.show(),
@@ -346,7 +358,7 @@ mod tests {
     #[test]
     fn a_time_before_all_time_is_refused() {
         let fault = fault();
-        let days = |days: u64| Target::BeforeFaultBy(Time(Duration::from_secs(days * 86_400)));
+        let days = |days: u64| before(Some(Duration::from_secs(days * 86_400)));
         for before in [1, 7_000_000, 300_000_000, 100_000_000_000_000] {
             let refused = resolve(&days(before), known(&fault)).unwrap_err();
             let why = "is before the drill began: no backup reaches it";
@@ -357,7 +369,7 @@ mod tests {
     #[test]
     fn the_newest_backup_that_is_early_enough_is_chosen() {
         let fault = fault();
-        let resolved = resolve(&Target::BeforeFault, known(&fault)).unwrap();
+        let resolved = resolve(&before(None), known(&fault)).unwrap();
         let backups = [
             taken("a", 0x100, 1),
             taken("b", 0x200, 2),
@@ -371,7 +383,7 @@ mod tests {
                 taken: &backups,
                 listed,
             };
-            let chosen = choose(&Target::BeforeFault, &resolved, &choice);
+            let chosen = choose(&before(None), &resolved, &choice);
             chosen.map(|listed| listed.label.clone())
         };
         assert_eq!(choose(&all, None).unwrap(), "b");

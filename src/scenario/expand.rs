@@ -1,6 +1,9 @@
 //! From a sound scenario file to its plans: every default filled in, one plan a variant.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
     Document,
@@ -23,6 +26,8 @@ use crate::units::{Bytes, Time};
 pub const DEFAULT_MODEL: &str = "dual-tenant";
 /// The major when a scenario names none.
 pub const DEFAULT_POSTGRES: [u32; 1] = [17];
+/// What stands for the newest fault where one is named.
+pub const NEWEST: &str = "fault";
 const DEFAULT_SEED: u64 = 42;
 const DEFAULT_CLIENTS: u32 = 2;
 const STEP_DEADLINE: Time = Time(Duration::from_secs(600));
@@ -184,15 +189,18 @@ fn steps(document: &Document<ScenarioFile>, strategy: &StrategyPlan) -> Vec<Step
         .map(|n| n.items())
         .unwrap_or_default();
     let all: Vec<String> = file.workloads.keys().cloned().collect();
-    let mut scratch = String::new();
+    let (mut scratch, mut newest) = (String::new(), String::new());
     let mut steps = Vec::new();
-    for (step, node) in file.steps.iter().zip(nodes) {
+    for ((step, node), name) in file.steps.iter().zip(nodes).zip(fault_names(file)) {
+        if let ActionFile::Inject(_) = &step.action {
+            newest = name;
+        }
         if let ActionFile::Restore(RestoreFile { into, .. }) = &step.action
             && is_scratch(into)
         {
             scratch.clone_from(into);
         }
-        let action = action(step, &all, &scratch, strategy);
+        let action = action(step, &all, &scratch, &newest, strategy);
         steps.push(Step {
             line: node.place.line,
             title: action.title(),
@@ -203,8 +211,35 @@ fn steps(document: &Document<ScenarioFile>, strategy: &StrategyPlan) -> Vec<Step
     steps
 }
 
-/// `all`: the names of all workloads; `scratch`: the scratch server restored last.
-fn action(step: &StepFile, all: &[String], scratch: &str, strategy: &StrategyPlan) -> Action {
+/// What the fault of each step is called: as the scenario says, or by its own word, numbered where
+/// that is taken; empty where a step injects none.
+pub fn fault_names(file: &ScenarioFile) -> Vec<String> {
+    let stated = file.steps.iter().filter_map(|step| step.name.clone());
+    let mut taken: BTreeSet<String> = stated.collect();
+    let mut name = |step: &StepFile| match (&step.action, &step.name) {
+        (ActionFile::Inject(_), Some(name)) => name.clone(),
+        (ActionFile::Inject(fault), None) => unlike(&mut taken, fault.word()),
+        _other => String::new(),
+    };
+    file.steps.iter().map(&mut name).collect()
+}
+
+fn unlike(taken: &mut BTreeSet<String>, word: &str) -> String {
+    let numbered = (2..).map(|number| format!("{word}-{number}"));
+    let mut names = std::iter::once(word.to_owned()).chain(numbered);
+    let free = names.find(|name| taken.insert(name.clone()));
+    free.expect("there is no end of numbers")
+}
+
+/// `all`: the names of all workloads; `scratch`: the scratch server restored last; `newest`:
+/// the fault injected last, by this step or before.
+fn action(
+    step: &StepFile,
+    all: &[String],
+    scratch: &str,
+    newest: &str,
+    strategy: &StrategyPlan,
+) -> Action {
     let server = step.server.as_deref().unwrap_or(PRIMARY).to_owned();
     match step.action.clone() {
         ActionFile::Backup(backup) => taking(server, &backup, strategy),
@@ -215,7 +250,12 @@ fn action(step: &StepFile, all: &[String], scratch: &str, strategy: &StrategyPla
         ActionFile::Checkpoint {} => Action::Checkpoint { server },
         ActionFile::SwitchWal {} => Action::SwitchWal { server },
         ActionFile::RestorePoint(name) => Action::RestorePoint { server, name },
-        ActionFile::Inject(fault) => Action::Inject { server, fault },
+        ActionFile::Inject(fault) => Action::Inject {
+            server,
+            name: newest.to_owned(),
+            fault,
+        },
+        ActionFile::Heal(fault) => Action::Heal { fault },
         ActionFile::Freeze(workload) => Action::Freeze { workload, server },
         ActionFile::Thaw(workload) => Action::Thaw { workload, server },
         ActionFile::Restore(restore) => Action::Restore {
@@ -226,7 +266,9 @@ fn action(step: &StepFile, all: &[String], scratch: &str, strategy: &StrategyPla
             label: restore.backup,
             into: restore.into,
             in_place: restore.in_place,
-            target: restore.target.map_or(Target::Latest, target),
+            target: restore
+                .target
+                .map_or(Target::Latest, |file| target(file, newest)),
             action: restore.action,
         },
         ActionFile::Salvage(file) => salvage(file, scratch),
@@ -283,11 +325,14 @@ fn salvage(file: SalvageFile, scratch: &str) -> Action {
     }
 }
 
-fn target(file: TargetFile) -> Target {
+fn target(file: TargetFile, newest: &str) -> Target {
     match file {
-        TargetFile::Before(before) => match before.by {
-            Some(by) => Target::BeforeFaultBy(by),
-            None => Target::BeforeFault,
+        TargetFile::Before(before) => Target::Before {
+            fault: match before.before.as_str() {
+                NEWEST => newest.to_owned(),
+                _ => before.before,
+            },
+            by: before.by,
         },
         TargetFile::Plain(PlainTarget::Latest) => Target::Latest,
         TargetFile::Plain(PlainTarget::Immediate) => Target::Immediate,

@@ -16,7 +16,7 @@ mod semantics;
 pub mod step_file;
 pub mod strategy;
 pub mod structure;
-mod title;
+pub(crate) mod title;
 pub mod yaml;
 
 use std::{

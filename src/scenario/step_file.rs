@@ -1,5 +1,5 @@
-//! The file format of steps: one key that says what is done, and beside it `server`
-//! and `deadline`. A step without anything to say may be written as a bare word.
+//! The file format of steps: one key that says what is done, and beside it `server`,
+//! `deadline` and `as`. A step without anything to say may be written as a bare word.
 
 use std::borrow::Cow;
 
@@ -17,6 +17,8 @@ pub struct StepFile {
     pub server: Option<String>,
     /// It must have ended by then.
     pub deadline: Option<Time>,
+    /// What the fault that it injects is called.
+    pub name: Option<String>,
     /// What it does.
     pub action: ActionFile,
 }
@@ -37,6 +39,8 @@ pub enum ActionFile {
     RestorePoint(String),
     /// Inject a fault.
     Inject(Fault),
+    /// Undo the fault of this name by itself, where it can be: `stop-archiving`.
+    Heal(String),
     /// Revoke the writes of this workload's business.
     Freeze(String),
     /// Grant the writes of this workload's business back.
@@ -139,7 +143,7 @@ pub struct RestoreFile {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum TargetFile {
-    /// Relative to the fault.
+    /// Relative to a fault.
     Before(BeforeFile),
     /// In PostgreSQL's words.
     Plain(PlainTarget),
@@ -149,18 +153,10 @@ pub enum TargetFile {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BeforeFile {
-    /// Before what.
-    pub before: BeforeWhat,
+    /// The fault of this name; `fault`: the newest.
+    pub before: String,
     /// By this much time (divided by the scale). Default: just before, by WAL position.
     pub by: Option<Time>,
-}
-
-/// What a target stands before.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum BeforeWhat {
-    /// The last fault that was injected.
-    Fault,
 }
 
 /// A recovery target in PostgreSQL's words.
@@ -247,10 +243,12 @@ impl<'de> Deserialize<'de> for StepFile {
         };
         let server = take(&mut step, "server")?;
         let deadline = take(&mut step, "deadline")?;
+        let name = take(&mut step, "as")?;
         let action = serde_json::from_value(Json::Object(step)).map_err(D::Error::custom)?;
         Ok(Self {
             server,
             deadline,
+            name,
             action,
         })
     }
@@ -298,6 +296,12 @@ fn add_siblings(branch: &mut Json, time: &Json) {
     if WITH_SERVER.contains(&word.as_str()) || WITH_WORKLOAD.contains(&word.as_str()) {
         let text = "The server it acts on. Default: `primary`";
         branch["properties"]["server"] = json!({"type": "string", "description": text});
+    }
+    if word == "inject" {
+        let text =
+            "What later steps call this fault. Default: its own word, numbered from the second on";
+        let name = json!({"type": "string", "format": "name", "description": text});
+        branch["properties"]["as"] = name;
     }
 }
 

@@ -1,56 +1,47 @@
-//! What a step, a fault and a target are called, in one line.
+//! What a step and a target are called, in one line.
 
-use super::plan::{Action, Fault, RunFor, SalvageBy, Target};
+use super::plan::{Action, RunFor, SalvageBy, Target};
+
+/// Every step's word, as a scenario writes it and as the id of its finding.
+macro_rules! words {
+    ($($step:ident = $word:literal,)*) => {
+        impl Action {
+            /// In the order of the variants.
+            pub const WORDS: &[&str] = &[$($word),*];
+
+            pub fn word(&self) -> &'static str {
+                match self {
+                    $(Self::$step { .. } => $word,)*
+                }
+            }
+        }
+    };
+}
+
+words! {
+    Backup = "backup",
+    Run = "run",
+    Checkpoint = "checkpoint",
+    SwitchWal = "switch-wal",
+    RestorePoint = "restore-point",
+    Inject = "inject",
+    Heal = "heal",
+    Freeze = "freeze",
+    Thaw = "thaw",
+    Restore = "restore",
+    Salvage = "salvage",
+    Reindex = "reindex",
+    Start = "start",
+    CutOver = "cut-over",
+    Verify = "verify",
+    Age = "age",
+    Expire = "expire",
+    Wait = "wait",
+    Sql = "sql",
+    Command = "command",
+}
 
 impl Action {
-    /// Every step's word, in the order of the variants.
-    pub const WORDS: [&str; 19] = [
-        "backup",
-        "run",
-        "checkpoint",
-        "switch-wal",
-        "restore-point",
-        "inject",
-        "freeze",
-        "thaw",
-        "restore",
-        "salvage",
-        "reindex",
-        "start",
-        "cut-over",
-        "verify",
-        "age",
-        "expire",
-        "wait",
-        "sql",
-        "command",
-    ];
-
-    /// The word a scenario uses for it, which is also the id of its finding.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Backup { .. } => "backup",
-            Self::Run(_) => "run",
-            Self::Checkpoint { .. } => "checkpoint",
-            Self::SwitchWal { .. } => "switch-wal",
-            Self::RestorePoint { .. } => "restore-point",
-            Self::Inject { .. } => "inject",
-            Self::Freeze { .. } => "freeze",
-            Self::Thaw { .. } => "thaw",
-            Self::Restore { .. } => "restore",
-            Self::Salvage { .. } => "salvage",
-            Self::Reindex { .. } => "reindex",
-            Self::Start { .. } => "start",
-            Self::CutOver { .. } => "cut-over",
-            Self::Verify { .. } => "verify",
-            Self::Age(_) => "age",
-            Self::Expire => "expire",
-            Self::Wait { .. } => "wait",
-            Self::Sql { .. } => "sql",
-            Self::Command { .. } => "command",
-        }
-    }
-
     /// What it does, in one line.
     pub fn title(&self) -> String {
         match self {
@@ -60,7 +51,10 @@ impl Action {
             Self::Checkpoint { server } => format!("checkpoint on {server}"),
             Self::SwitchWal { server } => format!("switch WAL on {server}"),
             Self::RestorePoint { server, name } => format!("restore point {name} on {server}"),
-            Self::Inject { server, fault } => format!("inject {} on {server}", fault.title()),
+            Self::Inject { server, fault, .. } => {
+                format!("inject {} on {server}", fault.title())
+            }
+            Self::Heal { fault } => format!("heal {fault}"),
             Self::Freeze { workload, .. } => format!("freeze {workload}"),
             Self::Thaw { workload, .. } => format!("thaw {workload}"),
             Self::Restore {
@@ -100,63 +94,6 @@ impl Action {
     }
 }
 
-impl Fault {
-    /// Its name in a scenario.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::DropTable(_) => "drop-table",
-            Self::DropSchema(_) => "drop-schema",
-            Self::DeleteRows { .. } => "delete-rows",
-            Self::UpdateRows { .. } => "update-rows",
-            Self::Truncate(_) => "truncate",
-            Self::DropDatabase(_) => "drop-database",
-            Self::RevokeGrants { .. } => "revoke-grants",
-            Self::DamageIndex(_) => "damage-index",
-            Self::DamageTable(_) => "damage-table",
-            Self::CrashServer => "crash-server",
-            Self::LoseServer => "lose-server",
-            Self::StopArchiving => "stop-archiving",
-        }
-    }
-
-    /// What it hits, as the scenario names it; empty for the whole server.
-    pub fn object(&self) -> String {
-        match self {
-            Self::DropTable(name)
-            | Self::DropSchema(name)
-            | Self::Truncate(name)
-            | Self::DropDatabase(name)
-            | Self::DamageIndex(name)
-            | Self::DamageTable(name)
-            | Self::DeleteRows { table: name, .. }
-            | Self::UpdateRows { table: name, .. } => name.clone(),
-            Self::RevokeGrants { role, schema } => format!("{role} in {schema}"),
-            Self::CrashServer | Self::LoseServer | Self::StopArchiving => String::new(),
-        }
-    }
-
-    /// In one line, with its particulars.
-    pub fn title(&self) -> String {
-        let base = format!("{} {}", self.name(), self.object());
-        match self {
-            Self::DeleteRows { r#where, .. } => format!("{base} where {}", line(r#where)),
-            Self::UpdateRows { set, r#where, .. } => {
-                format!("{base} set {} where {}", line(set), line(r#where))
-            }
-            Self::DropTable(_)
-            | Self::DropSchema(_)
-            | Self::Truncate(_)
-            | Self::DropDatabase(_)
-            | Self::RevokeGrants { .. }
-            | Self::DamageIndex(_)
-            | Self::DamageTable(_)
-            | Self::CrashServer
-            | Self::LoseServer
-            | Self::StopArchiving => base.trim_end().to_owned(),
-        }
-    }
-}
-
 impl Target {
     /// In one phrase.
     pub fn title(&self) -> String {
@@ -167,14 +104,17 @@ impl Target {
             Self::Lsn(lsn) => format!("to LSN {lsn}"),
             Self::Xid(xid) => format!("to transaction {xid}"),
             Self::Name(name) => format!("to restore point {name}"),
-            Self::BeforeFault => "to just before the fault".into(),
-            Self::BeforeFaultBy(time) => format!("to {time} before the fault"),
+            Self::Before { fault, by: None } => format!("to just before {fault}"),
+            Self::Before {
+                fault,
+                by: Some(time),
+            } => format!("to {time} before {fault}"),
         }
     }
 }
 
 /// The text on one line, shortened to what a terminal shows.
-fn line(text: &str) -> String {
+pub fn line(text: &str) -> String {
     const SHOWN: usize = 60;
     let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if joined.chars().count() <= SHOWN {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use fixtures::{careless, no_archive_timeout, restore_failed};
 use pgdrill::{
     finding::Verdict,
-    history::{FORMAT, files, planned},
+    history::{files, planned},
     report::{RunSummary, write_run},
 };
 use testing::{HistoryFixture, lost_server, salvage};
@@ -119,11 +119,8 @@ fn a_run_of_an_older_format_is_refused_and_left_as_it_is() {
         .join("drills/oa-table-dropped-pg17")
         .join(files::HISTORY);
     let old = std::fs::read_to_string(&history).unwrap();
-    std::fs::write(
-        &history,
-        old.replacen(&format!("\"format\":{FORMAT},"), "", 1),
-    )
-    .unwrap();
+    let format = format!("\"format\":{},", pgdrill::history::FORMAT);
+    std::fs::write(&history, old.replacen(&format, "", 1)).unwrap();
     let report = std::fs::read(run.join("run.json")).unwrap();
     let refused = analyze(&run).code(64).get_output().clone();
     let told = String::from_utf8(refused.stderr).unwrap();

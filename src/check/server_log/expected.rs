@@ -1,13 +1,10 @@
 //! What explains an error in a server's log: what drills do to every server, and what this one
-//! provoked while it lasted.
+//! expected for a while.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::Context;
-use crate::{
-    event::{Cause, Event, EventKind, ExpectedError, LogLines},
-    measure::recovery::Recovery,
-};
+use crate::event::{Cause, Event, EventKind, ExpectedError, LogLines};
 
 /// Lines that belong to what drills do to every server.
 const ORDINARY: &[(&str, &str)] = &[
@@ -35,14 +32,14 @@ const ORDINARY: &[(&str, &str)] = &[
     ("", "the database system is"),
 ];
 
-/// A line may be stamped so much before or after what provoked it: a client that was in the
+/// A line may be stamped so much before or after what caused it: a client that was in the
 /// middle of it is answered a little later.
 const SLACK: SignedDuration = SignedDuration::from_secs(1);
 
 /// Every error that a drill expected, and while when.
-pub(super) struct Expected<'a>(Vec<Excuse<'a>>);
+pub(super) struct Expected<'a>(Vec<Lasting<'a>>);
 
-struct Excuse<'a> {
+struct Lasting<'a> {
     cause: &'a Cause,
     error: &'a ExpectedError,
     from: Timestamp,
@@ -58,13 +55,11 @@ impl<'a> Expected<'a> {
             EventKind::DrillStarted { wall, .. } => wall.parse::<Timestamp>().ok(),
             _other => None,
         })?;
-        let mut excuses = Vec::new();
+        let mut all = Vec::new();
         for event in events {
-            let earlier = last_fault_before(&context.recoveries, event.at_us);
-            let earlier = earlier.map(|at_us| wall_at(began, at_us));
-            take(&mut excuses, event, wall_at(began, event.at_us), earlier);
+            take(&mut all, event, wall_at(began, event.at_us));
         }
-        Some(Self(excuses))
+        Some(Self(all))
     }
 
     /// Whether all of these lines are as they must be. A server that gives up never is.
@@ -72,10 +67,10 @@ impl<'a> Expected<'a> {
         lines.severity != "PANIC" && (is_ordinary(lines) || self.covers(lines))
     }
 
-    /// Whether at each instant from the first line to the last one something provoked them.
+    /// Whether they were expected at each instant from the first line to the last one.
     fn covers(&self, lines: &LogLines) -> bool {
-        let excuses = self.0.iter().filter(|excuse| excuse.is_of(lines));
-        let mut spans: Vec<_> = excuses.map(Excuse::span).collect();
+        let of_them = self.0.iter().filter(|one| one.is_of(lines));
+        let mut spans: Vec<_> = of_them.map(Lasting::span).collect();
         spans.sort_unstable();
         let mut covered = lines.first;
         for (from, to) in spans {
@@ -90,37 +85,23 @@ impl<'a> Expected<'a> {
     }
 }
 
-/// When the last fault of the recovery before this instant's began: what that one provoked was
-/// over before.
-fn last_fault_before(recoveries: &[Recovery<'_>], at_us: u64) -> Option<u64> {
-    let current = recoveries.iter().rposition(|one| one.holds(at_us))?;
-    let earlier = recoveries.get(current.checked_sub(1)?)?;
-    earlier.faults.last().map(|fault| fault.began_us)
-}
-
-/// What a fault provokes is over with the last step of its recovery that repairs something.
-fn take<'a>(
-    excuses: &mut Vec<Excuse<'a>>,
-    event: &'a Event,
-    at: Timestamp,
-    earlier: Option<Timestamp>,
-) {
+/// What a fault causes is over with the last step that heals it.
+fn take<'a>(all: &mut Vec<Lasting<'a>>, event: &'a Event, at: Timestamp) {
     match &event.kind {
         EventKind::ErrorsExpected { cause, errors } => {
-            let excuse = |error| Excuse {
+            let lasting = |error| Lasting {
                 cause,
                 error,
                 from: at,
                 to: None,
             };
-            excuses.extend(errors.iter().map(excuse));
+            all.extend(errors.iter().map(lasting));
         }
         EventKind::ErrorsOver { cause } => {
-            let of_cause = excuses.iter_mut().filter(|excuse| excuse.cause == cause);
-            for excuse in of_cause {
-                let still = *cause == Cause::Fault && earlier.is_none_or(|at| excuse.from > at);
-                if excuse.to.is_none() || still {
-                    excuse.to = Some(at);
+            let again = matches!(cause, Cause::Fault(_));
+            for one in all.iter_mut().filter(|one| one.cause == cause) {
+                if one.to.is_none() || again {
+                    one.to = Some(at);
                 }
             }
         }
@@ -133,7 +114,7 @@ fn wall_at(began: Timestamp, at_us: u64) -> Timestamp {
     began.saturating_add(since).unwrap_or(Timestamp::MAX)
 }
 
-impl Excuse<'_> {
+impl Lasting<'_> {
     fn is_of(&self, lines: &LogLines) -> bool {
         let or_any =
             |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|it| it == is);
@@ -265,27 +246,37 @@ mod tests {
         judged(closed, denied((14_900, 15_300)), Verdict::Pass);
     }
 
+    fn users() -> Cause {
+        Cause::Fault("users".into())
+    }
+
     #[test]
-    fn a_fault_is_repaired_by_the_last_step_that_does() {
-        let cause = Cause::Fault;
-        let once = expected(FREEZE, cause.clone(), None)
-            .with(15 * SECOND, EventKind::ErrorsOver { cause });
+    fn a_fault_is_healed_by_the_last_step_that_does() {
+        let over = || EventKind::ErrorsOver { cause: users() };
+        let once = expected(FREEZE, users(), None).with(15 * SECOND, over());
         judged(once.clone(), denied((18_000, 18_000)), Verdict::Fail);
-        let cause = Cause::Fault;
-        let twice = once.with(20 * SECOND, EventKind::ErrorsOver { cause });
+        let twice = once.with(20 * SECOND, over());
         judged(twice, denied((18_000, 18_000)), Verdict::Pass);
     }
 
     #[test]
-    fn a_later_fault_that_is_repaired_excuses_nothing_before_it() {
-        let over = || EventKind::ErrorsOver {
-            cause: Cause::Fault,
+    fn what_heals_one_fault_heals_no_other() {
+        let cause = Cause::Fault("roles".into());
+        let other =
+            expected(FREEZE, users(), None).with(15 * SECOND, EventKind::ErrorsOver { cause });
+        judged(other, denied((18_000, 18_000)), Verdict::Pass);
+    }
+
+    #[test]
+    fn a_later_fault_that_is_healed_excuses_nothing_before_it() {
+        let lost = |fixture: HistoryFixture, name: &str, from, to| {
+            let cause = Cause::Fault(name.to_owned());
+            let fixture = expected_in(fixture, from, cause.clone(), None);
+            fixture.with(to, EventKind::ErrorsOver { cause })
         };
         // Servers are lost at 12 s and at 20 s.
-        let first = expected_in(lost_twice(), 11_900_000, Cause::Fault, None);
-        let first = first.with(15 * SECOND, over());
-        let second = expected_in(first, 19_900_000, Cause::Fault, None);
-        let second = second.with(23 * SECOND, over());
+        let first = lost(lost_twice(), "first", 11_900_000, 15 * SECOND);
+        let second = lost(first, "second", 19_900_000, 23 * SECOND);
         for at in [14_000, 21_000] {
             judged(second.clone(), denied((at, at)), Verdict::Pass);
         }

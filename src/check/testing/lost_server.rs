@@ -30,7 +30,7 @@ fn moved(workloads: &[&str]) -> HistoryFixture {
     fixture.perform(&[40, 119, 121, 190, 205, 211, 260].map(tenths));
     fixture.backed_up();
     fixture.phases(&spans());
-    let lost = fault("lose-server", PRIMARY, BoundaryKind::Instant, tenths(120));
+    let lost = fault(Fault::LoseServer, tenths(120));
     fixture.log_read(tenths(120), PRIMARY, 640);
     fixture.tell(tenths(121), EventKind::FaultInjected(lost));
     fixture.tell(tenths(189), recovered(REPLACEMENT));

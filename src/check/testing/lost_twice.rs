@@ -38,9 +38,11 @@ pub fn lost_twice() -> HistoryFixture {
 
 fn lost(fixture: &mut HistoryFixture, server: &str, at: u64) {
     let lost = FaultRecord {
+        name: format!("lose-{server}"),
+        target: server.into(),
         server: server.into(),
         lsn: 0,
-        ..fault("lose-server", server, BoundaryKind::Instant, tenths(at))
+        ..fault(Fault::LoseServer, tenths(at))
     };
     fixture.phases(&[
         (tenths(at) - 1, Phase::Inject),
@@ -78,6 +80,7 @@ fn steps() -> Vec<Action> {
     let lost = |server: &str| match inject(Fault::LoseServer) {
         Action::Inject { fault, .. } => Action::Inject {
             server: server.into(),
+            name: format!("lose-{server}"),
             fault,
         },
         other => other,

@@ -102,6 +102,7 @@ pub fn run_for(time: &str) -> Action {
 pub fn inject(fault: Fault) -> Action {
     Action::Inject {
         server: PRIMARY.into(),
+        name: fault.to_string(),
         fault,
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use pgdrill::{event::*, observation::Observation, scenario::plan::*, workload::readback};
+use pgdrill::{
+    event::*, fault::Facts, observation::Observation, scenario::plan::*, workload::readback,
+};
 
 use super::{
     FAULT_LSN, HistoryFixture, SECOND,
@@ -166,11 +168,17 @@ pub fn backup() -> BackupRecord {
     }
 }
 
-pub fn fault(name: &str, target: &str, boundary: BoundaryKind, began_us: u64) -> FaultRecord {
+pub fn fault(fault: Fault, began_us: u64) -> FaultRecord {
+    let Facts {
+        object, boundary, ..
+    } = fault.facts();
+    let target = if object.is_empty() { PRIMARY } else { &object };
     let statement = boundary == BoundaryKind::Statement;
     FaultRecord {
-        fault: name.into(),
+        name: fault.to_string(),
         target: target.into(),
+        evidence: format!("{target} is gone"),
+        fault,
         server: PRIMARY.into(),
         boundary,
         began_us,
@@ -179,8 +187,7 @@ pub fn fault(name: &str, target: &str, boundary: BoundaryKind, began_us: u64) ->
         lsn: FAULT_LSN,
         xid: statement.then_some(900),
         commit_lsn: statement.then_some(FAULT_LSN),
-        bit: true,
-        evidence: format!("{target} is gone"),
+        took_effect: true,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A table dropped, and brought home through a scratch server.
 
-use pgdrill::{event::*, scenario::plan::*};
+use pgdrill::{event::*, fault::DropTable, scenario::plan::*};
 
 use super::{
     AGENT, HistoryFixture,
@@ -49,12 +49,7 @@ fn spans() -> [(u64, Phase); 11] {
 }
 
 fn dropped_and_restored(fixture: &mut HistoryFixture) {
-    let dropped = fault(
-        "drop-table",
-        "app.users",
-        BoundaryKind::Statement,
-        tenths(120),
-    );
+    let dropped = fault(dropped_users(), tenths(120));
     fixture.tell(tenths(121), EventKind::FaultInjected(dropped));
     let frozen = EventKind::Frozen {
         workload: "oa".into(),
@@ -90,7 +85,7 @@ fn steps() -> Vec<Action> {
     vec![
         full_backup(),
         run_for("8s"),
-        inject(Fault::DropTable("app.users".into())),
+        inject(dropped_users()),
         Action::Freeze {
             workload: "oa".into(),
             server: PRIMARY.into(),
@@ -101,7 +96,10 @@ fn steps() -> Vec<Action> {
             label: None,
             scratch: true,
             in_place: false,
-            target: Target::BeforeFault,
+            target: Target::Before {
+                fault: "drop-table".into(),
+                by: None,
+            },
             action: None,
         },
         Action::Salvage {
@@ -120,4 +118,8 @@ fn steps() -> Vec<Action> {
         },
         run_for("5s"),
     ]
+}
+
+fn dropped_users() -> Fault {
+    Fault::DropTable(DropTable("app.users".into()))
 }

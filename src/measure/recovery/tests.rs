@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     check::testing::*,
+    fault::Fault,
     ledger::{Outcome, Record},
     measure::boundary::{Boundaries, Side, StatementInstants},
     units::Time,
@@ -44,7 +45,7 @@ fn an_archive_that_stops_begins_no_outage() {
             continue;
         };
         let mut stopped = lost.clone();
-        stopped.fault = "stop-archiving".into();
+        stopped.fault = Fault::StopArchiving;
         stopped.boundary = BoundaryKind::None;
         stopped.began_us = 11 * SECOND;
         fixture.tell(11 * SECOND, EventKind::FaultInjected(stopped));
@@ -53,7 +54,7 @@ fn an_archive_that_stops_begins_no_outage() {
     let fixture = fixture.in_order();
     let all = recoveries(&fixture.history());
     assert_eq!((all.len(), all[0].began_us()), (1, 12 * SECOND));
-    assert_eq!(all[0].fault().unwrap().fault, "lose-server");
+    assert_eq!(all[0].fault().unwrap().fault, Fault::LoseServer);
 }
 
 #[test]

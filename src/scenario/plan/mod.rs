@@ -5,7 +5,6 @@
 //! and `scenario::validate`.
 
 mod check;
-mod fault;
 mod phase;
 mod settings;
 mod step;
@@ -15,8 +14,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::fault::Fault;
 pub use check::CheckKind;
-pub use fault::Fault;
 pub use phase::Phase;
 pub use settings::OVERRIDDEN;
 pub use step::{Action, BackupKind, Nature, RunFor, SalvageBy, Step, Target};

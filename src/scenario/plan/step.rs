@@ -54,8 +54,15 @@ pub enum Action {
     Inject {
         /// The server.
         server: String,
+        /// What it is called; no two are called alike.
+        name: String,
         /// The fault.
         fault: Fault,
+    },
+    /// Undo a fault by itself.
+    Heal {
+        /// The fault's name.
+        fault: String,
     },
     /// Revoke a business's writes.
     Freeze {
@@ -175,6 +182,7 @@ impl Action {
             | Self::SwitchWal { .. }
             | Self::RestorePoint { .. }
             | Self::Inject { .. }
+            | Self::Heal { .. }
             | Self::Freeze { .. }
             | Self::Restore { .. }
             | Self::Verify { .. }
@@ -262,9 +270,12 @@ pub enum Target {
     Xid(u64),
     /// A named restore point.
     Name(String),
-    /// Just before the fault: the bad statement's own commit LSN, exclusive; for other
-    /// faults the server's WAL position just before.
-    BeforeFault,
-    /// This much time before the fault (divided by the scale).
-    BeforeFaultBy(Time),
+    /// Just before a fault: the bad statement's own commit LSN, exclusive; for other faults the
+    /// server's WAL position just before.
+    Before {
+        /// The fault's name.
+        fault: String,
+        /// In place of it by time, so much earlier (divided by the scale).
+        by: Option<Time>,
+    },
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::{Check, follow};
 use crate::{
+    fault::ServerAfter,
     scenario::{
         expand::deadline,
-        plan::Fault,
         problem::Problem,
         step_file::{ActionFile, RunFile},
     },
@@ -63,7 +63,10 @@ impl Check<'_> {
     /// that can't be known beforehand.
     fn ran_before_a_server_is_lost(&self) -> Option<Time> {
         let steps = &self.file.steps;
-        let lost = |action: &ActionFile| matches!(action, ActionFile::Inject(Fault::LoseServer));
+        let lost = |action: &ActionFile| match action {
+            ActionFile::Inject(fault) => fault.facts().server_after == ServerAfter::Lost,
+            _other => false,
+        };
         let lost = steps.iter().position(|step| lost(&step.action))?;
         let ran = steps[..lost].iter().map(|step| match &step.action {
             ActionFile::Run(RunFile::Time(time)) => Some(time.0),

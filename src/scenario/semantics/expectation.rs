@@ -52,7 +52,7 @@ impl Check<'_> {
         if let Some(check) = CheckKind::ALL.into_iter().find(|c| c.name() == kind) {
             return self.of_check(id, check, workload);
         }
-        let others = ALWAYS.into_iter().chain(Action::WORDS);
+        let others = ALWAYS.into_iter().chain(Action::WORDS.iter().copied());
         if workload.is_none() && others.clone().any(|other| other == kind) {
             return None;
         }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     backup::Abilities,
+    fault::Need,
     scenario::{
         expand,
         plan::{Nature, PRIMARY, Wal},
@@ -69,6 +70,11 @@ impl Check<'_> {
         Some(strategy.backups.get(name)?.tool.abilities())
     }
 
+    fn restores_logically(&self, restore: &RestoreFile) -> bool {
+        let tool = self.restoring_tool(restore);
+        tool.is_some_and(|abilities| abilities.nature == Nature::Logical)
+    }
+
     /// The backup that a restore begins from: there is one, of a whole cluster, taken before.
     fn restored_from(&mut self, restore: &RestoreFile, state: &State) {
         let Some(strategy) = self.strategy else {
@@ -103,21 +109,24 @@ impl Check<'_> {
 
     fn target(&mut self, target: &TargetFile, restore: &RestoreFile, state: &State) {
         let what = match target {
-            TargetFile::Before(_) if !state.injected => {
+            TargetFile::Before(_) if state.faults.is_empty() => {
                 let problem = Problem::nowhere("no fault is injected before this step");
                 return self.here(state, &["restore", "target", "before"], problem);
             }
-            // Also the newest dump from before the fault is a state from before it.
-            TargetFile::Before(before) if before.by.is_none() => {
-                let archives = self.strategy.is_none_or(|one| one.wal != Wal::None);
-                let logical = (self.restoring_tool(restore))
-                    .is_some_and(|abilities| abilities.nature == Nature::Logical);
-                if archives || logical {
+            TargetFile::Before(before) => {
+                if before.before != expand::NEWEST {
+                    let path = "restore.target.before";
+                    self.injected(&before.before, path, &[expand::NEWEST], state);
+                }
+                // Also the newest dump from before the fault is a state from before it.
+                if before.by.is_none() && self.restores_logically(restore) {
                     return;
                 }
-                "before the fault"
+                match before.by {
+                    Some(_) => "a time before the fault",
+                    None => "before the fault",
+                }
             }
-            TargetFile::Before(_) => "a time before the fault",
             TargetFile::Plain(PlainTarget::Latest | PlainTarget::Immediate) => return,
             TargetFile::Plain(PlainTarget::Time(_)) => "a point in time",
             TargetFile::Plain(PlainTarget::Lsn(_)) => "a WAL position",
@@ -176,10 +185,12 @@ impl Check<'_> {
             self.here(state, &["salvage"], problem);
         }
         for (index, table) in salvage.tables.iter().enumerate() {
-            self.table(table, &format!("salvage.tables.{index}"), state);
+            let path = format!("salvage.tables.{index}");
+            self.there(Need::Table(table), &path, state);
         }
         for (index, schema) in salvage.schemas.iter().enumerate() {
-            self.schema(schema, &format!("salvage.schemas.{index}"), state);
+            let path = format!("salvage.schemas.{index}");
+            self.there(Need::Schema(schema), &path, state);
         }
         let number = (state.step - 1).to_string();
         self.twice(&salvage.tables, &["steps", &number, "salvage", "tables"]);

@@ -1,6 +1,7 @@
 //! Whether the tables, indexes, schemas, roles and databases that a scenario names exist.
 
 use super::{Check, steps::State};
+use crate::fault::Need;
 use crate::scenario::{
     catalog::Catalog,
     expand,
@@ -60,19 +61,20 @@ impl Check<'_> {
             .collect()
     }
 
-    pub(super) fn table(&mut self, table: &str, path: &str, state: &State) {
+    /// What a step needs to be there, by names alone.
+    pub(super) fn there(&mut self, need: Need<'_>, path: &str, state: &State) {
         let Some(catalog) = &self.catalog else { return };
-        if !catalog.has_table(table) && !self.made_here(table, state) {
-            let problem = unknown("table", table, &catalog.tables);
-            self.named(state, path, problem);
-        }
-    }
-
-    pub(super) fn index(&mut self, index: &str, path: &str, state: &State) {
-        let Some(catalog) = &self.catalog else { return };
-        if !catalog.indexes.iter().any(|i| i == index) && !self.made_here(index, state) {
-            let problem = unknown("index", index, &catalog.indexes);
-            self.named(state, path, problem);
+        let database = [catalog.database.clone()];
+        let (name, known) = match need {
+            Need::Table(table) if catalog.has_table(table) => return,
+            Need::Table(name) => (name, &catalog.tables[..]),
+            Need::Index(name) => (name, &catalog.indexes[..]),
+            Need::Schema(name) => (name, &catalog.schemas[..]),
+            Need::Role(name) => (name, &catalog.roles[..]),
+            Need::Database(name) => (name, &database[..]),
+        };
+        if !known.iter().any(|one| one == name) && !self.made_here(name, state) {
+            self.named(state, path, unknown(need.word(), name, known));
         }
     }
 
@@ -83,34 +85,6 @@ impl Check<'_> {
         if !known && !self.made_here(name, state) {
             let all = [catalog.indexes.as_slice(), catalog.tables.as_slice()].concat();
             self.named(state, path, unknown("index or table", name, &all));
-        }
-    }
-
-    pub(super) fn schema(&mut self, schema: &str, path: &str, state: &State) {
-        let Some(catalog) = &self.catalog else { return };
-        if !catalog.schemas.iter().any(|s| s == schema) && !self.made_here(schema, state) {
-            let problem = unknown("schema", schema, &catalog.schemas);
-            self.named(state, path, problem);
-        }
-    }
-
-    pub(super) fn role(&mut self, role: &str, path: &str, state: &State) {
-        let Some(catalog) = &self.catalog else { return };
-        if !catalog.roles.iter().any(|r| r == role) && !self.made_here(role, state) {
-            let problem = unknown("role", role, &catalog.roles);
-            self.named(state, path, problem);
-        }
-    }
-
-    pub(super) fn database(&mut self, database: &str, state: &State) {
-        let Some(catalog) = &self.catalog else { return };
-        if catalog.database != database && !self.made_here(database, state) {
-            let known = [catalog.database.clone()];
-            self.named(
-                state,
-                "inject.drop-database",
-                unknown("database", database, &known),
-            );
         }
     }
 

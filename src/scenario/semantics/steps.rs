@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Check;
+use crate::fault::{Fault, ServerAfter};
 use crate::scenario::{
-    plan::{BackupKind, BackupPlan, Fault, PRIMARY, StrategyPlan},
+    expand,
+    plan::{BackupKind, BackupPlan, PRIMARY, StrategyPlan},
     problem::Problem,
     step_file::{ActionFile, BackupFile, RunFile, StepFile},
 };
@@ -30,7 +32,8 @@ pub(super) struct State {
     pub(super) scratch: Option<String>,
     /// Backups taken, by their names in the strategy.
     pub(super) backed_up: BTreeSet<String>,
-    pub(super) injected: bool,
+    /// The faults injected, by name: the server, and whether they can be undone by themselves.
+    pub(super) faults: BTreeMap<String, (String, bool)>,
     frozen: BTreeSet<String>,
     pub(super) restore_points: BTreeSet<String>,
     /// All SQL run so far, that of `create` first: what it names may exist.
@@ -54,7 +57,7 @@ impl Check<'_> {
             servers: servers.collect(),
             scratch: None,
             backed_up: BTreeSet::new(),
-            injected: false,
+            faults: BTreeMap::new(),
             frozen: BTreeSet::new(),
             restore_points: BTreeSet::new(),
             sql: self.creating(),
@@ -98,6 +101,7 @@ impl Check<'_> {
                 state.sql.push_str(sql);
             }
             ActionFile::Inject(fault) => self.inject(fault, server, state),
+            ActionFile::Heal(fault) => self.heal(fault, state),
             ActionFile::Freeze(workload) => self.freeze(workload, server, state),
             ActionFile::Thaw(workload) => self.thaw(workload, server, state),
             ActionFile::Restore(restore) => self.restore(restore, state),
@@ -205,24 +209,61 @@ impl Check<'_> {
 
     fn inject(&mut self, fault: &Fault, server: &str, state: &mut State) {
         self.up(server, "server", state);
-        match fault {
-            Fault::DropTable(table) => self.table(table, "inject.drop-table", state),
-            Fault::Truncate(table) => self.table(table, "inject.truncate", state),
-            Fault::DamageTable(table) => self.table(table, "inject.damage-table", state),
-            Fault::DeleteRows { table, .. } => self.table(table, "inject.delete-rows.table", state),
-            Fault::UpdateRows { table, .. } => self.table(table, "inject.update-rows.table", state),
-            Fault::DamageIndex(index) => self.index(index, "inject.damage-index", state),
-            Fault::DropSchema(schema) => self.schema(schema, "inject.drop-schema", state),
-            Fault::DropDatabase(database) => self.database(database, state),
-            Fault::RevokeGrants { role, schema } => {
-                self.role(role, "inject.revoke-grants.role", state);
-                self.schema(schema, "inject.revoke-grants.schema", state);
-            }
-            Fault::CrashServer => state.becomes(server, Server::Down(state.step)),
-            Fault::LoseServer => state.becomes(server, Server::Lost(state.step)),
-            Fault::StopArchiving => self.archives("stop-archiving", "inject", state),
+        let facts = fault.facts();
+        for need in &facts.needs {
+            let path = format!("inject.{fault}.{}", need.word());
+            self.there(*need, &path, state);
         }
-        state.injected = true;
+        if facts.needs_archive {
+            self.archives(fault.word(), "inject", state);
+        }
+        match facts.server_after {
+            ServerAfter::Up | ServerAfter::Restarted => {}
+            ServerAfter::Down => state.becomes(server, Server::Down(state.step)),
+            ServerAfter::Lost => state.becomes(server, Server::Lost(state.step)),
+        }
+        let name = &expand::fault_names(self.file)[state.step - 1];
+        let hit = (server.to_owned(), facts.heals);
+        if state.faults.insert(name.clone(), hit).is_some() {
+            let problem = Problem::nowhere(format!("another fault is called `{name}`"));
+            self.here(state, &["as"], problem);
+        }
+        if name == expand::NEWEST {
+            let problem = Problem::nowhere(format!("`{name}` stands for the newest fault"));
+            self.here(state, &["as"], problem.help("call it otherwise"));
+        }
+    }
+
+    fn heal(&mut self, fault: &str, state: &State) {
+        match self.injected(fault, "heal", &[], state) {
+            Some((server, true)) => self.up(server, "heal", state),
+            Some((_, false)) => {
+                let problem = Problem::nowhere(format!("`{fault}` is not undone by itself"));
+                let help = "a recovery does it: `restore`, `salvage`, `reindex` or `start`";
+                self.here(state, &["heal"], problem.help(help));
+            }
+            None => {}
+        }
+    }
+
+    /// The fault of this name: its server, and whether it is undone by itself; none, and a
+    /// problem, where none of the steps before injects it. `also`: what else could stand there.
+    pub(super) fn injected<'s>(
+        &mut self,
+        fault: &str,
+        path: &str,
+        also: &[&str],
+        state: &'s State,
+    ) -> Option<&'s (String, bool)> {
+        let injected = state.faults.get(fault);
+        if injected.is_none() {
+            let known = also.iter().copied();
+            let known = known.chain(state.faults.keys().map(String::as_str));
+            let message = format!("no fault `{fault}` is injected before this step");
+            let path: Vec<&str> = path.split('.').collect();
+            self.here(state, &path, Problem::nowhere(message).known(fault, known));
+        }
+        injected
     }
 
     fn freeze(&mut self, workload: &str, server: &str, state: &mut State) {

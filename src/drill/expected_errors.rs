@@ -1,0 +1,80 @@
+//! Which errors belong in the servers' logs for a while, on which server and for whom: by a freeze
+//! until the thaw, by a fault until the last step that heals it, by a look at a server while it
+//! lasts.
+//!
+//! They are recorded as they begin and end; which lines of a log they explain is judged in
+//! `check::server_log`. Those of a fault are among its facts.
+
+use super::state::Drill;
+use crate::{
+    event::{Cause, EventKind, ExpectedError},
+    probe::{self, access, business::Operation},
+};
+
+impl Drill {
+    /// From now on these errors are expected.
+    pub fn expect_errors(&self, cause: Cause, errors: impl IntoIterator<Item = ExpectedError>) {
+        let errors = errors.into_iter().collect();
+        self.recorder
+            .record(EventKind::ErrorsExpected { cause, errors });
+    }
+
+    /// The cause is gone.
+    pub fn errors_over(&self, cause: Cause) {
+        self.recorder.record(EventKind::ErrorsOver { cause });
+    }
+}
+
+/// What a freeze makes a business's role run into, also on a server recovered meanwhile.
+pub fn by_freeze(role: &str) -> [ExpectedError; 1] {
+    [ExpectedError {
+        sqlstate: "42501".into(),
+        server: None,
+        role: Some(role.into()),
+    }]
+}
+
+/// What clients run into whose server is restored in place: until recovery ends it is read-only.
+pub fn by_restore(server: &str) -> [ExpectedError; 1] {
+    [ExpectedError {
+        sqlstate: "25006".into(),
+        server: Some(server.into()),
+        role: None,
+    }]
+}
+
+/// What looking at a server comes to: what its business checks run into, and wrong passwords.
+pub fn by_look(server: &str, business: &[Operation]) -> Vec<ExpectedError> {
+    let login = access::REFUSED.map(|sqlstate| ExpectedError {
+        sqlstate: sqlstate.into(),
+        server: Some(server.into()),
+        role: None,
+    });
+    let refused = |(role, sqlstate): (&str, &str)| ExpectedError {
+        sqlstate: sqlstate.into(),
+        server: Some(server.into()),
+        role: Some(role.into()),
+    };
+    let refused = probe::expected_errors(business).into_iter().map(refused);
+    refused.chain(login).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_tries_what_is_refused_and_what_writes() {
+        let operation = |refused: Option<&str>| Operation {
+            name: "an operation".into(),
+            role: "oa_app_user".into(),
+            tenants: None,
+            sql: String::new(),
+            writes: false,
+            refused: refused.map(str::to_owned),
+        };
+        let expected = by_look("primary", &[operation(None), operation(Some("42501"))]);
+        let sqlstates: Vec<_> = expected.iter().map(|one| one.sqlstate.as_str()).collect();
+        assert_eq!(sqlstates, ["25006", "42501", "28P01", "28000"]);
+    }
+}

@@ -1,0 +1,134 @@
+//! What is known of a fault without doing it. Whoever else asks is told here, and knows no
+//! particular fault.
+
+use crate::event::{BoundaryKind, ExpectedError};
+
+/// All of it.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// What it hits, as the scenario names it; empty for the whole server.
+    pub object: String,
+    /// What a title says beside the object.
+    pub particulars: String,
+    /// What there must be, beside a server that is up.
+    pub needs: Vec<Need<'a>>,
+    /// Whether it needs a WAL archive.
+    pub needs_archive: bool,
+    pub boundary: BoundaryKind,
+    /// SQLSTATEs of the errors that clients of its server run into while it lasts.
+    pub errors: &'static [&'static str],
+    /// The role whose errors these are; none: anybody's.
+    pub role: Option<&'a str>,
+    /// What becomes of its server.
+    pub server_after: ServerAfter,
+    /// Whether recovery time begins with it: it takes something from clients.
+    pub is_outage: bool,
+    /// Whether pages on disk are wrong after it.
+    pub damages_pages: bool,
+    /// Whether it can be undone by itself: `heal`.
+    pub heals: bool,
+    /// The steps that heal it, beside those that bring clients back.
+    pub healed_by: &'static [&'static str],
+}
+
+/// Something that a fault needs to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need<'a> {
+    Table(&'a str),
+    Index(&'a str),
+    Schema(&'a str),
+    Role(&'a str),
+    Database(&'a str),
+}
+
+impl Need<'_> {
+    /// What it is, which is also the key that names it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Table(_) => "table",
+            Self::Index(_) => "index",
+            Self::Schema(_) => "schema",
+            Self::Role(_) => "role",
+            Self::Database(_) => "database",
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        let (Self::Table(name)
+        | Self::Index(name)
+        | Self::Schema(name)
+        | Self::Role(name)
+        | Self::Database(name)) = self;
+        name
+    }
+}
+
+/// What becomes of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerAfter {
+    /// It runs on.
+    Up,
+    /// It was stopped and started again: clients find it elsewhere.
+    Restarted,
+    /// It is down, its storage there.
+    Down,
+    /// It is gone with its storage.
+    Lost,
+}
+
+impl<'a> Facts<'a> {
+    /// Those of a bad statement: it draws the boundary itself.
+    pub(super) fn of_statement(need: Need<'a>) -> Self {
+        Self {
+            boundary: BoundaryKind::Statement,
+            ..Self::of_object(need)
+        }
+    }
+
+    /// Those of what harms an object and nothing else.
+    pub(super) fn of_object(need: Need<'a>) -> Self {
+        Self {
+            object: need.name().to_owned(),
+            needs: vec![need],
+            healed_by: &["salvage"],
+            ..Self::of_server()
+        }
+    }
+
+    /// Those of what hits a whole server.
+    pub(super) fn of_server() -> Self {
+        Self {
+            object: String::new(),
+            particulars: String::new(),
+            needs: Vec::new(),
+            needs_archive: false,
+            boundary: BoundaryKind::None,
+            errors: &[],
+            role: None,
+            server_after: ServerAfter::Up,
+            is_outage: true,
+            damages_pages: false,
+            heals: false,
+            healed_by: &[],
+        }
+    }
+
+    /// The errors that clients of this server run into.
+    pub fn expected_errors(&self, server: &str) -> Vec<ExpectedError> {
+        let error = |sqlstate: &&str| ExpectedError {
+            sqlstate: (*sqlstate).into(),
+            server: Some(server.into()),
+            role: self.role.map(str::to_owned),
+        };
+        self.errors.iter().map(error).collect()
+    }
+
+    /// Whether its object is one of these tables, or in one of these schemas.
+    pub fn hits(&self, tables: &[String], schemas: &[String]) -> bool {
+        let within = |schema: &String| {
+            let rest = self.object.strip_prefix(schema.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        tables.contains(&self.object) || schemas.iter().any(within)
+    }
+}

@@ -1,0 +1,78 @@
+//! A WAL archive that refuses everything: nobody may write into it any more. It takes nothing
+//! from clients by itself.
+
+use std::time::Duration;
+
+use super::*;
+
+/// The next switched segment tells soon.
+const SHOWN: Duration = Duration::from_secs(30);
+
+pub(super) struct StopArchiving;
+
+impl Kind for StopArchiving {
+    fn facts(&self) -> Facts<'_> {
+        Facts {
+            needs_archive: true,
+            is_outage: false,
+            heals: true,
+            ..Facts::of_server()
+        }
+    }
+
+    async fn inject(&self, injection: &Injection<'_>) -> Result<FaultRecord, FaultError> {
+        let server = injection.server;
+        let archive = place(server, injection.archive);
+        let failures = server
+            .value("select failed_count from pg_stat_archiver")
+            .await?;
+        let begun = injection.begin().await?;
+        permit(server, &archive, "u-w").await?;
+        let record = injection.end(begun);
+        let effect = fails(server, &failures).await?;
+        Ok(FaultRecord {
+            target: archive,
+            ..effect.of(record)
+        })
+    }
+
+    async fn heal(
+        &self,
+        server: &Server,
+        archive: Option<&WalArchive>,
+    ) -> Result<(), FaultError> {
+        let count = "select archived_count from pg_stat_archiver";
+        let before = server.value(count).await?;
+        permit(server, &place(server, archive), "u+w").await?;
+        server.sql("select pg_switch_wal()").await?;
+        let query = format!("select archived_count > {before} from pg_stat_archiver");
+        let what = "an archive_command that succeeds again";
+        Ok(server.wait_until(what, &query, SHOWN).await?)
+    }
+}
+
+fn place(server: &Server, archive: Option<&WalArchive>) -> String {
+    let own = archive.map(|archive| archive.place(server.node.layout()));
+    own.unwrap_or_else(|| server.fill_in("{archive}"))
+}
+
+/// Who writes there is the server's own user.
+async fn permit(server: &Server, archive: &str, mode: &str) -> Result<(), FaultError> {
+    let directories = ["find", archive, "-type", "d", "-exec", "chmod", mode, "{}", "+"];
+    server.node.exec(Exec::new(directories)).await?;
+    Ok(())
+}
+
+async fn fails(server: &Server, before: &str) -> Result<Effect, FaultError> {
+    server.sql("select pg_switch_wal()").await?;
+    let query = format!("select failed_count > {before} from pg_stat_archiver");
+    let waiting = server.wait_until("a failing archive_command", &query, SHOWN);
+    let shown = waiting.await;
+    Ok(Effect {
+        took: shown.is_ok(),
+        evidence: match shown {
+            Ok(()) => format!("pg_stat_archiver.failed_count rose above {before}"),
+            Err(error) => error.to_string(),
+        },
+    })
+}

@@ -1,0 +1,155 @@
+//! The representative set: of the shipped drills the cheapest that have, together, each fault,
+//! step, target, check, expected failure, kind of strategy, major version and runtime at least
+//! once. Chosen by what the scenarios themselves say.
+
+#![allow(dead_code, reason = "each test uses its own part of it")]
+
+use std::collections::BTreeSet;
+
+use pgdrill::scenario::{
+    self,
+    plan::{Action, Plan, RunFor, Target},
+};
+use serde_json::Value;
+
+/// A runtime, and a major version of PostgreSQL on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub runtime: &'static str,
+    pub postgres: Option<u32>,
+}
+
+/// A shipped drill at a place.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    pub scenario: String,
+    pub place: Place,
+    /// What it has.
+    pub facts: BTreeSet<String>,
+    /// About how many seconds it takes.
+    pub cost: f64,
+}
+
+/// The cheapest set of shipped drills that leaves nothing out which any of them has.
+pub fn representative(places: &[Place]) -> Vec<Candidate> {
+    let plans = scenario::load(&[], &[17]).unwrap().plans;
+    let at = |plan| move |place: &Place| Candidate::new(plan, *place);
+    let all: Vec<Candidate> = (plans.iter().flat_map(|plan| places.iter().map(at(plan)))).collect();
+    without_superfluous(cover(&all))
+}
+
+/// Greedily: again and again the one that has the most for its cost of what is missing.
+fn cover(all: &[Candidate]) -> Vec<&Candidate> {
+    let mut missing: BTreeSet<&String> = all.iter().flat_map(|one| &one.facts).collect();
+    let mut chosen = Vec::new();
+    while !missing.is_empty() {
+        let worth = |one: &&Candidate| {
+            let new = one.facts.iter().filter(|fact| missing.contains(fact));
+            new.count() as f64 / one.cost
+        };
+        // The first of the best.
+        let best = all
+            .iter()
+            .rev()
+            .max_by(|a, b| worth(a).total_cmp(&worth(b)));
+        let best = best.expect("what is missing is somebody's");
+        missing.retain(|fact| !best.facts.contains(*fact));
+        chosen.push(best);
+    }
+    chosen
+}
+
+/// Those without which something would be left out, the most expensive asked first.
+fn without_superfluous(mut chosen: Vec<&Candidate>) -> Vec<Candidate> {
+    let mut by_cost = chosen.clone();
+    by_cost.sort_by(|a, b| b.cost.total_cmp(&a.cost));
+    for one in by_cost {
+        let others = || chosen.iter().filter(|other| !std::ptr::eq(**other, one));
+        let elsewhere = |fact| others().any(|other| other.facts.contains(fact));
+        if one.facts.iter().all(elsewhere) {
+            chosen = others().copied().collect();
+        }
+    }
+    chosen.into_iter().cloned().collect()
+}
+
+impl Candidate {
+    fn new(plan: &Plan, place: Place) -> Self {
+        let mut facts = facts(plan);
+        facts.insert(format!("runtime {}", place.runtime));
+        facts.extend(place.postgres.map(|major| format!("postgres {major}")));
+        Self {
+            scenario: plan.scenario.clone(),
+            place,
+            facts,
+            cost: cost(plan),
+        }
+    }
+}
+
+fn facts(plan: &Plan) -> BTreeSet<String> {
+    let mut facts = BTreeSet::new();
+    for step in &plan.steps {
+        facts.insert(format!("step {}", step.action.word()));
+        match &step.action {
+            // Recovered from; where something else is to come out red, nobody asks how well.
+            Action::Inject { fault, .. } if plan.expect.fail.is_empty() => {
+                facts.insert(format!("fault {fault}"));
+            }
+            Action::Restore { target, .. } => {
+                facts.insert(format!("target {}", kind(target)));
+            }
+            _other => {}
+        }
+    }
+    facts.extend(
+        plan.checks
+            .iter()
+            .map(|check| format!("check {}", check.name())),
+    );
+    let red = plan.expect.fail.keys();
+    facts.extend(red.map(|id| format!("red {}", id.split('.').next().unwrap_or_default())));
+    let strategy = serde_json::to_value(&plan.strategy).expect("a plan is written as JSON");
+    kinds("strategy", &strategy, &mut facts);
+    facts
+}
+
+/// The word of a target, whatever it names.
+fn kind(target: &Target) -> String {
+    match serde_json::to_value(target).expect("a plan is written as JSON") {
+        Value::Object(of) => of.keys().cloned().collect(),
+        word => word.as_str().unwrap_or_default().to_owned(),
+    }
+}
+
+/// The words that a strategy chooses between, wherever they stand in it: keys, and values that are
+/// one word. Its settings are the server's, its name and its texts nobody's choice.
+fn kinds(at: &str, value: &Value, facts: &mut BTreeSet<String>) {
+    let word = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    match value {
+        Value::String(text) if word(text) => _ = facts.insert(format!("{at}: {text}")),
+        Value::Array(items) => items.iter().for_each(|item| kinds(at, item, facts)),
+        Value::Object(map) => {
+            let chosen = |key: &&String| !["name", "about", "settings"].contains(&key.as_str());
+            for key in map.keys().filter(chosen) {
+                facts.insert(format!("{at}: {key}"));
+                kinds(key, &map[key], facts);
+            }
+        }
+        _other => {}
+    }
+}
+
+/// What is set up and looked at takes some seconds, each restore some more, and with more data all
+/// of it longer; clients run as long as it says.
+fn cost(plan: &Plan) -> f64 {
+    let size = plan.data.size.0 as f64 / 20e6;
+    let step = |action: &Action| match action {
+        Action::Run(RunFor::Time(time)) => time.0.as_secs_f64(),
+        Action::Run(RunFor::Transactions(_)) => 5.0,
+        Action::Restore { .. } => 2.0 * size,
+        Action::Backup { .. } | Action::Verify { .. } => size,
+        _other => 0.2,
+    };
+    5.0 * size + plan.steps.iter().map(|one| step(&one.action)).sum::<f64>()
+}
