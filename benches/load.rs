@@ -76,8 +76,11 @@ fn size() -> Bytes {
 async fn create(server: &Server, model: &Model) {
     let roles = model.login_roles().iter().cloned();
     let passwords: BTreeMap<String, Secret> = roles.map(|r| (r, Secret::random())).collect();
-    let dir = server.directory("agent_fast");
-    let created = model.create(&server.access(), &dir, &passwords).await;
+    let scripts = server.scripts(model);
+    let psql = async |arguments: Vec<String>| server.psql(&arguments);
+    let created = model
+        .create(&server.access(), &scripts, &passwords, &psql)
+        .await;
     created.unwrap();
 }
 

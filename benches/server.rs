@@ -28,14 +28,14 @@ async fn main() {
     let run = Run::begin(RunId::new(), dir.path()).expect("a run");
     let wanted = Wanted {
         choice: Choice::Docker,
-        versions: vec![MAJOR],
+        versions: vec![(MAJOR, Vec::new())],
         ..Wanted::default()
     };
     let Ok((runtime, _)) = choose(&wanted, run, &|_| ()).await else {
         println!("no container engine answers: nothing to compare");
         return;
     };
-    let image = runtime.image(MAJOR).await.expect("an image");
+    let image = runtime.image(MAJOR, &[]).await.expect("an image");
     let image = image.split('@').next().unwrap_or_default().to_owned();
     let mut ratios = Vec::new();
     for pair in 0..PAIRS {
@@ -80,6 +80,7 @@ async fn server_ready(runtime: &Runtime, pair: usize) -> Duration {
     let node = runtime.create(&spec, &recorder).await.expect("a node");
     let passwords = Arc::new(BTreeMap::from([(SUPERUSER.to_owned(), Secret::random())]));
     let server = Server {
+        database: "postgres".into(),
         name: "primary".into(),
         node,
         passwords,

@@ -2,7 +2,8 @@
 //! as many clients on the same server.
 //!
 //! Rounds are paired and alternate; above 1: pgdrill's clients are faster. pgbench runs
-//! prepared statements, once a statement a round trip and once pipelined.
+//! prepared statements, once a statement a round trip and once pipelined. Processor time of client
+//! and server for a transaction is told, too: other work on the machine changes it little.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 #[path = "../tests/support/mod.rs"]
@@ -18,14 +19,14 @@ use std::{
 use pgdrill::{
     history::Recorder,
     ledger::{Reader, Writer},
-    scenario::plan::{CustomWorkload, Plan, WorkloadKind},
+    scenario::plan::Plan,
     secret::Secret,
     units::Rate,
     workload::Workloads,
 };
 use support::{
     Server,
-    plan::{plan, workload},
+    plan::{inserting, plan},
 };
 
 const CLIENTS: u32 = 6;
@@ -47,9 +48,16 @@ async fn main() {
     let (plain, pipelined) = (script(&server, false), script(&server, true));
     let mut ratios = [Vec::new(), Vec::new()];
     for round in 0..ROUNDS {
-        let ours = ours(&server, &dir.path().join(format!("ledger{round}")), round).await;
+        let ledger = dir.path().join(format!("ledger{round}"));
+        let before = Spent::now(&server);
+        let (ours, count) = ours(&server, &ledger, round).await;
+        before.tell("pgdrill", &server, count);
+        let before = Spent::now(&server);
         let plain = pgbench(&server, &plain);
+        before.tell("pgbench", &server, plain * SECONDS as f64);
+        let before = Spent::now(&server);
         let pipelined = pgbench(&server, &pipelined);
+        before.tell("pgbench pipelined", &server, pipelined * SECONDS as f64);
         println!(
             "round {round}: pgdrill {ours:.0}/s, pgbench {plain:.0}/s, pgbench pipelined {pipelined:.0}/s"
         );
@@ -65,21 +73,50 @@ async fn main() {
 }
 
 fn bench_plan() -> Plan {
-    let custom = WorkloadKind::Custom(CustomWorkload {
-        sql: format!("{INSERT} ($1, $2)"),
-        create: None,
-        table: "live".into(),
-        key: "id".into(),
-        payload: "body".into(),
-        role: "bench".into(),
-    });
-    plan(
-        20_000_000,
-        vec![workload("live", custom, CLIENTS, Rate::Max)],
-    )
+    let sql = format!("{INSERT} ($1, $2)");
+    let live = inserting("live", "bench", "live(id, body)", &sql, CLIENTS, Rate::Max);
+    plan(20_000_000, vec![live])
 }
 
-async fn ours(server: &Server, ledger: &Path, round: usize) -> f64 {
+/// Processor time so far, in ticks: of this process with the tools it executed, and of the server
+/// with the backends that have ended.
+struct Spent {
+    client: u64,
+    server: u64,
+}
+
+impl Spent {
+    fn now(server: &Server) -> Self {
+        let pid = fs::read_to_string(server.path("data/postmaster.pid")).unwrap();
+        Self {
+            client: ticks("self"),
+            server: ticks(pid.lines().next().unwrap()),
+        }
+    }
+
+    fn tell(&self, who: &str, server: &Server, transactions: f64) {
+        // Until the last backend is gone.
+        std::thread::sleep(Duration::from_millis(300));
+        let now = Self::now(server);
+        let each = |ticks: u64| ticks as f64 * 10_000.0 / transactions;
+        let (client, server) = (
+            each(now.client - self.client),
+            each(now.server - self.server),
+        );
+        println!("  {who}: {client:.0} us client, {server:.0} us server a transaction");
+    }
+}
+
+/// User and system time of a process and its children that have ended.
+fn ticks(pid: &str) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let times = fields.split(' ').skip(11).take(4);
+    times.map(|time| time.parse::<u64>().unwrap()).sum()
+}
+
+/// Transactions a second, and how many in all.
+async fn ours(server: &Server, ledger: &Path, round: usize) -> (f64, f64) {
     let passwords = BTreeMap::from([("bench".to_owned(), Secret::new("bench"))]);
     let (access, recorder) = (server.access(), Recorder::in_memory());
     let plan = bench_plan();
@@ -92,8 +129,8 @@ async fn ours(server: &Server, ledger: &Path, round: usize) -> f64 {
     let (began, before) = (Instant::now(), running.acknowledged());
     tokio::time::sleep(Duration::from_secs(SECONDS)).await;
     let rate = (running.acknowledged() - before) as f64 / began.elapsed().as_secs_f64();
-    running.stop().await.unwrap();
-    rate
+    let all = running.stop().await.unwrap();
+    (rate, all[0].ok as f64)
 }
 
 /// The same transaction for pgbench: rising keys of each client, a body as long.

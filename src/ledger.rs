@@ -46,7 +46,7 @@ pub const CLIENTS: u16 = 4095;
 pub struct Record {
     /// The row; 0 for a transaction that only read.
     pub key: Key,
-    /// The row's `row_version` after it: 0 insert, then 1, 2, … for updates; an erasure is
+    /// The row's `row_version` after it: 0 insert, then 1, 2, … for updates; a deletion is
     /// one more.
     pub version: u32,
     /// How it ended.
@@ -55,7 +55,7 @@ pub struct Record {
     pub workload: u8,
     /// The tenant; 0 where there is none.
     pub tenant: u32,
-    /// xxh3-64 of the payload; [`Record::GONE`] of a row that it erased.
+    /// xxh3-64 of the payload; [`Record::TOMBSTONE`] of a row that it deleted.
     pub digest: u64,
     /// Intended start, in the drill's clock.
     pub intended_us: u64,
@@ -120,11 +120,11 @@ impl Key {
 
 impl Record {
     /// In place of the digest of a row that is no more.
-    pub const GONE: u64 = u64::MAX;
+    pub const TOMBSTONE: u64 = u64::MAX;
 
-    /// Whether it erased its row.
-    pub fn erases(&self) -> bool {
-        self.key != Key::NONE && self.digest == Self::GONE
+    /// Whether it deleted its row.
+    pub fn deletes(&self) -> bool {
+        self.key != Key::NONE && self.digest == Self::TOMBSTONE
     }
 
     fn to_bytes(self) -> [u8; RECORD] {

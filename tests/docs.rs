@@ -33,6 +33,22 @@ fn every_scenario_of_the_readme_is_valid() {
     every_scenario_of("README.md", 1);
 }
 
+/// The page's own model is the shipped one, which `tests/drills.rs` drills.
+#[test]
+fn the_data_model_of_its_page_is_the_one_that_is_drilled() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/data-model.md")).unwrap();
+    let folder = root.join("scenarios/own-model");
+    let manifest = std::fs::read_to_string(folder.join("shop/model.yaml")).unwrap();
+    assert_eq!(blocks(&page, "model"), [manifest]);
+    let [scenario] = &blocks(&page, "yaml")[..] else {
+        panic!("the page shows one scenario");
+    };
+    let shipped = std::fs::read_to_string(folder.join("own-model-server-lost.yaml")).unwrap();
+    let steps = |text: &str| text.split_once("\nsteps:").unwrap().1.to_owned();
+    assert_eq!(steps(scenario), steps(&shipped));
+}
+
 #[test]
 fn every_scenario_of_the_reference_is_valid() {
     every_scenario_of("docs/scenarios.md", 4);

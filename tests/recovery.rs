@@ -61,6 +61,7 @@ async fn server(
     Server {
         name: name.into(),
         node,
+        database: "postgres".into(),
         passwords,
         scratch: name == "scratch",
         moved: BTreeMap::new(),

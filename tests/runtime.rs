@@ -21,7 +21,7 @@ mod common {
             ..Wanted::default()
         };
         if choice == Choice::Docker {
-            wanted.versions = vec![17];
+            wanted.versions = vec![(17, Vec::new())];
         }
         match choose(&wanted, run, &say).await {
             Ok((runtime, why)) => {

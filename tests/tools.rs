@@ -74,6 +74,7 @@ impl Bench {
         let password = (SUPERUSER.to_owned(), Secret::new("s3cret"));
         Server {
             name: name.into(),
+            database: "postgres".into(),
             node,
             passwords: Arc::new([password].into()),
             // A clone archives nothing.

@@ -12,16 +12,19 @@ use pgdrill::{
     event::EventKind,
     history::Recorder,
     ledger::{Key, Outcome, Reader, Record},
-    model::{Expectation, Model},
+    model::Model,
     postgres::Access,
-    scenario::plan::{CustomWorkload, Plan, WorkloadKind},
+    scenario::{
+        model::Expectation,
+        plan::{Plan, WorkloadPlan},
+    },
     secret::Secret,
     units::{Bytes, Rate},
     workload::{Workloads, create_own_tables, readback},
 };
 use support::{
     Server,
-    plan::{plan, workload},
+    plan::{inserting, plan, workload},
 };
 use tokio_postgres::SimpleQueryMessage;
 
@@ -90,16 +93,17 @@ async fn the_business_checks_hold_and_leave_no_trace() {
         };
         let passwords = server.load(size, &Recorder::in_memory()).await;
         let model = Model::named("dual-tenant").unwrap();
-        let count = model.manifest.rows(Bytes(size))[model.manifest.tenants.as_str()];
-        assert!(count > 1, "{count} tenants of {size}");
-        for (business, check) in model.business() {
+        let rows = model.rows(Bytes(size));
+        for (business, check) in model.checks() {
             let access = server.access();
             let access = access.as_role(&check.role, &passwords[&check.role]);
-            let setting = &model.manifest.businesses[business].tenant_setting;
+            let tenants = &model.manifest.businesses[business].tenants;
             let mut batches = vec![check.sql.clone()];
-            if let (true, Some(setting)) = (check.tenant, setting) {
+            if let (true, Some(tenants)) = (check.tenant, tenants) {
+                let setting = &tenants.setting;
                 let as_tenant = |tenant| format!("SET LOCAL {setting} = '{tenant}'; {}", check.sql);
-                batches = (1..=count).map(as_tenant).collect();
+                batches = (1..=rows[&tenants.table]).map(as_tenant).collect();
+                assert!(batches.len() > 1, "{} tenants of {size}", batches.len());
             }
             for batch in batches {
                 let got = came_to(&access, &format!("BEGIN; {batch}")).await;
@@ -128,15 +132,20 @@ async fn came_to(access: &Access, batch: &str) -> Expectation {
 const NOTES: &str = "CREATE TABLE public.notes (id text PRIMARY KEY, body text); \
                      GRANT INSERT ON public.notes TO note_taker";
 
-fn notes() -> WorkloadKind {
-    WorkloadKind::Custom(CustomWorkload {
-        sql: "INSERT INTO public.notes (id, body) VALUES ($1, $2)".into(),
+fn notes(rate: f64) -> WorkloadPlan {
+    let sql = "INSERT INTO public.notes (id, body) VALUES ($1, $2)";
+    let rate = Rate::PerSecond(rate);
+    WorkloadPlan {
         create: Some(NOTES.into()),
-        table: "public.notes".into(),
-        key: "id".into(),
-        payload: "body".into(),
-        role: "note_taker".into(),
-    })
+        ..inserting(
+            "notes",
+            "note_taker",
+            "public.notes(id, body)",
+            sql,
+            1,
+            rate,
+        )
+    }
 }
 
 /// What is said of a custom workload whose table is made by this.
@@ -144,12 +153,10 @@ async fn refusal(server: &Server, create: &str) -> String {
     let client = server.access().connect("test").await.unwrap();
     let drop = "DROP TABLE IF EXISTS public.notes";
     client.batch_execute(drop).await.unwrap();
-    let WorkloadKind::Custom(mut custom) = notes() else {
-        unreachable!()
+    let notes = WorkloadPlan {
+        create: Some(create.into()),
+        ..notes(1.0)
     };
-    custom.create = Some(create.into());
-    let rate = Rate::PerSecond(1.0);
-    let notes = workload("notes", WorkloadKind::Custom(custom), 1, rate);
     let made = create_own_tables(&plan(SIZE, vec![notes]), &server.access()).await;
     made.err().map_or(String::new(), |error| error.to_string())
 }
@@ -220,9 +227,9 @@ impl Bench {
         client.batch_execute(sql).await.unwrap();
         passwords.insert("note_taker".into(), Secret::new("note"));
         let workloads = vec![
-            workload("agent", WorkloadKind::Agent, 4, Rate::PerSecond(200.0)),
-            workload("notes", notes(), 1, Rate::PerSecond(20.0)),
-            workload("oa", WorkloadKind::Oa, 2, Rate::PerSecond(60.0)),
+            workload("agent", 4, Rate::PerSecond(200.0)),
+            notes(20.0),
+            workload("oa", 2, Rate::PerSecond(60.0)),
         ];
         let plan = plan(SIZE, workloads);
         create_own_tables(&plan, &server.access()).await.unwrap();
@@ -290,7 +297,7 @@ impl Judgement {
                 Some(_) => {}
             }
         }
-        let erasures = ledger.iter().filter(|r| r.erases());
+        let erasures = ledger.iter().filter(|r| r.deletes());
         let erased: HashSet<Key> = erasures
             .filter(|r| r.outcome != Outcome::Fail)
             .map(|r| r.key)
@@ -299,8 +306,8 @@ impl Judgement {
         for record in acknowledged.filter(|r| r.key != Key::NONE) {
             let there = found.get(&record.key);
             let lost = there.map_or(!erased.contains(&record.key), |v| *v < record.version);
-            judged.lost += u64::from(lost && !record.erases());
-            judged.resurrected += u64::from(there.is_some() && record.erases());
+            judged.lost += u64::from(lost && !record.deletes());
+            judged.resurrected += u64::from(there.is_some() && record.deletes());
         }
         judged
     }
@@ -341,12 +348,12 @@ async fn every_acknowledged_write_is_read_back_as_written_and_a_strange_one_too(
     };
     assert_eq!(bench.judge().await, expected);
     let ledger = read(&bench.dir.path().join("ledger"));
-    let updates = ledger.iter().filter(|r| r.version > 0 && !r.erases());
+    let updates = ledger.iter().filter(|r| r.version > 0 && !r.deletes());
     let updates = updates.count();
     assert!(updates > 20, "{updates} updates");
     let erased: HashSet<u8> = ledger
         .iter()
-        .filter(|r| r.erases())
+        .filter(|r| r.deletes())
         .map(|r| r.workload)
         .collect();
     assert_eq!(erased, HashSet::from([0, 2]), "agent and OA erase rows");

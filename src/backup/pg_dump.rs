@@ -11,7 +11,7 @@ use super::{
 use crate::{
     event::Listed,
     history::{Bytes, Progress},
-    postgres::{Server, lsn, server::DATABASE},
+    postgres::{Server, lsn},
     runtime::{Exec, Output, exec::quoted},
     scenario::plan::{BackupKind, Nature},
 };
@@ -231,7 +231,7 @@ impl PgDump {
     /// The databases' names; of single tables the one that is drilled.
     async fn databases(&self, server: &Server) -> Result<Vec<String>, BackupError> {
         if !self.tables.is_empty() {
-            return Ok(vec![DATABASE.to_owned()]);
+            return Ok(vec![server.database.clone()]);
         }
         if let Databases::Named(names) = &self.databases {
             return Ok(names.clone());
@@ -292,7 +292,9 @@ impl PgDump {
 async fn is_there(server: &Server, database: &str) -> Result<bool, BackupError> {
     let name = database.replace('\'', "''");
     let query = format!("select count(*) from pg_database where datname = '{name}'");
-    Ok(server.value(&query).await? == "1")
+    let arguments = ["-XAt", "-d", "template1", "-c", &query].map(str::to_owned);
+    let exec = server.tool_exec("psql", &arguments).unrecorded();
+    Ok(server.node.exec(exec).await?.text().trim() == "1")
 }
 
 /// Performs what all databases share. The superuser is there already, and each tablespace gets a

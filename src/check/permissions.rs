@@ -117,7 +117,9 @@ fn excuses(frozen: &Frozen<'_>, line: &str) -> bool {
     };
     match frozen.revoked {
         Some(Revoked::Membership(group)) => kind == "role" && words(name) == words(group),
-        Some(Revoked::Writes(table)) => writes && is_of(kind, name, table),
+        Some(Revoked::Writes(tables)) => {
+            writes && tables.split(", ").any(|table| is_of(kind, name, table))
+        }
         None => kind == "role" || writes,
     }
 }

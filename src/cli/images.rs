@@ -63,7 +63,7 @@ fn wanted(postgres: &[u32]) -> Result<Vec<Row>, Failure> {
 async fn build(rows: &[Row]) -> Result<(), RuntimeError> {
     let engine = Engine::find().await?;
     for row in rows {
-        images::ensure(&engine, row.postgres, &terminal::say).await?;
+        images::ensure(&engine, row, &terminal::say).await?;
         terminal::data(&row.tag());
     }
     Ok(())

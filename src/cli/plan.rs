@@ -6,7 +6,7 @@ use crate::{
     report::terminal::{self, fold},
     scenario::{
         self,
-        plan::{CheckKind, Objectives, Plan, TargetAction, Wal, WorkloadKind, WorkloadPlan},
+        plan::{CheckKind, Objectives, Plan, TargetAction, Wal, WorkloadPlan},
     },
 };
 
@@ -66,15 +66,21 @@ fn text(plan: &Plan) -> String {
     };
     fact("file", plan.file.clone());
     fact("postgres", plan.postgres.to_string());
+    if !plan.packages.is_empty() {
+        fact("packages", plan.packages.join(", "));
+    }
     if plan.scale > 1 {
         fact("scale", format!("1 s stands for {} s", plan.scale));
     }
     fact(
         "data",
-        format!(
-            "{}, {}, seed {}",
-            plan.data.model, plan.data.size, plan.seed
-        ),
+        match plan.data.size.0 {
+            0 => format!("{}, seed {}", plan.data.model, plan.seed),
+            _ => format!(
+                "{}, {}, seed {}",
+                plan.data.model, plan.data.size, plan.seed
+            ),
+        },
     );
     for workload in plan.workloads.values() {
         fact("workload", describe(workload));
@@ -102,13 +108,13 @@ fn text(plan: &Plan) -> String {
 }
 
 fn describe(workload: &WorkloadPlan) -> String {
-    let kind = match &workload.kind {
-        WorkloadKind::Oa => "oa",
-        WorkloadKind::Agent => "agent",
-        WorkloadKind::Custom(_) => "custom SQL",
+    let kinds = match workload.business.transactions.len() {
+        1 => "1 transaction".to_owned(),
+        many => format!("{many} transactions"),
     };
+    let role = &workload.business.role;
     format!(
-        "{}: {kind}, {} clients, {}",
+        "{}: {kinds} as {role}, {} clients, {}",
         workload.name, workload.clients, workload.rate
     )
 }

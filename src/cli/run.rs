@@ -95,7 +95,10 @@ async fn prepare_and_drill(args: &Args, plans: Vec<Plan>, id: RunId, dir: &Path)
     let own = Run::begin(id, dir).map_err(|error| environment(&error))?;
     let wanted = Wanted {
         choice: args.runtime,
-        versions: plans.iter().map(|plan| plan.postgres).collect(),
+        versions: plans
+            .iter()
+            .map(|plan| (plan.postgres, plan.packages.clone()))
+            .collect(),
         any_local: args.postgres.is_empty(),
         pg_bin: args.pg_bin.clone(),
         local_dir: None,
@@ -325,6 +328,10 @@ mod tests {
         fake.have_a_bug();
         let mut plans = vec![salvage().plan, salvage().plan];
         plans[1].drill.push_str("-next");
+        let model = crate::scenario::model::Model::open(&plans[0].data.model).unwrap();
+        for plan in &mut plans {
+            plan.data.identity.clone_from(&model.identity);
+        }
         let args = CommandLine::parse_from(["run", "salvage", "--reports", &reports]).args;
         let runtime = Runtime::Fake(fake.clone());
         let performed = perform_and_report(&args, plans, &runtime, &dir);

@@ -18,6 +18,8 @@ enum Of {
     Scenario,
     /// Strategy files.
     Strategy,
+    /// Manifests of data models.
+    Model,
 }
 
 /// Prints the schema.
@@ -28,6 +30,7 @@ pub async fn run(args: Args) -> CommandResult {
     let schema = match args.of {
         Of::Scenario => schema::scenario(),
         Of::Strategy => schema::strategy(),
+        Of::Model => schema::model(),
     };
     terminal::data(&format!("{schema:#}"));
     Ok(Verdict::Pass)

@@ -8,7 +8,7 @@ use crate::{
     event::{Cause, EventKind, Revoked},
     postgres::Server,
     restore::salvage::FrozenTable,
-    scenario::plan::{CustomWorkload, WorkloadKind},
+    scenario::plan::Business,
     workload::Endpoint,
 };
 
@@ -76,19 +76,16 @@ impl Drill {
                 "workload `{workload}` has no writes that could be revoked"
             ))
         };
-        let kind = &self.plan.workloads.get(workload).ok_or_else(missing)?.kind;
-        let business = match kind {
-            WorkloadKind::Oa => "oa",
-            WorkloadKind::Agent => "agent",
-            WorkloadKind::Custom(custom) => return own_writes(custom, server).await,
+        let business = &self
+            .plan
+            .workloads
+            .get(workload)
+            .ok_or_else(missing)?
+            .business;
+        let role = &business.role;
+        let Some(group) = &business.writer_role else {
+            return own_writes(business, server).await;
         };
-        let model = self.model()?;
-        let business = model
-            .manifest
-            .businesses
-            .get(business)
-            .ok_or_else(missing)?;
-        let (group, role) = (&business.writer_role, &business.app_role);
         Ok(Writes {
             role: role.clone(),
             revoked: Revoked::Membership(group.clone()),
@@ -129,46 +126,39 @@ impl Drill {
     }
 
     /// The group roles whose memberships freezing took away.
-    ///
-    /// # Errors
-    /// When the data model is not known.
-    pub fn frozen_groups(&self) -> Result<Vec<String>, StepError> {
-        let model = self.model()?;
-        let kinds = self
+    pub fn frozen_groups(&self) -> Vec<String> {
+        let frozen = self
             .frozen
             .keys()
-            .filter_map(|name| self.plan.workloads.get(name))
-            .map(|workload| &workload.kind);
-        let business = kinds.filter_map(|kind| match kind {
-            WorkloadKind::Oa => Some("oa"),
-            WorkloadKind::Agent => Some("agent"),
-            WorkloadKind::Custom(_) => None,
-        });
-        Ok(business
-            .filter_map(|name| model.manifest.businesses.get(name))
-            .map(|business| business.writer_role.clone())
-            .collect())
+            .filter_map(|name| self.plan.workloads.get(name));
+        frozen
+            .filter_map(|workload| workload.business.writer_role.clone())
+            .collect()
     }
 
-    /// The tables that businesses of the scenario's own write to and may not for now, with their
-    /// roles. How one is thawed whose table was gone when it was frozen, the scratch server tells.
+    /// The tables that businesses without a group of writers write to and may not for now, with
+    /// their roles. How they are thawed of which one was gone when they were frozen, the scratch
+    /// server tells.
     ///
     /// # Errors
     /// When the scratch server refuses.
     pub async fn frozen_tables(&mut self, scratch: &Server) -> Result<Vec<FrozenTable>, StepError> {
         let mut tables = Vec::new();
         for (name, grant) in &mut self.frozen {
-            let kind = self.plan.workloads.get(name).map(|workload| &workload.kind);
-            let Some(WorkloadKind::Custom(custom)) = kind else {
+            let workload = self.plan.workloads.get(name);
+            let Some(business) = workload.map(|workload| &workload.business) else {
                 continue;
             };
-            if grant.is_empty() {
-                *grant = own_grant(custom, scratch).await?.unwrap_or_default();
+            if business.writer_role.is_some() {
+                continue;
             }
-            tables.push(FrozenTable {
-                table: custom.table.clone(),
-                role: custom.role.clone(),
-            });
+            if grant.is_empty() {
+                *grant = own_grants(business, scratch).await?.unwrap_or_default();
+            }
+            tables.extend(business.tables.iter().map(|table| FrozenTable {
+                table: table.name.clone(),
+                role: business.role.clone(),
+            }));
         }
         Ok(tables)
     }
@@ -193,39 +183,51 @@ impl Drill {
     }
 }
 
-/// The same of a custom workload: what its role was granted itself, on its table alone. Of a
-/// table that is gone nothing can be revoked: salvage brings it home frozen.
-async fn own_writes(custom: &CustomWorkload, server: &Server) -> Result<Writes, StepError> {
-    let CustomWorkload { table, role, .. } = custom;
-    let (revoke, grant) = match own_grant(custom, server).await? {
+/// The same of a business without a group of writers: what its role was granted itself, on its
+/// tables alone. Of a table that is gone nothing can be revoked: salvage brings it home frozen.
+async fn own_writes(business: &Business, server: &Server) -> Result<Writes, StepError> {
+    let role = &business.role;
+    let tables: Vec<&str> = business
+        .tables
+        .iter()
+        .map(|table| table.name.as_str())
+        .collect();
+    let tables = tables.join(", ");
+    let (revoke, grant) = match own_grants(business, server).await? {
         None => (String::new(), String::new()),
         Some(grant) if grant.is_empty() => {
             return Err(StepError::Missing(format!(
-                "`{role}` was granted no write on {table} that could be revoked \
+                "`{role}` was granted no write on {tables} that could be revoked \
                  (hint: grants to a group it is in, or to all, are not its own)"
             )));
         }
         Some(grant) => {
             let writes = "insert, update, delete, truncate";
-            (format!("revoke {writes} on {table} from {role}"), grant)
+            (format!("revoke {writes} on {tables} from {role}"), grant)
         }
     };
     Ok(Writes {
         role: role.clone(),
-        revoked: Revoked::Writes(table.clone()),
+        revoked: Revoked::Writes(tables),
         revoke,
         grant,
     })
 }
 
-/// The SQL that grants its writes; none where its table is not there.
-async fn own_grant(custom: &CustomWorkload, server: &Server) -> Result<Option<String>, StepError> {
-    let table = custom.table.replace('\'', "''");
-    let gone = format!("select to_regclass('{table}') is null");
-    if server.value(&gone).await? == "t" {
-        return Ok(None);
+/// The SQL that grants its writes; none where one of its tables is not there.
+async fn own_grants(business: &Business, server: &Server) -> Result<Option<String>, StepError> {
+    let mut grants = Vec::new();
+    for table in &business.tables {
+        let table = table.name.replace('\'', "''");
+        let gone = format!("select to_regclass('{table}') is null");
+        if server.value(&gone).await? == "t" {
+            return Ok(None);
+        }
+        let query = OWN_WRITES.replace("{table}", &table);
+        let grant = server
+            .value(&query.replace("{role}", &business.role))
+            .await?;
+        grants.extend(Some(grant).filter(|grant| !grant.is_empty()));
     }
-    let query = OWN_WRITES.replace("{table}", &table);
-    let grant = server.value(&query.replace("{role}", &custom.role)).await?;
-    Ok(Some(grant))
+    Ok(Some(grants.join("; ")))
 }

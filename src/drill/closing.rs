@@ -9,7 +9,7 @@ use super::{
 use crate::{
     backup::WalArchive,
     event::{Cause, EventKind, Moment},
-    model::{BusinessCheck, Expectation, Model},
+    model::Model,
     observation::{Observation, Probe},
     postgres::{Access, Server},
     probe::{
@@ -17,7 +17,11 @@ use crate::{
         audit::Trail,
         business::{Operation, Tenants},
     },
-    scenario::plan::{CheckKind, Plan},
+    scenario::{
+        self,
+        model::{BusinessCheck, Expectation},
+        plan::{CheckKind, Plan},
+    },
     workload::readback,
 };
 
@@ -171,11 +175,14 @@ impl Drill {
 
 /// The data model's business checks as operations to try.
 fn operations(model: &Model, plan: &Plan) -> Vec<Operation> {
-    let rows = model.manifest.rows(plan.data.size);
-    let count = rows.get(model.manifest.tenants.as_str()).copied();
-    let tenants = |setting: &String| Tenants {
-        setting: setting.clone(),
-        count: count.unwrap_or_default(),
+    let tenants = |tenants: &scenario::plan::Tenants| Tenants {
+        setting: tenants.setting.clone(),
+        count: plan
+            .data
+            .rows
+            .get(&tenants.table)
+            .copied()
+            .unwrap_or_default(),
     };
     let operation = |(business, check): (&str, &BusinessCheck)| Operation {
         name: check.name.clone(),
@@ -185,7 +192,7 @@ fn operations(model: &Model, plan: &Plan) -> Vec<Operation> {
             .businesses
             .get(business)
             .filter(|_| check.tenant)
-            .and_then(|business| business.tenant_setting.as_ref())
+            .and_then(|business| business.tenants.as_ref())
             .map(tenants),
         sql: check.sql.clone(),
         writes: check.writes,
@@ -194,5 +201,5 @@ fn operations(model: &Model, plan: &Plan) -> Vec<Operation> {
             Expectation::Error(sqlstate) => Some(sqlstate.clone()),
         },
     };
-    model.business().map(operation).collect()
+    model.checks().map(operation).collect()
 }

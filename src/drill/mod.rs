@@ -180,14 +180,15 @@ async fn within_deadline(drill: &mut Drill, step: &Step) -> Result<(), StepError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{check::testing::salvage, history, runtime::fake::Fake};
+    use crate::{check::testing::salvage, history, runtime::fake::Fake, scenario::model::Model};
 
     #[tokio::test]
     async fn a_bug_of_the_harness_ends_the_drill_with_its_end_recorded() {
         let fake = Fake::default();
         fake.have_a_bug();
         let (runtime, dir) = (Runtime::Fake(fake), tempfile::tempdir().unwrap());
-        let (plan, cancel) = (salvage().plan, CancellationToken::new());
+        let (mut plan, cancel) = (salvage().plan, CancellationToken::new());
+        plan.data.identity = Model::open(&plan.data.model).unwrap().identity;
         let place = dir.path().to_owned();
         let performed = perform(plan.into(), runtime, place, None, None, cancel).await;
         performed.unwrap();

@@ -13,7 +13,6 @@ use crate::{
     postgres::Server,
     probe::row_images::{self, Counters, Imaging, Looked},
     scenario::plan::{Action, CheckKind},
-    workload::readback,
 };
 
 /// What looks at rows have found out so far.
@@ -133,8 +132,7 @@ impl Drill {
         server: &Server,
         file: &str,
     ) -> Result<Looked, StepError> {
-        let kinds = self.plan.workloads.values().map(|workload| &workload.kind);
-        let tables = kinds.flat_map(readback::tables).map(|table| table.name);
+        let tables = self.plan.live_tables().map(|table| table.name.clone());
         let ledgered: Vec<String> = tables.collect();
         // After a fault, whoever brings rows back writes new ones, too.
         let found_out = self.faults.newest().is_some() || moment == Moment::After;

@@ -64,7 +64,7 @@ impl Drill {
                 .filter(|(_, undone)| *undone)
                 .map(|(xid, _)| *xid)
                 .collect(),
-            frozen: self.frozen_groups()?,
+            frozen: self.frozen_groups(),
             frozen_tables: self.frozen_tables(&scratch).await?,
         };
         let tables = salvage(&from_side, &into_side, &request, &self.recorder).await?;

@@ -30,6 +30,7 @@ impl Drill {
         for (name, limits) in &plan.servers {
             let server = self.new_server(name, false, limits).await?;
             server.create(&self.first_settings(name)).await?;
+            self.create_database(&server).await?;
             server.announce(&self.recorder).await?;
         }
         let primary = self.server(PRIMARY)?;
@@ -79,7 +80,10 @@ impl Drill {
         self.recorder.record(EventKind::Environment {
             runtime: self.runtime.name().into(),
             postgres: self.plan.postgres,
-            image: self.runtime.image(self.plan.postgres).await?,
+            image: self
+                .runtime
+                .image(self.plan.postgres, &self.plan.packages)
+                .await?,
             versions,
         });
         Ok(())
@@ -93,24 +97,24 @@ impl Drill {
         own.map(|needed| needed.program).collect()
     }
 
-    async fn load(&self, server: &Server) -> Result<(), StepError> {
-        let model = self.model()?;
-        let access = server.access().await?;
-        let spaces = &server.node.layout().tablespaces;
-        for name in &model.manifest.tablespaces {
-            server
-                .node
-                .exec(Exec::new([
-                    "mkdir".to_owned(),
-                    "-p".into(),
-                    spaces.join(name).display().to_string(),
-                ]))
-                .await?;
+    /// The database of the data model, where it is not there from the beginning.
+    async fn create_database(&self, server: &Server) -> Result<(), StepError> {
+        if server.database == DATABASE {
+            return Ok(());
         }
-        model
-            .create(&access, &spaces.display().to_string(), &self.passwords)
-            .await?;
-        for database in [DATABASE, DATABASE_TEMPLATE] {
+        let access = Access {
+            database: DATABASE.into(),
+            ..server.access().await?
+        };
+        let client = access.connect("pgdrill").await?;
+        let create = format!("create database {}", server.database);
+        run_sql(&client, &create).await?;
+        Ok(())
+    }
+
+    async fn load(&self, server: &Server) -> Result<(), StepError> {
+        let access = server.access().await?;
+        for database in BTreeSet::from([DATABASE, DATABASE_TEMPLATE, &server.database]) {
             let access = Access {
                 database: database.into(),
                 ..access.clone()
@@ -118,9 +122,9 @@ impl Drill {
             let client = access.connect("pgdrill").await?;
             run_sql(&client, "create extension if not exists amcheck").await?;
         }
-        model
-            .load(&access, self.plan.data.size, self.plan.seed, &self.recorder)
-            .await?;
+        let (size, seed) = (self.plan.data.size, self.plan.seed);
+        let model = self.model()?;
+        model.install(server, (size, seed), &self.recorder).await?;
         create_own_tables(&self.plan, &access).await?;
         server.sql("checkpoint").await?;
         Ok(())

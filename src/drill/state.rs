@@ -163,9 +163,9 @@ impl Drill {
     /// The data model.
     ///
     /// # Errors
-    /// When there is none of that name.
+    /// When its files are not those of the plan any more.
     pub fn model(&self) -> Result<Model, StepError> {
-        Ok(Model::named(&self.plan.data.model)?)
+        Ok(Model::planned(&self.plan.data)?)
     }
 
     /// The server of this name.
@@ -205,6 +205,7 @@ impl Drill {
             drill: self.plan.drill.clone(),
             name: name.to_owned(),
             postgres: self.plan.postgres,
+            packages: self.plan.packages.clone(),
             memory: limits.memory,
             cpus: limits.cpus,
         };
@@ -213,6 +214,7 @@ impl Drill {
             name: name.to_owned(),
             node,
             passwords: self.passwords.clone(),
+            database: self.plan.data.database.clone(),
             scratch,
             moved: BTreeMap::new(),
         };

@@ -153,7 +153,7 @@ pub struct FaultRecord {
     /// What the scenario calls it, e.g. `drop-table`; no two of a drill are called alike.
     pub name: String,
     pub fault: Fault,
-    /// What it hit, e.g. `internal_oa.users`.
+    /// What it hit, e.g. `sales.orders`.
     pub target: String,
     pub server: String,
     /// Which kind of boundary it draws.

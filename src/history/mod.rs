@@ -24,7 +24,8 @@ use redaction::Secrets;
 
 /// The format in which histories and plans are written, and the only one that is read. A
 /// change of what an event, an observation or the plan means, or has, is a new number.
-/// 3: faults have names, and errors are expected of each by its name; backups are as tools list them.
+/// 3: faults have names, and errors are expected of each by its name; backups are as tools list them;
+/// the plan holds what clients do.
 pub const FORMAT: u32 = 3;
 
 /// Names of the files of one drill, below `<run>/drills/<drill>/`.

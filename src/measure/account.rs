@@ -219,7 +219,7 @@ impl Account {
         place: Position,
         present: Option<&mut Present>,
     ) -> Fate {
-        if record.erases() {
+        if record.deletes() {
             self.reconcile_erasure(question, record, place, present.is_some());
             return Fate::Nothing;
         }

@@ -11,34 +11,83 @@ use crate::{
     secret::Secret,
 };
 
+/// Where the server finds a model's scripts, and where its tablespaces go.
+#[derive(Clone, Debug)]
+pub struct Scripts {
+    /// The directory that holds them ([`Model::scripts`]).
+    pub dir: String,
+    /// An empty directory of the server's user, for the tablespaces.
+    pub tablespace_dir: String,
+}
+
 impl Model {
-    /// Creates the model without a row and gives its login roles their passwords.
-    /// `access` is a superuser's; `tablespace_dir` an empty directory of the server's user
-    /// on the server's machine.
+    /// Everything that scripts are, or may include: name and content.
+    ///
+    /// # Errors
+    /// When the folder can't be read any more.
+    pub fn scripts(&self) -> Result<Vec<(String, Vec<u8>)>, ModelError> {
+        let names = self.folder.scripts()?.into_iter();
+        let read = names.map(|name| Ok((name.clone(), self.folder.file(&name)?)));
+        read.collect()
+    }
+
+    /// Creates the model without a row in its database, and gives its login roles their passwords.
+    /// `access` is a superuser's; `psql` executes psql as one on the server's machine, with these arguments, and
+    /// says what went wrong.
     ///
     /// # Errors
     /// When a login role has no password, or the server refuses.
     pub async fn create(
         &self,
         access: &Access,
-        tablespace_dir: &str,
+        scripts: &Scripts,
         passwords: &BTreeMap<String, Secret>,
+        psql: &impl AsyncFn(Vec<String>) -> Result<(), String>,
     ) -> Result<(), ModelError> {
+        self.execute(&self.manifest.files.before_load, scripts, psql)
+            .await?;
         let client = self.connect(access).await?;
-        for file in &self.manifest.files.before_load {
-            let dir = tablespace_dir.replace('\'', "''");
-            let sql = self.file(file)?.replace("{{tablespace_dir}}", &dir);
-            let sql = sql.replace("{{month}}", &self.month.to_string());
-            self.batch(&client, file, &sql).await?;
-        }
         for role in self.login_roles() {
             let password = passwords.get(role).ok_or_else(|| ModelError::NoPassword {
-                model: self.manifest.name.clone(),
+                model: self.folder.name.clone(),
                 role: role.clone(),
             })?;
             self.set_password(&client, role, password).await?;
         }
         Ok(())
+    }
+
+    /// Has psql execute some of the scripts, each in a session as it begins.
+    pub(super) async fn execute(
+        &self,
+        files: &[String],
+        scripts: &Scripts,
+        psql: &impl AsyncFn(Vec<String>) -> Result<(), String>,
+    ) -> Result<(), ModelError> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let mut arguments: Vec<String> = ["-X", "-q", "-o", "/dev/null"].map(str::to_owned).into();
+        let month = self.month.to_string();
+        for (name, value) in [
+            ("ON_ERROR_STOP", "1"),
+            ("tablespace_dir", scripts.tablespace_dir.as_str()),
+            ("month", &month),
+        ] {
+            arguments.extend(["-v".into(), format!("{name}={value}")]);
+        }
+        arguments.extend(["-d".into(), self.manifest.database.clone()]);
+        arguments.extend(["-c".into(), format!("\\cd '{}'", scripts.dir)]);
+        for file in files {
+            let fresh = [
+                "-c".to_owned(),
+                "DISCARD ALL".into(),
+                "-f".into(),
+                file.clone(),
+            ];
+            arguments.extend(fresh);
+        }
+        psql(arguments).await.map_err(|cause| self.broken(cause))
     }
 
     /// Sends the verifier, not the password: what reaches a server's log is no secret.

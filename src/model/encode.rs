@@ -34,6 +34,19 @@ pub fn null(out: &mut Vec<u8>) {
     out.extend_from_slice(&(-1i32).to_be_bytes());
 }
 
+/// A value in COPY's text format.
+pub fn escaped(out: &mut Vec<u8>, value: &[u8]) {
+    for byte in value {
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            other => out.push(*other),
+        }
+    }
+}
+
 /// A numeric of a whole part and ten-thousandths, each below 10^4.
 pub fn numeric(out: &mut Vec<u8>, whole: u16, fraction: u16, scale: u16) {
     sized(out, |out| {

@@ -9,7 +9,11 @@ use jiff::civil::{Date, date};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
-use super::{Model, encode, manifest::*, words};
+use super::{Model, columns::Filled, encode, text, words};
+use crate::scenario::{
+    model::{Column, Table},
+    plan::Generator,
+};
 
 /// Rows of a chunk.
 pub const CHUNK: u64 = 512;
@@ -26,18 +30,16 @@ pub struct TableRows<'a> {
     pub rows: u64,
     index: u64,
     seed: u64,
-    tenants: i64,
-    /// Every time lies before this one, in microseconds since [`EPOCH`].
-    until: i64,
-    columns: Vec<Kind<'a>>,
+    /// Every time lies before this day.
+    until: Date,
+    columns: Vec<Filled>,
 }
 
-/// A generator with its names resolved.
-#[derive(Debug)]
-enum Kind<'a> {
-    Plain(&'a Generator),
-    Ref(i64),
-    TenantOf(usize),
+/// In which of COPY's formats rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Binary,
+    Text,
 }
 
 impl<'a> TableRows<'a> {
@@ -45,28 +47,22 @@ impl<'a> TableRows<'a> {
     pub fn new(
         model: &'a Model,
         index: usize,
-        rows: &BTreeMap<&str, u64>,
+        rows: &BTreeMap<String, u64>,
         seed: u64,
     ) -> Result<Self, String> {
-        let manifest = &model.manifest;
-        let table = &manifest.tables[index];
-        let count = |name: &str| {
-            let found = rows.get(name).map(|count| *count as i64);
-            found.ok_or_else(|| format!("`{}` refers to unknown table `{name}`", table.name))
+        let table = &model.manifest.tables[index];
+        let filled = |(at, column): (usize, &Column)| {
+            let earlier = table.columns[..at].iter().map(|other| other.name.as_str());
+            Filled::new(&column.r#gen, earlier, rows)
         };
-        let kind = |column: &'a Column| match &column.r#gen {
-            Generator::Ref { table } => count(table).map(Kind::Ref),
-            Generator::TenantOf { column } => position(table, column).map(Kind::TenantOf),
-            other => Ok(Kind::Plain(other)),
-        };
+        let columns = table.columns.iter().enumerate().map(filled);
         Ok(Self {
             table,
-            rows: rows[table.name.as_str()],
+            rows: rows.get(&table.name).copied().unwrap_or_default(),
             index: index as u64,
             seed,
-            tenants: count(&manifest.tenants)?,
-            until: i64::from((model.month - EPOCH).get_days()) * DAY,
-            columns: table.columns.iter().map(kind).collect::<Result<_, _>>()?,
+            until: model.month,
+            columns: columns.collect::<Result<_, _>>()?,
         })
     }
 
@@ -75,53 +71,76 @@ impl<'a> TableRows<'a> {
         self.rows.div_ceil(CHUNK)
     }
 
-    /// Appends a chunk's rows in the binary COPY format; returns how many.
-    pub fn chunk(&self, chunk: u64, out: &mut Vec<u8>) -> u64 {
+    /// Appends a chunk's rows; returns how many.
+    pub fn chunk(&self, chunk: u64, format: Format, out: &mut Vec<u8>) -> u64 {
         let mut rng = stream(self.seed, self.index, chunk);
         let first = chunk * CHUNK + 1;
         let last = (first + CHUNK - 1).min(self.rows);
         let mut numbers = vec![0; self.columns.len()];
         for serial in first..=last {
-            encode::row(out, self.columns.len());
-            for at in 0..self.columns.len() {
-                numbers[at] = self.column(at, serial as i64, &numbers, &mut rng, out);
+            match format {
+                Format::Binary => self.binary_row(serial as i64, &mut numbers, &mut rng, out),
+                Format::Text => self.text_row(serial as i64, &mut numbers, &mut rng, out),
             }
         }
         last + 1 - first
     }
 
-    /// Appends a column; returns its value where it is a whole number of 8 bytes.
-    fn column(
+    fn binary_row(
         &self,
-        at: usize,
         serial: i64,
-        earlier: &[i64],
+        numbers: &mut [i64],
         rng: &mut ChaCha12Rng,
         out: &mut Vec<u8>,
-    ) -> i64 {
-        let number = match self.columns[at] {
-            Kind::Ref(rows) => rng.random_range(1..=rows),
-            Kind::TenantOf(column) => earlier[column] % self.tenants + 1,
-            Kind::Plain(Generator::Serial) => serial,
-            Kind::Plain(Generator::Tenant) => rng.random_range(1..=self.tenants),
-            Kind::Plain(Generator::Bigint) => rng.random(),
-            Kind::Plain(other) => {
-                self.value(other, serial, rng, out);
-                return 0;
+    ) {
+        encode::row(out, self.columns.len());
+        for (at, column) in self.columns.iter().enumerate() {
+            match column.number(serial, numbers, rng) {
+                Ok(number) => {
+                    encode::bytes(out, &number.to_be_bytes());
+                    numbers[at] = number;
+                }
+                Err(generator) => self.value(generator, serial, rng, out),
             }
-        };
-        encode::bytes(out, &number.to_be_bytes());
-        number
+        }
+    }
+
+    fn text_row(&self, serial: i64, numbers: &mut [i64], rng: &mut ChaCha12Rng, out: &mut Vec<u8>) {
+        let mut value = Vec::new();
+        for (at, column) in self.columns.iter().enumerate() {
+            value.clear();
+            let present = match column.number(serial, numbers, rng) {
+                Ok(number) => {
+                    numbers[at] = number;
+                    value.extend_from_slice(number.to_string().as_bytes());
+                    true
+                }
+                Err(generator) => {
+                    text::value(generator, &email(serial), self.until, rng, &mut value)
+                }
+            };
+            if at > 0 {
+                out.push(b'\t');
+            }
+            match present {
+                true => encode::escaped(out, &value),
+                false => out.extend_from_slice(b"\\N"),
+            }
+        }
+        out.push(b'\n');
     }
 
     /// Appends a column that is no whole number of 8 bytes.
     fn value(&self, generator: &Generator, serial: i64, rng: &mut ChaCha12Rng, out: &mut Vec<u8>) {
         match generator {
-            Generator::Int { min, max } => {
-                encode::bytes(out, &rng.random_range(*min..=*max).to_be_bytes());
+            Generator::Int(numbers) => {
+                encode::bytes(
+                    out,
+                    &rng.random_range(numbers.min..=numbers.max).to_be_bytes(),
+                );
             }
-            Generator::Text { min, max } => {
-                let length = rng.random_range(*min..=*max);
+            Generator::Text(length) => {
+                let length = text::of(*length, rng);
                 encode::sized(out, |out| words::text(rng, length, out));
             }
             Generator::Name => encode::sized(out, |out| words::name(rng, out)),
@@ -136,56 +155,55 @@ impl<'a> TableRows<'a> {
                 let id = uuid::Builder::from_random_bytes(rng.random()).into_uuid();
                 encode::bytes(out, id.as_bytes());
             }
-            Generator::Bytes { min, max } => {
-                let length = rng.random_range(*min..=*max);
+            Generator::Bytes(length) => {
+                let length = text::of(*length, rng);
                 encode::sized(out, |out| {
                     let at = out.len();
                     out.resize(at + length, 0);
                     rng.fill_bytes(&mut out[at..]);
                 });
             }
-            Generator::Jsonb { min, max } => {
-                let length = rng.random_range(*min..=*max);
+            Generator::Jsonb(length) => {
+                let length = text::of(*length, rng);
                 encode::sized(out, |out| {
                     out.push(1); // the version of jsonb's binary form
                     words::object(rng, length, out);
                 });
             }
-            Generator::Numeric { scale } => {
+            Generator::Numeric(scale) => {
                 let unit = 10u16.pow(4 - u32::from((*scale).min(4)));
                 let fraction = rng.random_range(0..10_000u16) / unit * unit;
                 encode::numeric(out, rng.random_range(0..10_000), fraction, *scale);
             }
-            Generator::Timestamptz { days } => {
-                let at = self.until - rng.random_range(1..=i64::from(*days) * DAY);
+            Generator::Timestamptz(days) => {
+                let until = i64::from((self.until - EPOCH).get_days()) * DAY;
+                let at = until - rng.random_range(1..=i64::from(*days) * DAY);
                 encode::bytes(out, &at.to_be_bytes());
             }
-            Generator::Bool { percent } => {
+            Generator::Bool(percent) => {
                 encode::bytes(out, &[u8::from(rng.random_range(0..100) < *percent)]);
             }
-            Generator::Enum { values } => {
+            Generator::Enum(values) => {
                 let label = &values[rng.random_range(0..values.len())];
                 encode::bytes(out, label.as_bytes());
             }
-            Generator::TextArray { n } => {
+            Generator::TextArray(n) => {
                 encode::text_array(out, *n, |out| words::word(rng, out));
             }
-            Generator::IntArray { n } => {
+            Generator::IntArray(n) => {
                 encode::int_array(out, *n, || rng.random_range(0..1_000_000));
             }
-            Generator::Null => encode::null(out),
+            Generator::Pattern(_) => encode::sized(out, |out| {
+                text::value(generator, "", self.until, rng, out);
+            }),
+            Generator::None => encode::null(out),
             Generator::Serial
             | Generator::Bigint
-            | Generator::Ref { .. }
-            | Generator::Tenant
-            | Generator::TenantOf { .. } => unreachable!("made by `column`"),
+            | Generator::Ref(_)
+            | Generator::BelongsTo(_)
+            | Generator::SameAs(_) => unreachable!("whole numbers are made by `Filled`"),
         }
     }
-}
-
-fn position(table: &Table, column: &str) -> Result<usize, String> {
-    let found = table.columns.iter().position(|other| other.name == column);
-    found.ok_or_else(|| format!("`{}` has no column `{column}`", table.name))
 }
 
 /// The random stream of one chunk.
@@ -214,14 +232,16 @@ mod tests {
     fn bytes_in(seed: u64, month: Date) -> Vec<Vec<u8>> {
         let mut model = Model::named("dual-tenant").unwrap();
         model.month = month;
-        let rows = model.manifest.rows(Bytes(30_000_000));
+        let rows = model.rows(Bytes(30_000_000));
         let tables = 0..model.manifest.tables.len();
         tables
             .map(|index| {
                 let table = TableRows::new(&model, index, &rows, seed).unwrap();
                 let mut out = Vec::new();
                 let chunks = 0..table.chunks().min(3);
-                let made: u64 = chunks.map(|chunk| table.chunk(chunk, &mut out)).sum();
+                let made: u64 = chunks
+                    .map(|chunk| table.chunk(chunk, Format::Binary, &mut out))
+                    .sum();
                 assert_eq!(made, table.rows.min(3 * CHUNK));
                 out
             })
@@ -241,12 +261,12 @@ mod tests {
         let mut rng = stream(1, 2, 3);
         let mut model = Model::named("dual-tenant").unwrap();
         model.month = date(2000, 3, 1);
-        let rows = model.manifest.rows(Bytes(10_000_000));
+        let rows = model.rows(Bytes(10_000_000));
         let table = TableRows::new(&model, 0, &rows, 1).unwrap();
         let times: Vec<i64> = (0..1000)
             .map(|_| {
                 let mut out = Vec::new();
-                table.value(&Generator::Timestamptz { days: 2 }, 1, &mut rng, &mut out);
+                table.value(&Generator::Timestamptz(2), 1, &mut rng, &mut out);
                 i64::from_be_bytes(out[4..].try_into().unwrap())
             })
             .collect();
@@ -269,16 +289,16 @@ mod tests {
     #[test]
     fn chunks_do_not_depend_on_the_order_in_which_they_are_made() {
         let model = Model::named("dual-tenant").unwrap();
-        let rows = model.manifest.rows(Bytes(30_000_000));
+        let rows = model.rows(Bytes(30_000_000));
         let tables = model.manifest.tables.iter();
         let messages = tables
             .map(|table| table.name.as_str())
             .position(|name| name == "external_agent.messages");
         let table = TableRows::new(&model, messages.unwrap(), &rows, 1).unwrap();
         let (mut early, mut late) = (Vec::new(), Vec::new());
-        table.chunk(0, &mut early);
-        table.chunk(1, &mut Vec::new());
-        table.chunk(0, &mut late);
+        table.chunk(0, Format::Binary, &mut early);
+        table.chunk(1, Format::Text, &mut Vec::new());
+        table.chunk(0, Format::Binary, &mut late);
         assert!(early == late);
     }
 }

@@ -1,4 +1,5 @@
-//! The bulk load: binary COPY over several connections, then indexes and the rest.
+//! The bulk load: COPY over several connections, of generated rows in binary format wherever the
+//! columns' types take it; then the rows of files, indexes and the rest.
 
 use std::{
     sync::{
@@ -13,13 +14,14 @@ use futures_util::{SinkExt, future::try_join_all};
 use tokio_postgres::{Client, CopyInSink};
 
 use super::{
-    Model, ModelError, encode,
-    generate::{CHUNK, TableRows},
+    Model, ModelError, Scripts, columns, encode,
+    generate::{CHUNK, Format, TableRows},
 };
 use crate::{
     event::EventKind,
     history::{self, Progress, Recorder},
     postgres::{Access, PgError, query::Cells},
+    scenario::model::Table,
     units::Bytes,
 };
 
@@ -71,16 +73,21 @@ impl Model {
     pub async fn load(
         &self,
         access: &Access,
-        size: Bytes,
-        seed: u64,
+        (size, seed): (Bytes, u64),
+        scripts: &Scripts,
+        psql: &impl AsyncFn(Vec<String>) -> Result<(), String>,
         recorder: &Recorder,
     ) -> Result<Loaded, ModelError> {
         let began = Instant::now();
         let mut loaded = self.fill(access, size, seed, recorder).await?;
         let client = self.connect(access).await?;
-        for file in &self.manifest.files.after_load {
-            self.batch(&client, file, self.file(file)?).await?;
+        for table in &self.manifest.tables {
+            if let Some(file) = &table.file {
+                loaded.rows += self.copy_file(&client, table, file).await?;
+            }
         }
+        self.execute(&self.manifest.files.after_load, scripts, psql)
+            .await?;
         loaded.bytes = self.database_size(&client).await?;
         recorder.record(EventKind::DataLoaded {
             bytes: loaded.bytes,
@@ -127,7 +134,7 @@ impl Model {
         seed: u64,
         out: &mut impl std::io::Write,
     ) -> std::io::Result<()> {
-        let rows = self.manifest.rows(size);
+        let rows = self.rows(size);
         let index = self.manifest.tables.iter().position(|t| t.name == table);
         let index = index.ok_or_else(|| std::io::Error::other(format!("no table `{table}`")))?;
         let made = TableRows::new(self, index, &rows, seed);
@@ -135,11 +142,44 @@ impl Model {
         out.write_all(encode::HEADER)?;
         let mut buffer = Vec::new();
         for chunk in 0..made.chunks() {
-            made.chunk(chunk, &mut buffer);
+            made.chunk(chunk, Format::Binary, &mut buffer);
             out.write_all(&buffer)?;
             buffer.clear();
         }
         out.write_all(encode::TRAILER)
+    }
+
+    /// Rows of a file; how many.
+    async fn copy_file(
+        &self,
+        client: &Client,
+        table: &Table,
+        file: &str,
+    ) -> Result<u64, ModelError> {
+        let content = self.folder.file(file)?;
+        let is_csv = file.ends_with(".csv");
+        let named = table
+            .columns
+            .iter()
+            .map(|column| column.name.clone())
+            .collect();
+        let columns = if is_csv { header(&content) } else { named };
+        let columns = match columns.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", columns.join(", ")),
+        };
+        let options = if is_csv { " (FORMAT csv, HEADER)" } else { "" };
+        let sql = format!("COPY {}{columns} FROM STDIN{options}", table.name);
+        let copied = async {
+            let sink: CopyInSink<Buffer> = client.copy_in(&sql).await?;
+            let mut sink = std::pin::pin!(sink);
+            sink.send(content.into()).await?;
+            sink.finish().await
+        };
+        copied.await.map_err(|cause| {
+            let doing = format!("COPY {} from `{file}`", table.name);
+            self.server(PgError::new(doing, &cause))
+        })
     }
 
     async fn database_size(&self, client: &Client) -> Result<u64, ModelError> {
@@ -158,18 +198,23 @@ impl<'a> Work<'a> {
         seed: u64,
         recorder: &'a Recorder,
     ) -> Result<Self, ModelError> {
-        let rows = model.manifest.rows(size);
-        let tables = 0..model.manifest.tables.len();
-        let tables: Vec<TableRows<'a>> = tables
-            .map(|index| TableRows::new(model, index, &rows, seed))
+        let rows = model.rows(size);
+        let tables = model.manifest.tables.iter().enumerate();
+        let generated = tables.filter(|(_, table)| table.file.is_none());
+        let tables: Vec<TableRows<'a>> = generated
+            .map(|(index, _)| TableRows::new(model, index, &rows, seed))
             .collect::<Result<_, _>>()
             .map_err(|cause| model.broken(cause))?;
         let units: Vec<Unit> = tables.iter().enumerate().flat_map(units_of).collect();
+        let bytes = tables
+            .iter()
+            .map(|table| table.rows as f64 * table.table.row_bytes());
+        let size = size.0.max(bytes.sum::<f64>() as u64);
         Ok(Self {
             model,
             tables,
             units: Mutex::new(units.into_iter()),
-            size: size.0,
+            size,
             done: AtomicU64::new(0),
             rows: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -204,25 +249,42 @@ impl<'a> Work<'a> {
     async fn copy(&self, client: &Client, unit: Unit) -> Result<(), tokio_postgres::Error> {
         let rows = &self.tables[unit.table];
         let columns: Vec<_> = rows.table.columns.iter().map(|c| c.name.as_str()).collect();
-        let sql = format!(
-            "COPY {} ({}) FROM STDIN (FORMAT binary)",
-            rows.table.name,
-            columns.join(", ")
-        );
+        let (table, columns) = (&rows.table.name, columns.join(", "));
+        let selected = client
+            .prepare(&format!("SELECT {columns} FROM {table}"))
+            .await?;
+        let all = rows.table.columns.iter().zip(selected.columns());
+        let format = match all
+            .into_iter()
+            .all(|(c, is)| columns::takes_binary(&c.r#gen, is.type_()))
+        {
+            true => Format::Binary,
+            false => Format::Text,
+        };
+        let options = if format == Format::Binary {
+            " (FORMAT binary)"
+        } else {
+            ""
+        };
+        let sql = format!("COPY {table} ({columns}) FROM STDIN{options}");
         let sink: CopyInSink<Buffer> = client.copy_in(&sql).await?;
         let mut sink = std::pin::pin!(sink);
         let mut buffer = Vec::with_capacity(2 * BUFFER);
-        buffer.extend_from_slice(encode::HEADER);
+        if format == Format::Binary {
+            buffer.extend_from_slice(encode::HEADER);
+        }
         for chunk in unit.from..unit.to {
-            let made = rows.chunk(chunk, &mut buffer);
-            self.made(made, rows.table.row_bytes);
+            let made = rows.chunk(chunk, format, &mut buffer);
+            self.made(made, rows.table.row_bytes());
             if buffer.len() >= BUFFER {
                 self.sent.fetch_add(buffer.len() as u64, Ordering::Relaxed);
                 let full = std::mem::replace(&mut buffer, Vec::with_capacity(2 * BUFFER));
                 sink.feed(full.into()).await?;
             }
         }
-        buffer.extend_from_slice(encode::TRAILER);
+        if format == Format::Binary {
+            buffer.extend_from_slice(encode::TRAILER);
+        }
         self.sent.fetch_add(buffer.len() as u64, Ordering::Relaxed);
         sink.send(buffer.into()).await?;
         sink.finish().await?;
@@ -241,8 +303,17 @@ impl<'a> Work<'a> {
     }
 }
 
+/// The columns that the header of a CSV file names, as SQL names them.
+fn header(csv: &[u8]) -> Vec<String> {
+    let line = csv.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    let names = line.trim_start_matches('\u{feff}').trim_end().split(',');
+    let quoted = |name: &str| format!("\"{}\"", name.trim_matches('"'));
+    names.map(quoted).collect()
+}
+
 fn units_of<'a>((table, rows): (usize, &'a TableRows<'_>)) -> impl Iterator<Item = Unit> + 'a {
-    let chunk_bytes = rows.table.row_bytes * CHUNK as f64;
+    let chunk_bytes = rows.table.row_bytes() * CHUNK as f64;
     let step = ((UNIT / chunk_bytes) as u64).max(1);
     let chunks = rows.chunks();
     (0..chunks).step_by(step as usize).map(move |from| Unit {

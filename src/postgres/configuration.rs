@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::server::{SUPERUSER, Server};
+use super::server::{DATABASE, SUPERUSER, Server};
 use crate::{
     runtime::{Layout, exec::quoted},
     secret::Secret,
@@ -96,7 +96,7 @@ impl Server {
         let verifier = verifier(password);
         let _ = write!(
             script,
-            "{} -X -q -v ON_ERROR_STOP=1 <<'PGDRILL_EOF'\nset synchronous_commit = off;\nalter role {SUPERUSER} password '{verifier}';\nPGDRILL_EOF\n",
+            "{} -X -q -v ON_ERROR_STOP=1 -d {DATABASE} <<'PGDRILL_EOF'\nset synchronous_commit = off;\nalter role {SUPERUSER} password '{verifier}';\nPGDRILL_EOF\n",
             self.program("psql")
         );
         script
@@ -149,6 +149,7 @@ mod tests {
             name: "scratch".into(),
             node,
             passwords: std::sync::Arc::default(),
+            database: DATABASE.into(),
             scratch: true,
             moved: BTreeMap::new(),
         };

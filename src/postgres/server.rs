@@ -84,6 +84,8 @@ pub struct Server {
     pub node: Node,
     /// Passwords of the roles the harness logs in as.
     pub passwords: Passwords,
+    /// The database that the harness logs in to, the data model's.
+    pub database: String,
     /// Never to serve clients, archives nothing.
     pub scratch: bool,
     /// Settings whose values hold a path of the node that it was restored from, placeholders not
@@ -179,7 +181,7 @@ impl Server {
             ("PGHOST".into(), layout.run.display().to_string()),
             ("PGPORT".into(), self.node.port().to_string()),
             ("PGUSER".into(), SUPERUSER.into()),
-            ("PGDATABASE".into(), DATABASE.into()),
+            ("PGDATABASE".into(), self.database.clone()),
         ]
     }
 

@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 use super::{
     Access, Server, ServerError,
     query::{Identity, identity, one_value, run_sql},
-    server::{DATABASE, SUPERUSER},
+    server::SUPERUSER,
 };
 use crate::{
     event::EventKind, history::Recorder, runtime::RuntimeError, secret::Secret, units::Time,
@@ -28,7 +28,7 @@ impl Server {
         Ok(Access {
             host,
             port,
-            database: DATABASE.into(),
+            database: self.database.clone(),
             user: SUPERUSER.into(),
             password,
         })

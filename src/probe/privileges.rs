@@ -15,7 +15,7 @@ pub struct Privilege {
     pub role: String,
     /// Kind of the object, e.g. `table`, `column`, `role`, `default-tables`.
     pub kind: String,
-    /// The object, e.g. `internal_oa.users`, or `owner@schema` for default privileges.
+    /// The object, e.g. `sales.orders`, or `owner@schema` for default privileges.
     pub object: String,
     /// The privilege; `*` at the end: with grant option.
     pub right: String,

@@ -52,7 +52,10 @@ wal_files | between "$AFTER" "$UP_TO" | while read -r name bytes file; do
     fi
     [ "$plain" = "$file" ] || rm -f "$plain"
 done
+# A file that is gone by the end was made another segment meanwhile: what was read is neither.
 ls "$DATA/pg_wal" 2> /dev/null | between "$WRITTEN_AFTER" "$WRITTEN" | while read -r name; do
-    [ ${#name} = 24 ] && echo "pgdrill-written $name $(digest < "$DATA/pg_wal/$name")"
+    file=$DATA/pg_wal/$name
+    [ ${#name} = 24 ] && written=$(cat "$file" 2> /dev/null | digest) && [ -f "$file" ] &&
+        echo "pgdrill-written $name $written"
 done
 :

@@ -27,9 +27,10 @@ pub enum Choice {
 pub struct Wanted {
     /// Which one.
     pub choice: Choice,
-    /// Major versions of PostgreSQL that it has to serve. `local` does with one of them
-    /// (ask [`Runtime::majors`] which); `docker` gets the images of all. Empty: any.
-    pub versions: Vec<u32>,
+    /// Major versions of PostgreSQL that it has to serve, each with the Debian packages beside.
+    /// `local` does with one of them (ask [`Runtime::majors`] which) and with what this machine has
+    /// installed; `docker` gets the images of all. Empty: any.
+    pub versions: Vec<(u32, Vec<String>)>,
     /// Nobody insists on these versions: `local` may serve with whichever it has.
     pub any_local: bool,
     /// Where PostgreSQL's programs are, in place of what is found (`local`).
@@ -70,10 +71,12 @@ async fn docker(
 fn local(wanted: &Wanted, run: Run) -> Result<Chosen, RuntimeError> {
     let found = installation::find(wanted.pg_bin.as_deref())?;
     let serves = |major: u32| {
-        wanted.any_local || wanted.versions.is_empty() || wanted.versions.contains(&major)
+        wanted.any_local
+            || wanted.versions.is_empty()
+            || wanted.versions.iter().any(|(one, _)| *one == major)
     };
     if !found.iter().any(|installation| serves(installation.major)) {
-        let major = wanted.versions.iter().max().copied();
+        let major = wanted.versions.iter().map(|(major, _)| *major).max();
         return Err(installation::missing(major.unwrap_or_default(), &found));
     }
     let shown: Vec<String> = found

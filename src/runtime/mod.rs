@@ -53,6 +53,8 @@ pub struct NodeSpec {
     pub name: String,
     /// PostgreSQL's major version.
     pub postgres: u32,
+    /// Debian packages that its image has beside (`docker`).
+    pub packages: Vec<String>,
     /// Memory limit; 0: none.
     pub memory: Bytes,
     /// CPU limit in CPUs; 0: none.
@@ -162,9 +164,9 @@ impl Runtime {
     ///
     /// # Errors
     /// When there is no image for this version.
-    pub async fn image(&self, postgres: u32) -> Result<String, RuntimeError> {
+    pub async fn image(&self, postgres: u32, packages: &[String]) -> Result<String, RuntimeError> {
         match self {
-            Self::Docker(docker) => outside(Activity::Tool, docker.image(postgres)).await,
+            Self::Docker(docker) => outside(Activity::Tool, docker.image(postgres, packages)).await,
             Self::Local(_) | Self::Fake(_) => Ok(String::new()),
         }
     }

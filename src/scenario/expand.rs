@@ -7,10 +7,12 @@ use std::{
 
 use super::{
     Document,
-    file::{Business, ObjectivesFile, ScenarioFile, WorkloadFile},
+    file::{CustomFile, ObjectivesFile, ScenarioFile, WorkloadFile},
+    model::Model,
     plan::{
-        Action, BackupKind, CheckKind, CustomWorkload, DataPlan, Expect, HumanSpans, Objectives,
-        PRIMARY, Plan, RunFor, ServerPlan, Step, StrategyPlan, Target, WorkloadKind, WorkloadPlan,
+        Action, BackupKind, Business, CheckKind, DataPlan, Expect, Generator, HumanSpans, Length,
+        LiveColumn, LiveTable, Objectives, PRIMARY, Plan, RunFor, ServerPlan, Statement, Step,
+        StrategyPlan, Target, Transaction, WorkloadPlan, Writes,
     },
     problem::Problem,
     select,
@@ -28,6 +30,8 @@ pub const DEFAULT_MODEL: &str = "dual-tenant";
 pub const DEFAULT_POSTGRES: [u32; 1] = [17];
 /// What stands for the newest fault where one is named.
 pub const NEWEST: &str = "fault";
+/// Length of the payload of a workload of one statement.
+const PAYLOAD: Length = Length { min: 20, max: 200 };
 const DEFAULT_SEED: u64 = 42;
 const DEFAULT_CLIENTS: u32 = 2;
 const STEP_DEADLINE: Time = Time(Duration::from_secs(600));
@@ -40,12 +44,13 @@ const DRILL_DEADLINE: Time = Time(Duration::from_secs(1800));
 pub fn plans(
     document: &Document<ScenarioFile>,
     strategy: &StrategyPlan,
+    model: &Model,
     postgres: &[u32],
 ) -> Result<Vec<Plan>, Problem> {
     let file = &document.typed;
     let own = file.matrix.postgres.as_deref().unwrap_or(&DEFAULT_POSTGRES);
     let majors = if postgres.is_empty() { own } else { postgres };
-    let workloads = workloads(file, &document.source.path)?;
+    let workloads = workloads(file, model, &document.source.path)?;
     let plan = |major: &u32| Plan {
         scenario: file.name.clone(),
         drill: format!("{}-pg{major}", file.name),
@@ -53,16 +58,21 @@ pub fn plans(
         tags: file.tags.iter().map(|t| t.0.clone()).collect(),
         file: document.source.path.clone(),
         postgres: *major,
+        packages: packages(file, model, *major),
         scale: file.scale.unwrap_or(1),
         seed: file.data.seed.unwrap_or(DEFAULT_SEED),
         servers: servers(file),
-        data: data(file),
+        data: data(file, model),
         workloads: workloads.clone(),
         strategy: strategy.clone(),
         steps: steps(document, strategy),
         objectives: objectives(&file.objectives),
         human: human(file),
-        checks: file.checks.clone().unwrap_or(CheckKind::ALL.to_vec()),
+        checks: file.checks.clone().unwrap_or_else(|| {
+            let all = CheckKind::ALL.into_iter();
+            all.filter(|check| model.manifest.lacks(*check).is_none())
+                .collect()
+        }),
         expect: Expect {
             fail: file.expect.fail.clone(),
         },
@@ -92,13 +102,13 @@ pub fn read_sql(written: &str, scenario: &str) -> Result<String, Problem> {
     select::read_beside(scenario, written).map(|source| source.text)
 }
 
-/// Which business a workload runs; none when the file does not say.
-pub fn business(name: &str, file: &WorkloadFile) -> Option<Business> {
-    file.business.or(match name {
-        "oa" => Some(Business::Oa),
-        "agent" => Some(Business::Agent),
-        _ => None,
-    })
+/// The data model that a scenario names: a shipped one, or the path of a folder.
+pub fn model_name(file: &ScenarioFile, scenario: &str) -> String {
+    let name = file.data.model.as_deref().unwrap_or(DEFAULT_MODEL);
+    match name.contains('/') {
+        true => select::beside(scenario, name).display().to_string(),
+        false => name.to_owned(),
+    }
 }
 
 /// Whether a server of this name is a scratch server.
@@ -106,11 +116,22 @@ pub fn is_scratch(server: &str) -> bool {
     server == "scratch" || server.starts_with("scratch-")
 }
 
-fn data(file: &ScenarioFile) -> DataPlan {
-    let model = file.data.model.as_deref().unwrap_or(DEFAULT_MODEL);
+/// What scenario and model ask for, of this major.
+fn packages(file: &ScenarioFile, model: &Model, major: u32) -> Vec<String> {
+    let all = file.packages.iter().chain(&model.manifest.packages);
+    let named = all.map(|package| package.0.replace("{postgres}", &major.to_string()));
+    BTreeSet::from_iter(named).into_iter().collect()
+}
+
+fn data(file: &ScenarioFile, model: &Model) -> DataPlan {
+    let size = file.data.size.unwrap_or(Bytes(0));
+    let rows = model.manifest.rows(size).into_iter();
     DataPlan {
-        model: model.to_owned(),
-        size: file.data.size,
+        model: model.name.clone(),
+        identity: model.identity.clone(),
+        database: model.manifest.database.clone(),
+        size,
+        rows: rows.map(|(table, rows)| (table.to_owned(), rows)).collect(),
     }
 }
 
@@ -134,11 +155,20 @@ fn servers(file: &ScenarioFile) -> BTreeMap<String, ServerPlan> {
     servers
 }
 
-fn workloads(file: &ScenarioFile, path: &str) -> Result<BTreeMap<String, WorkloadPlan>, Problem> {
+fn workloads(
+    file: &ScenarioFile,
+    model: &Model,
+    path: &str,
+) -> Result<BTreeMap<String, WorkloadPlan>, Problem> {
     let plan = |(name, workload): (&String, &WorkloadFile)| {
+        let (business, create) = match &workload.custom {
+            Some(custom) => own(custom, path)?,
+            None => (business(name, workload, model)?, None),
+        };
         let plan = WorkloadPlan {
             name: name.clone(),
-            kind: kind(name, workload, path)?,
+            business,
+            create,
             clients: workload.clients.unwrap_or(DEFAULT_CLIENTS),
             rate: workload.rate,
         };
@@ -147,25 +177,46 @@ fn workloads(file: &ScenarioFile, path: &str) -> Result<BTreeMap<String, Workloa
     file.workloads.iter().map(plan).collect()
 }
 
-fn kind(name: &str, file: &WorkloadFile, path: &str) -> Result<WorkloadKind, Problem> {
-    let Some(custom) = &file.custom else {
-        return match business(name, file) {
-            Some(Business::Oa) => Ok(WorkloadKind::Oa),
-            Some(Business::Agent) => Ok(WorkloadKind::Agent),
-            None => Err(Problem::nowhere(format!(
-                "workload `{name}` runs no business"
-            ))),
-        };
-    };
+fn business(name: &str, file: &WorkloadFile, model: &Model) -> Result<Business, Problem> {
+    let wanted = file.business.as_deref().unwrap_or(name);
+    let found = model.manifest.businesses.get(wanted).cloned();
+    found.ok_or_else(|| Problem::nowhere(format!("workload `{name}` runs no business")))
+}
+
+/// The business of one statement, and what makes its table.
+fn own(custom: &CustomFile, path: &str) -> Result<(Business, Option<String>), Problem> {
     let create = custom.create.as_ref().map(|sql| read_sql(sql, path));
-    Ok(WorkloadKind::Custom(CustomWorkload {
+    let statement = Statement {
         sql: read_sql(&custom.sql, path)?,
-        create: create.transpose()?,
-        table: custom.table.clone(),
+        parameters: vec!["key".into(), custom.payload.clone()],
+    };
+    let table = LiveTable {
+        name: custom.table.clone(),
         key: custom.key.clone(),
-        payload: custom.payload.clone(),
+        version: None,
+        max_version: None,
+        tenant: None,
+        columns: vec![LiveColumn {
+            name: custom.payload.clone(),
+            r#gen: Generator::Text(PAYLOAD),
+            update: None,
+        }],
+    };
+    let transaction = Transaction {
+        name: "custom".into(),
+        weight: 1,
+        writes: Some(Writes::Insert(custom.table.clone())),
+        values: Vec::new(),
+        tenant: None,
+        statements: vec![statement],
+    };
+    let business = Business {
         role: custom.role.clone(),
-    }))
+        tables: vec![table],
+        transactions: vec![transaction],
+        ..Business::default()
+    };
+    Ok((business, create.transpose()?))
 }
 
 fn objectives(written: &BTreeMap<String, ObjectivesFile>) -> BTreeMap<String, Objectives> {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
+    model::Package,
     plan::CheckKind,
     step_file::StepFile,
     strategy::{SettingValue, StrategyFile},
@@ -36,6 +37,10 @@ pub struct ScenarioFile {
     /// Servers that exist from the beginning, beside or refining `primary`.
     #[serde(default)]
     pub servers: BTreeMap<String, ServerFile>,
+    /// Debian packages that the servers need beside those of the data model, like
+    /// `postgresql-{postgres}-pgvector`; `{postgres}` stands for the major.
+    #[serde(default)]
+    pub packages: Vec<Package>,
     /// The data.
     pub data: DataFile,
     /// Who works with it: name to workload. Default: nobody; the drill then judges what was there
@@ -55,7 +60,7 @@ pub struct ScenarioFile {
     /// Declared constants for what people do, added to the RTO.
     #[serde(default)]
     pub human: HumanFile,
-    /// The checks to make. Default: all.
+    /// The checks to make. Default: all that the data model has something for.
     #[schemars(length(min = 1))]
     pub checks: Option<Vec<CheckKind>>,
     /// The verdict that is expected. Default: a pass.
@@ -99,10 +104,12 @@ pub struct ServerFile {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DataFile {
-    /// A shipped model. Default: `dual-tenant`.
+    /// A shipped model, or a folder of your own, relative to the scenario: `./our-app`. Default:
+    /// `dual-tenant`.
     pub model: Option<String>,
-    /// Size of the database, 10MB to 100GB.
-    pub size: Bytes,
+    /// Size of the database, 10MB to 100GB. Default: needed, unless the model holds the same rows
+    /// whatever the size.
+    pub size: Option<Bytes>,
     /// Seed of everything random: data, arrivals, choices. Default: 42.
     pub seed: Option<u64>,
 }
@@ -111,25 +118,15 @@ pub struct DataFile {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WorkloadFile {
-    /// Which business it runs. Default: the one of the workload's own name.
-    pub business: Option<Business>,
-    /// Your own SQL in place of a shipped business.
+    /// Which business of the data model it runs. Default: the one of the workload's own name.
+    pub business: Option<String>,
+    /// One statement of your own in place of a business.
     pub custom: Option<CustomFile>,
     /// Number of clients (connections). Default: 2.
     #[schemars(range(min = 1, max = 1000))]
     pub clients: Option<u32>,
     /// Arrivals over all clients, or `max`.
     pub rate: Rate,
-}
-
-/// A shipped business.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Business {
-    /// The internal OA: few writes.
-    Oa,
-    /// The external agent product: many writes.
-    Agent,
 }
 
 /// A workload of your own SQL, one transaction each time.

@@ -20,6 +20,8 @@ pub fn check(format: &str, text: &str) -> Result<(), String> {
         "instant" => instant(text),
         "name" => name(text),
         "qualified-name" => qualified_name(text),
+        "plain-identifier" => plain_identifier(text),
+        "package" => package(text),
         _ => Ok(()),
     }
 }
@@ -33,7 +35,9 @@ pub fn describe(format: &str) -> Option<&'static str> {
         "lsn" => Some("a WAL position, like `0/3000148`"),
         "instant" => Some("a point in time with its zone, like `2026-01-31T12:00:00Z`"),
         "name" => Some("a name of lower-case letters, digits and hyphens"),
-        "qualified-name" => Some("a name with its schema, like `internal_oa.users`"),
+        "qualified-name" => Some("a name with its schema, like `sales.orders`"),
+        "plain-identifier" => Some("a name that SQL takes without quotes, like `sales`"),
+        "package" => Some("a Debian package, like `postgresql-17-pgvector`"),
         _ => None,
     }
 }
@@ -71,11 +75,30 @@ fn name(text: &str) -> Result<(), String> {
 fn qualified_name(text: &str) -> Result<(), String> {
     match text.split_once('.') {
         Some((schema, name)) if !schema.is_empty() && !name.is_empty() => Ok(()),
-        _ => Err(not(
-            text,
-            "a name with its schema, like `internal_oa.users`",
-        )),
+        _ => Err(not(text, "a name with its schema, like `sales.orders`")),
     }
+}
+
+fn plain_identifier(text: &str) -> Result<(), String> {
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let first = |c: char| c.is_ascii_lowercase() || c == '_';
+    if text.starts_with(first) && text.len() <= 63 && text.chars().all(good) {
+        return Ok(());
+    }
+    Err(not(
+        text,
+        "a name that SQL takes without quotes: lower-case letters, digits and `_` (at most 63)",
+    ))
+}
+
+fn package(text: &str) -> Result<(), String> {
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+    let named = text.replace("{postgres}", "17");
+    let begins = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    if named.len() > 1 && named.starts_with(begins) && named.chars().all(good) {
+        return Ok(());
+    }
+    Err(not(text, "a Debian package, like `postgresql-17-pgvector`"))
 }
 
 #[cfg(test)]

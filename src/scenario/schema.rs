@@ -3,11 +3,16 @@
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value as Json;
 
-use super::{file::ScenarioFile, strategy::StrategyFile};
+use super::{file::ScenarioFile, model::Manifest, strategy::StrategyFile};
 
 /// The schema of a scenario file.
 pub fn scenario() -> Json {
     generate::<ScenarioFile>()
+}
+
+/// The schema of a data model's manifest.
+pub fn model() -> Json {
+    generate::<Manifest>()
 }
 
 /// The schema of a strategy file.

@@ -12,6 +12,7 @@ use std::{
 use include_dir::{Dir, include_dir};
 
 use super::{
+    model::MANIFEST,
     problem::{Problem, Problems, Source},
     yaml,
 };
@@ -77,13 +78,20 @@ pub fn read_file(path: &Path) -> Result<Source, Problem> {
     Ok(Source { path: shown, text })
 }
 
+/// A path that a scenario names, relative to the scenario.
+pub fn beside(scenario: &str, name: &str) -> PathBuf {
+    match Path::new(scenario).parent() {
+        Some(folder) if folder != Path::new("") => folder.join(name.trim_start_matches("./")),
+        _ => name.into(),
+    }
+}
+
 /// Reads a file that a scenario names, relative to the scenario.
 ///
 /// # Errors
 /// It cannot be read, or is not UTF-8.
 pub fn read_beside(scenario: &str, name: &str) -> Result<Source, Problem> {
-    let folder = Path::new(scenario).parent().unwrap_or(Path::new(""));
-    let path = folder.join(name);
+    let path = beside(scenario, name);
     match shipped_text(&path) {
         Some(text) if !Path::new(LIBRARY).is_dir() => Ok(Source {
             path: path.display().to_string(),
@@ -93,8 +101,19 @@ pub fn read_beside(scenario: &str, name: &str) -> Result<Source, Problem> {
     }
 }
 
-/// A shipped file of the library; `..` leads up within it.
+/// A shipped file of the library.
 fn shipped_text(path: &Path) -> Option<&'static str> {
+    SHIPPED.get_file(in_library(path)?)?.contents_utf8()
+}
+
+/// A shipped folder of the library, where there is no library in the current directory.
+pub fn shipped_folder(path: &Path) -> Option<&'static Dir<'static>> {
+    let inner = in_library(path).filter(|_| !Path::new(LIBRARY).is_dir());
+    SHIPPED.get_dir(inner?)
+}
+
+/// The path below the library's; `..` leads up within it.
+fn in_library(path: &Path) -> Option<PathBuf> {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {
@@ -102,8 +121,7 @@ fn shipped_text(path: &Path) -> Option<&'static str> {
             part => plain.push(part),
         }
     }
-    let inner = plain.strip_prefix(LIBRARY).ok()?;
-    SHIPPED.get_file(inner)?.contents_utf8()
+    plain.strip_prefix(LIBRARY).ok().map(Path::to_owned)
 }
 
 fn one(selector: &str) -> Result<Vec<Source>, Problems> {
@@ -184,6 +202,9 @@ fn library() -> Result<Vec<Source>, Problem> {
 }
 
 fn shipped(dir: &Dir<'_>, into: &mut Vec<Source>) {
+    if dir.contains(dir.path().join(MANIFEST)) {
+        return;
+    }
     for file in dir.files() {
         let path = file.path().display().to_string();
         if let (true, Some(text)) = (path.ends_with(".yaml"), file.contents_utf8()) {
@@ -196,7 +217,7 @@ fn shipped(dir: &Dir<'_>, into: &mut Vec<Source>) {
     dir.dirs().for_each(|inner| shipped(inner, into));
 }
 
-/// All `.yaml` files of a folder and the folders in it, sorted by path.
+/// All `.yaml` files of a folder and the folders in it, sorted by path, but for data models.
 fn folder(path: &Path) -> Result<Vec<Source>, Problem> {
     let refuse = |cause| Problem::nowhere(format!("cannot read `{}`: {cause}", path.display()));
     let mut entries = Vec::new();
@@ -205,6 +226,9 @@ fn folder(path: &Path) -> Result<Vec<Source>, Problem> {
     }
     entries.sort();
     let mut sources = Vec::new();
+    if entries.iter().any(|entry| entry.ends_with(MANIFEST)) {
+        return Ok(sources);
+    }
     for entry in entries {
         if entry.is_dir() {
             sources.extend(folder(&entry)?);

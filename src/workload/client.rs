@@ -13,10 +13,10 @@ use tokio::{sync::watch, time::sleep};
 
 use super::{
     arrivals::Arrivals,
-    book::Book,
-    business::{Business, Memory, Transaction},
     endpoint::Place,
+    ledger_writer::Buffer,
     outcome::{Reached, classify},
+    script::{Memory, Script, Transaction},
     wire::{Answer, Trouble, Wire},
 };
 use crate::{
@@ -35,7 +35,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Client {
     /// What it does.
-    pub business: Arc<Business>,
+    pub script: Arc<Script>,
     /// What it knows.
     pub memory: Memory,
     /// When it does it.
@@ -47,7 +47,7 @@ pub struct Client {
     /// Set when it is to end.
     pub stop: watch::Receiver<bool>,
     /// Where its records go.
-    pub book: Arc<Book>,
+    pub buffer: Arc<Buffer>,
     /// The clock.
     pub recorder: Recorder,
 }
@@ -111,9 +111,9 @@ impl Session {
         }
         let place = self.client.place.borrow_and_update().clone();
         let client = &mut self.client;
-        let business = &client.business;
-        let statements = business.statements.clone();
-        let connecting = Wire::connect(&place, &business.role, &client.password, statements);
+        let script = &client.script;
+        let statements = script.statements.clone();
+        let connecting = Wire::connect(&place, &script.role, &client.password, statements);
         let mut endpoint = client.place.clone();
         let connected = tokio::select! {
             connected = connecting => connected,
@@ -168,22 +168,22 @@ impl Session {
 
     fn give_up(&self, intended_us: u64, now_us: u64) {
         let text = format!("given up: not sent within {} s", PATIENCE.as_secs());
-        self.client.book.error(self.client.business.workload, &text);
-        let none = Transaction::read(0, Vec::new());
+        self.client.buffer.error(self.client.script.workload, &text);
+        let none = Transaction::none();
         let times = [intended_us, now_us, now_us];
         self.record(&none, Outcome::Fail, times, &unsent());
     }
 
     async fn perform(&mut self, intended_us: u64) -> Outcome {
         let client = &mut self.client;
-        let transaction = client.business.next(&mut client.memory);
+        let transaction = client.script.next(&mut client.memory);
         let sent_us = client.recorder.now_us();
         let Some(wire) = &mut self.wire else {
             return Outcome::Fail;
         };
-        let asks_lsn = transaction.key != Key::NONE;
+        let writes = transaction.key != Key::NONE;
         let answer = tokio::select! {
-            answer = wire.transact(&transaction.calls, asks_lsn) => answer,
+            answer = wire.transact(&transaction.calls, writes) => answer,
             _ = client.place.changed() => {
                 // Seen by the receiver now; what matters is that the connection goes.
                 abandoned()
@@ -210,9 +210,9 @@ impl Session {
         if outcome == Outcome::Ok && !answer.wrote {
             // Committed, but the row that was to be changed is not there, or not in the
             // version it was left in: this version was not written.
-            let workload = self.client.business.workload;
+            let workload = self.client.script.workload;
             self.client
-                .book
+                .buffer
                 .error(workload, "the client's own row is gone");
             return Outcome::Fail;
         }
@@ -226,8 +226,8 @@ impl Session {
             &trouble.message,
         ];
         let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        let workload = self.client.business.workload;
-        self.client.book.error(workload, &parts.join(" "));
+        let workload = self.client.script.workload;
+        self.client.buffer.error(workload, &parts.join(" "));
     }
 
     fn record(
@@ -238,11 +238,11 @@ impl Session {
         answer: &Answer,
     ) {
         let [intended_us, sent_us, acked_us] = times;
-        self.client.book.put(Record {
+        self.client.buffer.put(Record {
             key: transaction.key,
             version: transaction.version,
             outcome,
-            workload: self.client.business.workload,
+            workload: self.client.script.workload,
             tenant: transaction.tenant,
             digest: transaction.digest,
             intended_us,

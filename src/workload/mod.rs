@@ -1,21 +1,19 @@
 //! Live clients of the businesses: transactions at a given rate, and the ledger of what
 //! the servers answered.
 //!
-//! `business` (with `oa`, `agent`, `custom`) says what a client does, `arrivals` when,
-//! `wire` how, `client` what it makes of trouble; `book` writes it down. Judging the
-//! ledger (`check/`) and filling the database (`model/`) do not belong here.
+//! `script` says what a client does, `rows` what it writes, `arrivals` when, `wire` how, `client`
+//! what it makes of trouble; `ledger_writer` writes it down. Judging the ledger (`check/`) and
+//! filling the database (`model/`) do not belong here.
 
-mod agent;
 mod arrivals;
-mod book;
-mod business;
 mod client;
-mod custom;
 pub mod endpoint;
-mod oa;
+mod ledger_writer;
 pub mod outcome;
-mod payload;
+mod own_tables;
 pub mod readback;
+mod rows;
+mod script;
 mod wire;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
@@ -24,23 +22,22 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use tokio::{sync::watch, task::JoinSet};
 
-pub use custom::create as create_own_tables;
 pub use endpoint::Endpoint;
+pub use own_tables::create as create_own_tables;
 
 use crate::{
     event::{EventKind, WorkloadSummary},
     history::Recorder,
     ledger::{CLIENTS, Key},
-    model::ModelError,
     postgres::Access,
-    scenario::plan::{Plan, WorkloadKind, WorkloadPlan},
+    scenario::plan::{Plan, WorkloadPlan},
     secret::Secret,
     units::Rate,
 };
 use arrivals::Arrivals;
-use book::{Book, Keeper};
-use business::{Business, Memory};
 use client::Client;
+use ledger_writer::{Buffer, LedgerWriter};
+use script::{Memory, Script};
 
 /// Clients have a transaction's deadline, and a little, to end.
 const END: Duration = Duration::from_secs(wire::DEADLINE.as_secs() + 2);
@@ -49,8 +46,8 @@ const END: Duration = Duration::from_secs(wire::DEADLINE.as_secs() + 2);
 #[derive(Debug)]
 pub struct Workloads {
     running: Vec<Running>,
-    book: Arc<Book>,
-    keeper: Keeper,
+    buffer: Arc<Buffer>,
+    writer: LedgerWriter,
     clients: JoinSet<()>,
     stop: watch::Sender<bool>,
     recorder: Recorder,
@@ -65,18 +62,19 @@ struct Running {
 /// Why workloads could not be started, or their ledger not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkloadError {
-    /// The data model.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// The model has no such business.
-    #[error("workload `{workload}`: the data model has no business `{business}`")]
-    NoBusiness { workload: String, business: String },
+    /// The plan's business.
+    #[error("workload `{workload}`: {cause}")]
+    Business {
+        workload: String,
+        /// What is wrong.
+        cause: String,
+    },
     /// A role's password is not known.
     #[error("workload `{workload}`: no password was given for role `{role}`")]
     NoPassword { workload: String, role: String },
-    /// The user's own SQL, or the table it makes.
+    /// A table that its clients write, or the SQL that makes it.
     #[error("workload `{workload}`: {cause}")]
-    Custom {
+    Table {
         workload: String,
         /// What is wrong.
         cause: String,
@@ -96,7 +94,7 @@ impl Workloads {
     /// database; each logs in as its own role). Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// When a business or password is not known or the ledger can't be created.
+    /// When a password is not known or the ledger can't be created.
     pub fn start(
         plan: &Plan,
         access: &Access,
@@ -108,18 +106,18 @@ impl Workloads {
         fits(plan)?;
         let names: Vec<String> = plan.workloads.keys().cloned().collect();
         let prepared = prepare(plan, passwords, nonce)?;
-        let book = Book::new(names.len());
-        let keeper = Keeper::start(book.clone(), names, ledger_file, recorder.clone())?;
+        let buffer = Buffer::new(names.len());
+        let writer = LedgerWriter::start(buffer.clone(), names, ledger_file, recorder.clone())?;
         let mut workloads = Self {
             running: Vec::new(),
-            book,
-            keeper,
+            buffer,
+            writer,
             clients: JoinSet::new(),
             stop: watch::Sender::new(false),
             recorder: recorder.clone(),
         };
-        for ((name, workload), (business, password)) in plan.workloads.iter().zip(prepared) {
-            workloads.begin(name, workload, business, &password, access);
+        for ((name, workload), (script, password)) in plan.workloads.iter().zip(prepared) {
+            workloads.begin(name, workload, script, &password, access);
         }
         Ok(workloads)
     }
@@ -128,21 +126,21 @@ impl Workloads {
         &mut self,
         name: &str,
         workload: &WorkloadPlan,
-        business: Business,
+        script: Script,
         password: &Secret,
         access: &Access,
     ) {
-        let business = Arc::new(business);
+        let script = Arc::new(script);
         let endpoint = Endpoint::new(access);
         for client in 0..workload.clients as u16 {
             let client = Client {
-                memory: Memory::new(client, stream(&business, client, 1)),
-                arrivals: self.arrivals(workload, stream(&business, client, 2)),
-                business: business.clone(),
+                memory: Memory::new(client, stream(&script, client, 1)),
+                arrivals: self.arrivals(workload, &script, client),
+                script: script.clone(),
                 password: password.clone(),
                 place: endpoint.follow(),
                 stop: self.stop.subscribe(),
-                book: self.book.clone(),
+                buffer: self.buffer.clone(),
                 recorder: self.recorder.clone(),
             };
             self.clients.spawn(client.run());
@@ -157,12 +155,12 @@ impl Workloads {
         });
     }
 
-    fn arrivals(&self, workload: &WorkloadPlan, rng: ChaCha12Rng) -> Arrivals {
-        let bursts = matches!(workload.kind, WorkloadKind::Oa);
+    fn arrivals(&self, workload: &WorkloadPlan, script: &Script, client: u16) -> Arrivals {
+        let rng = stream(script, client, 2);
         let share = f64::from(workload.clients.max(1));
         match workload.rate {
             Rate::PerSecond(rate) => {
-                Arrivals::open(rng, rate / share, bursts, self.recorder.now_us())
+                Arrivals::open(rng, rate / share, script.bursts, self.recorder.now_us())
             }
             Rate::Max => Arrivals::closed(rng),
         }
@@ -177,19 +175,19 @@ impl Workloads {
     /// Transactions acknowledged so far, over all workloads, reads among them.
     pub fn acknowledged(&self) -> u64 {
         let tallies = 0..self.running.len() as u8;
-        tallies.map(|index| self.book.tally(index).ok()).sum()
+        tallies.map(|index| self.buffer.tally(index).ok()).sum()
     }
 
     /// Transactions of one workload acknowledged so far; none when there is no such workload.
     pub fn acknowledged_by(&self, workload: &str) -> Option<u64> {
         let index = self.index(workload)?;
-        Some(self.book.tally(index).ok())
+        Some(self.buffer.tally(index).ok())
     }
 
     /// When the last write of a workload was acknowledged, in the drill's clock; none when
     /// there was none.
     pub fn last_ack_us(&self, workload: &str) -> Option<u64> {
-        let last = self.book.tally(self.index(workload)?).last_write_us();
+        let last = self.buffer.tally(self.index(workload)?).last_write_us();
         (last > 0).then_some(last)
     }
 
@@ -215,9 +213,9 @@ impl Workloads {
         if tokio::time::timeout(END, ended).await.is_err() {
             self.clients.shutdown().await;
         }
-        self.book.close();
-        let keeper = self.keeper;
-        let finished = tokio::task::spawn_blocking(move || keeper.finish()).await;
+        self.buffer.close();
+        let writer = self.writer;
+        let finished = tokio::task::spawn_blocking(move || writer.finish()).await;
         let summaries = finished.map_err(std::io::Error::other)??;
         if crashed {
             return Err(WorkloadError::Crashed);
@@ -230,21 +228,21 @@ impl Workloads {
     }
 }
 
-/// Each workload's business and its role's password, in the plan's order.
+/// Each workload's script and its role's password, in the plan's order.
 fn prepare(
     plan: &Plan,
     passwords: &BTreeMap<String, Secret>,
     nonce: u64,
-) -> Result<Vec<(Business, Secret)>, WorkloadError> {
+) -> Result<Vec<(Script, Secret)>, WorkloadError> {
     let names = plan.workloads.keys().enumerate();
     let prepared = names.map(|(index, name)| {
-        let business = Business::new(plan, name, index as u8, nonce)?;
-        let password = passwords.get(&business.role).cloned();
+        let script = Script::new(plan, name, index as u8, nonce)?;
+        let password = passwords.get(&script.role).cloned();
         let password = password.ok_or_else(|| WorkloadError::NoPassword {
             workload: name.clone(),
-            role: business.role.clone(),
+            role: script.role.clone(),
         })?;
-        Ok((business, password))
+        Ok((script, password))
     });
     prepared.collect()
 }
@@ -266,10 +264,13 @@ fn fits(plan: &Plan) -> Result<(), WorkloadError> {
 }
 
 /// A random stream of one client, for one purpose.
-fn stream(business: &Business, client: u16, purpose: u64) -> ChaCha12Rng {
+fn stream(script: &Script, client: u16, purpose: u64) -> ChaCha12Rng {
     let mut seed = [0; 32];
-    let key = Key::new(business.workload, 0, client, 0).0;
-    for (part, number) in seed.chunks_exact_mut(8).zip([business.seed, key, purpose]) {
+    let key = Key::new(script.workload, 0, client, 0).0;
+    for (part, number) in seed
+        .chunks_exact_mut(8)
+        .zip([script.source.seed, key, purpose])
+    {
         part.copy_from_slice(&number.to_le_bytes());
     }
     ChaCha12Rng::from_seed(seed)

@@ -1,7 +1,7 @@
 //! Reading back what the workloads wrote, in the ledger's own form.
 //!
 //! Each row that is present becomes one record: key, version, digest, tenant, `xmin`. The
-//! columns selected here, in this order, are the payload as `payload::digest` takes it.
+//! columns selected here, in this order, are the payload as `rows::digest` takes it.
 
 use std::{path::Path, pin::pin};
 
@@ -9,7 +9,7 @@ use futures_util::TryStreamExt;
 use tokio_postgres::{Client, Row, types::ToSql};
 use uuid::Uuid;
 
-use super::{agent, oa, payload};
+use super::rows;
 use crate::{
     history::files,
     ledger::{Key, Outcome, Record, Writer},
@@ -17,25 +17,8 @@ use crate::{
         PgError,
         query::{Cells, WITHOUT_INDEXES},
     },
-    scenario::plan::{CustomWorkload, Plan, REQUEST_ID, WorkloadKind},
+    scenario::plan::{LiveTable, Plan},
 };
-
-/// A table that workloads of one kind write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LiveTable {
-    /// Schema-qualified name.
-    pub name: String,
-    /// Its index in keys.
-    pub index: u8,
-    /// Expression of the row's version.
-    version: String,
-    /// Expression of the tenant, 0 where there is none.
-    tenant: String,
-    /// The column that holds the key.
-    key: String,
-    /// Expressions of the payload, each as the server prints it.
-    payload: Vec<String>,
-}
 
 /// A failure to read back.
 #[derive(Debug, thiserror::Error)]
@@ -46,131 +29,50 @@ pub enum ReadbackError {
     File(#[from] std::io::Error),
 }
 
-/// The tables that workloads of this kind write.
-pub fn tables(kind: &WorkloadKind) -> Vec<LiveTable> {
-    match kind {
-        WorkloadKind::Oa => oa_tables(),
-        WorkloadKind::Agent => agent_tables(),
-        WorkloadKind::Custom(custom) => vec![custom_table(custom)],
-    }
+/// A table to be read back.
+struct Reading<'p> {
+    table: &'p LiveTable,
+    /// Its index in keys.
+    index: u8,
+    workload: u8,
+    nonce: u64,
 }
 
-fn oa_tables() -> Vec<LiveTable> {
-    let table = |name: &str, index, version: &str, payload: &[&str]| {
-        LiveTable::of("internal_oa", name, index, version, "0", payload)
-    };
-    let users = [
-        "department_id",
-        "email",
-        "display_name",
-        "phone",
-        "password_hash",
-    ];
-    let approvals = [
-        "document_id",
-        "requested_by",
-        "amount",
-        "reason",
-        "status",
-        "decided_by",
-    ];
-    vec![
-        table("users", oa::USERS, "row_version", &users),
-        table(
-            "documents",
-            oa::DOCUMENTS,
-            "0",
-            &["owner_id", "title", "body"],
-        ),
-        table("approvals", oa::APPROVALS, "row_version", &approvals),
-        table(
-            "login_sessions",
-            oa::LOGIN_SESSIONS,
-            "0",
-            &["user_id", "token_hash"],
-        ),
-    ]
-}
-
-fn agent_tables() -> Vec<LiveTable> {
-    let table = |name: &str, index, version: &str, payload: &[&str]| {
-        LiveTable::of("external_agent", name, index, version, "tenant_id", payload)
-    };
-    let conversations = ["tenant_id", "agent_id", "title", "metadata"];
-    let messages = ["tenant_id", "conversation_id", "role", "body", "tokens"];
-    let agent_data = [
-        "tenant_id",
-        "agent_id",
-        "external_id",
-        "payload",
-        "content",
-        "labels",
-        "scores",
-        "cost",
-        "note",
-    ];
-    vec![
-        table("conversations", agent::CONVERSATIONS, "0", &conversations),
-        table("messages", agent::MESSAGES, "0", &messages),
-        table("agent_data", agent::AGENT_DATA, "row_version", &agent_data),
-    ]
-}
-
-fn custom_table(custom: &CustomWorkload) -> LiveTable {
-    LiveTable {
-        name: custom.table.clone(),
-        index: 0,
-        version: "0".into(),
-        tenant: "0".into(),
-        key: custom.key.clone(),
-        payload: vec![custom.payload.clone()],
-    }
-}
-
-impl LiveTable {
-    fn of(
-        schema: &str,
-        name: &str,
-        index: u8,
-        version: &str,
-        tenant: &str,
-        payload: &[&str],
-    ) -> Self {
-        Self {
-            name: format!("{schema}.{name}"),
-            index,
-            version: version.into(),
-            tenant: tenant.into(),
-            key: REQUEST_ID.into(),
-            payload: payload.iter().map(|&column| column.to_owned()).collect(),
-        }
-    }
-
+impl Reading<'_> {
     /// Selects key, version, tenant, `xmin` and the payload of every row that a workload wrote.
-    pub fn sql(&self) -> String {
-        let payload: Vec<String> = self.payload.iter().map(|c| format!("{c}::text")).collect();
+    fn sql(&self) -> String {
+        let LiveTable {
+            name,
+            key,
+            version,
+            tenant,
+            columns,
+            ..
+        } = self.table;
+        let or_zero = |column: &Option<String>| column.clone().unwrap_or("0".into());
+        let (version, tenant) = (or_zero(version), or_zero(tenant));
+        let payload: Vec<String> = columns
+            .iter()
+            .map(|c| format!("{}::text", c.name))
+            .collect();
         format!(
-            "SELECT {key}::text, ({version})::int8, ({tenant})::int8, xmin::text::int8, {payload} FROM {table} WHERE {key} IS NOT NULL",
-            key = self.key,
-            version = self.version,
-            tenant = self.tenant,
+            "SELECT {key}::text, ({version})::int8, ({tenant})::int8, xmin::text::int8, {payload} FROM {name} WHERE {key} IS NOT NULL",
             payload = payload.join(", "),
-            table = self.name,
         )
     }
 
     /// Whose a row is by its key, which a row that nobody wrote is given too; none when
     /// another workload wrote it: two may share a table.
-    fn own(&self, text: &str, workload: u8, nonce: u64, nobodys: &mut u64) -> Option<Key> {
+    fn key(&self, text: &str, nobodys: &mut u64) -> Option<Key> {
         let uuid = Uuid::parse_str(text).ok();
-        let Some(key) = uuid.and_then(|uuid| Key::from_uuid(uuid, nonce)) else {
+        let Some(key) = uuid.and_then(|uuid| Key::from_uuid(uuid, self.nonce)) else {
             *nobodys += 1;
-            return Some(Key::of_nobody(workload, self.index, *nobodys));
+            return Some(Key::of_nobody(self.workload, self.index, *nobodys));
         };
-        (key.workload() == workload && key.table() == self.index).then_some(key)
+        (key.workload() == self.workload && key.table() == self.index).then_some(key)
     }
 
-    /// The record of a row of [`LiveTable::sql`] that is there as `key`.
+    /// The record of a row of [`Reading::sql`] that is there as `key`.
     fn record(row: &Row, key: Key) -> Result<Record, PgError> {
         let payload = (4..row.len()).map(|at| row.cell::<Option<&str>>(at));
         let payload = payload.collect::<Result<Vec<_>, _>>()?;
@@ -180,13 +82,28 @@ impl LiveTable {
             outcome: Outcome::Ok,
             workload: key.workload(),
             tenant: row.cell::<i64>(2)? as u32,
-            digest: payload::digest(payload),
+            digest: rows::digest(payload),
             intended_us: 0,
             sent_us: 0,
             acked_us: 0,
             lsn: 0,
             xid: row.cell::<i64>(3)? as u32,
         })
+    }
+
+    async fn read(&self, client: &Client, writer: &mut Writer) -> Result<u64, ReadbackError> {
+        let failed = |cause| PgError::new(format!("read back {}", self.table.name), &cause);
+        let none: [&(dyn ToSql + Sync); 0] = [];
+        let stream = client.query_raw(&self.sql(), none).await.map_err(failed)?;
+        let mut stream = pin!(stream);
+        let (mut rows, mut nobodys) = (0, 0);
+        while let Some(row) = stream.try_next().await.map_err(failed)? {
+            if let Some(key) = self.key(row.cell(0)?, &mut nobodys) {
+                writer.append(&Self::record(&row, key)?)?;
+                rows += 1;
+            }
+        }
+        Ok(rows)
     }
 }
 
@@ -212,9 +129,15 @@ pub async fn read(
     prepared.map_err(|cause| PgError::new("prepare a session", &cause))?;
     let mut rows = 0;
     for (index, workload) in plan.workloads.values().enumerate() {
-        for table in tables(&workload.kind) {
+        for (table, at) in workload.business.tables.iter().zip(0..) {
+            let reading = Reading {
+                table,
+                index: at,
+                workload: index as u8,
+                nonce,
+            };
             if exists(client, &table.name).await? {
-                rows += read_table(client, &table, index as u8, nonce, &mut writer).await?;
+                rows += reading.read(client, &mut writer).await?;
             }
         }
     }
@@ -229,53 +152,56 @@ async fn exists(client: &Client, table: &str) -> Result<bool, PgError> {
     row.cell(0)
 }
 
-async fn read_table(
-    client: &Client,
-    table: &LiveTable,
-    workload: u8,
-    nonce: u64,
-    writer: &mut Writer,
-) -> Result<u64, ReadbackError> {
-    let failed = |cause| PgError::new(format!("read back {}", table.name), &cause);
-    let none: [&(dyn ToSql + Sync); 0] = [];
-    let stream = client.query_raw(&table.sql(), none).await.map_err(failed)?;
-    let mut stream = pin!(stream);
-    let (mut rows, mut nobodys) = (0, 0);
-    while let Some(row) = stream.try_next().await.map_err(failed)? {
-        if let Some(key) = table.own(row.cell(0)?, workload, nonce, &mut nobodys) {
-            writer.append(&LiveTable::record(&row, key)?)?;
-            rows += 1;
-        }
-    }
-    Ok(rows)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::plan::{Generator, LiveColumn};
+
+    fn orders() -> LiveTable {
+        let column = |name: &str| LiveColumn {
+            name: name.into(),
+            r#gen: Generator::Name,
+            update: None,
+        };
+        LiveTable {
+            name: "sales.orders".into(),
+            key: "order_no".into(),
+            version: None,
+            max_version: None,
+            tenant: Some("shop_id".into()),
+            columns: ["shop_id", "note"].map(column).into(),
+        }
+    }
+
+    fn reading(table: &LiveTable) -> Reading<'_> {
+        Reading {
+            table,
+            index: 1,
+            workload: 2,
+            nonce: 99,
+        }
+    }
 
     #[test]
     fn tables_are_read_with_key_version_tenant_and_payload() {
-        let messages = &tables(&WorkloadKind::Agent)[1];
         assert_eq!(
-            messages.sql(),
-            "SELECT request_id::text, (0)::int8, (tenant_id)::int8, xmin::text::int8, tenant_id::text, \
-             conversation_id::text, role::text, body::text, tokens::text \
-             FROM external_agent.messages WHERE request_id IS NOT NULL"
+            reading(&orders()).sql(),
+            "SELECT order_no::text, (0)::int8, (shop_id)::int8, xmin::text::int8, \
+             shop_id::text, note::text FROM sales.orders WHERE order_no IS NOT NULL"
         );
     }
 
     #[test]
     fn rows_of_another_workload_are_not_its_own_and_those_of_none_are_nobodys() {
-        let documents = &tables(&WorkloadKind::Oa)[1];
         let mut nobodys = 0;
-        let mut own = |text: &str| documents.own(text, 2, 99, &mut nobodys);
+        let orders = orders();
+        let mut own = |text: &str| reading(&orders).key(text, &mut nobodys);
         let key = |workload, table| Key::new(workload, table, 3, 7);
         let written = |key: Key, nonce| key.to_uuid(nonce).to_string();
-        let mine = key(2, oa::DOCUMENTS);
+        let mine = key(2, 1);
         assert_eq!(own(&written(mine, 99)), Some(mine));
-        assert_eq!(own(&written(key(1, oa::DOCUMENTS), 99)), None);
-        assert_eq!(own(&written(key(2, oa::USERS), 99)), None);
+        assert_eq!(own(&written(key(1, 1), 99)), None);
+        assert_eq!(own(&written(key(2, 0), 99)), None);
         let first = own(&written(mine, 98)).unwrap();
         let second = own("A-1017").unwrap();
         assert!(first.is_of_nobody() && second.is_of_nobody() && first != second);

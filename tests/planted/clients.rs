@@ -108,8 +108,7 @@ impl Clients {
         found_out: Option<u64>,
         dir: &Path,
     ) -> Result<(Looked, Vec<Image>), ProbeError> {
-        let kinds = plan.workloads.values().map(|workload| &workload.kind);
-        let tables = kinds.flat_map(readback::tables).map(|table| table.name);
+        let tables = plan.live_tables().map(|table| table.name.clone());
         let ledgered: Vec<String> = tables.collect();
         let imaging = Imaging {
             ledgered: &ledgered,

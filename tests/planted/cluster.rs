@@ -67,6 +67,7 @@ impl Cluster {
         let roles = roles.chain([SUPERUSER]);
         let passwords = roles.map(|role| (role.to_owned(), Secret::random()));
         let server = Server {
+            database: "postgres".into(),
             name: RESTORED.into(),
             node: bench.node("restored").await,
             passwords: Arc::new(passwords.collect()),
@@ -254,21 +255,10 @@ async fn look(server: &Server, model: &Model, moment: Moment) -> Vec<EventKind> 
 
 /// Everything that will be changed, but for the rows of clients.
 async fn fill(server: &Server, plan: &Plan, model: &Model, bench: &Bench) {
-    let spaces = &server.node.layout().tablespaces;
-    for name in &model.manifest.tablespaces {
-        let space = spaces.join(name).display().to_string();
-        server
-            .node
-            .exec(Exec::new(["mkdir", "-p", &space]))
-            .await
-            .unwrap();
-    }
+    let amount = (plan.data.size, plan.seed);
+    let install = model.install(server, amount, &bench.recorder);
+    install.await.unwrap();
     let access = server.access().await.unwrap();
-    let spaces = spaces.display().to_string();
-    let create = model.create(&access, &spaces, &server.passwords);
-    create.await.unwrap();
-    let load = model.load(&access, plan.data.size, plan.seed, &bench.recorder);
-    load.await.unwrap();
     server.sql(SCHEMA).await.unwrap();
     server.sql("CREATE DATABASE other").await.unwrap();
     for database in ["other", "template1"] {

@@ -7,7 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use pgdrill::{postgres::Server, scenario::plan::Plan, workload::readback};
+use pgdrill::{
+    postgres::Server,
+    scenario::plan::{LiveTable, Plan},
+};
 use tokio_postgres::Row;
 
 use super::{
@@ -45,12 +48,13 @@ pub async fn of_clients(plan: &Plan, server: &Server, clients: &Clients) -> Vec<
         tables.entry(row.get(0)).or_default().push(Column::of(row));
     }
     let since = clients.since();
-    let kinds = plan.workloads.values().map(|workload| &workload.kind);
-    let ledgered: Vec<readback::LiveTable> = kinds.flat_map(readback::tables).collect();
+    let businesses = plan.workloads.values().map(|workload| &workload.business);
+    let ledgered = businesses.flat_map(|business| business.tables.iter().enumerate());
+    let ledgered: Vec<(usize, &LiveTable)> = ledgered.collect();
     let changes = tables.into_iter().flat_map(|(name, columns)| {
-        let known = ledgered.iter().find(|table| table.name == name);
+        let known = ledgered.iter().find(|(_, table)| table.name == name);
         let table = Table {
-            in_ledger: known.map(|table| format!("table {},", table.index)),
+            in_ledger: known.map(|(index, _)| format!("table {index},")),
             name,
             columns,
             since,

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use pgdrill::{
     event::{Cause, Event, EventKind, ExpectedError, Moment},
     ledger::Record,
+    model::Model,
     observation::Observation,
     probe::{access, server_log::Log},
     scenario::plan::{PRIMARY, Plan},
@@ -43,7 +44,10 @@ pub struct Seen {
 pub fn plan() -> Plan {
     let mut plan = lost_server().plan;
     plan.data.size = Bytes(10_000_000);
-    for workload in plan.workloads.values_mut() {
+    let model = Model::named(&plan.data.model).unwrap();
+    plan.data.rows = model.rows(plan.data.size);
+    for (name, workload) in &mut plan.workloads {
+        workload.business = model.manifest.businesses[name].clone();
         workload.rate = Rate::PerSecond(100.0);
     }
     let settings = [

@@ -1,12 +1,13 @@
 //! Two servers, and what probes say about them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use pgdrill::{
     event::{EventKind, Moment, SalvagedTable},
     history::Recorder,
     model::Model,
     observation::Observation,
+    postgres,
     probe::{ProbeTarget, observe},
     restore::salvage::{SalvageError, SalvageRequest, Side, salvage},
     runtime::Exec,
@@ -112,17 +113,19 @@ impl Case {
         let production = bench.server("production", "").await;
         let model = Model::named("dual-tenant").unwrap();
         let roles: Vec<&str> = model.login_roles().iter().map(String::as_str).collect();
-        let space = production.node.layout().tablespaces.join("agent_fast");
-        let space = space.display().to_string();
-        production
-            .node
-            .exec(Exec::new(["mkdir", &space]))
+        let server = postgres::Server {
+            name: production.name.clone(),
+            node: production.node.clone(),
+            passwords: Arc::new(passwords(&roles)),
+            database: production.access.database.clone(),
+            scratch: false,
+            moved: BTreeMap::new(),
+        };
+        let amount = (Bytes(10_000_000), 42);
+        model
+            .install(&server, amount, &bench.recorder)
             .await
             .unwrap();
-        let (access, passwords) = (&production.access, passwords(&roles));
-        model.create(access, &space, &passwords).await.unwrap();
-        let size = Bytes(10_000_000);
-        model.load(access, size, 42, &bench.recorder).await.unwrap();
         // Empty after every restore, by design.
         production
             .sql("TRUNCATE external_agent.response_cache")

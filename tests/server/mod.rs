@@ -38,7 +38,10 @@ impl Bench {
         let wanted = wanted();
         match choose(&wanted, run, &say).await {
             Ok((runtime, _)) => Some(Self {
-                major: *wanted.versions.first().or(runtime.majors().last()).unwrap(),
+                major: wanted
+                    .versions
+                    .first()
+                    .map_or(*runtime.majors().last().unwrap(), |(major, _)| *major),
                 runtime,
                 _dir: dir,
                 recorder: Recorder::in_memory(),
@@ -143,7 +146,7 @@ fn wanted() -> Wanted {
     match named.strip_prefix("docker:") {
         Some(major) => Wanted {
             choice: Choice::Docker,
-            versions: vec![major.parse().unwrap()],
+            versions: vec![(major.parse().unwrap(), Vec::new())],
             ..Wanted::default()
         },
         None => Wanted {

@@ -13,7 +13,13 @@ use std::{
     process::{Command, Output},
 };
 
-use pgdrill::{history::Recorder, model::Model, postgres::Access, secret::Secret, units::Bytes};
+use pgdrill::{
+    history::Recorder,
+    model::{Model, Scripts},
+    postgres::Access,
+    secret::Secret,
+    units::Bytes,
+};
 
 /// A running server in a private directory; stopped and removed when dropped.
 pub struct Server {
@@ -67,11 +73,37 @@ impl Server {
         let model = Model::named("dual-tenant").unwrap();
         let roles = model.login_roles().iter().cloned();
         let passwords = roles.map(|role| (role, Secret::random())).collect();
-        let (access, dir) = (self.access(), self.directory("agent_fast"));
-        model.create(&access, &dir, &passwords).await.unwrap();
-        let loading = model.load(&access, Bytes(size), 42, recorder);
+        let (access, scripts) = (self.access(), self.scripts(&model));
+        let psql = async |arguments: Vec<String>| self.psql(&arguments);
+        let created = model.create(&access, &scripts, &passwords, &psql).await;
+        created.unwrap();
+        let loading = model.load(&access, (Bytes(size), 42), &scripts, &psql, recorder);
         loading.await.unwrap();
         passwords
+    }
+
+    /// The model's scripts in a directory, and another for its tablespaces.
+    pub fn scripts(&self, model: &Model) -> Scripts {
+        let scripts = Scripts {
+            dir: self.directory("model"),
+            tablespace_dir: self.directory("tablespaces"),
+        };
+        for name in &model.manifest.tablespaces {
+            self.directory(&format!("tablespaces/{name}"));
+        }
+        for (name, content) in model.scripts().unwrap() {
+            let path = self.path("model").join(name);
+            fs::write(&path, content).unwrap();
+            self.own(&path);
+        }
+        scripts
+    }
+
+    /// As a model wants it executed.
+    pub fn psql(&self, arguments: &[String]) -> Result<(), String> {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.tool("psql", &arguments);
+        Ok(())
     }
 
     /// A new empty directory of the server's user.

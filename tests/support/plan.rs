@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pgdrill::{
+    model::Model,
     scenario::plan::*,
     units::{Bytes, Rate, Time},
 };
@@ -17,12 +18,16 @@ pub fn plan(size: u64, workloads: Vec<WorkloadPlan>) -> Plan {
         tags: Vec::new(),
         file: String::new(),
         postgres: 15,
+        packages: Vec::new(),
         scale: 1,
         seed: 42,
         servers: BTreeMap::new(),
         data: DataPlan {
             model: "dual-tenant".into(),
+            identity: String::new(),
+            database: "postgres".into(),
             size: Bytes(size),
+            rows: model().rows(Bytes(size)),
         },
         workloads: named.collect(),
         strategy: strategy(),
@@ -35,11 +40,66 @@ pub fn plan(size: u64, workloads: Vec<WorkloadPlan>) -> Plan {
     }
 }
 
-/// A workload of the plan.
-pub fn workload(name: &str, kind: WorkloadKind, clients: u32, rate: Rate) -> WorkloadPlan {
+fn model() -> Model {
+    Model::named("dual-tenant").unwrap()
+}
+
+/// A workload of the plan that runs the data model's business of its name.
+pub fn workload(name: &str, clients: u32, rate: Rate) -> WorkloadPlan {
     WorkloadPlan {
         name: name.into(),
-        kind,
+        business: model().manifest.businesses[name].clone(),
+        create: None,
+        clients,
+        rate,
+    }
+}
+
+/// A workload that inserts a key and a payload into a table by one statement.
+pub fn inserting(
+    name: &str,
+    role: &str,
+    table: &str,
+    sql: &str,
+    clients: u32,
+    rate: Rate,
+) -> WorkloadPlan {
+    let (table, columns) = table.split_once('(').unwrap();
+    let (key, payload) = columns.trim_end_matches(')').split_once(", ").unwrap();
+    let column = LiveColumn {
+        name: payload.into(),
+        r#gen: Generator::Text(Length { min: 20, max: 200 }),
+        update: None,
+    };
+    let table = LiveTable {
+        name: table.into(),
+        key: key.into(),
+        version: None,
+        max_version: None,
+        tenant: None,
+        columns: vec![column],
+    };
+    let statement = Statement {
+        sql: sql.into(),
+        parameters: vec!["key".into(), payload.into()],
+    };
+    let transaction = Transaction {
+        name: name.into(),
+        weight: 1,
+        writes: Some(Writes::Insert(table.name.clone())),
+        values: Vec::new(),
+        tenant: None,
+        statements: vec![statement],
+    };
+    WorkloadPlan {
+        name: name.into(),
+        business: Business {
+            role: role.into(),
+            tables: vec![table],
+            transactions: vec![transaction],
+            ..Business::default()
+        },
+        create: None,
         clients,
         rate,
     }

@@ -181,6 +181,7 @@ async fn a_port_that_somebody_took_is_told_and_nothing_is_left() {
     let server = Server {
         name: "primary".into(),
         node,
+        database: "postgres".into(),
         passwords: Arc::default(),
         scratch: false,
         moved: BTreeMap::new(),

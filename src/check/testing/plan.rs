@@ -11,9 +11,13 @@ use pgdrill::{
 use super::seconds;
 
 pub fn plan(drill: &str, actions: Vec<Action>) -> Plan {
-    let workload = |name: &str, kind, rate| WorkloadPlan {
+    let workload = |name: &str, role: &str, rate| WorkloadPlan {
         name: name.into(),
-        kind,
+        business: Business {
+            role: role.into(),
+            ..Business::default()
+        },
+        create: None,
         clients: 4,
         rate: Rate::PerSecond(rate),
     };
@@ -37,16 +41,20 @@ pub fn plan(drill: &str, actions: Vec<Action>) -> Plan {
         tags: vec!["quick".into(), "s0".into()],
         file: format!("scenarios/s0/{scenario}.yaml"),
         postgres: 17,
+        packages: Vec::new(),
         scale: 60,
         seed: 42,
         servers: BTreeMap::from([(PRIMARY.into(), ServerPlan::default())]),
         data: DataPlan {
             model: "dual-tenant".into(),
+            identity: "00000000000000000000000000000000".into(),
+            database: "postgres".into(),
             size: Bytes(20_000_000),
+            rows: BTreeMap::new(),
         },
         workloads: BTreeMap::from([
-            ("oa".into(), workload("oa", WorkloadKind::Oa, 20.0)),
-            ("agent".into(), workload("agent", WorkloadKind::Agent, 20.0)),
+            ("oa".into(), workload("oa", "oa_app_user", 20.0)),
+            ("agent".into(), workload("agent", "agent_app_user", 20.0)),
         ]),
         strategy: strategy(),
         steps: actions.into_iter().enumerate().map(step).collect(),

@@ -134,7 +134,7 @@ impl World {
         let discarded = self.boundary..self.cut_over.max(self.boundary);
         let erased = ledger.iter().enumerate().any(|(index, other)| {
             other.key == one.key
-                && other.erases()
+                && other.deletes()
                 && other.outcome != Outcome::Fail
                 && !discarded.contains(&index)
         });
@@ -182,7 +182,7 @@ fn perform(index: usize, attempt: &Try, client: &mut Client, rows: &mut Rows) ->
         other => other,
     };
     let digest = if erases {
-        Record::GONE
+        Record::TOMBSTONE
     } else {
         index as u64 + 7
     };
@@ -232,7 +232,7 @@ proptest! {
     #[test]
     fn a_row_missing_amid_survivors_is_a_hole(world in world(), pick: prop::sample::Index) {
         let (ledger, mut rows) = world.perform();
-        let tried = |key: Key| ledger.iter().any(|other| other.key == key && other.erases());
+        let tried = |key: Key| ledger.iter().any(|other| other.key == key && other.deletes());
         let survives = |one: &&Record| one.outcome == Outcome::Ok && !tried(one.key) && rows.get(&one.key) == Some(&(one.version, one.digest));
         let survivors: Vec<Record> = ledger[..world.recovered].iter().filter(survives).copied().collect();
         prop_assume!(survivors.len() > 1);
@@ -290,7 +290,7 @@ proptest! {
         let end = world.tries.len();
         let world = World { recovered: end, boundary: end, cut_over: end, ..world };
         let (ledger, mut rows) = world.perform();
-        let tried = |key: Key| ledger.iter().any(|other| other.key == key && other.erases());
+        let tried = |key: Key| ledger.iter().any(|other| other.key == key && other.deletes());
         let survives = |one: &&Record| one.outcome == Outcome::Ok && !tried(one.key) && rows.get(&one.key) == Some(&(one.version, one.digest));
         let survivors: Vec<Record> = ledger.iter().filter(survives).copied().collect();
         prop_assume!(survivors.len() > 1);
@@ -322,7 +322,7 @@ proptest! {
         let question = Question { boundaries, ready_us: vec![None] };
         let readback = Readback::collect(rows.iter().map(|row| found(row, &ledger)));
         let account = balance(&[question], ledger.iter().copied(), readback).remove(0);
-        prop_assume!(!ledger.iter().any(|one| one.key == key && one.erases()));
+        prop_assume!(!ledger.iter().any(|one| one.key == key && one.deletes()));
         let promised = ledger.iter().filter(|one| one.key == key && one.outcome == Outcome::Ok).count() as u64;
         prop_assert_eq!(account.tally.lost + account.tally.lost_after, promised);
         prop_assert_eq!(account.tally.discarded, 0);

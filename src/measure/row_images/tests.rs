@@ -398,7 +398,7 @@ fn a_row_of_a_savepoint_is_not_demanded_where_others_may_have_taken_it_away() {
     let erased = of_savepoints(true, true, |world| {
         world.ledger.push(Record {
             version: 1,
-            digest: Record::GONE,
+            digest: Record::TOMBSTONE,
             sent_us: 4_000_000,
             acked_us: 4_000_001,
             xid: 0,
@@ -427,7 +427,7 @@ fn a_row_of_a_savepoint_may_be_updated_and_others_come() {
 fn rows_may_go_with_the_row_that_was_erased() {
     let erased = |number: u64, at_us: u64| Record {
         version: 1,
-        digest: Record::GONE,
+        digest: Record::TOMBSTONE,
         acked_us: at_us,
         sent_us: at_us - 1,
         xid: 0,

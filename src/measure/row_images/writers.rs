@@ -147,7 +147,7 @@ impl Writers {
                 }
                 Outcome::Info | Outcome::Fail => {}
             }
-            if is_written(&record) && !record.erases() && there(&record) {
+            if is_written(&record) && !record.deletes() && there(&record) {
                 proofs.add(&record, fault_us, sides);
             }
         }
@@ -161,7 +161,7 @@ impl Writers {
                 let sent = (record.sent_us, record.xid);
                 later = Some(later.map_or(sent, |first| first.min(sent)));
             }
-            if !record.erases() {
+            if !record.deletes() {
                 continue;
             }
             let first = writers.first_erasure_us.entry(record.workload);
@@ -182,8 +182,8 @@ impl Writers {
                 acked_us: record.acked_us,
                 took_us: record.acked_us.saturating_sub(record.sent_us) as u32,
                 workload: record.workload,
-                survives: gone || there(&record) && !record.erases(),
-                erased: erased.all.contains(&record.key) && !record.erases(),
+                survives: gone || there(&record) && !record.deletes(),
+                erased: erased.all.contains(&record.key) && !record.deletes(),
             };
             lived_on |= writer.survives && record.acked_us > last_fault_us;
             if writer.survives && record.acked_us <= last_fault_us {

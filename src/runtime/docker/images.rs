@@ -30,6 +30,9 @@ pub struct Row {
     pub suite: String,
     /// The base image.
     pub base: String,
+    /// Debian packages that are installed beside, for a drill that needs them.
+    #[serde(default)]
+    pub packages: Vec<String>,
 }
 
 /// An image that is there.
@@ -42,9 +45,24 @@ pub struct Image {
 }
 
 impl Row {
-    /// `pgdrill-server:<major>-<12 hex digits of what it is built from>`.
+    /// `pgdrill-server:<major>-<12 hex digits of what it is built from>`; where packages are installed
+    /// beside, with 12 more of those.
     pub fn tag(&self) -> String {
-        tag(DOCKERFILE, self)
+        let tag = tag(DOCKERFILE, self);
+        match self.packages.as_slice() {
+            [] => tag,
+            packages => {
+                let hash = hex::encode(Sha256::digest(packages.join("\0")));
+                format!("{tag}-{}", &hash[..12])
+            }
+        }
+    }
+
+    /// The same image with these packages.
+    #[must_use]
+    pub fn with(self, packages: &[String]) -> Self {
+        let packages = packages.to_vec();
+        Self { packages, ..self }
     }
 }
 
@@ -84,7 +102,10 @@ pub fn row(postgres: u32) -> Result<Row, RuntimeError> {
 pub fn missing(row: &Row) -> RuntimeError {
     RuntimeError::Unavailable {
         what: format!("the image `{}` is not in the engine", row.tag()),
-        hint: format!("`pgdrill images build --postgres {}`", row.postgres),
+        hint: match row.packages.as_slice() {
+            [] => format!("`pgdrill images build --postgres {}`", row.postgres),
+            _ => "`pgdrill run` builds it".into(),
+        },
     }
 }
 
@@ -117,7 +138,8 @@ pub async fn outdated(engine: &Engine) -> Result<Vec<String>, RuntimeError> {
     let current: Vec<String> = matrix().iter().map(Row::tag).collect();
     let tags = images.into_iter().flat_map(|image| image.repo_tags);
     let ours = tags.filter(|tag| tag.starts_with("pgdrill-server:"));
-    Ok(ours.filter(|tag| !current.contains(tag)).collect())
+    let is_current = |tag: &String| current.iter().any(|one| tag.starts_with(one.as_str()));
+    Ok(ours.filter(|tag| !is_current(tag)).collect())
 }
 
 #[cfg(test)]
@@ -153,5 +175,8 @@ mod tests {
         assert_ne!(tag("FROM y", &row), tag_17);
         assert_ne!(tag("FROM x", &other_base), tag_17);
         assert_ne!(tag("FROM x", &other_major), tag_17);
+        let plain = row.tag();
+        let with = |package: &str| row.clone().with(&[package.into()]).tag();
+        assert!(with("a").starts_with(&plain) && with("a") != plain && with("a") != with("b"));
     }
 }

@@ -62,19 +62,20 @@ struct Names {
 }
 
 impl Docker {
-    /// A runtime on the engine that answers, with the images of these versions: built if
-    /// they are not there.
+    /// A runtime on the engine that answers, with the images of these versions and packages: built
+    /// if they are not there.
     ///
     /// # Errors
     /// When no engine answers, or an image is missing and can't be made.
     pub async fn ready(
         run: Run,
-        versions: &[u32],
+        versions: &[(u32, Vec<String>)],
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, RuntimeError> {
         let engine = Engine::find().await?;
-        for major in versions {
-            images::ensure(&engine, *major, say).await?;
+        for (major, packages) in versions {
+            let row = images::row(*major)?.with(packages);
+            images::ensure(&engine, &row, say).await?;
         }
         Ok(Self {
             run,
@@ -96,8 +97,8 @@ impl Docker {
     ///
     /// # Errors
     /// When there is none.
-    pub async fn image(&self, postgres: u32) -> Result<String, RuntimeError> {
-        let row = images::row(postgres)?;
+    pub async fn image(&self, postgres: u32, packages: &[String]) -> Result<String, RuntimeError> {
+        let row = images::row(postgres)?.with(packages);
         match images::find(&self.engine, &row.tag()).await? {
             Some(image) => Ok(format!("{}@{}", row.tag(), image.id)),
             None => Err(images::missing(&row)),
@@ -113,7 +114,7 @@ impl Docker {
         spec: &NodeSpec,
         recorder: &Recorder,
     ) -> Result<DockerNode, RuntimeError> {
-        let row = images::row(spec.postgres)?;
+        let row = images::row(spec.postgres)?.with(&spec.packages);
         let names = self.names(spec);
         self.run.inventory.add(&[
             (Kind::Network, &names.network),

@@ -5,10 +5,12 @@
 //! and `scenario::validate`.
 
 mod check;
+mod generator;
 mod phase;
 mod settings;
 mod step;
 mod strategy;
+mod workload;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::fault::Fault;
 pub use check::CheckKind;
+pub use generator::{BelongsTo, Generator, Length, Numbers};
 pub use phase::Phase;
 pub use settings::OVERRIDDEN;
 pub use step::{Action, BackupKind, Nature, RunFor, SalvageBy, Step, Target};
@@ -23,13 +26,16 @@ pub use strategy::{
     Apply, BackupPlan, Recovery, RecoverySignal, Retention, RetentionRule, StrategyPlan,
     TargetAction, Wal,
 };
+pub use workload::{
+    Business, LiveColumn, LiveTable, Statement, Tenants, Transaction, Value, WorkloadPlan, Writes,
+};
 
-use crate::units::{Bytes, Rate, Time};
+use crate::units::{Bytes, Time};
 
 /// The server that every scenario begins with; its steady state is what counts.
 pub const PRIMARY: &str = "primary";
 
-/// The column of the data models' tables that holds the ledger key; NULL in loaded rows.
+/// The column that holds the ledger key unless a table says otherwise; NULL in loaded rows.
 pub const REQUEST_ID: &str = "request_id";
 
 /// Position of a step in the plan, from 0. People are shown `index + 1`.
@@ -50,6 +56,8 @@ pub struct Plan {
     pub file: String,
     /// PostgreSQL's major version.
     pub postgres: u32,
+    /// Debian packages that the servers need beside, sorted.
+    pub packages: Vec<String>,
     /// One second of the drill stands for this many (1: not scaled).
     pub scale: u32,
     /// The seed of everything random: data, arrivals, choices.
@@ -76,12 +84,19 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The tables of the user's own, each with the column that holds the key; every other
-    /// table's is [`REQUEST_ID`]. Names are as SQL writes them.
+    /// The tables that clients write and the ledger tells of.
+    pub fn live_tables(&self) -> impl Iterator<Item = &LiveTable> {
+        self.workloads
+            .values()
+            .flat_map(|workload| &workload.business.tables)
+    }
+
+    /// The tables whose column that holds the key is another than [`REQUEST_ID`], each with it.
+    /// Names are as SQL writes them.
     pub fn own_keys(&self) -> BTreeMap<&str, &str> {
-        self.custom()
-            .filter(|(_, custom)| custom.create.is_some())
-            .map(|(_, custom)| (custom.table.as_str(), custom.key.as_str()))
+        self.live_tables()
+            .filter(|table| table.key != REQUEST_ID)
+            .map(|table| (table.name.as_str(), table.key.as_str()))
             .collect()
     }
 
@@ -96,16 +111,6 @@ impl Plan {
             Some(server) if self.workloads.is_empty() => server,
             _ => PRIMARY,
         }
-    }
-
-    /// The workloads of the user's own SQL, by name.
-    pub fn custom(&self) -> impl Iterator<Item = (&str, &CustomWorkload)> {
-        self.workloads.iter().filter_map(|(name, workload)| {
-            let WorkloadKind::Custom(custom) = &workload.kind else {
-                return None;
-            };
-            Some((name.as_str(), custom))
-        })
     }
 }
 
@@ -123,52 +128,16 @@ pub struct ServerPlan {
 /// The data model and how much of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DataPlan {
-    /// Name of a shipped model, e.g. `dual-tenant`.
+    /// Name of a shipped model, e.g. `dual-tenant`, or the path of a folder.
     pub model: String,
-    /// `pg_database_size` wanted, within 10 %.
+    /// Hash of the model's files.
+    pub identity: String,
+    /// The database that it lives in.
+    pub database: String,
+    /// `pg_database_size` wanted, within 10 %; 0: as large as the model's files make it.
     pub size: Bytes,
-}
-
-/// One workload.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WorkloadPlan {
-    /// Its name; objectives refer to it.
-    pub name: String,
-    /// Which business it runs.
-    pub kind: WorkloadKind,
-    /// Number of clients (connections).
-    pub clients: u32,
-    /// Arrivals over all clients.
-    pub rate: Rate,
-}
-
-/// Which business a workload runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WorkloadKind {
-    /// The internal OA.
-    Oa,
-    /// The external agent product.
-    Agent,
-    /// The user's own SQL.
-    Custom(CustomWorkload),
-}
-
-/// A workload of the user's own SQL, one transaction a file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CustomWorkload {
-    /// The statement; `$1` is the ledger key (uuid), `$2` the payload (text).
-    pub sql: String,
-    /// SQL that makes the table; none when it is there already.
-    pub create: Option<String>,
-    /// The table it writes, schema-qualified.
-    pub table: String,
-    /// The column that holds the key (uuid, or text).
-    pub key: String,
-    /// The column that holds the payload (text).
-    pub payload: String,
-    /// The role it logs in as.
-    pub role: String,
+    /// Rows that generators load, by table.
+    pub rows: BTreeMap<String, u64>,
 }
 
 /// What is demanded of a workload. `None`: not demanded.

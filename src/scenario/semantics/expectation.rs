@@ -108,7 +108,7 @@ impl Check<'_> {
             .workloads
             .keys()
             .next()
-            .map_or("oa", String::as_str)
+            .map_or("WORKLOAD", String::as_str)
     }
 }
 

@@ -15,9 +15,8 @@ use std::sync::Arc;
 
 use super::{
     Document,
-    catalog::{self, Catalog},
-    expand::DEFAULT_MODEL,
     file::ScenarioFile,
+    model::{Catalog, Model},
     plan::StrategyPlan,
     problem::{Problem, Source},
     yaml::{Node, Position, Value},
@@ -28,25 +27,25 @@ pub use strategy::check as strategy;
 /// The majors of PostgreSQL that there are images for.
 static MATRIX: &str = include_str!("../../../fixtures/images/matrix.yaml");
 
-/// Everything that does not make sense in a scenario, and warnings. `strategy`: when it could
-/// be resolved.
+/// Everything that does not make sense in a scenario, and warnings. `strategy` and `model`: when
+/// they could be resolved.
 pub fn check(
     document: &Document<ScenarioFile>,
     strategy: Option<&StrategyPlan>,
+    model: Option<&Model>,
     postgres: &[u32],
 ) -> Vec<Problem> {
-    let file = &document.typed;
-    let model = file.data.model.as_deref().unwrap_or(DEFAULT_MODEL);
     let mut check = Check {
-        file,
+        file: &document.typed,
         root: &document.root,
         source: &document.source,
         strategy,
-        catalog: catalog::named(model),
+        model,
+        catalog: model.map(|model| Arc::clone(&model.catalog)),
         problems: Vec::new(),
     };
     check.matrix(postgres);
-    check.data(model);
+    check.data();
     check.names();
     check.workloads();
     check.objectives();
@@ -73,7 +72,8 @@ struct Check<'a> {
     root: &'a Node,
     source: &'a Arc<Source>,
     strategy: Option<&'a StrategyPlan>,
-    catalog: Option<Catalog>,
+    model: Option<&'a Model>,
+    catalog: Option<Arc<Catalog>>,
     problems: Vec<Problem>,
 }
 
@@ -99,7 +99,7 @@ impl Check<'_> {
 }
 
 /// Position of a value below a node, as near as the path leads.
-fn place_in(node: &Node, path: &[&str]) -> Position {
+pub fn place_in(node: &Node, path: &[&str]) -> Position {
     follow(node, path).place
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Check, strategy::overridden, supported_majors};
 use crate::scenario::{
-    catalog, expand,
+    expand,
     file::{ObjectivesFile, WorkloadFile},
     format,
     problem::Problem,
@@ -39,15 +39,14 @@ impl Check<'_> {
         }
     }
 
-    pub(super) fn data(&mut self, model: &str) {
-        if self.catalog.is_none() {
-            let problem = Problem::at(
-                self.place(&["data", "model"]),
-                format!("unknown model `{model}`"),
-            );
-            self.problem(problem.known(model, catalog::names()));
-        }
-        let size = self.file.data.size;
+    pub(super) fn data(&mut self) {
+        let Some(size) = self.file.data.size else {
+            if self.model.is_some_and(|model| model.manifest.grows()) {
+                let problem = Problem::at(self.place(&["data"]), "key `size` is missing in `data`");
+                self.problem(problem.help("`size`: the data model fills its tables by it"));
+            }
+            return;
+        };
         if !(SMALLEST..=LARGEST).contains(&size) {
             let message = format!("a database of {size} cannot be made");
             let problem = Problem::at(self.place(&["data", "size"]), message);
@@ -106,27 +105,65 @@ impl Check<'_> {
 
     pub(super) fn workloads(&mut self) {
         for (index, check) in self.file.checks.iter().flatten().enumerate() {
+            let path = ["checks", &index.to_string()];
             if check.is_of_clients() {
-                self.somebody_writes(check.name(), &["checks", &index.to_string()]);
+                self.somebody_writes(check.name(), &path);
+            }
+            if let Some(what) = self.model.and_then(|model| model.manifest.lacks(*check)) {
+                let message = format!(
+                    "`{}` needs {what}, and the data model has none",
+                    check.name()
+                );
+                self.problem(Problem::at(self.place(&path), message));
             }
         }
         for (name, workload) in &self.file.workloads {
             if workload.custom.is_some() {
                 self.custom(name, workload);
-            } else if expand::business(name, workload).is_none() {
-                let message = format!("workload `{name}` does not say what it runs");
-                let help = "add `business: oa`, `business: agent` or `custom: { sql: … }`";
-                let place = self.key_place(&["workloads", name]);
-                self.problem(Problem::at(place, message).help(help));
+            } else {
+                self.business(name, workload);
             }
         }
+    }
+
+    /// The businesses of the data model.
+    fn businesses(&self) -> Vec<&str> {
+        let all = self.model.map(|model| model.manifest.businesses.keys());
+        all.into_iter().flatten().map(String::as_str).collect()
+    }
+
+    fn business(&mut self, name: &str, workload: &WorkloadFile) {
+        let known: Vec<String> = self.businesses().into_iter().map(str::to_owned).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let wanted = workload.business.as_deref();
+        if self.model.is_none() || known.contains(&wanted.unwrap_or(name)) {
+            return;
+        }
+        if let Some(wanted) = wanted {
+            let place = self.place(&["workloads", name, "business"]);
+            let problem = Problem::at(place, format!("the data model has no business `{wanted}`"));
+            return self.problem(problem.known(wanted, known));
+        }
+        let message = format!("workload `{name}` does not say what it runs");
+        let business = known.iter().map(|known| format!("`business: {known}`, "));
+        let help = format!(
+            "add {}or `custom: {{ sql: … }}`",
+            business.collect::<String>()
+        );
+        let place = self.key_place(&["workloads", name]);
+        self.problem(Problem::at(place, message).help(help));
     }
 
     /// Clients are needed for this; a problem there when the scenario has none.
     pub(super) fn somebody_writes(&mut self, what: &str, path: &[&str]) {
         if self.file.workloads.is_empty() {
             let message = format!("`{what}` needs clients, and there are no `workloads`");
-            let help = "add `workloads: { oa: { clients: 2, rate: 20/s } }`";
+            let business = self
+                .businesses()
+                .first()
+                .map_or("NAME", |name| name)
+                .to_owned();
+            let help = format!("add `workloads: {{ {business}: {{ clients: 2, rate: 20/s }} }}`");
             self.problem(Problem::at(self.place(path), message).help(help));
         }
     }

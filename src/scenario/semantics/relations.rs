@@ -3,11 +3,12 @@
 use super::{Check, steps::State};
 use crate::fault::Need;
 use crate::scenario::{
-    catalog::Catalog,
     expand,
-    file::{CustomFile, ScenarioFile},
+    file::{CustomFile, ScenarioFile, StrategyChoice},
+    model::Catalog,
     plan::REQUEST_ID,
     problem::Problem,
+    step_file::{ActionFile, StepFile},
 };
 
 impl Check<'_> {
@@ -15,6 +16,19 @@ impl Check<'_> {
         let (Some(strategy), Some(catalog)) = (self.strategy, &self.catalog) else {
             return;
         };
+        let dumped = |step: &StepFile| match &step.action {
+            ActionFile::Backup(backup) => {
+                let plan = strategy.backups.get(backup.named().0);
+                plan.is_some_and(|plan| !plan.tool.tables().is_empty())
+            }
+            _other => false,
+        };
+        let shipped = |name: &String| !name.ends_with(".yaml");
+        let of_any_model =
+            matches!(&self.file.strategy, StrategyChoice::Named(name) if shipped(name));
+        if of_any_model && !self.file.steps.iter().any(dumped) {
+            return;
+        }
         let backups = strategy.backups.iter();
         let tables = backups.flat_map(|(name, backup)| {
             let word = backup.tool.abilities().tool;
@@ -163,7 +177,7 @@ fn found(file: &ScenarioFile, custom: &CustomFile, catalog: &Catalog) -> Vec<OfK
             format!("is the key of workload `{name}`"),
         ),
         None => (
-            REQUEST_ID,
+            catalog.keys.get(table).map_or(REQUEST_ID, String::as_str),
             "tells a workload's rows from loaded ones".into(),
         ),
     };

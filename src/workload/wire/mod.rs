@@ -1,6 +1,6 @@
 //! A client's connection: one whole transaction in one round trip.
 //!
-//! `BEGIN; statements; COMMIT; SELECT pg_current_wal_insert_lsn()` goes out as one
+//! `BEGIN; statements; the transaction's id; COMMIT; where the WAL stands` goes out as one
 //! pipeline of prepared statements with a single Sync, and the answers are read in
 //! order: so it is known how far the server came when an answer is missing, which is
 //! what `outcome` needs and no driver tells. Any other use of a server goes through
@@ -37,38 +37,14 @@ pub struct Statement {
     pub sql: String,
     /// Whether it must write exactly one row.
     pub writes_one: bool,
-    /// Whether the first column that it returns is the transaction's id.
-    pub tells_xid: bool,
 }
 
-/// No column is named, so that who may write the row may return this.
-const XID: &str = "pg_catalog.pg_current_xact_id_if_assigned()::text";
-
 impl Statement {
-    /// One that must write exactly one row, and tells in which transaction.
-    pub fn writing_one(sql: &str) -> Self {
-        Self {
-            sql: format!("{sql} RETURNING {XID}"),
-            writes_one: true,
-            tells_xid: true,
-        }
-    }
-
-    /// One that only tells the transaction's id.
-    pub fn telling_xid() -> Self {
-        Self {
-            sql: format!("SELECT {XID}"),
-            writes_one: false,
-            tells_xid: true,
-        }
-    }
-
     /// One that may write nothing, or many rows.
     pub fn of(sql: &str) -> Self {
         Self {
             sql: sql.into(),
             writes_one: false,
-            tells_xid: false,
         }
     }
 }
@@ -118,8 +94,18 @@ pub struct Wire {
     prepared: Vec<bool>,
 }
 
-/// The frame of every transaction, after the caller's statements.
-const FRAME: [&str; 3] = ["BEGIN", "COMMIT", "SELECT pg_current_wal_insert_lsn()"];
+/// The frame of every transaction, after the caller's statements: its beginning and its end, and
+/// of one that writes the transaction's id and where the WAL stands after it.
+const FRAME: [&str; 4] = [
+    "BEGIN",
+    "COMMIT",
+    "SELECT pg_catalog.pg_current_xact_id_if_assigned()::text",
+    "SELECT pg_catalog.pg_current_wal_insert_lsn()",
+];
+const BEGIN: usize = 0;
+const COMMIT: usize = 1;
+const XID: usize = 2;
+const LSN: usize = 3;
 
 impl From<io::Error> for Trouble {
     fn from(cause: io::Error) -> Self {
@@ -159,8 +145,8 @@ impl Wire {
         }
     }
 
-    /// Performs one transaction; with `lsn`, asks where the WAL stands after it.
-    pub async fn transact(&mut self, calls: &[Call], lsn: bool) -> Answer {
+    /// Performs one transaction; of one that `writes`, asks for its id and where the WAL stands.
+    pub async fn transact(&mut self, calls: &[Call], writes: bool) -> Answer {
         let mut answer = Answer {
             reached: Reached::Statements,
             error: None,
@@ -169,7 +155,7 @@ impl Wire {
             wrote: true,
             usable: false,
         };
-        let asking = self.ask(calls, lsn, &mut answer);
+        let asking = self.ask(calls, writes, &mut answer);
         let trouble = match tokio::time::timeout(DEADLINE, asking).await {
             Ok(Ok(())) => None,
             Ok(Err(cause)) => Some(Trouble::from(cause)),
@@ -185,21 +171,24 @@ impl Wire {
         answer
     }
 
-    async fn ask(&mut self, calls: &[Call], lsn: bool, answer: &mut Answer) -> io::Result<()> {
+    async fn ask(&mut self, calls: &[Call], writes: bool, answer: &mut Answer) -> io::Result<()> {
         let frame = self.statements.len();
-        self.call(frame, &[])?;
+        self.call(frame + BEGIN, &[])?;
         for call in calls {
             self.call(call.statement, &call.parameters)?;
         }
-        self.call(frame + 1, &[])?;
-        if lsn {
-            self.call(frame + 2, &[])?;
+        if writes {
+            self.call(frame + XID, &[])?;
+        }
+        self.call(frame + COMMIT, &[])?;
+        if writes {
+            self.call(frame + LSN, &[])?;
         }
         frontend::sync(&mut self.output);
         self.send().await?;
-        let status = self.answers(calls, answer).await?;
+        let status = self.answers(calls, writes, answer).await?;
         if answer.error.is_none() {
-            self.prepared_now(calls, lsn);
+            self.prepared_now(calls, writes);
         }
         if status != b'I' {
             self.roll_back().await?;
@@ -238,18 +227,24 @@ impl Wire {
         frontend::execute("", 0, out)
     }
 
-    fn prepared_now(&mut self, calls: &[Call], lsn: bool) {
+    fn prepared_now(&mut self, calls: &[Call], writes: bool) {
         let frame = self.statements.len();
         for call in calls {
             self.prepared[call.statement] = true;
         }
-        self.prepared[frame] = true;
-        self.prepared[frame + 1] = true;
-        self.prepared[frame + 2] |= lsn;
+        for (of_frame, used) in [(BEGIN, true), (COMMIT, true), (XID, writes), (LSN, writes)] {
+            self.prepared[frame + of_frame] |= used;
+        }
     }
 
     /// Reads answers up to ReadyForQuery; returns the transaction's status.
-    async fn answers(&mut self, calls: &[Call], answer: &mut Answer) -> io::Result<u8> {
+    async fn answers(
+        &mut self,
+        calls: &[Call],
+        writes: bool,
+        answer: &mut Answer,
+    ) -> io::Result<u8> {
+        let statements = calls.len() + usize::from(writes);
         let mut completed: usize = 0;
         loop {
             match self.receive().await? {
@@ -260,16 +255,14 @@ impl Wire {
                         answer.wrote &= !one || tag.ends_with(" 1");
                     }
                     completed += 1;
-                    answer.reached = reached(completed, calls.len(), tag, answer.reached);
+                    answer.reached = reached(completed, statements, tag, answer.reached);
                 }
                 Message::DataRow(row) if answer.reached == Reached::Committed => {
                     answer.lsn = text(&row).and_then(lsn::parse).unwrap_or(0);
                 }
-                Message::DataRow(row) => {
-                    let call = completed.checked_sub(1).and_then(|at| calls.get(at));
-                    if call.is_some_and(|call| self.statements[call.statement].tells_xid) {
-                        answer.xid = text(&row).and_then(xid).unwrap_or(answer.xid);
-                    }
+                // The id is asked for after BEGIN and the statements.
+                Message::DataRow(row) if writes && completed == statements => {
+                    answer.xid = text(&row).and_then(xid).unwrap_or(0);
                 }
                 Message::ErrorResponse(body) => {
                     answer.error.get_or_insert(Trouble::said(&body));
@@ -305,9 +298,9 @@ impl Wire {
     }
 }
 
-/// How far a transaction of BEGIN, `calls` statements and COMMIT has come.
-fn reached(completed: usize, calls: usize, tag: &str, before: Reached) -> Reached {
-    match completed.cmp(&(calls + 1)) {
+/// How far a transaction of BEGIN, so many statements and COMMIT has come.
+fn reached(completed: usize, statements: usize, tag: &str, before: Reached) -> Reached {
+    match completed.cmp(&(statements + 1)) {
         std::cmp::Ordering::Less => Reached::Statements,
         std::cmp::Ordering::Equal => Reached::Commit,
         std::cmp::Ordering::Greater if tag == "COMMIT" => Reached::Committed,

@@ -32,7 +32,7 @@ fn record(number: u64, version: u32, sent_us: u64, digest: u64) -> Record {
 fn history(erased_us: u64, outcome: Outcome) -> Vec<Record> {
     let erasure = Record {
         outcome,
-        ..record(1, 1, erased_us, Record::GONE)
+        ..record(1, 1, erased_us, Record::TOMBSTONE)
     };
     let mut history = vec![record(1, 0, 100, 7), record(2, 0, 300, 8), erasure];
     history.sort_by_key(|one| one.acked_us);
@@ -135,13 +135,13 @@ proptest! {
     #[test]
     fn an_erased_row_that_is_back_is_resurrected_or_lost(world in world(), pick: prop::sample::Index) {
         let (ledger, mut rows) = world.perform();
-        let erased = |one: &&Record| one.outcome == Outcome::Ok && one.erases() && !rows.contains_key(&one.key);
+        let erased = |one: &&Record| one.outcome == Outcome::Ok && one.deletes() && !rows.contains_key(&one.key);
         let before = ledger[..world.boundary.min(world.recovered)].iter();
         let erasures: Vec<Record> = before.filter(erased).copied().collect();
         prop_assume!(!erasures.is_empty());
         let back = erasures[pick.index(erasures.len())];
         let was = world.account(&ledger, &rows, false).tally;
-        let last = ledger.iter().rfind(|one| one.key == back.key && one.outcome == Outcome::Ok && !one.erases()).unwrap();
+        let last = ledger.iter().rfind(|one| one.key == back.key && one.outcome == Outcome::Ok && !one.deletes()).unwrap();
         let survives = |one: &&Record| one.outcome == Outcome::Ok && rows.get(&one.key) == Some(&(one.version, one.digest));
         let past = ledger[..world.recovered].iter().any(|one| survives(&one) && one.sent_us > back.acked_us);
         rows.insert(back.key, (last.version, last.digest));

@@ -14,7 +14,7 @@ use tokio::{
     process::Command,
 };
 
-use super::{DOCKERFILE, Row, find, row};
+use super::{DOCKERFILE, Row, find};
 use crate::runtime::{
     RuntimeError,
     docker::engine::{Engine, plain},
@@ -33,16 +33,18 @@ type Say<'a> = &'a (dyn Fn(&str) + Sync);
 /// Builds an image unless it is there.
 ///
 /// # Errors
-/// When the version is not supported, or the build fails.
-pub async fn ensure(engine: &Engine, postgres: u32, say: Say<'_>) -> Result<(), RuntimeError> {
-    let row = row(postgres)?;
+/// When the build fails.
+pub async fn ensure(engine: &Engine, row: &Row, say: Say<'_>) -> Result<(), RuntimeError> {
     if find(engine, &row.tag()).await?.is_some() {
         return Ok(());
     }
     let lock = lock(say).await?;
-    // Whoever held the lock may have built it.
-    if find(engine, &row.tag()).await?.is_none() {
-        build(engine, &row, say).await?;
+    let plain = row.clone().with(&[]);
+    for row in [&plain, row] {
+        // Whoever held the lock may have built it.
+        if find(engine, &row.tag()).await?.is_none() {
+            build(engine, row, say).await?;
+        }
     }
     drop(lock);
     Ok(())
@@ -69,10 +71,16 @@ async fn lock(say: Say<'_>) -> Result<File, RuntimeError> {
 /// When the base can't be had or the build fails, with the last lines of its output.
 async fn build(engine: &Engine, row: &Row, say: Say<'_>) -> Result<(), RuntimeError> {
     let tag = row.tag();
-    ensure_base(engine, row, say).await?;
-    say(&format!("building `{tag}` from `{}`", row.base));
+    let (base, dockerfile) = match row.packages.as_slice() {
+        [] => {
+            ensure_base(engine, row, say).await?;
+            (row.base.clone(), DOCKERFILE.to_owned())
+        }
+        packages => (row.clone().with(&[]).tag(), installing(packages)),
+    };
+    say(&format!("building `{tag}` from `{base}`"));
     let arguments = HashMap::from([
-        ("BASE".to_owned(), row.base.clone()),
+        ("BASE".to_owned(), base),
         ("PG_MAJOR".to_owned(), row.postgres.to_string()),
     ]);
     let options = BuildImageOptionsBuilder::new()
@@ -83,7 +91,7 @@ async fn build(engine: &Engine, row: &Row, say: Say<'_>) -> Result<(), RuntimeEr
         .buildargs(&arguments)
         .build();
     let error = RuntimeError::io("pack the build context");
-    let context = bollard::body_full(context().map_err(error)?.into());
+    let context = bollard::body_full(context(&dockerfile).map_err(error)?.into());
     let mut progress = Box::pin(engine.api.build_image(options, None, Some(context)));
     let mut lines = Tail::default();
     while let Some(info) = progress.next().await {
@@ -101,12 +109,23 @@ async fn build(engine: &Engine, row: &Row, say: Say<'_>) -> Result<(), RuntimeEr
     }
 }
 
-fn context() -> std::io::Result<Vec<u8>> {
+/// A server image with some packages more. Their names hold nothing that a shell reads.
+fn installing(packages: &[String]) -> String {
+    format!(
+        "ARG BASE\nFROM ${{BASE}}\nARG PG_MAJOR\nUSER root\nRUN set -eu; export DEBIAN_FRONTEND=noninteractive; \
+         apt-get -o Acquire::Check-Valid-Until=false update; \
+         apt-get install --yes --no-install-recommends {}; \
+         apt-get clean; rm -rf /var/lib/apt/lists/*\nUSER postgres\n",
+        packages.join(" ")
+    )
+}
+
+fn context(dockerfile: &str) -> std::io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
-    header.set_size(DOCKERFILE.len() as u64);
+    header.set_size(dockerfile.len() as u64);
     header.set_mode(0o644);
-    archive.append_data(&mut header, "Dockerfile", DOCKERFILE.as_bytes())?;
+    archive.append_data(&mut header, "Dockerfile", dockerfile.as_bytes())?;
     archive.into_inner()
 }
 
@@ -216,11 +235,19 @@ mod tests {
 
     #[test]
     fn the_build_context_holds_the_dockerfile() {
-        let context = context().unwrap();
+        let context = context(DOCKERFILE).unwrap();
         let mut archive = tar::Archive::new(context.as_slice());
         let mut entries = archive.entries().unwrap();
         let entry = entries.next().unwrap().unwrap();
         assert_eq!(entry.path().unwrap().to_str(), Some("Dockerfile"));
         assert_eq!(entry.size(), DOCKERFILE.len() as u64);
+    }
+
+    #[test]
+    fn packages_are_installed_as_root_and_nodes_are_not() {
+        let dockerfile = installing(&["postgresql-17-cron".into(), "zstd".into()]);
+        assert!(dockerfile.contains(" postgresql-17-cron zstd; "));
+        let (before, after) = dockerfile.split_once("RUN ").unwrap();
+        assert!(before.ends_with("USER root\n") && after.ends_with("USER postgres\n"));
     }
 }

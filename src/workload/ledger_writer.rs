@@ -1,7 +1,7 @@
-//! Keeping the books: records from the clients to the ledger, and figures by second.
+//! Writing the ledger: records from the clients to the file, and figures by second.
 //!
-//! Clients only put a record on a pile; one thread of its own takes the pile twenty
-//! times a second, appends it to the ledger in the order of completion, flushes it, and
+//! Clients only put a record into a buffer; one thread of its own drains it twenty
+//! times a second, appends the records to the ledger in the order of completion, flushes it, and
 //! counts. So a slow disk or a busy runtime slows no client, and what a killed harness
 //! loses is less than 100 ms old.
 
@@ -25,7 +25,7 @@ use crate::{
     ledger::{Key, Outcome, Record, Writer},
 };
 
-const TAKE_EVERY: Duration = Duration::from_millis(50);
+const DRAIN_EVERY: Duration = Duration::from_millis(50);
 const SECOND: u64 = 1_000_000;
 /// Records that wait to be written, at most: a disk that falls further behind, or hangs, leaves
 /// no evidence, and must not fill the memory either.
@@ -33,16 +33,16 @@ const WAITING: usize = 1 << 20;
 /// Different errors kept by workload; further ones are counted together.
 const ERRORS: usize = 50;
 
-/// What clients share with the bookkeeper.
+/// What clients share with the thread that writes the ledger.
 #[derive(Debug)]
-pub struct Book {
-    pile: Mutex<Pile>,
+pub struct Buffer {
+    waiting: Mutex<Waiting>,
     wake: Condvar,
     tallies: Vec<Tally>,
 }
 
 #[derive(Debug, Default)]
-struct Pile {
+struct Waiting {
     records: Vec<Record>,
     closed: bool,
     /// More came than may wait.
@@ -59,21 +59,21 @@ pub struct Tally {
 
 /// The thread that writes the ledger.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct LedgerWriter {
     thread: JoinHandle<std::io::Result<Vec<WorkloadSummary>>>,
 }
 
-impl Book {
+impl Buffer {
     /// For so many workloads.
     pub fn new(workloads: usize) -> Arc<Self> {
         Arc::new(Self {
-            pile: Mutex::default(),
+            waiting: Mutex::default(),
             wake: Condvar::new(),
             tallies: (0..workloads).map(|_| Tally::default()).collect(),
         })
     }
 
-    /// Puts a transaction on the pile.
+    /// Puts a transaction into the buffer.
     pub fn put(&self, record: Record) {
         let tally = self.tally(record.workload);
         if record.outcome == Outcome::Ok {
@@ -83,10 +83,10 @@ impl Book {
                 last.fetch_max(record.acked_us, Ordering::Relaxed);
             }
         }
-        let mut pile = self.pile();
-        match pile.records.len() < WAITING {
-            true => pile.records.push(record),
-            false => pile.overflown = true,
+        let mut waiting = self.waiting();
+        match waiting.records.len() < WAITING {
+            true => waiting.records.push(record),
+            false => waiting.overflown = true,
         }
     }
 
@@ -105,23 +105,23 @@ impl Book {
 
     /// No more records will come.
     pub fn close(&self) {
-        self.pile().closed = true;
+        self.waiting().closed = true;
         self.wake.notify_all();
     }
 
-    fn pile(&self) -> MutexGuard<'_, Pile> {
-        lock(&self.pile)
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        lock(&self.waiting)
     }
 
-    /// Waits for the next turn; takes what is on the pile, and whether it was the last.
+    /// Waits for the next turn; takes what waits, and whether it was the last.
     fn take(&self, into: &mut Vec<Record>) -> bool {
-        let pile = self.pile();
+        let waiting = self.waiting();
         let waited = self
             .wake
-            .wait_timeout_while(pile, TAKE_EVERY, |pile| !pile.closed);
-        let (mut pile, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        std::mem::swap(&mut pile.records, into);
-        pile.closed
+            .wait_timeout_while(waiting, DRAIN_EVERY, |waiting| !waiting.closed);
+        let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut waiting.records, into);
+        waiting.closed
     }
 }
 
@@ -137,13 +137,13 @@ impl Tally {
     }
 }
 
-impl Keeper {
+impl LedgerWriter {
     /// Begins the ledger and the thread that writes it.
     ///
     /// # Errors
     /// When the ledger can't be created or the thread not be started.
     pub fn start(
-        book: Arc<Book>,
+        buffer: Arc<Buffer>,
         names: Vec<String>,
         ledger: &Path,
         recorder: Recorder,
@@ -153,11 +153,11 @@ impl Keeper {
         let figures = names.into_iter().map(|name| Figures::new(name, from_us));
         let figures = figures.collect();
         let thread = std::thread::Builder::new().name("ledger".into());
-        let thread = thread.spawn(move || keep(&book, writer, figures, &recorder))?;
+        let thread = thread.spawn(move || write(&buffer, writer, figures, &recorder))?;
         Ok(Self { thread })
     }
 
-    /// Waits for the last record to be written; the book must be closed.
+    /// Waits for the last record to be written; the buffer must be closed.
     ///
     /// # Errors
     /// When the ledger could not be written: it is then no evidence.
@@ -167,8 +167,8 @@ impl Keeper {
     }
 }
 
-fn keep(
-    book: &Arc<Book>,
+fn write(
+    buffer: &Arc<Buffer>,
     mut writer: Writer,
     mut figures: Vec<Figures>,
     recorder: &Recorder,
@@ -177,11 +177,11 @@ fn keep(
     let mut last = false;
     let mut written = Ok(());
     while !last {
-        // What is acknowledged before this instant is on the pile, but for a client that
-        // stands between its clock and the pile.
+        // What is acknowledged before this instant is in the buffer, but for a client that
+        // stands between its clock and the buffer.
         let now_us = recorder.now_us();
         // Without clients nobody is left to close it: the drill was dropped.
-        last = book.take(&mut records) || Arc::strong_count(book) == 1;
+        last = buffer.take(&mut records) || Arc::strong_count(buffer) == 1;
         for record in records.drain(..) {
             if written.is_ok() {
                 written = writer.append(&record);
@@ -194,11 +194,11 @@ fn keep(
         }
     }
     written?;
-    if book.pile().overflown {
+    if buffer.waiting().overflown {
         let why = format!("more than {WAITING} records waited to be written");
         return Err(std::io::Error::other(why));
     }
-    let ends = figures.into_iter().zip(&book.tallies);
+    let ends = figures.into_iter().zip(&buffer.tallies);
     Ok(ends.map(|(figures, tally)| figures.end(tally)).collect())
 }
 
@@ -322,13 +322,13 @@ mod tests {
 
     #[test]
     fn a_ledger_that_falls_behind_is_no_evidence() {
-        let book = Book::new(1);
-        (0..=WAITING).for_each(|_| book.put(one(Outcome::Ok, 1_100)));
-        book.close();
+        let buffer = Buffer::new(1);
+        (0..=WAITING).for_each(|_| buffer.put(one(Outcome::Ok, 1_100)));
+        buffer.close();
         let dir = tempfile::tempdir().unwrap();
         let (file, recorder) = (dir.path().join("ledger"), Recorder::in_memory());
-        let keeper = Keeper::start(book, vec!["oa".into()], &file, recorder);
-        let error = keeper.unwrap().finish().unwrap_err().to_string();
+        let writer = LedgerWriter::start(buffer, vec!["oa".into()], &file, recorder);
+        let error = writer.unwrap().finish().unwrap_err().to_string();
         assert!(error.contains("waited to be written"), "{error}");
     }
 

@@ -1,5 +1,5 @@
-//! The user's own SQL: what makes a table of the user's own, and one statement a
-//! transaction, `$1` the key, `$2` the payload.
+//! Tables that clients write: what makes those of the scenario's own, and whether a ledger can be
+//! held against each.
 
 use std::pin::pin;
 
@@ -10,38 +10,35 @@ use tokio_postgres::{
     types::Type,
 };
 
-use super::{
-    WorkloadError,
-    business::{Business, Memory, Transaction, call},
-    wire::Statement,
-};
+use super::WorkloadError;
 use crate::{
+    model::columns,
     postgres::{Access, access::describe, query::Cells},
-    scenario::plan::{CustomWorkload, Plan},
+    scenario::plan::{LiveTable, Plan},
 };
 
-/// Makes the tables of the user's own, and sees that every custom workload's rows will be
+/// Makes the tables of the scenario's own, and sees that the rows of every workload will be
 /// told and compared. `access` is a superuser's.
 ///
 /// # Errors
 /// When the server refuses the SQL, or key and payload are not what a ledger can be held
 /// against.
 pub async fn create(plan: &Plan, access: &Access) -> Result<(), WorkloadError> {
-    for (workload, custom) in plan.custom() {
-        if let Some(sql) = &custom.create {
+    for (workload, plan) in &plan.workloads {
+        if let Some(sql) = &plan.create {
             let made = make(access, sql).await;
             made.map_err(|cause| wrong(workload, cause))?;
         }
     }
-    for (workload, custom) in plan.custom() {
-        let fit = fits(access, custom).await;
+    for (workload, plan) in &plan.workloads {
+        let fit = fits(access, &plan.business.tables).await;
         fit.map_err(|cause| wrong(workload, cause))?;
     }
     Ok(())
 }
 
 fn wrong(workload: &str, cause: String) -> WorkloadError {
-    WorkloadError::Custom {
+    WorkloadError::Table {
         workload: workload.to_owned(),
         cause,
     }
@@ -90,38 +87,56 @@ async fn connect(access: &Access) -> Result<Client, String> {
 }
 
 /// Whether rows of the clients can be told by their key and compared by their payload.
-async fn fits(access: &Access, custom: &CustomWorkload) -> Result<(), String> {
+async fn fits(access: &Access, tables: &[LiveTable]) -> Result<(), String> {
     let client = connect(access).await?;
-    columns(&client, custom).await?;
-    unkeyed(&client, custom).await
-}
-
-async fn columns(client: &Client, custom: &CustomWorkload) -> Result<(), String> {
-    let sql = format!(
-        "SELECT {}, {} FROM {}",
-        custom.key, custom.payload, custom.table
-    );
-    let prepared = client.prepare(&sql).await;
-    let prepared = prepared.map_err(|error| format!("`{sql}`: {}", describe(&error)))?;
-    let [key, payload] = prepared.columns() else {
-        return Err(format!("`{sql}` are not two columns"));
-    };
-    let text = [Type::TEXT, Type::VARCHAR];
-    let wrong = |what: &str, name: &str, is: &Type, wanted: &str| {
-        let table = &custom.table;
-        format!("the {what} `{name}` of {table} is of type {is} (hint: it must be {wanted})")
-    };
-    if key.type_() != &Type::UUID && !text.contains(key.type_()) {
-        return Err(wrong("key", &custom.key, key.type_(), "uuid or text"));
-    }
-    if !text.contains(payload.type_()) {
-        return Err(wrong("payload", &custom.payload, payload.type_(), "text"));
+    for table in tables {
+        check_types(&client, table).await?;
+        unkeyed(&client, table).await?;
     }
     Ok(())
 }
 
-async fn unkeyed(client: &Client, custom: &CustomWorkload) -> Result<(), String> {
-    let (table, key) = (&custom.table, &custom.key);
+async fn check_types(client: &Client, table: &LiveTable) -> Result<(), String> {
+    let payload: Vec<&str> = table
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    let sql = format!(
+        "SELECT {}, {} FROM {}",
+        table.key,
+        payload.join(", "),
+        table.name
+    );
+    let prepared = client.prepare(&sql).await;
+    let prepared = prepared.map_err(|error| format!("`{sql}`: {}", describe(&error)))?;
+    let [key, payload @ ..] = prepared.columns() else {
+        return Err(format!("`{sql}` has no columns"));
+    };
+    if payload.len() != table.columns.len() {
+        return Err(format!(
+            "`{sql}` are not {} columns",
+            table.columns.len() + 1
+        ));
+    }
+    let wrong = |what: &str, name: &str, is: &Type, wanted: &str| {
+        let table = &table.name;
+        format!("the {what} `{name}` of {table} is of type {is} (hint: it must be {wanted})")
+    };
+    if ![Type::UUID, Type::TEXT, Type::VARCHAR].contains(key.type_()) {
+        return Err(wrong("key", &table.key, key.type_(), "uuid or text"));
+    }
+    for (column, is) in table.columns.iter().zip(payload) {
+        for generator in std::iter::once(&column.r#gen).chain(&column.update) {
+            let alike = columns::prints_alike(generator, is.type_());
+            alike.map_err(|wanted| wrong("payload", &column.name, is.type_(), &wanted))?;
+        }
+    }
+    Ok(())
+}
+
+async fn unkeyed(client: &Client, table: &LiveTable) -> Result<(), String> {
+    let (table, key) = (&table.name, &table.key);
     let sql = format!("SELECT count(*) FROM {table} WHERE {key} IS NOT NULL");
     let counted = client.query_one(&sql, &[]).await;
     let counted = counted.map_err(|error| format!("`{sql}`: {}", describe(&error)))?;
@@ -133,24 +148,6 @@ async fn unkeyed(client: &Client, custom: &CustomWorkload) -> Result<(), String>
              client began (hint: leave it NULL: it tells the clients' rows)"
         )),
     }
-}
-
-const OWN: usize = 0;
-const TELL_XID: usize = 1;
-
-/// The one statement, and what asks for its transaction: it may be no INSERT, or of a view
-/// that can't return anything.
-pub fn statements(custom: &CustomWorkload) -> Vec<Statement> {
-    vec![Statement::of(&custom.sql), Statement::telling_xid()]
-}
-
-/// The next transaction: always a new row.
-pub fn next(business: &Business, memory: &mut Memory) -> Transaction {
-    let key = business.new_key(memory, 0);
-    let payload = business.content(key, 0).text(20, 200);
-    let mut insert = Transaction::insert(business, key, OWN, &[payload]);
-    insert.calls.push(call(TELL_XID, []));
-    insert
 }
 
 #[cfg(test)]
