@@ -1,6 +1,11 @@
 //! The contract of backup tools: each is driven through the same verbs, on a server of this
 //! machine, and does what it says of itself. And the documentation's table says the same.
 
+#![allow(
+    clippy::print_stderr,
+    reason = "a tool that is not there is told, not failed"
+)]
+
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use pgdrill::{
