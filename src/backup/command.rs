@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Abilities, Asked, BackupError, BackupTool, Site, Text, VerifierWord, Wanted, data_directory,
+    Abilities, BackupError, BackupTool, Site, Text, data_directory,
     tablespaces::{self, Tablespace},
 };
 use crate::{
@@ -77,27 +77,7 @@ impl BackupTool for Command {
         data_directory::take(site, TOOL, label, copy).await
     }
 
-    async fn list(&self, site: &Site<'_>) -> Result<Vec<Listed>, BackupError> {
-        data_directory::list(site, TOOL).await
-    }
 
-    async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
-        data_directory::restore(site, wanted).await
-    }
 
-    /// A script may leave no manifest.
-    async fn verify(
-        &self,
-        site: &Site<'_>,
-        label: &str,
-    ) -> Result<Option<VerifierWord>, BackupError> {
-        if !data_directory::has_manifest(site, label).await? {
-            return Ok(None);
-        }
-        data_directory::verify(site, label).await
-    }
 
-    async fn expire(&self, site: &Site<'_>) -> Result<(), BackupError> {
-        data_directory::expire(site, TOOL).await
-    }
 }

@@ -215,12 +215,15 @@ fn copy_script(site: &Site<'_>, label: &str, in_place: bool) -> String {
     )
 }
 
-/// What `pg_verifybackup` says; none where there is no manifest, nor was. Of a backup that holds
-/// no WAL it is not asked whether that can be read.
+/// What `pg_verifybackup` says; none where there is no manifest for it. Of a backup that holds no
+/// WAL it is not asked whether that can be read.
 pub(super) async fn verify(
     site: &Site<'_>,
     label: &str,
 ) -> Result<Option<VerifierWord>, BackupError> {
+    if !has_manifest(site, label).await? {
+        return Ok(None);
+    }
     let program = site.server.program("pg_verifybackup");
     let directory = directory(site, label);
     let exec = Exec::shell(format!(
@@ -236,8 +239,7 @@ pub(super) async fn verify(
     }))
 }
 
-/// Whether there is a manifest, which its verifier needs.
-pub(super) async fn has_manifest(site: &Site<'_>, label: &str) -> Result<bool, BackupError> {
+async fn has_manifest(site: &Site<'_>, label: &str) -> Result<bool, BackupError> {
     let manifest = directory(site, label) + "/backup_manifest";
     let exec = Exec::new(["test", "-f", &manifest]).allow(1).unrecorded();
     Ok(site.server.node.exec(exec).await?.exit == 0)

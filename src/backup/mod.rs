@@ -92,7 +92,8 @@ pub enum Asked {
 }
 
 /// What every tool can be told to do. Verbs that a tool has not are not in its [`Abilities`], and
-/// validation sees to it that nobody asks for them.
+/// validation sees to it that nobody asks for them. A tool that says nothing else leaves copies of a
+/// cluster's files.
 trait BackupTool {
     fn abilities(&self) -> Abilities;
 
@@ -135,24 +136,30 @@ trait BackupTool {
     ) -> Result<Listed, BackupError>;
 
     /// What it says that it has, oldest first.
-    async fn list(&self, site: &Site<'_>) -> Result<Vec<Listed>, BackupError>;
+    async fn list(&self, site: &Site<'_>) -> Result<Vec<Listed>, BackupError> {
+        data_directory::list(site, self.abilities().tool).await
+    }
 
     /// Puts the files of a physical backup into a stopped server's place, or the content of a
     /// logical one into a running server that has none.
-    async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError>;
+    async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
+        data_directory::restore(site, wanted).await
+    }
 
     /// What its verifier says of a backup; its word is recorded, not believed. None: there is
     /// nothing that it could hold the backup against.
     async fn verify(
         &self,
-        _site: &Site<'_>,
-        _label: &str,
+        site: &Site<'_>,
+        label: &str,
     ) -> Result<Option<VerifierWord>, BackupError> {
-        Ok(None)
+        data_directory::verify(site, label).await
     }
 
     /// Removes what is kept no longer, but never the newest.
-    async fn expire(&self, site: &Site<'_>) -> Result<(), BackupError>;
+    async fn expire(&self, site: &Site<'_>) -> Result<(), BackupError> {
+        data_directory::expire(site, self.abilities().tool).await
+    }
 }
 
 /// The tools, as one enum with the verbs of [`BackupTool`].

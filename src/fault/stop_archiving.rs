@@ -29,9 +29,9 @@ impl Kind for StopArchiving {
         let begun = injection.begin().await?;
         permit(server, &archive, "u-w").await?;
         let record = injection.end(begun);
-        let effect = fails(server, &failures).await?;
+        let effect = fails(server, &archive, &failures).await?;
         Ok(FaultRecord {
-            target: archive,
+            target: format!("the WAL archive of {}", server.name),
             ..effect.of(record)
         })
     }
@@ -63,7 +63,7 @@ async fn permit(server: &Server, archive: &str, mode: &str) -> Result<(), FaultE
     Ok(())
 }
 
-async fn fails(server: &Server, before: &str) -> Result<Effect, FaultError> {
+async fn fails(server: &Server, archive: &str, before: &str) -> Result<Effect, FaultError> {
     server.sql("select pg_switch_wal()").await?;
     let query = format!("select failed_count > {before} from pg_stat_archiver");
     let waiting = server.wait_until("a failing archive_command", &query, SHOWN);
@@ -71,7 +71,7 @@ async fn fails(server: &Server, before: &str) -> Result<Effect, FaultError> {
     Ok(Effect {
         took: shown.is_ok(),
         evidence: match shown {
-            Ok(()) => format!("pg_stat_archiver.failed_count rose above {before}"),
+            Ok(()) => format!("{archive} can't be written, and pg_stat_archiver.failed_count rose above {before}"),
             Err(error) => error.to_string(),
         },
     })

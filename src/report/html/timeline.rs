@@ -277,11 +277,16 @@ fn marks(drill: &DrillReport, axis: Axis, bottom: f64) -> Markup {
         }
     };
     html! { g.marks {
-        @for fault in &drill.faults {
+        @for (index, fault) in drill.faults.iter().enumerate() {
             @let x = axis.x(fault.began_us);
             @let (anchor, at) = side(x);
+            @let next = drill.faults.get(index + 1).map(|next| axis.x(next.began_us));
+            @let label = format!("✖ {} {}", fault.fault, fault.target);
             line.fault x1=(n(x)) x2=(n(x)) y1="6" y2=(n(bottom)) {}
-            text.fault x=(n(at)) y="16" text-anchor=(anchor) { "✖ " (fault.fault) " " (fault.target) }
+            text.fault x=(n(at)) y="16" text-anchor=(anchor) {
+                title { (label) }
+                (shortened(&label, next.map(|next| next - at)))
+            }
         }
         @for us in ready {
             @let x = axis.x(us);
@@ -290,4 +295,14 @@ fn marks(drill: &DrillReport, axis: Axis, bottom: f64) -> Markup {
             text.ready x=(n(at)) y="33" text-anchor=(anchor) { "✔ business again" }
         }
     } }
+}
+
+/// A label that ends before what stands beside it.
+fn shortened(label: &str, room: Option<f64>) -> String {
+    const CHARACTER: f64 = 7.5;
+    let fits = room.map_or(usize::MAX, |room| (room / CHARACTER).max(2.0) as usize);
+    if label.chars().count() <= fits {
+        return label.to_owned();
+    }
+    label.chars().take(fits - 1).chain(['…']).collect()
 }
