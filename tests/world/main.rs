@@ -113,7 +113,7 @@ fn a_strategy_whose_tool_is_missing_fails_and_names_it() {
     }
     let local = Local::new();
     let strategy = "\n  about: A tool that is not there.\n  settings: { wal_level: replica, archive_mode: on }\n  \
-                    full: { command: 'no-such-tool backup-push {data}' }\n  \
+                    backups: { main: { command: 'no-such-tool backup-push {data}' } }\n  \
                     retention: { wal: 45d }\n  \
                     recovery: { restore_command: 'cp {archive}/%f %p' }";
     let file = scenario(local.reports.path(), strategy, "");
