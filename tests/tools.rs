@@ -200,10 +200,7 @@ async fn keeps_its_contract(tool: Tool) {
     bench.tool.expire(&site).await.unwrap();
     assert_eq!(bench.list(&primary).await.len(), taken.len());
     its_verifier_goes_red(&bench, &primary, &able, &newest.label).await;
-    assert_eq!(
-        bench.runtime.close_drill(&bench.drill).await,
-        Vec::<String>::new()
-    );
+    assert_eq!(bench.runtime.close().await, Vec::<String>::new());
 }
 
 /// The tools with the options by which they are driven; a script has no usual ones.
