@@ -23,9 +23,6 @@ impl BadStatement for DeleteRows {
 
     fn statement(&self) -> Statement {
         let rows = format!("from {} where {}", self.table, self.r#where);
-        Statement::counted(
-            format!("delete {rows}"),
-            format!("select count(*) {rows}"),
-        )
+        Statement::counted(format!("delete {rows}"), format!("select count(*) {rows}"))
     }
 }

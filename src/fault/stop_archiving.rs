@@ -36,11 +36,7 @@ impl Kind for StopArchiving {
         })
     }
 
-    async fn heal(
-        &self,
-        server: &Server,
-        archive: Option<&WalArchive>,
-    ) -> Result<(), FaultError> {
+    async fn heal(&self, server: &Server, archive: Option<&WalArchive>) -> Result<(), FaultError> {
         let count = "select archived_count from pg_stat_archiver";
         let before = server.value(count).await?;
         permit(server, &place(server, archive), "u+w").await?;
@@ -58,7 +54,9 @@ fn place(server: &Server, archive: Option<&WalArchive>) -> String {
 
 /// Who writes there is the server's own user.
 async fn permit(server: &Server, archive: &str, mode: &str) -> Result<(), FaultError> {
-    let directories = ["find", archive, "-type", "d", "-exec", "chmod", mode, "{}", "+"];
+    let directories = [
+        "find", archive, "-type", "d", "-exec", "chmod", mode, "{}", "+",
+    ];
     server.node.exec(Exec::new(directories)).await?;
     Ok(())
 }
@@ -71,7 +69,9 @@ async fn fails(server: &Server, archive: &str, before: &str) -> Result<Effect, F
     Ok(Effect {
         took: shown.is_ok(),
         evidence: match shown {
-            Ok(()) => format!("{archive} can't be written, and pg_stat_archiver.failed_count rose above {before}"),
+            Ok(()) => format!(
+                "{archive} can't be written, and pg_stat_archiver.failed_count rose above {before}"
+            ),
             Err(error) => error.to_string(),
         },
     })
