@@ -123,6 +123,7 @@ impl Bench {
             in_place,
             deadline: MINUTE,
         };
+        self.tool.configure(&self.site(server)).await.unwrap();
         let record = restore(&request, &self.recorder).await.unwrap();
         assert_eq!(record.nature, self.tool.abilities().nature);
         let rows = server.value("select count(*) from t").await.unwrap();

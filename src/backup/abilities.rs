@@ -28,6 +28,15 @@ pub struct Abilities {
     pub needs: &'static [Needed],
 }
 
+impl Abilities {
+    /// The programs with a version of their own, each with the least that serves: PostgreSQL's
+    /// come with the server.
+    pub fn programs(&self) -> impl Iterator<Item = (Needed, Version)> + use<> {
+        let needs = self.needs.iter().copied();
+        needs.filter_map(|needed| Some((needed, needed.at_least?)))
+    }
+}
+
 /// A program that a tool needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needed {
@@ -42,6 +51,11 @@ pub struct Needed {
 }
 
 impl Needed {
+    /// The command line that has it say its version.
+    pub fn asked(&self) -> [&'static str; 2] {
+        [self.program, "version"]
+    }
+
     /// One of PostgreSQL's own programs.
     pub const fn of_postgres(program: &'static str) -> Self {
         Self {

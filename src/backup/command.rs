@@ -7,11 +7,7 @@ use super::{
     Abilities, BackupError, BackupTool, Site, Text, data_directory,
     tablespaces::{self, Tablespace},
 };
-use crate::{
-    event::Listed,
-    runtime::Exec,
-    scenario::plan::{BackupKind, Nature},
-};
+use crate::{event::Listed, runtime::Exec, scenario::plan::BackupKind};
 
 const TOOL: &str = "command";
 
@@ -49,20 +45,17 @@ impl BackupTool for Command {
     fn abilities(&self) -> Abilities {
         Abilities {
             tool: TOOL,
-            nature: Nature::Physical,
-            kinds: &[BackupKind::Full],
-            restores: true,
-            in_place: true,
-            archives: false,
-            verifier: Some("pg_verifybackup"),
-            aged_by_files: true,
-            needs: &[],
+            ..data_directory::ABILITIES
         }
     }
 
     fn texts(&self) -> Vec<Text<'_>> {
         let text = self.0.as_str();
-        vec![Text { option: "", text, further: &["tablespaces"] }]
+        vec![Text {
+            option: "",
+            text,
+            further: &["tablespaces"],
+        }]
     }
 
     async fn take(
@@ -71,13 +64,8 @@ impl BackupTool for Command {
         _kind: BackupKind,
         label: &str,
     ) -> Result<Listed, BackupError> {
-        let copy = async |directory: &str, spaces: &[Tablespace]| {
-            self.copy(site, directory, spaces).await
-        };
+        let copy =
+            async |directory: &str, spaces: &[Tablespace]| self.copy(site, directory, spaces).await;
         data_directory::take(site, TOOL, label, copy).await
     }
-
-
-
-
 }

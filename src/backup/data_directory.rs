@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use super::{
-    Asked, BackupError, Site, VerifierWord, Wanted,
+    Abilities, Asked, BackupError, Site, VerifierWord, Wanted,
     contents::{Contents, Found},
     position::Position,
     retention,
@@ -18,13 +18,27 @@ use crate::{
     history::{Bytes, Progress},
     postgres::{Server, lsn},
     runtime::{Exec, Output, exec::quoted},
+    scenario::plan::{BackupKind, Nature},
 };
 
 /// Lists the directories of a backup: facts, a line each.
 const LIST: &str = include_str!("list-data-directories.sh");
 
+/// What a tool can do that leaves such copies; its name and its programs are its own.
+pub(super) const ABILITIES: Abilities = Abilities {
+    tool: "",
+    nature: Nature::Physical,
+    kinds: &[BackupKind::Full],
+    restores: true,
+    in_place: true,
+    archives: false,
+    verifier: Some("pg_verifybackup"),
+    aged_by_files: true,
+    needs: &[],
+};
+
 /// Where a backup of this label is, as a path in the node.
-pub(super) fn directory(site: &Site<'_>, label: &str) -> String {
+fn directory(site: &Site<'_>, label: &str) -> String {
     site.stored(&format!("base/{label}"))
 }
 

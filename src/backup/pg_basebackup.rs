@@ -7,10 +7,7 @@ use super::{
     Abilities, BackupError, BackupTool, Needed, Site, Text, data_directory,
     tablespaces::{self, Tablespace},
 };
-use crate::{
-    event::Listed,
-    scenario::plan::{BackupKind, Nature},
-};
+use crate::{event::Listed, scenario::plan::BackupKind};
 
 const TOOL: &str = "pg-basebackup";
 
@@ -46,20 +43,18 @@ impl BackupTool for PgBasebackup {
     fn abilities(&self) -> Abilities {
         Abilities {
             tool: TOOL,
-            nature: Nature::Physical,
-            kinds: &[BackupKind::Full],
-            restores: true,
-            in_place: true,
-            archives: false,
-            verifier: Some("pg_verifybackup"),
-            aged_by_files: true,
             needs: &const { [Needed::of_postgres("pg_basebackup")] },
+            ..data_directory::ABILITIES
         }
     }
 
     fn texts(&self) -> Vec<Text<'_>> {
         let options = self.options.iter();
-        let text = |text| Text { option: "options", text, further: &[] };
+        let text = |text| Text {
+            option: "options",
+            text,
+            further: &[],
+        };
         options.map(String::as_str).map(text).collect()
     }
 
@@ -69,13 +64,8 @@ impl BackupTool for PgBasebackup {
         _kind: BackupKind,
         label: &str,
     ) -> Result<Listed, BackupError> {
-        let copy = async |directory: &str, spaces: &[Tablespace]| {
-            self.copy(site, directory, spaces).await
-        };
+        let copy =
+            async |directory: &str, spaces: &[Tablespace]| self.copy(site, directory, spaces).await;
         data_directory::take(site, TOOL, label, copy).await
     }
-
-
-
-
 }

@@ -108,7 +108,12 @@ impl BackupTool for PgDump {
             archives: false,
             verifier: Some("pg_restore --list"),
             aged_by_files: true,
-            needs: &const { [Needed::of_postgres("pg_dump"), Needed::of_postgres("pg_restore")] },
+            needs: &const {
+                [
+                    Needed::of_postgres("pg_dump"),
+                    Needed::of_postgres("pg_restore"),
+                ]
+            },
         }
     }
 
@@ -128,12 +133,13 @@ impl BackupTool for PgDump {
             let done = super::size(site.server, &directory).await.ok()?;
             Some(Bytes { done, total: 0 })
         };
-        progress.during(self.dump(site, &directory), written).await?;
+        progress
+            .during(self.dump(site, &directory), written)
+            .await?;
         let listed = self.list(site).await?.into_iter();
         let taken = listed.rev().find(|one| one.label == label);
-        let taken = taken.ok_or_else(|| {
-            BackupError::Unfit(format!("`{label}` is not in the backup storage"))
-        })?;
+        let taken = taken
+            .ok_or_else(|| BackupError::Unfit(format!("`{label}` is not in the backup storage")))?;
         progress.end(taken.bytes);
         Ok(taken)
     }
@@ -163,13 +169,15 @@ impl BackupTool for PgDump {
             restore_globals(site, &directory).await?;
         }
         // Of what is there already a template is emptied first: others may be made of it.
-        let (templates, others): (Vec<_>, Vec<_>) = (wanted.backup.databases.iter())
-            .partition(|database| database.starts_with("template"));
+        let (templates, others): (Vec<_>, Vec<_>) =
+            (wanted.backup.databases.iter()).partition(|database| database.starts_with("template"));
         for database in templates.into_iter().chain(others) {
             self.restore_database(site, &directory, database).await?;
         }
         let arguments = ["--all", "--analyze", "--quiet"].map(str::to_owned);
-        site.server.tool("vacuumdb", &arguments, site.deadline).await?;
+        site.server
+            .tool("vacuumdb", &arguments, site.deadline)
+            .await?;
         Ok(Asked::NotYet)
     }
 
@@ -225,7 +233,10 @@ impl PgDump {
         }
         let text = serde_json::to_string(&report).unwrap_or_default();
         let file = format!("{directory}/{REPORT}");
-        Ok(server.node.put(file.as_ref(), text.as_bytes(), 0o600).await?)
+        Ok(server
+            .node
+            .put(file.as_ref(), text.as_bytes(), 0o600)
+            .await?)
     }
 
     /// The databases' names; of single tables the one that is drilled.

@@ -130,7 +130,9 @@ impl BackupTool for Pgbackrest {
         let before = self.list(site).await?;
         let progress = Progress::begin(site.recorder, "backup");
         let repository = site.server.fill_in(&format!("{REPOSITORY}/backup"));
-        let held = super::size(site.server, &repository).await.unwrap_or_default();
+        let held = super::size(site.server, &repository)
+            .await
+            .unwrap_or_default();
         let written = async || {
             let now = super::size(site.server, &repository).await.ok()?;
             let done = now.saturating_sub(held);
@@ -138,7 +140,9 @@ impl BackupTool for Pgbackrest {
         };
         let kind_option = format!("--type={}", type_of(kind));
         let arguments = ["backup", &kind_option];
-        progress.during(self.perform(site, &arguments), written).await?;
+        progress
+            .during(self.perform(site, &arguments), written)
+            .await?;
         let after = self.list(site).await?.into_iter();
         let is_new = |one: &Listed| !before.iter().any(|other| other.label == one.label);
         let taken = after.rev().find(is_new).ok_or_else(|| {
@@ -236,7 +240,10 @@ impl Pgbackrest {
         });
         let usual = usual.into_iter().chain(kept);
         let usual = usual.filter(|(name, _)| !self.options.contains_key(*name));
-        let stated = self.options.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        let stated = self
+            .options
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone()));
         for (name, value) in usual.chain(stated) {
             let _ = writeln!(text, "{name}={value}");
         }
@@ -355,7 +362,11 @@ impl Backup {
             stop_lsn: position(&self.lsn.stop),
             timeline: (first_segment.get(..8)).and_then(|name| u32::from_str_radix(name, 16).ok()),
             first_segment,
-            bytes: self.info.repository.size.unwrap_or(self.info.repository.delta),
+            bytes: self
+                .info
+                .repository
+                .size
+                .unwrap_or(self.info.repository.delta),
             began: instant(self.timestamp.start),
             ended: instant(self.timestamp.stop),
             ..Listed::default()
@@ -382,19 +393,27 @@ mod tests {
         };
         assert_eq!(diff.kind, BackupKind::Diff);
         assert_eq!(diff.parent.as_deref(), Some("20261126-141940F"));
-        assert_eq!((diff.start_lsn, diff.stop_lsn), (Some(0x400_0028), Some(0x500_0050)));
+        assert_eq!(
+            (diff.start_lsn, diff.stop_lsn),
+            (Some(0x400_0028), Some(0x500_0050))
+        );
         assert_eq!((diff.timeline, diff.bytes), (Some(1), 3_475_410));
     }
 
     #[test]
     fn a_verifier_that_ends_well_may_have_found_a_fault() {
-        assert!(finds_fault("P00   INFO: stanza: main\n  status: error\n    No usable backup.info file"));
-        assert!(!finds_fault("P00   INFO: verify command end: completed successfully (566ms)"));
+        assert!(finds_fault(
+            "P00   INFO: stanza: main\n  status: error\n    No usable backup.info file"
+        ));
+        assert!(!finds_fault(
+            "P00   INFO: verify command end: completed successfully (566ms)"
+        ));
     }
 
     #[test]
     fn a_stanza_that_is_not_there_has_no_backup() {
-        let missing = r#"[{"name": "main", "status": {"code": 1, "message": "missing stanza path"}}]"#;
+        let missing =
+            r#"[{"name": "main", "status": {"code": 1, "message": "missing stanza path"}}]"#;
         assert_eq!(listed(missing).unwrap(), []);
         assert!(listed("ERROR: [055]").is_err());
     }

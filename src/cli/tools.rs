@@ -43,22 +43,18 @@ fn needed(plan: &Plan) -> impl Iterator<Item = (&Plan, &str, Needed)> {
         .backups
         .iter()
         .flat_map(move |(name, backup)| {
-            let needs = backup.tool.abilities().needs.iter().copied();
-            let own = needs.filter(|needed| needed.at_least.is_some());
-            own.map(move |needed| (plan, name.as_str(), needed))
+            let programs = backup.tool.abilities().programs();
+            programs.map(move |(needed, _)| (plan, name.as_str(), needed))
         })
 }
 
 /// What this machine has of the programs that tools need, as `local` would find them.
 pub fn of_this_machine() -> impl Iterator<Item = (&'static str, String)> {
-    let all = Tool::all()
-        .into_iter()
-        .flat_map(|tool| tool.abilities().needs);
-    let own = all.filter_map(|needed| Some((needed, needed.at_least?)));
-    own.map(|(needed, least)| {
-        let asked = std::process::Command::new(needed.program)
-            .arg("version")
-            .output();
+    let all = Tool::all().into_iter();
+    let programs = all.flat_map(|tool| tool.abilities().programs());
+    programs.map(|(needed, least)| {
+        let [program, version] = needed.asked();
+        let asked = std::process::Command::new(program).arg(version).output();
         let said = asked.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
         let told = match said.ok().as_deref().and_then(Version::of) {
             Some(version) if version >= least => version.to_string(),
@@ -104,7 +100,7 @@ async fn ask(
 
 /// What is wrong with a program, if anything is.
 async fn lacking(node: &Node, needed: &Needed) -> Option<String> {
-    let exec = Exec::new([needed.program, "version"]).unrecorded();
+    let exec = Exec::new(needed.asked()).unrecorded();
     let Ok(output) = node.exec(exec).await else {
         return Some("it is not there".into());
     };

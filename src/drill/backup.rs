@@ -39,15 +39,30 @@ impl Drill {
         plan.ok_or_else(|| StepError::Missing(format!("the strategy has no backup `{name}`")))
     }
 
+    /// Writes every tool's configuration on a server's node: one may archive WAL that another's
+    /// backups need.
+    ///
+    /// # Errors
+    /// When the node refuses.
+    pub(super) async fn configure_tools(&self, server: &Server) -> Result<(), StepError> {
+        for (name, backup) in &self.plan.strategy.backups {
+            let site = self.site(name, server, LOOKING);
+            backup.tool.configure(&site).await?;
+        }
+        Ok(())
+    }
+
     /// Makes every tool ready for its first backup of a server.
     ///
     /// # Errors
     /// When a tool fails.
     pub(super) async fn prepare_tools(&self, server: &Server) -> Result<(), StepError> {
+        self.configure_tools(server).await?;
         for (name, backup) in &self.plan.strategy.backups {
-            let site = self.site(name, server, LOOKING);
-            backup.tool.configure(&site).await?;
-            backup.tool.prepare(&site).await?;
+            backup
+                .tool
+                .prepare(&self.site(name, server, LOOKING))
+                .await?;
         }
         Ok(())
     }
@@ -124,27 +139,43 @@ impl Drill {
         let Ok(server) = self.any_server() else {
             return;
         };
-        for taken in &self.backups {
-            if let Err(error) = self.verify_one_again(&server, taken).await {
-                self.recorder.record(EventKind::VerifierSaid {
-                    tool: "the verifier".into(),
-                    object: taken.record.listed.label.clone(),
-                    good: None,
-                    again: true,
-                    output: error.to_string(),
-                });
+        for name in self.plan.strategy.backups.keys() {
+            let site = self.site(name, &server, LOOKING);
+            let of_it = |taken: &&Taken| taken.record.backup == *name;
+            let taken: Vec<&Taken> = self.backups.iter().filter(of_it).collect();
+            if taken.is_empty() {
+                continue;
+            }
+            let listed = self.list(&site).await;
+            for taken in taken {
+                let looked = match &listed {
+                    Ok(listed) => self.verify_one_again(&site, listed, taken).await,
+                    Err(error) => Err(StepError::Missing(error.to_string())),
+                };
+                if let Err(error) = looked {
+                    self.recorder.record(EventKind::VerifierSaid {
+                        tool: "the verifier".into(),
+                        object: taken.record.listed.label.clone(),
+                        good: None,
+                        again: true,
+                        output: error.to_string(),
+                    });
+                }
             }
         }
     }
 
-    async fn verify_one_again(&self, server: &Server, taken: &Taken) -> Result<(), StepError> {
-        let (name, label) = (&taken.record.backup, &taken.record.listed.label);
-        let site = self.site(name, server, LOOKING);
-        let listed = self.list(&site).await?;
+    async fn verify_one_again(
+        &self,
+        site: &Site<'_>,
+        listed: &[Listed],
+        taken: &Taken,
+    ) -> Result<(), StepError> {
+        let label = &taken.record.listed.label;
         if !listed.iter().any(|one| one.label == *label) {
             return Ok(());
         }
-        let said = self.verify_backup(&site, &taken.record, true).await?;
+        let said = self.verify_backup(site, &taken.record, true).await?;
         if taken.verified && !said {
             self.recorder.record(EventKind::VerifierSaid {
                 tool: "its verifier".into(),

@@ -86,7 +86,9 @@ impl Drill {
                 self.new_server(into, scratch, &source.plan).await?
             }
         };
-        let listed = self.restorable(&server, restoring.from).await?;
+        self.configure_tools(&server).await?;
+        let site = self.site(restoring.from, &server, LOOKING);
+        let listed = self.list(&site).await?;
         let choice = Choice {
             from: restoring.from,
             label: restoring.label,
@@ -151,13 +153,6 @@ impl Drill {
             });
         }
         Ok(server)
-    }
-
-    /// What a backup's tool lists, asked on the node that is restored.
-    async fn restorable(&self, server: &Server, from: &str) -> Result<Vec<Listed>, StepError> {
-        let site = self.site(from, server, LOOKING);
-        self.planned(from)?.tool.configure(&site).await?;
-        self.list(&site).await
     }
 
     /// The server that a backup was taken of.

@@ -72,10 +72,11 @@ impl Drill {
             "postgres".to_owned(),
             server.value("select version()").await?,
         );
-        for needed in self.programs() {
-            let exec = Exec::new([needed, "version"]).unrecorded();
+        let tools = self.plan.strategy.backups.values().map(|one| &one.tool);
+        for (needed, _) in tools.flat_map(|tool| tool.abilities().programs()) {
+            let exec = Exec::new(needed.asked()).unrecorded();
             let said = server.node.exec(exec).await?.text();
-            versions.insert(needed.to_owned(), said.trim().to_owned());
+            versions.insert(needed.program.to_owned(), said.trim().to_owned());
         }
         self.recorder.record(EventKind::Environment {
             runtime: self.runtime.name().into(),
@@ -87,14 +88,6 @@ impl Drill {
             versions,
         });
         Ok(())
-    }
-
-    /// Programs of a version of their own that the strategy's tools need.
-    fn programs(&self) -> BTreeSet<&'static str> {
-        let backups = self.plan.strategy.backups.values();
-        let needs = backups.flat_map(|backup| backup.tool.abilities().needs);
-        let own = needs.filter(|needed| needed.at_least.is_some());
-        own.map(|needed| needed.program).collect()
     }
 
     /// The database of the data model, where it is not there from the beginning.

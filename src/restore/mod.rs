@@ -18,7 +18,7 @@ pub mod target;
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    backup::{BackupError, Site, Tool, WalArchive, Wanted, size},
+    backup::{Asked, BackupError, Site, Tool, WalArchive, Wanted, size},
     event::{EventKind, Listed, RestoreRecord},
     history::{Bytes, Progress, Recorder},
     postgres::Server,
@@ -79,7 +79,7 @@ async fn by_tool(
     request: &Restore<'_>,
     restore_command: Option<&str>,
     recorder: &Recorder,
-) -> Result<crate::backup::Asked, BackupError> {
+) -> Result<Asked, BackupError> {
     let (name, tool) = request.backup;
     let site = Site {
         name,
@@ -103,7 +103,6 @@ async fn by_tool(
         let done = size(request.server, &paths).await.ok()?;
         Some(Bytes { done, total })
     };
-    tool.configure(&site).await?;
     let asked = progress
         .during(tool.restore(&site, &wanted), fetched)
         .await?;

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Nature;
 use crate::{
     backup::{Tool, WalArchive},
     units::Time,
@@ -41,12 +40,6 @@ impl StrategyPlan {
             Wal::Command(command) => Some(WalArchive::directory(command)),
             Wal::By(name) => self.backups.get(name)?.tool.archive(),
         }
-    }
-
-    /// Whether any point in time can be reached with a backup: a physical one, and WAL after it.
-    pub fn reaches_points_in_time(&self, backup: &str) -> bool {
-        let physical = |plan: &BackupPlan| plan.tool.abilities().nature == Nature::Physical;
-        self.backups.get(backup).is_some_and(physical) && self.wal != Wal::None
     }
 }
 
