@@ -18,6 +18,8 @@ fn every_scenario_of(page: &str, at_least: usize) {
     let scenarios = blocks(&text, "yaml");
     assert!(scenarios.len() >= at_least, "{page} shows scenarios");
     let dir = tempfile::tempdir().unwrap();
+    let shop = root.join("scenarios/own-model/shop");
+    std::os::unix::fs::symlink(shop, dir.path().join("shop")).unwrap();
     for (index, scenario) in scenarios.iter().enumerate() {
         let file = dir.path().join(format!("{index}.yaml"));
         std::fs::write(&file, scenario).unwrap();

@@ -1,8 +1,10 @@
 //! Probes against a real server: what is the same looks the same, what differs does not.
 
+#[path = "support/plan.rs"]
+mod plan;
 mod server;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use pgdrill::{
     event::{EventKind, Moment},
@@ -18,10 +20,18 @@ use pgdrill::{
         tables::{self as probe_tables, Table},
     },
     runtime::Exec,
-    scenario::plan::CheckKind,
+    scenario::plan::{CheckKind, Plan},
     secret::Secret,
+    units::Rate,
 };
 use server::{Bench, Server, passwords};
+
+/// One workload, whose table has a key of another name.
+static PLAN: LazyLock<Plan> = LazyLock::new(|| {
+    let table = "shop.\"Orders\"(\"No\", note)";
+    let orders = plan::inserting("orders", "app", table, "", 1, Rate::Max);
+    plan::plan(10_000_000, vec![orders])
+});
 
 const SCHEMA: &str = "
 CREATE ROLE owner; CREATE ROLE app LOGIN; CREATE ROLE writers; GRANT writers TO app;
@@ -57,6 +67,7 @@ SELECT lo_from_bytea(4711, '\\x00112233');
 fn operations() -> Vec<Operation> {
     let one = |name: &str, sql: &str, refused: Option<&str>| Operation {
         name: name.into(),
+        database: "postgres".into(),
         role: "app".into(),
         tenants: Some(Tenants {
             setting: "shop.hidden".into(),
@@ -99,8 +110,8 @@ fn target<'a>(
         node: &server.node,
         archive: None,
         business,
-        audit: None,
-        keys: BTreeMap::from([("shop.\"Orders\"", "\"No\"")]),
+        plan: &PLAN,
+        audit: Vec::new(),
         fault_xids: fault_xid.into_iter().collect(),
     }
 }
@@ -449,11 +460,12 @@ async fn an_audit_entry_tells_the_row_as_it_is() {
     let (passwords, business) = (passwords(&[]), Vec::new());
     let tables = ["public.things".to_owned()];
     let target = ProbeTarget {
-        audit: Some(Trail {
+        audit: vec![Trail {
+            database: "postgres",
             log: "public.trail",
             tables: &tables,
             nonce: 0,
-        }),
+        }],
         ..target(&server, &passwords, &business, None)
     };
     let Observation::Audit(audit) = only(&target, CheckKind::Audit).await else {

@@ -259,8 +259,7 @@ impl Bench {
     /// Reads back and holds the ledger against it.
     async fn judge(&self) -> Judgement {
         let file = self.dir.path().join("readback");
-        let client = self.server.access().connect("test").await.unwrap();
-        let rows = readback::read(&client, &self.plan, NONCE, &file).await;
+        let rows = readback::read(&self.server.access(), &self.plan, NONCE, &file).await;
         let present = read(&file);
         assert_eq!(rows.unwrap(), present.len() as u64);
         Judgement::of(&read(&self.dir.path().join("ledger")), &present)

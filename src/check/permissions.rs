@@ -17,6 +17,7 @@ use crate::{
     event::{Moment, Revoked},
     measure::view::{Frozen, View},
     observation::ACL,
+    scenario::plan::untold,
 };
 
 const WRITES: [&str; 4] = ["INSERT", "UPDATE", "DELETE", "TRUNCATE"];
@@ -126,7 +127,7 @@ fn excuses(frozen: &Frozen<'_>, line: &str) -> bool {
 
 /// Whether an object is a table or a column of it.
 fn is_of(kind: &str, name: &str, table: &str) -> bool {
-    let (name, table) = (words(name), words(table));
+    let (name, table) = (words(untold(name)), words(table));
     match kind {
         "table" => name == table,
         "column" => name.len() > table.len() && name.starts_with(&table),

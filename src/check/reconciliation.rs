@@ -171,6 +171,7 @@ fn sides(context: &Context<'_>, names: &[&str]) -> Eras {
     };
     Eras {
         breaks_us: names.iter().map(breaks).collect(),
+        snapshots: names.iter().map(|name| history.snapshot_of(name)).collect(),
         first_fault_us: history.first_fault_us(),
         last_fault_us,
         cut_off: (history.faults().last()).is_some_and(|one| one.boundary == BoundaryKind::Instant),
@@ -198,6 +199,7 @@ fn circumstances<'a>(context: &Context<'a>, servers: Vec<&'a str>) -> Circumstan
             .filter_map(|fault| Some(fault.xid? as u32))
             .collect(),
         emptied: history.crashed() || history.restores().next().is_some(),
+        logical: history.is_logical(history.serving()),
     }
 }
 

@@ -105,7 +105,8 @@ fn memory(plan: &Plan) -> u64 {
 /// A copy of the data for each server and each backup.
 fn disk(plan: &Plan) -> u64 {
     let copies = plan.servers.len() as u64 + count(plan, "restore") + count(plan, "backup");
-    copies * (plan.data.size.0 + CLUSTER)
+    let data: u64 = plan.databases.values().map(|one| one.size.0).sum();
+    copies * (data + CLUSTER)
 }
 
 fn count(plan: &Plan, step: &str) -> u64 {

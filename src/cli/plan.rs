@@ -72,16 +72,14 @@ fn text(plan: &Plan) -> String {
     if plan.scale > 1 {
         fact("scale", format!("1 s stands for {} s", plan.scale));
     }
-    fact(
-        "data",
-        match plan.data.size.0 {
-            0 => format!("{}, seed {}", plan.data.model, plan.seed),
-            _ => format!(
-                "{}, {}, seed {}",
-                plan.data.model, plan.data.size, plan.seed
-            ),
-        },
-    );
+    for (name, database) in &plan.databases {
+        let size = match database.size.0 {
+            0 => String::new(),
+            _ => format!(", {}", database.size),
+        };
+        let model = plan.told(&database.model, name);
+        fact("data", format!("{model}{size}, seed {}", plan.seed));
+    }
     for workload in plan.workloads.values() {
         fact("workload", describe(workload));
     }

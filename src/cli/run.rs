@@ -328,9 +328,11 @@ mod tests {
         fake.have_a_bug();
         let mut plans = vec![salvage().plan, salvage().plan];
         plans[1].drill.push_str("-next");
-        let model = crate::scenario::model::Model::open(&plans[0].data.model).unwrap();
         for plan in &mut plans {
-            plan.data.identity.clone_from(&model.identity);
+            for database in plan.databases.values_mut() {
+                let model = crate::scenario::model::Model::open(&database.model).unwrap();
+                database.identity = model.identity;
+            }
         }
         let args = CommandLine::parse_from(["run", "salvage", "--reports", &reports]).args;
         let runtime = Runtime::Fake(fake.clone());

@@ -40,7 +40,7 @@ impl Drill {
     /// # Errors
     /// When the server refuses, or there is nothing that could be revoked.
     pub async fn freeze(&mut self, workload: &str, server: &str) -> Result<(), StepError> {
-        let server = self.server(server)?;
+        let server = self.server_in(server, self.database_of(workload))?;
         let writes = self.writes(workload, &server).await?;
         let cause = Cause::Freeze(workload.to_owned());
         self.expect_errors(cause, by_freeze(&writes.role));
@@ -61,13 +61,19 @@ impl Drill {
     pub async fn thaw(&mut self, workload: &str, server: &str) -> Result<(), StepError> {
         let not_frozen = || StepError::Missing(format!("workload `{workload}` is not frozen"));
         let grant = self.frozen.get(workload).ok_or_else(not_frozen)?;
-        self.server(server)?.sql(grant).await?;
+        let server = self.server_in(server, self.database_of(workload))?;
+        server.sql(grant).await?;
         self.frozen.remove(workload);
         self.errors_over(Cause::Freeze(workload.to_owned()));
         self.recorder.record(EventKind::Thawed {
             workload: workload.to_owned(),
         });
         Ok(())
+    }
+
+    fn database_of(&self, workload: &str) -> &str {
+        let workload = self.plan.workloads.get(workload);
+        workload.map_or(self.plan.home(), |workload| &workload.database)
     }
 
     async fn writes(&self, workload: &str, server: &Server) -> Result<Writes, StepError> {
@@ -136,7 +142,7 @@ impl Drill {
             .collect()
     }
 
-    /// The tables that businesses without a group of writers write to and may not for now, with
+    /// The tables of the scratch server's database that businesses without a group of writers write to and may not for now, with
     /// their roles. How they are thawed of which one was gone when they were frozen, the scratch
     /// server tells.
     ///
@@ -146,7 +152,8 @@ impl Drill {
         let mut tables = Vec::new();
         for (name, grant) in &mut self.frozen {
             let workload = self.plan.workloads.get(name);
-            let Some(business) = workload.map(|workload| &workload.business) else {
+            let here = workload.filter(|workload| workload.database == scratch.database);
+            let Some(business) = here.map(|workload| &workload.business) else {
                 continue;
             };
             if business.writer_role.is_some() {

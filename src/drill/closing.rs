@@ -46,12 +46,13 @@ impl Drill {
         server: &Server,
         kinds: &[CheckKind],
     ) -> Result<(), StepError> {
-        let model = self.model()?;
-        let business = operations(&model, &self.plan);
+        let models = self.models()?;
+        let operations = |model| operations(model, &self.plan);
+        let business: Vec<Operation> = models.iter().flat_map(operations).collect();
         let access = server.access().await?;
         self.expect_errors(Cause::Look, by_look(&server.name, &business));
         let archive = self.plan.strategy.archive();
-        let target = self.target(server, access, &model, &business, archive.as_ref());
+        let target = self.target(server, access, &models, &business, archive.as_ref());
         probe::observe(moment, &target, kinds, &self.recorder).await;
         self.errors_over(Cause::Look);
         Ok(())
@@ -61,7 +62,7 @@ impl Drill {
         &'t self,
         server: &'t Server,
         access: Access,
-        model: &'t Model,
+        models: &'t [Model],
         business: &'t [Operation],
         archive: Option<&'t WalArchive>,
     ) -> ProbeTarget<'t> {
@@ -72,14 +73,23 @@ impl Drill {
             node: &server.node,
             archive,
             business,
-            audit: model.manifest.audit.as_ref().map(|audit| Trail {
-                log: &audit.log,
-                tables: &audit.tables,
-                nonce: self.nonce,
-            }),
-            keys: self.plan.own_keys(),
+            plan: &self.plan,
+            audit: models
+                .iter()
+                .filter_map(|model| self.trail(model))
+                .collect(),
             fault_xids: self.faults.transactions(&server.name),
         }
+    }
+
+    fn trail<'t>(&self, model: &'t Model) -> Option<Trail<'t>> {
+        let audit = model.manifest.audit.as_ref()?;
+        Some(Trail {
+            database: &model.database,
+            log: &audit.log,
+            tables: &audit.tables,
+            nonce: self.nonce,
+        })
     }
 
     fn could_not_look(
@@ -103,8 +113,8 @@ impl Drill {
         let file = readback::file_name(&server.name);
         let path = self.dir.join(&file);
         let read = async {
-            let client = server.connect().await?;
-            Ok::<u64, StepError>(readback::read(&client, &self.plan, self.nonce, &path).await?)
+            let access = server.access().await?;
+            Ok::<u64, StepError>(readback::read(&access, &self.plan, self.nonce, &path).await?)
         };
         match read.await {
             Ok(rows) => self.recorder.record(EventKind::Observed {
@@ -173,12 +183,11 @@ impl Drill {
     }
 }
 
-/// The data model's business checks as operations to try.
+/// A data model's business checks as operations to try.
 fn operations(model: &Model, plan: &Plan) -> Vec<Operation> {
     let tenants = |tenants: &scenario::plan::Tenants| Tenants {
         setting: tenants.setting.clone(),
-        count: plan
-            .data
+        count: plan.databases[&model.database]
             .rows
             .get(&tenants.table)
             .copied()
@@ -186,6 +195,7 @@ fn operations(model: &Model, plan: &Plan) -> Vec<Operation> {
     };
     let operation = |(business, check): (&str, &BusinessCheck)| Operation {
         name: check.name.clone(),
+        database: model.database.clone(),
         role: check.role.clone(),
         tenants: model
             .manifest

@@ -67,6 +67,7 @@ mod tests {
     fn a_look_tries_what_is_refused_and_what_writes() {
         let operation = |refused: Option<&str>| Operation {
             name: "an operation".into(),
+            database: "postgres".into(),
             role: "oa_app_user".into(),
             tenants: None,
             sql: String::new(),

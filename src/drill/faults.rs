@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     event::{FaultRecord, RestoreRecord},
-    scenario::plan::{Action, Target},
+    scenario::plan::{Action, Step, Target},
 };
 
 /// The faults of a drill so far.
@@ -80,15 +80,15 @@ impl Faults {
     /// The names of those that a step heals, as far as can be told: those that hit what it
     /// repairs, or, where it names nothing that one hit, each that such a step can heal. One of
     /// the current recovery may be healed by one step after the other.
-    pub fn healed_by(&mut self, action: &Action) -> Vec<String> {
+    pub fn healed_by(&mut self, step: &Step) -> Vec<String> {
         let open =
             self.all.iter().enumerate().filter(|(index, fault)| {
                 *index >= self.current || !self.healed.contains(&fault.name)
             });
         let mut healed: Vec<&FaultRecord> = open.map(|(_, fault)| fault).collect();
-        healed.retain(|fault| heals(action, fault));
-        if healed.iter().any(|fault| names(action, fault)) {
-            healed.retain(|fault| names(action, fault));
+        healed.retain(|fault| heals(&step.action, fault));
+        if healed.iter().any(|fault| names(step, fault)) {
+            healed.retain(|fault| names(step, fault));
         }
         let healed: Vec<String> = healed.iter().map(|fault| fault.name.clone()).collect();
         self.healed.extend(healed.iter().cloned());
@@ -125,13 +125,13 @@ fn heals(action: &Action, fault: &FaultRecord) -> bool {
 }
 
 /// Whether what a step repairs is what a fault hit.
-fn names(action: &Action, fault: &FaultRecord) -> bool {
-    let facts = fault.fault.facts();
-    match action {
+fn names(step: &Step, fault: &FaultRecord) -> bool {
+    let (facts, here) = (fault.fault.facts(), fault.database == step.database);
+    match &step.action {
         Action::Salvage {
             tables, schemas, ..
-        } => facts.hits(tables, schemas),
-        Action::Reindex { object, .. } => facts.object == *object,
+        } => here && facts.hits(tables, schemas),
+        Action::Reindex { object, .. } => here && facts.object == *object,
         _other => false,
     }
 }
@@ -151,6 +151,13 @@ mod tests {
             server: server.into(),
             xid,
             ..fixture.history().faults().next().unwrap().clone()
+        }
+    }
+
+    fn step(action: Action) -> Step {
+        Step {
+            action,
+            ..salvage().plan.steps[0].clone()
         }
     }
 
@@ -204,13 +211,13 @@ mod tests {
             });
         }
         let mut salvaged = |table: &str| {
-            faults.healed_by(&Action::Salvage {
+            faults.healed_by(&step(Action::Salvage {
                 from: "scratch".into(),
                 into: "primary".into(),
                 tables: vec![table.into()],
                 schemas: vec![],
                 by: SalvageBy::Rows,
-            })
+            }))
         };
         assert_eq!(salvaged("app.roles"), ["roles"]);
         assert_eq!(salvaged("app.users"), ["users"]);
@@ -218,7 +225,7 @@ mod tests {
         let start = Action::Start {
             server: "primary".into(),
         };
-        assert!(faults.healed_by(&start).is_empty());
+        assert!(faults.healed_by(&step(start)).is_empty());
     }
 
     #[test]

@@ -188,7 +188,9 @@ mod tests {
         fake.have_a_bug();
         let (runtime, dir) = (Runtime::Fake(fake), tempfile::tempdir().unwrap());
         let (mut plan, cancel) = (salvage().plan, CancellationToken::new());
-        plan.data.identity = Model::open(&plan.data.model).unwrap().identity;
+        for database in plan.databases.values_mut() {
+            database.identity = Model::open(&database.model).unwrap().identity;
+        }
         let place = dir.path().to_owned();
         let performed = perform(plan.into(), runtime, place, None, None, cancel).await;
         performed.unwrap();

@@ -62,7 +62,7 @@ impl Drill {
     /// # Errors
     /// When the server can't be asked.
     pub async fn begin_images(&mut self, server: &Server) -> Result<(), StepError> {
-        let now = row_images::counters(&server.access().await?).await;
+        let now = row_images::counters(&server.access().await?, &self.plan).await;
         let now = now.map_err(|error| StepError::Missing(error.to_string()))?;
         self.row_images.since = now.next_xid;
         let others = self.row_images.others.entry(server.name.clone());
@@ -84,7 +84,7 @@ impl Drill {
             let Ok(access) = server.access().await else {
                 continue;
             };
-            if let Ok(now) = row_images::counters(&access).await {
+            if let Ok(now) = row_images::counters(&access, &self.plan).await {
                 others.step_over(&looked, now);
             }
         }
@@ -132,13 +132,10 @@ impl Drill {
         server: &Server,
         file: &str,
     ) -> Result<Looked, StepError> {
-        let tables = self.plan.live_tables().map(|table| table.name.clone());
-        let ledgered: Vec<String> = tables.collect();
         // After a fault, whoever brings rows back writes new ones, too.
         let found_out = self.faults.newest().is_some() || moment == Moment::After;
         let imaging = Imaging {
-            ledgered: &ledgered,
-            keys: &self.plan.own_keys(),
+            plan: &self.plan,
             identities: &self.row_images.identities,
             whole: &self.row_images.whole,
             since: (!found_out).then_some(self.row_images.since),

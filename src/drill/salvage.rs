@@ -8,16 +8,30 @@ use crate::{
     scenario::plan::{Action, SalvageBy},
 };
 
+/// What a step brings home.
+pub(super) struct Salvaging<'a> {
+    /// The scratch server.
+    pub from: &'a str,
+    /// The server with the loss.
+    pub into: &'a str,
+    pub database: &'a str,
+    pub tables: &'a [String],
+    pub schemas: &'a [String],
+    pub by: SalvageBy,
+}
+
 impl Drill {
     /// Transactions of the bad statements that are recovered from now, and whether a salvage of
     /// these tables and schemas undoes it: the one before which the scratch server was restored,
     /// else the newest, and each that hit one of them.
-    fn bad_statements(
-        &self,
-        from: &str,
-        tables: &[String],
-        schemas: &[String],
-    ) -> Vec<(u64, bool)> {
+    fn bad_statements(&self, salvaging: &Salvaging<'_>) -> Vec<(u64, bool)> {
+        let Salvaging {
+            from,
+            database,
+            tables,
+            schemas,
+            ..
+        } = *salvaging;
         let aimed_at = self.plan.steps.iter().find_map(|step| match &step.action {
             Action::Restore { into, target, .. } if into == from => self.faults.aimed_at(target),
             _other => None,
@@ -25,7 +39,8 @@ impl Drill {
         let aimed_at = aimed_at.or(self.faults.newest());
         let current = self.faults.current().iter();
         let told = current.filter_map(|fault| {
-            let undone = Some(fault) == aimed_at || fault.fault.facts().hits(tables, schemas);
+            let hit = fault.database == database && fault.fault.facts().hits(tables, schemas);
+            let undone = Some(fault) == aimed_at || hit;
             Some((fault.xid?, undone))
         });
         told.collect()
@@ -35,15 +50,15 @@ impl Drill {
     ///
     /// # Errors
     /// What went wrong, in full.
-    pub(super) async fn salvage(
-        &mut self,
-        from: &str,
-        into: &str,
-        tables: &[String],
-        schemas: &[String],
-        by: SalvageBy,
-    ) -> Result<(), StepError> {
-        let (scratch, production) = (self.server(from)?, self.server(into)?);
+    pub(super) async fn salvage(&mut self, salvaging: Salvaging<'_>) -> Result<(), StepError> {
+        let Salvaging {
+            from,
+            into,
+            database,
+            ..
+        } = salvaging;
+        let scratch = self.server_in(from, database)?;
+        let production = self.server_in(into, database)?;
         readable(&scratch).await?;
         let from_side = Side {
             access: scratch.access().await?,
@@ -53,11 +68,11 @@ impl Drill {
             access: production.access().await?,
             node: &production.node,
         };
-        let bad = self.bad_statements(from, tables, schemas);
+        let bad = self.bad_statements(&salvaging);
         let request = SalvageRequest {
-            tables: tables.to_vec(),
-            schemas: schemas.to_vec(),
-            by,
+            tables: salvaging.tables.to_vec(),
+            schemas: salvaging.schemas.to_vec(),
+            by: salvaging.by,
             fault_xids: bad.iter().map(|(xid, _)| *xid).collect(),
             undone_xids: bad
                 .iter()
@@ -67,7 +82,10 @@ impl Drill {
             frozen: self.frozen_groups(),
             frozen_tables: self.frozen_tables(&scratch).await?,
         };
-        let tables = salvage(&from_side, &into_side, &request, &self.recorder).await?;
+        let mut tables = salvage(&from_side, &into_side, &request, &self.recorder).await?;
+        for table in &mut tables {
+            table.table = self.plan.told(&table.table, database);
+        }
         self.recorder.record(EventKind::Salvaged {
             from: from.into(),
             into: into.into(),

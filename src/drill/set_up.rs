@@ -1,9 +1,6 @@
 //! From nothing to business as usual: servers, data, backup settings, steady state, clients.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     state::{Drill, StepError},
@@ -12,7 +9,8 @@ use super::{
 use crate::{
     event::{EventKind, Moment},
     history::files,
-    postgres::{Access, DATABASE_TEMPLATE, Server, query::run_sql, server::DATABASE},
+    model::Model,
+    postgres::{DATABASE_TEMPLATE, Server, query::run_sql, server::DATABASE},
     runtime::Exec,
     scenario::plan::{Apply, PRIMARY},
     workload::{Workloads, create_own_tables},
@@ -24,19 +22,20 @@ impl Drill {
     /// # Errors
     /// When anything of it fails: the set-up was bad, not the backup.
     pub async fn set_up(&mut self) -> Result<(), StepError> {
-        let roles = self.model()?.login_roles().to_vec();
-        self.make_passwords(&roles);
+        let models = self.models()?;
+        let roles = models.iter().flat_map(Model::login_roles);
+        self.make_passwords(roles.map(String::as_str));
         let plan = Arc::clone(&self.plan);
         for (name, limits) in &plan.servers {
             let server = self.new_server(name, false, limits).await?;
             server.create(&self.first_settings(name)).await?;
-            self.create_database(&server).await?;
+            self.create_databases(&server).await?;
             server.announce(&self.recorder).await?;
         }
         let primary = self.server(PRIMARY)?;
         self.prepare_tools(&primary).await?;
         self.describe(&primary).await?;
-        self.load(&primary).await?;
+        self.load(&primary, &models).await?;
         if self.plan.strategy.apply == Apply::Reload {
             self.apply_by_reload(&primary).await?;
         }
@@ -90,34 +89,27 @@ impl Drill {
         Ok(())
     }
 
-    /// The database of the data model, where it is not there from the beginning.
-    async fn create_database(&self, server: &Server) -> Result<(), StepError> {
-        if server.database == DATABASE {
-            return Ok(());
-        }
-        let access = Access {
-            database: DATABASE.into(),
-            ..server.access().await?
-        };
+    /// Those that are not there from the beginning.
+    async fn create_databases(&self, server: &Server) -> Result<(), StepError> {
+        let access = server.access().await?.within(DATABASE);
         let client = access.connect("pgdrill").await?;
-        let create = format!("create database {}", server.database);
-        run_sql(&client, &create).await?;
+        for name in self.plan.databases.keys().filter(|name| *name != DATABASE) {
+            run_sql(&client, &format!("create database {name}")).await?;
+        }
         Ok(())
     }
 
-    async fn load(&self, server: &Server) -> Result<(), StepError> {
+    async fn load(&self, server: &Server, models: &[Model]) -> Result<(), StepError> {
         let access = server.access().await?;
-        for database in BTreeSet::from([DATABASE, DATABASE_TEMPLATE, &server.database]) {
-            let access = Access {
-                database: database.into(),
-                ..access.clone()
-            };
-            let client = access.connect("pgdrill").await?;
+        let own = self.plan.databases.keys().map(String::as_str);
+        for database in own.chain([DATABASE, DATABASE_TEMPLATE]) {
+            let client = access.within(database).connect("pgdrill").await?;
             run_sql(&client, "create extension if not exists amcheck").await?;
         }
-        let (size, seed) = (self.plan.data.size, self.plan.seed);
-        let model = self.model()?;
-        model.install(server, (size, seed), &self.recorder).await?;
+        for model in models {
+            let amount = (self.plan.databases[&model.database].size, self.plan.seed);
+            model.install(server, amount, &self.recorder).await?;
+        }
         create_own_tables(&self.plan, &access).await?;
         server.sql("checkpoint").await?;
         Ok(())

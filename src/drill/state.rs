@@ -160,12 +160,14 @@ impl Drill {
         self.recorder.record(EventKind::Spent(self.meter.take()));
     }
 
-    /// The data model.
+    /// The data models, one a database.
     ///
     /// # Errors
-    /// When its files are not those of the plan any more.
-    pub fn model(&self) -> Result<Model, StepError> {
-        Ok(Model::planned(&self.plan.data)?)
+    /// When the files of one are not those of the plan any more.
+    pub fn models(&self) -> Result<Vec<Model>, StepError> {
+        let databases = self.plan.databases.iter();
+        let models = databases.map(|(name, plan)| Ok(Model::planned(name, plan)?));
+        models.collect()
     }
 
     /// The server of this name.
@@ -179,9 +181,19 @@ impl Drill {
             .ok_or_else(|| StepError::Missing(format!("there is no server `{name}` yet")))
     }
 
+    /// The server of this name, logged in to in this database.
+    ///
+    /// # Errors
+    /// When it does not exist (yet).
+    pub fn server_in(&self, name: &str, database: &str) -> Result<Server, StepError> {
+        let mut server = self.server(name)?;
+        database.clone_into(&mut server.database);
+        Ok(server)
+    }
+
     /// Makes up a password for each role and keeps it out of the history.
-    pub fn make_passwords(&mut self, roles: &[String]) {
-        let roles = roles.iter().map(String::as_str).chain([SUPERUSER]);
+    pub fn make_passwords<'r>(&mut self, roles: impl Iterator<Item = &'r str>) {
+        let roles = roles.chain([SUPERUSER]);
         let passwords: BTreeMap<String, Secret> = roles
             .map(|role| (role.to_owned(), Secret::random()))
             .collect();
@@ -214,7 +226,7 @@ impl Drill {
             name: name.to_owned(),
             node,
             passwords: self.passwords.clone(),
-            database: self.plan.data.database.clone(),
+            database: self.plan.home().to_owned(),
             scratch,
             moved: BTreeMap::new(),
         };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     restore::Restoring,
+    salvage::Salvaging,
     state::{Drill, StepError},
 };
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     event::{Cause, EventKind, Moment},
     fault::{Fault, Injection, ServerAfter},
     meter::{Activity, outside},
+    postgres::Server,
     runtime::Exec,
     scenario::plan::{Action, CheckKind, Phase, RunFor, Step, Wal},
 };
@@ -25,7 +27,7 @@ impl Drill {
         self.mark(&step.action);
         self.act(step).await?;
         self.image_step_over(&step.action).await;
-        for name in self.faults.healed_by(&step.action) {
+        for name in self.faults.healed_by(step) {
             self.errors_over(Cause::Fault(name));
         }
         Ok(())
@@ -50,7 +52,7 @@ impl Drill {
                 server,
                 name,
                 fault,
-            } => self.inject(name, server, fault).await,
+            } => self.inject(name, server, &step.database, fault).await,
             Action::Heal { fault } => self.heal(fault).await,
             Action::Freeze { workload, server } => self.freeze(workload, server).await,
             Action::Thaw { workload, server } => self.thaw(workload, server).await,
@@ -80,19 +82,34 @@ impl Drill {
                 tables,
                 schemas,
                 by,
-            } => self.salvage(from, into, tables, schemas, *by).await,
-            Action::Reindex { server, object } => self.reindex(server, object).await,
+            } => {
+                let request = Salvaging {
+                    from,
+                    into,
+                    database: &step.database,
+                    tables,
+                    schemas,
+                    by: *by,
+                };
+                self.salvage(request).await
+            }
+            Action::Reindex { server, object } => {
+                self.reindex(server, &step.database, object).await
+            }
             Action::Start { server } => self.start(server).await,
             Action::CutOver { workloads, to } => self.cut_over(workloads, to).await,
             Action::Verify { server } => self.verify(server).await,
             Action::Age(by) => Ok(retention::age(&self.any_server()?, *by).await?),
             Action::Expire => self.expire().await,
             Action::Wait { server, until } => {
-                let server = self.server(server)?;
+                let server = self.server_in(server, &step.database)?;
                 let waiting = server.wait_until(until, until, step.deadline.0);
                 Ok(outside(Activity::Wait, waiting).await?)
             }
-            Action::Sql { server, sql } => self.sql(server, sql, step.deadline.0).await,
+            Action::Sql { server, sql } => {
+                let server = self.server_in(server, &step.database)?;
+                execute(&server, sql, step.deadline.0).await
+            }
             Action::Command { server, command } => {
                 self.command(server, command, step.deadline.0).await
             }
@@ -160,8 +177,14 @@ impl Drill {
         Ok(())
     }
 
-    async fn inject(&mut self, name: &str, server: &str, fault: &Fault) -> Result<(), StepError> {
-        let (on, facts) = (self.server(server)?, fault.facts());
+    async fn inject(
+        &mut self,
+        name: &str,
+        server: &str,
+        database: &str,
+        fault: &Fault,
+    ) -> Result<(), StepError> {
+        let (on, facts) = (self.server_in(server, database)?, fault.facts());
         let after = facts.server_after;
         if matches!(after, ServerAfter::Down | ServerAfter::Lost) {
             self.watch_last(server).await;
@@ -179,7 +202,10 @@ impl Drill {
             archive: archive.as_ref(),
             recorder: &self.recorder,
         };
-        let record = fault.inject(&injection).await?;
+        let mut record = fault.inject(&injection).await?;
+        if facts.is_within_database() {
+            record.target = self.plan.told(&record.target, database);
+        }
         self.recorder
             .record(EventKind::FaultInjected(record.clone()));
         match after {
@@ -195,14 +221,14 @@ impl Drill {
     async fn heal(&self, name: &str) -> Result<(), StepError> {
         let missing = || StepError::Missing(format!("there was no fault `{name}`"));
         let injected = self.faults.named(name).ok_or_else(missing)?;
-        let server = self.server(&injected.server)?;
+        let server = self.server_in(&injected.server, &injected.database)?;
         let archive = self.plan.strategy.archive();
         Ok(injected.fault.heal(&server, archive.as_ref()).await?)
     }
 
-    async fn reindex(&self, server: &str, object: &str) -> Result<(), StepError> {
+    async fn reindex(&self, server: &str, database: &str, object: &str) -> Result<(), StepError> {
         let literal = object.replace('\'', "''");
-        let server = self.server(server)?;
+        let server = self.server_in(server, database)?;
         let kind = server.value(&format!("select case when relkind in ('i', 'I') then 'index' else 'table' end from pg_class where oid = '{literal}'::regclass")).await?;
         server.sql(&format!("reindex {kind} {object}")).await?;
         Ok(())
@@ -233,17 +259,6 @@ impl Drill {
         Ok(())
     }
 
-    /// Statements one after the other, as `psql` takes them apart: each is a transaction of its own
-    /// unless they say otherwise.
-    async fn sql(&self, server: &str, sql: &str, deadline: Duration) -> Result<(), StepError> {
-        let server = self.server(server)?;
-        let arguments = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"].map(str::to_owned);
-        let exec = server.tool_exec("psql", &arguments);
-        let exec = exec.env("PGCLIENTENCODING", "UTF8").stdin(sql);
-        server.node.exec(exec.within(deadline)).await?;
-        Ok(())
-    }
-
     async fn command(
         &self,
         server: &str,
@@ -257,9 +272,19 @@ impl Drill {
     }
 
     /// Any server that is there: the store is the same for all.
-    pub(super) fn any_server(&self) -> Result<crate::postgres::Server, StepError> {
+    pub(super) fn any_server(&self) -> Result<Server, StepError> {
         self.servers.values().next().cloned().ok_or_else(|| {
             StepError::Missing("there is no server left that reaches the store".into())
         })
     }
+}
+
+/// Statements one after the other, as `psql` takes them apart: each is a transaction of its own
+/// unless they say otherwise.
+async fn execute(server: &Server, sql: &str, deadline: Duration) -> Result<(), StepError> {
+    let arguments = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"].map(str::to_owned);
+    let exec = server.tool_exec("psql", &arguments);
+    let exec = exec.env("PGCLIENTENCODING", "UTF8").stdin(sql);
+    server.node.exec(exec.within(deadline)).await?;
+    Ok(())
 }

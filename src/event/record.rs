@@ -156,6 +156,8 @@ pub struct FaultRecord {
     /// What it hit, e.g. `sales.orders`.
     pub target: String,
     pub server: String,
+    /// The database that it hit, where it did not hit a whole server.
+    pub database: String,
     /// Which kind of boundary it draws.
     pub boundary: BoundaryKind,
     /// Begin of the injection.

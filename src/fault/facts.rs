@@ -123,6 +123,17 @@ impl<'a> Facts<'a> {
         self.errors.iter().map(error).collect()
     }
 
+    /// Whether it hits something inside of one database.
+    pub fn is_within_database(&self) -> bool {
+        let inside = |need: &Need<'_>| {
+            let (Need::Table(_) | Need::Index(_) | Need::Schema(_)) = need else {
+                return false;
+            };
+            true
+        };
+        self.needs.iter().any(inside)
+    }
+
     /// Whether its object is one of these tables, or in one of these schemas.
     pub fn hits(&self, tables: &[String], schemas: &[String]) -> bool {
         let within = |schema: &String| {

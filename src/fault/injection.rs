@@ -62,6 +62,7 @@ impl Injection<'_> {
             fault: self.fault.clone(),
             target,
             server: self.server.name.clone(),
+            database: self.server.database.clone(),
             boundary: facts.boundary,
             began_us: self.recorder.now_us(),
             ended_us: 0,

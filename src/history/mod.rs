@@ -26,7 +26,7 @@ use redaction::Secrets;
 /// change of what an event, an observation or the plan means, or has, is a new number.
 /// 3: faults have names, and errors are expected of each by its name; backups are as tools list them;
 /// the plan holds what clients do.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Names of the files of one drill, below `<run>/drills/<drill>/`.
 pub mod files {

@@ -40,6 +40,8 @@ pub struct Position {
 pub struct Boundaries {
     /// Each of them.
     pub all: Vec<Boundary>,
+    /// Of which snapshot its rows are: `DrillHistory::snapshot_of`.
+    pub snapshot: usize,
 }
 
 /// One boundary of one workload.
@@ -90,7 +92,10 @@ impl Boundaries {
         workload: &str,
         statements: &StatementInstants,
     ) -> Self {
-        let mut boundaries = Self::default();
+        let mut boundaries = Self {
+            snapshot: history.snapshot_of(workload),
+            ..Self::default()
+        };
         let mut serving = PRIMARY;
         for event in history.events {
             if let EventKind::FaultInjected(fault) = &event.kind

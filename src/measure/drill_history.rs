@@ -152,6 +152,22 @@ impl<'a> DrillHistory<'a> {
         restore.is_some_and(|restore| restore.nature == Nature::Logical)
     }
 
+    /// Which snapshot a workload's rows are of where its server was made anew from dumps: each
+    /// database has its own, so that what survives in one says nothing of another. 0: the cluster's.
+    pub fn snapshot_of(&self, workload: &str) -> usize {
+        let plan = self.plan;
+        let database = plan.workloads.get(workload).map(|one| &one.database);
+        let place = || {
+            plan.databases
+                .keys()
+                .position(|name| Some(name) == database)
+        };
+        match self.is_logical(self.server_of(workload)) {
+            true => 1 + place().unwrap_or_default(),
+            false => 0,
+        }
+    }
+
     /// Whether a server was restored for looking only, and never to serve.
     pub fn is_scratch(&self, server: &str) -> bool {
         self.restore_of(server)

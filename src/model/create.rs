@@ -76,7 +76,7 @@ impl Model {
         ] {
             arguments.extend(["-v".into(), format!("{name}={value}")]);
         }
-        arguments.extend(["-d".into(), self.manifest.database.clone()]);
+        arguments.extend(["-d".into(), self.database.clone()]);
         arguments.extend(["-c".into(), format!("\\cd '{}'", scripts.dir)]);
         for file in files {
             let fresh = [
@@ -106,7 +106,7 @@ impl Model {
     /// Logs in to the model's database.
     pub(super) async fn connect(&self, access: &Access) -> Result<Client, ModelError> {
         let access = Access {
-            database: self.manifest.database.clone(),
+            database: self.database.clone(),
             ..access.clone()
         };
         let connected = access.connect("pgdrill load").await;

@@ -14,7 +14,7 @@ use crate::{
 const DEADLINE: Duration = Duration::from_secs(4 * 3600);
 
 impl Model {
-    /// Creates and fills the model in the server's database; the roles that log in get the server's
+    /// Creates and fills the model in its database; the roles that log in get the server's
     /// passwords.
     ///
     /// # Errors
@@ -42,10 +42,11 @@ impl Model {
     async fn put(&self, server: &Server) -> Result<Scripts, ModelError> {
         let refused = |error: RuntimeError| self.broken(error.to_string());
         let layout = server.node.layout();
-        let dir = layout.run.join("model");
+        let dir = layout.run.join("models").join(&self.database);
         let files = self.scripts()?;
         let spaces = self.manifest.tablespaces.iter();
         let mut folders: BTreeSet<_> = spaces.map(|name| layout.tablespaces.join(name)).collect();
+        folders.insert(dir.clone());
         let above = files
             .iter()
             .filter_map(|(name, _)| Some(dir.join(name).parent()?.to_owned()));

@@ -22,7 +22,7 @@ use crate::{
     postgres::PgError,
     scenario::{
         model::{self, BusinessCheck, Manifest},
-        plan::DataPlan,
+        plan::DatabasePlan,
         problem::{Problem, Problems},
     },
     units::{self, Bytes},
@@ -39,6 +39,8 @@ pub struct Model {
     /// The first of the month in which it is loaded, in UTC: loaded rows lie before it and
     /// partitions around it, so that a drill is the same drill next year.
     pub month: Date,
+    /// The database that it is created in.
+    pub database: String,
     folder: model::Model,
 }
 
@@ -86,20 +88,24 @@ impl Model {
         Ok(Self {
             manifest: Arc::clone(&folder.manifest),
             month: this_month(),
+            database: folder.manifest.database.clone(),
             folder,
         })
     }
 
-    /// The model of a plan.
+    /// The model of a planned database.
     ///
     /// # Errors
     /// When it can't be read any more, or is another one now.
-    pub fn planned(data: &DataPlan) -> Result<Self, ModelError> {
-        let model = Self::named(&data.model)?;
-        match model.folder.identity == data.identity {
-            true => Ok(model),
-            false => Err(ModelError::Changed(data.model.clone())),
+    pub fn planned(database: &str, plan: &DatabasePlan) -> Result<Self, ModelError> {
+        let model = Self::named(&plan.model)?;
+        if model.folder.identity != plan.identity {
+            return Err(ModelError::Changed(plan.model.clone()));
         }
+        Ok(Self {
+            database: database.to_owned(),
+            ..model
+        })
     }
 
     /// The business checks, each with the business it belongs to.

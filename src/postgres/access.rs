@@ -164,6 +164,15 @@ impl Access {
         config
     }
 
+    /// The same login in another database.
+    #[must_use]
+    pub fn within(&self, database: &str) -> Self {
+        Self {
+            database: database.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// The same server as another role.
     #[must_use]
     pub fn as_role(&self, user: &str, password: &Secret) -> Self {

@@ -49,7 +49,7 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
         ..Structure::default()
     };
     for database in databases::all(&session(&target.access).await?).await? {
-        let client = session(&databases::within(&target.access, &database)).await?;
+        let client = session(&target.access.within(&database)).await?;
         look_into(&client, &database, &mut seen)
             .await
             .map_err(pg(format!("read the indexes of database `{database}`")))?;

@@ -10,13 +10,15 @@ use uuid::Uuid;
 use super::{ProbeError, ProbeTarget, pg, session};
 use crate::{
     ledger::Key,
-    observation::{AuditState, Change, Changes, Observation},
+    observation::{AuditState, Change, Observation},
     postgres::query::{Cells, written_by},
 };
 
 /// What is audited, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct Trail<'a> {
+    /// The database that it is in.
+    pub database: &'a str,
     pub log: &'a str,
     /// The tables whose changes it tells of.
     pub tables: &'a [String],
@@ -47,31 +49,51 @@ SELECT verdict, count(*), coalesce(jsonb_agg(to_jsonb(numbered) - '{verdict,plac
   FILTER (WHERE verdict <> 'right' AND place <= 10000), '[]')::text
 FROM numbered GROUP BY verdict";
 
-/// Compares the trail with the tables.
+/// Compares each trail with its tables.
 ///
 /// # Errors
 /// When one of them is gone or can't be read, or nothing here is audited.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
-    let nothing = || ProbeError::Other("the data model has no audit trail".into());
-    let trail = target.audit.ok_or_else(nothing)?;
-    let client = session(&target.access).await?;
-    let rows = client
-        .query(&compared(&trail, &target.fault_xids), &[])
-        .await;
+    if target.audit.is_empty() {
+        let nothing = "the data model has no audit trail".into();
+        return Err(ProbeError::Other(nothing));
+    }
     let mut state = AuditState::default();
-    for row in rows.map_err(pg("compare the audit trail"))? {
-        let count = row.cell::<i64>(1)?.unsigned_abs();
-        let first = changes(row.cell(2)?, trail.nonce)?;
-        let changes = Changes { count, first };
-        match row.cell(0)? {
-            "missing" => state.missing = changes,
-            "unfounded" => state.unfounded = changes,
-            "repeated" => state.repeated = changes,
-            "different" => state.different = changes,
-            _ => state.right = count,
-        }
+    for trail in &target.audit {
+        compare(trail, target, &mut state).await?;
     }
     Ok(Observation::Audit(state))
+}
+
+async fn compare(
+    trail: &Trail<'_>,
+    target: &ProbeTarget<'_>,
+    state: &mut AuditState,
+) -> Result<(), ProbeError> {
+    let client = session(&target.access.within(trail.database)).await?;
+    let rows = client
+        .query(&compared(trail, &target.fault_xids), &[])
+        .await;
+    for row in rows.map_err(pg("compare the audit trail"))? {
+        let count = row.cell::<i64>(1)?.unsigned_abs();
+        let mut first = changes(row.cell(2)?, trail.nonce)?;
+        for change in &mut first {
+            change.table = target.plan.told(&change.table, trail.database);
+        }
+        let sum = match row.cell(0)? {
+            "missing" => &mut state.missing,
+            "unfounded" => &mut state.unfounded,
+            "repeated" => &mut state.repeated,
+            "different" => &mut state.different,
+            _ => {
+                state.right += count;
+                continue;
+            }
+        };
+        sum.count += count;
+        sum.first.extend(first);
+    }
+    Ok(())
 }
 
 fn changes(json: &str, nonce: u64) -> Result<Vec<Change>, ProbeError> {

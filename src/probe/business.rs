@@ -16,6 +16,8 @@ use crate::{
 pub struct Operation {
     /// Its name in the data model.
     pub name: String,
+    /// The database that it is made in.
+    pub database: String,
     /// The role that logs in.
     pub role: String,
     /// Whose it is; none when it is no tenant's.
@@ -55,7 +57,7 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let mut results = Vec::new();
     for operation in target.business {
         results.push(BusinessResult {
-            name: operation.name.clone(),
+            name: target.plan.told(&operation.name, &operation.database),
             role: operation.role.clone(),
             expected: operation.refused.clone().unwrap_or_else(|| "rows".into()),
             got: outcome(target, operation).await?,
@@ -69,7 +71,7 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
 /// it was not the same for all tenants, what happened to the first that differs from what is
 /// expected.
 async fn outcome(target: &ProbeTarget<'_>, operation: &Operation) -> Result<String, ProbeError> {
-    let client = match login(target, &operation.role).await {
+    let client = match login(target, operation).await {
         Ok(client) => client,
         Err(ProbeError::Postgres(PgError {
             sqlstate: Some(sqlstate),
@@ -114,15 +116,20 @@ async fn attempt(
     Ok(got)
 }
 
-/// Logs in as a role of the data model.
+/// Logs in as an operation's role, in its database.
 ///
 /// # Errors
 /// When there is no password for it, or the server refuses.
-pub(super) async fn login(target: &ProbeTarget<'_>, role: &str) -> Result<Client, ProbeError> {
+pub(super) async fn login(
+    target: &ProbeTarget<'_>,
+    operation: &Operation,
+) -> Result<Client, ProbeError> {
+    let role = &operation.role;
     let password = target.passwords.get(role);
     let password =
         password.ok_or_else(|| ProbeError::Other(format!("no password for `{role}`")))?;
     let access = target.access.as_role(role, password);
+    let access = access.within(&operation.database);
     Ok(access.connect("pgdrill business").await?)
 }
 

@@ -29,9 +29,10 @@ const PASSWORDS: &str = "SELECT format('password of role %I', rolname), rolpassw
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
     let databases = databases::all(&client).await?;
-    let each = databases
-        .iter()
-        .map(|database| of_database(target, database));
+    let shared = (target.access.database.as_str(), true);
+    let own = databases.iter().map(|database| (database.as_str(), false));
+    let each = own.chain([shared]);
+    let each = each.map(|(database, shared)| of_database(target, database, shared));
     let mut objects: BTreeMap<String, String> = BTreeMap::new();
     for (name, definition) in try_join_all(each).await?.into_iter().flatten() {
         let same = objects.entry(name).or_default();
@@ -41,18 +42,18 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     Ok(Observation::Catalog(objects))
 }
 
-/// Names and rows of one database's objects; the shared ones are read in the drilled database.
+/// Names and rows of one database's own objects, or of those that all share.
 async fn of_database(
     target: &ProbeTarget<'_>,
     database: &str,
+    shared: bool,
 ) -> Result<Vec<(String, String)>, ProbeError> {
-    let drilled = target.access.database.as_str();
-    let client = session(&databases::within(&target.access, database)).await?;
+    let client = session(&target.access.within(database)).await?;
     let made = client.query(CATALOG, &[]).await;
     let made = made.map_err(pg("list the catalogs"))?;
     let mut queries: Vec<&str> = Vec::new();
     for row in &made {
-        if database == drilled || !row.cell::<bool>(0)? {
+        if shared == row.cell::<bool>(0)? {
             queries.push(row.cell(1)?);
         }
     }
@@ -60,11 +61,11 @@ async fn of_database(
     let rows = rows.map_err(pg(format!("read the catalog of database {database}")))?;
     let object = |row: &tokio_postgres::Row| {
         let (name, definition): (String, &str) = (row.cell(0)?, row.cell(1)?);
-        let shown = (
-            databases::told(name.clone(), database, drilled),
-            fields(definition),
-        );
-        Ok((!is_passing(&name)).then_some(shown))
+        let told = match shared {
+            true => name.clone(),
+            false => target.plan.told(&name, database),
+        };
+        Ok((!is_passing(&name)).then(|| (told, fields(definition))))
     };
     rows.iter()
         .map(object)

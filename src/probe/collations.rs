@@ -1,7 +1,7 @@
 //! Collation versions: what each database and collation was made with, beside what its provider
 //! (the C library, ICU) has now.
 
-use super::{ProbeError, ProbeTarget, databases, pg, session};
+use super::{ProbeError, ProbeTarget, pg, session};
 use crate::{
     observation::{Collation, Collations, Observation},
     postgres::query::Cells,
@@ -43,7 +43,7 @@ async fn of_database(
     database: &str,
     seen: &mut Collations,
 ) -> Result<(), ProbeError> {
-    let client = session(&databases::within(&target.access, database)).await?;
+    let client = session(&target.access.within(database)).await?;
     let rows = client.query(COLLATIONS, &[]).await;
     let doing = format!("read the collation versions of database `{database}`");
     for row in rows.map_err(pg(doing))? {

@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 
 use super::{ProbeError, pg};
-use crate::postgres::{Access, query::Cells};
+use crate::postgres::query::Cells;
 
 /// A limit of -2 marks what `DROP DATABASE` left half done; nobody can connect to it.
 const DATABASES: &str = "SELECT datname::text FROM pg_catalog.pg_database \
@@ -17,20 +17,4 @@ pub async fn all(client: &Client) -> Result<Vec<String>, ProbeError> {
     let rows = client.query(DATABASES, &[]).await;
     let rows = rows.map_err(pg("list the databases"))?;
     rows.iter().map(|row| Ok(row.cell(0)?)).collect()
-}
-
-/// The same server's other database.
-pub fn within(access: &Access, database: &str) -> Access {
-    Access {
-        database: database.to_owned(),
-        ..access.clone()
-    }
-}
-
-/// Tells an object of the drilled database by its name alone, and one of another with it.
-pub fn told(name: String, database: &str, drilled: &str) -> String {
-    if database == drilled {
-        return name;
-    }
-    format!("{name} in database {database}")
 }

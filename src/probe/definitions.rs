@@ -46,12 +46,7 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
 async fn schema(target: &ProbeTarget<'_>, database: &str) -> Result<Definitions, ProbeError> {
     let dump = execute(target, "pg_dump", PG_DUMP, database).await?;
     let key = &target.access.password;
-    let told = |(name, text)| {
-        (
-            databases::told(name, database, &target.access.database),
-            text,
-        )
-    };
+    let told = |(name, text): (String, String)| (target.plan.told(&name, database), text);
     let sections = sections::of_schema(&dump, |secret| keyed(key, secret));
     Ok(sections.into_iter().map(told).collect())
 }

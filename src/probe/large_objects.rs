@@ -18,8 +18,8 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
     let mut states = BTreeMap::new();
     for database in databases::all(&client).await? {
-        let state = of_database(&databases::within(&target.access, &database)).await?;
-        let name = databases::told("large objects".into(), &database, &target.access.database);
+        let state = of_database(&target.access.within(&database)).await?;
+        let name = target.plan.told("large objects", &database);
         states.insert(name, state);
     }
     Ok(Observation::LargeObjects(states))

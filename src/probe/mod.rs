@@ -41,7 +41,7 @@ use crate::{
     observation::{Observation, Probe},
     postgres::{Access, PgError, copy::CopyReader, query::WITHOUT_INDEXES},
     runtime::{Node, RuntimeError},
-    scenario::plan::CheckKind,
+    scenario::plan::{CheckKind, Plan},
     secret::Secret,
 };
 
@@ -61,12 +61,12 @@ pub struct ProbeTarget<'a> {
     pub node: &'a Node,
     /// Where WAL is archived.
     pub archive: Option<&'a WalArchive>,
-    /// The data model's business checks.
+    /// What is in its databases, and what they are called.
+    pub plan: &'a Plan,
+    /// The data models' business checks.
     pub business: &'a [business::Operation],
-    /// The data model's audit trail, if it has one.
-    pub audit: Option<audit::Trail<'a>>,
-    /// The key's column of each table of the user's own (`Plan::own_keys`).
-    pub keys: BTreeMap<&'a str, &'a str>,
+    /// The data models' audit trails.
+    pub audit: Vec<audit::Trail<'a>>,
     /// Transactions of bad statements: rows they wrote (audit rows, say) are no loaded rows.
     pub fault_xids: Vec<u64>,
 }

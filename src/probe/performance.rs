@@ -35,7 +35,7 @@ async fn time(
     target: &ProbeTarget<'_>,
     operation: &Operation,
 ) -> Result<Option<QueryTiming>, ProbeError> {
-    let client = business::login(target, &operation.role).await?;
+    let client = business::login(target, operation).await?;
     let doing = || format!("time `{}`", operation.name);
     let mut times = Vec::with_capacity(RUNS as usize);
     for _ in 0..RUNS {
@@ -58,7 +58,7 @@ async fn time(
     }
     times.sort_unstable();
     Ok(Some(QueryTiming {
-        name: operation.name.clone(),
+        name: target.plan.told(&operation.name, &operation.database),
         runs: RUNS,
         p50_us: quantile(&times, 50),
         p95_us: quantile(&times, 95),

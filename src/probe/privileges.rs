@@ -1,12 +1,17 @@
 //! Every privilege: role × object × privilege, memberships, role attributes.
 
+use std::collections::BTreeSet;
+
 use tokio_postgres::{Client, Row};
 
-use super::{ProbeError, ProbeTarget, pg, session};
+use super::{ProbeError, ProbeTarget, databases, pg, session};
 use crate::{observation::Observation, postgres::query::Cells};
 
 /// One row a privilege: role, kind, object, privilege.
 const PRIVILEGES: &str = include_str!("privileges.sql");
+
+/// Kinds of what belongs to the cluster, or is a database itself.
+const SHARED: [&str; 3] = ["role", "database", "tablespace"];
 
 /// One privilege; names are quoted where SQL demands it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,18 +31,32 @@ pub struct Privilege {
 /// # Errors
 /// When the catalogs can't be read.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
-    let client = session(&target.access).await?;
-    let all = all(&client).await?;
-    let shown = all.into_iter().map(|privilege| {
-        let Privilege {
+    let mut there = databases::all(&session(&target.access).await?).await?;
+    there.retain(|database| target.plan.databases.contains_key(database));
+    let mut shown = BTreeSet::new();
+    for database in there {
+        let client = session(&target.access.within(&database)).await?;
+        let told = |privilege: Privilege| privilege.told(|name| target.plan.told(name, &database));
+        shown.extend(all(&client).await?.into_iter().map(told));
+    }
+    Ok(Observation::Privileges(shown.into_iter().collect()))
+}
+
+impl Privilege {
+    /// In one line; what all databases share is not called by one of them.
+    fn told(&self, name: impl Fn(&str) -> String) -> String {
+        let Self {
             role,
             kind,
             object,
             right,
-        } = privilege;
+        } = self;
+        let object = match SHARED.contains(&kind.as_str()) {
+            true => object.clone(),
+            false => name(object),
+        };
         format!("{role} {kind} {object} {right}")
-    });
-    Ok(Observation::Privileges(shown.collect()))
+    }
 }
 
 /// Every privilege on a server; the session's `search_path` must be empty.

@@ -16,7 +16,7 @@ use std::{
 use futures_util::TryStreamExt;
 use tokio_postgres::{Client, types::ToSql};
 
-use super::{OWN_PATH, ProbeError, pg, session};
+use super::{OWN_PATH, ProbeError, databases, pg, session};
 use crate::{
     event::ImagedTable,
     postgres::{
@@ -24,7 +24,7 @@ use crate::{
         query::{Cells, WITHOUT_INDEXES},
     },
     row_images::{Image, Writer},
-    scenario::plan::REQUEST_ID,
+    scenario::plan::{Plan, REQUEST_ID},
 };
 
 /// The key tells which row a row is in a table that the ledger knows; else the table's primary
@@ -56,10 +56,8 @@ ORDER BY 1";
 /// What is known before a look.
 #[derive(Clone, Copy, Debug)]
 pub struct Imaging<'a> {
-    /// The tables that the ledger tells of.
-    pub ledgered: &'a [String],
-    /// The key's column of each table of the user's own.
-    pub keys: &'a BTreeMap<&'a str, &'a str>,
+    /// What is in the databases, and what the tables are called.
+    pub plan: &'a Plan,
     /// The columns that told which row a row is when each table was first seen.
     pub identities: &'a BTreeMap<String, String>,
     /// Tables whose rows are all taken, by earlier looks.
@@ -101,9 +99,6 @@ struct Table {
 }
 
 /// The first transaction that has not begun yet.
-///
-/// # Errors
-/// When the server can't be asked.
 pub async fn next_xid(access: &Access) -> Result<u64, ProbeError> {
     next_xid_of(&session(access).await?).await
 }
@@ -112,22 +107,29 @@ pub async fn next_xid(access: &Access) -> Result<u64, ProbeError> {
 ///
 /// # Errors
 /// When the server can't be asked.
-pub async fn counters(access: &Access) -> Result<Counters, ProbeError> {
-    let client = session(access).await?;
+pub async fn counters(access: &Access, plan: &Plan) -> Result<Counters, ProbeError> {
     let imaging = Imaging {
-        ledgered: &[],
-        keys: &BTreeMap::new(),
+        plan,
         identities: &BTreeMap::new(),
         whole: &BTreeSet::new(),
         since: None,
     };
-    let tables = tables(&client, &imaging).await?.into_iter();
-    Ok(Counters {
-        next_xid: next_xid_of(&client).await?,
-        deleted: tables
-            .map(|table| (table.told.name, table.told.deleted))
-            .collect(),
-    })
+    let mut counters = Counters::default();
+    for database in there(access, plan).await? {
+        let client = session(&access.within(&database)).await?;
+        let tables = tables(&client, &imaging, &database).await?.into_iter();
+        let deleted = tables.map(|table| (table.told.name, table.told.deleted));
+        counters.deleted.extend(deleted);
+        counters.next_xid = next_xid_of(&client).await?;
+    }
+    Ok(counters)
+}
+
+/// The plan's databases that are there.
+async fn there(access: &Access, plan: &Plan) -> Result<Vec<String>, ProbeError> {
+    let mut there = databases::all(&session(access).await?).await?;
+    there.retain(|database| plan.databases.contains_key(database));
+    Ok(there)
 }
 
 async fn next_xid_of(client: &Client) -> Result<u64, ProbeError> {
@@ -146,36 +148,52 @@ pub async fn look(
     file: &Path,
 ) -> Result<Looked, ProbeError> {
     let written = |cause: std::io::Error| ProbeError::Other(format!("row images: {cause}"));
-    let client = session(access).await?;
     let mut writer = Writer::create(file).map_err(written)?;
     let mut looked = Looked::default();
-    let tables = tables(&client, imaging).await?;
-    for settings in [OWN_PATH, WITHOUT_INDEXES] {
-        let prepared = client.batch_execute(settings).await;
-        prepared.map_err(pg("prepare a session"))?;
-    }
-    for (place, mut table) in tables.into_iter().enumerate() {
-        if let Err(error) = take(&client, imaging, &mut table, place as u16, &mut writer).await {
-            table.told.error = error.to_string();
+    for database in there(access, imaging.plan).await? {
+        let client = session(&access.within(&database)).await?;
+        let tables = tables(&client, imaging, &database).await?;
+        for settings in [OWN_PATH, WITHOUT_INDEXES] {
+            let prepared = client.batch_execute(settings).await;
+            prepared.map_err(pg("prepare a session"))?;
         }
-        let name = table.told.name.clone();
-        let deleted = table.told.deleted;
-        looked.counters.deleted.insert(name.clone(), deleted);
-        looked.identities.insert(name, table.identity);
-        looked.tables.push(table.told);
+        for mut table in tables {
+            let place = looked.tables.len() as u16;
+            if let Err(error) = take(&client, imaging, &mut table, place, &mut writer).await {
+                table.told.error = error.to_string();
+            }
+            looked.add(table);
+        }
+        looked.counters.next_xid = next_xid_of(&client).await?;
     }
     writer.flush().map_err(written)?;
     looked.rows = writer.rows;
-    looked.counters.next_xid = next_xid_of(&client).await?;
     Ok(looked)
 }
 
-async fn tables(client: &Client, imaging: &Imaging<'_>) -> Result<Vec<Table>, ProbeError> {
-    let (own, their): (Vec<&str>, Vec<&str>) = imaging.keys.iter().unzip();
-    let parameters: [&(dyn ToSql + Sync); 4] = [&own, &their, &REQUEST_ID, &imaging.ledgered];
+impl Looked {
+    fn add(&mut self, table: Table) {
+        let name = table.told.name.clone();
+        let deleted = table.told.deleted;
+        self.counters.deleted.insert(name.clone(), deleted);
+        self.identities.insert(name, table.identity);
+        self.tables.push(table.told);
+    }
+}
+
+async fn tables(
+    client: &Client,
+    imaging: &Imaging<'_>,
+    database: &str,
+) -> Result<Vec<Table>, ProbeError> {
+    let plan = imaging.plan;
+    let (own, their): (Vec<&str>, Vec<&str>) = plan.own_keys(database).into_iter().unzip();
+    let ledgered = plan.live_tables(database).map(|table| table.name.as_str());
+    let ledgered: Vec<&str> = ledgered.collect();
+    let parameters: [&(dyn ToSql + Sync); 4] = [&own, &their, &REQUEST_ID, &ledgered];
     let rows = client.query(TABLES, &parameters).await;
     let rows = rows.map_err(pg("list the tables"))?;
-    let tables = rows.iter().map(|row| Table::of(row, imaging));
+    let tables = rows.iter().map(|row| Table::of(row, imaging, database));
     Ok(tables.collect::<Result<_, _>>()?)
 }
 
@@ -213,8 +231,13 @@ async fn take(
 }
 
 impl Table {
-    fn of(row: &tokio_postgres::Row, imaging: &Imaging<'_>) -> Result<Self, PgError> {
-        let name: String = row.cell(0)?;
+    fn of(
+        row: &tokio_postgres::Row,
+        imaging: &Imaging<'_>,
+        database: &str,
+    ) -> Result<Self, PgError> {
+        let table: &str = row.cell(0)?;
+        let name = imaging.plan.told(table, database);
         // A partitioned table is read with its partitions, a parent without its children.
         let only = if row.cell(1)? { "" } else { "ONLY " };
         let columns = row.cell::<Option<String>>(3)?.unwrap_or_default();
@@ -228,7 +251,7 @@ impl Table {
             by_key.map_or(unique.clone(), |key| told_by(key, &unique))
         };
         Ok(Self {
-            from: format!("{only}{name}"),
+            from: format!("{only}{table}"),
             identity: first_seen.unwrap_or_else(identity),
             key,
             columns,

@@ -37,8 +37,8 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
     let mut states = Vec::new();
     for database in databases::all(&client).await? {
-        let client = session(&databases::within(&target.access, &database)).await?;
-        let told = |name| databases::told(name, &database, &target.access.database);
+        let client = session(&target.access.within(&database)).await?;
+        let told = |name: String| target.plan.told(&name, &database);
         let all = of_database(&client).await?.into_iter();
         states.extend(all.map(|state| SequenceState {
             sequence: told(state.sequence),

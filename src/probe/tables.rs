@@ -73,26 +73,27 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let mut all = BTreeMap::new();
     for database in databases::all(&client).await? {
         let states = of_database(target, &database).await?;
-        let told = |name| databases::told(name, &database, &target.access.database);
+        let told = |name: String| target.plan.told(&name, &database);
         all.extend(states.into_iter().map(|(name, state)| (told(name), state)));
     }
     Ok(Observation::Tables(all))
 }
 
-/// Workloads write into the drilled database alone.
+/// Workloads write into the scenario's databases alone.
 async fn of_database(
     target: &ProbeTarget<'_>,
     database: &str,
 ) -> Result<BTreeMap<String, TableState>, ProbeError> {
-    let readers = Readers::open(&databases::within(&target.access, database)).await?;
-    let mut tables = tables(readers.keeper(), &target.keys).await?;
-    if database != target.access.database {
+    let readers = Readers::open(&target.access.within(database)).await?;
+    let keys = target.plan.own_keys(database);
+    let mut tables = tables(readers.keeper(), &keys).await?;
+    if !target.plan.databases.contains_key(database) {
         tables.iter_mut().for_each(|table| table.key = None);
     }
     states(&readers, &tables, &target.fault_xids).await
 }
 
-/// The tables there are, the largest first. `keys`: as in [`ProbeTarget`].
+/// The tables there are, the largest first. `keys`: as of `Plan::own_keys`.
 ///
 /// # Errors
 /// When the server can't be asked.

@@ -276,6 +276,7 @@ mod tests {
             fault: Fault::DropTable(DropTable("t".into())),
             target: "t".into(),
             server: "primary".into(),
+            database: "postgres".into(),
             boundary: BoundaryKind::Statement,
             began_us: 9_000_000,
             ended_us: 9_100_000,

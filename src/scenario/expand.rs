@@ -7,12 +7,12 @@ use std::{
 
 use super::{
     Document,
+    databases::{Database, Databases},
     file::{CustomFile, ObjectivesFile, ScenarioFile, WorkloadFile},
-    model::Model,
     plan::{
-        Action, BackupKind, Business, CheckKind, DataPlan, Expect, Generator, HumanSpans, Length,
-        LiveColumn, LiveTable, Objectives, PRIMARY, Plan, RunFor, ServerPlan, Statement, Step,
-        StrategyPlan, Target, Transaction, WorkloadPlan, Writes,
+        Action, BackupKind, Business, CheckKind, DatabasePlan, Expect, Generator, HumanSpans,
+        Length, LiveColumn, LiveTable, Objectives, PRIMARY, Plan, RunFor, ServerPlan, Statement,
+        Step, StrategyPlan, Target, Transaction, WorkloadPlan, Writes,
     },
     problem::Problem,
     select,
@@ -24,8 +24,6 @@ use super::{
 };
 use crate::units::{Bytes, Time};
 
-/// The model when a scenario names none.
-pub const DEFAULT_MODEL: &str = "dual-tenant";
 /// The major when a scenario names none.
 pub const DEFAULT_POSTGRES: [u32; 1] = [17];
 /// What stands for the newest fault where one is named.
@@ -44,13 +42,13 @@ const DRILL_DEADLINE: Time = Time(Duration::from_secs(1800));
 pub fn plans(
     document: &Document<ScenarioFile>,
     strategy: &StrategyPlan,
-    model: &Model,
+    databases: &Databases,
     postgres: &[u32],
 ) -> Result<Vec<Plan>, Problem> {
     let file = &document.typed;
     let own = file.matrix.postgres.as_deref().unwrap_or(&DEFAULT_POSTGRES);
     let majors = if postgres.is_empty() { own } else { postgres };
-    let workloads = workloads(file, model, &document.source.path)?;
+    let workloads = workloads(file, databases, &document.source.path)?;
     let plan = |major: &u32| Plan {
         scenario: file.name.clone(),
         drill: format!("{}-pg{major}", file.name),
@@ -58,20 +56,20 @@ pub fn plans(
         tags: file.tags.iter().map(|t| t.0.clone()).collect(),
         file: document.source.path.clone(),
         postgres: *major,
-        packages: packages(file, model, *major),
+        packages: packages(file, databases, *major),
         scale: file.scale.unwrap_or(1),
         seed: file.data.seed.unwrap_or(DEFAULT_SEED),
         servers: servers(file),
-        data: data(file, model),
+        databases: databases.iter().map(planned).collect(),
         workloads: workloads.clone(),
         strategy: strategy.clone(),
-        steps: steps(document, strategy),
+        steps: steps(document, databases, strategy),
         objectives: objectives(&file.objectives),
         human: human(file),
         checks: file.checks.clone().unwrap_or_else(|| {
             let all = CheckKind::ALL.into_iter();
-            all.filter(|check| model.manifest.lacks(*check).is_none())
-                .collect()
+            let has = |check: &CheckKind| databases.lacks(*check).is_none();
+            all.filter(has).collect()
         }),
         expect: Expect {
             fail: file.expect.fail.clone(),
@@ -102,37 +100,29 @@ pub fn read_sql(written: &str, scenario: &str) -> Result<String, Problem> {
     select::read_beside(scenario, written).map(|source| source.text)
 }
 
-/// The data model that a scenario names: a shipped one, or the path of a folder.
-pub fn model_name(file: &ScenarioFile, scenario: &str) -> String {
-    let name = file.data.model.as_deref().unwrap_or(DEFAULT_MODEL);
-    match name.contains('/') {
-        true => select::beside(scenario, name).display().to_string(),
-        false => name.to_owned(),
-    }
-}
-
 /// Whether a server of this name is a scratch server.
 pub fn is_scratch(server: &str) -> bool {
     server == "scratch" || server.starts_with("scratch-")
 }
 
-/// What scenario and model ask for, of this major.
-fn packages(file: &ScenarioFile, model: &Model, major: u32) -> Vec<String> {
-    let all = file.packages.iter().chain(&model.manifest.packages);
+/// What scenario and models ask for, of this major.
+fn packages(file: &ScenarioFile, databases: &Databases, major: u32) -> Vec<String> {
+    let models = databases.manifests().flat_map(|model| &model.packages);
+    let all = file.packages.iter().chain(models);
     let named = all.map(|package| package.0.replace("{postgres}", &major.to_string()));
     BTreeSet::from_iter(named).into_iter().collect()
 }
 
-fn data(file: &ScenarioFile, model: &Model) -> DataPlan {
-    let size = file.data.size.unwrap_or(Bytes(0));
+fn planned((name, Database { model, size }): (&str, &Database)) -> (String, DatabasePlan) {
+    let size = size.unwrap_or(Bytes(0));
     let rows = model.manifest.rows(size).into_iter();
-    DataPlan {
+    let plan = DatabasePlan {
         model: model.name.clone(),
         identity: model.identity.clone(),
-        database: model.manifest.database.clone(),
         size,
         rows: rows.map(|(table, rows)| (table.to_owned(), rows)).collect(),
-    }
+    };
+    (name.to_owned(), plan)
 }
 
 fn human(file: &ScenarioFile) -> HumanSpans {
@@ -157,16 +147,19 @@ fn servers(file: &ScenarioFile) -> BTreeMap<String, ServerPlan> {
 
 fn workloads(
     file: &ScenarioFile,
-    model: &Model,
+    databases: &Databases,
     path: &str,
 ) -> Result<BTreeMap<String, WorkloadPlan>, Problem> {
     let plan = |(name, workload): (&String, &WorkloadFile)| {
+        let nowhere = || Problem::nowhere(format!("workload `{name}` works in no database"));
+        let database = databases.of_workload(name, workload).ok_or_else(nowhere)?;
         let (business, create) = match &workload.custom {
             Some(custom) => own(custom, path)?,
-            None => (business(name, workload, model)?, None),
+            None => (business(name, workload, databases, database)?, None),
         };
         let plan = WorkloadPlan {
             name: name.clone(),
+            database: database.to_owned(),
             business,
             create,
             clients: workload.clients.unwrap_or(DEFAULT_CLIENTS),
@@ -177,10 +170,18 @@ fn workloads(
     file.workloads.iter().map(plan).collect()
 }
 
-fn business(name: &str, file: &WorkloadFile, model: &Model) -> Result<Business, Problem> {
+fn business(
+    name: &str,
+    file: &WorkloadFile,
+    databases: &Databases,
+    database: &str,
+) -> Result<Business, Problem> {
     let wanted = file.business.as_deref().unwrap_or(name);
-    let found = model.manifest.businesses.get(wanted).cloned();
-    found.ok_or_else(|| Problem::nowhere(format!("workload `{name}` runs no business")))
+    let model = databases.model(database);
+    let found = model.and_then(|model| model.manifest.businesses.get(wanted));
+    found
+        .cloned()
+        .ok_or_else(|| Problem::nowhere(format!("workload `{name}` runs no business")))
 }
 
 /// The business of one statement, and what makes its table.
@@ -232,7 +233,11 @@ fn objectives(written: &BTreeMap<String, ObjectivesFile>) -> BTreeMap<String, Ob
     written.iter().map(plan).collect()
 }
 
-fn steps(document: &Document<ScenarioFile>, strategy: &StrategyPlan) -> Vec<Step> {
+fn steps(
+    document: &Document<ScenarioFile>,
+    databases: &Databases,
+    strategy: &StrategyPlan,
+) -> Vec<Step> {
     let file = &document.typed;
     let nodes = document
         .root
@@ -252,10 +257,16 @@ fn steps(document: &Document<ScenarioFile>, strategy: &StrategyPlan) -> Vec<Step
             scratch.clone_from(into);
         }
         let action = action(step, &all, &scratch, &newest, strategy);
+        let database = databases.meant(step.database.as_deref());
+        let within = step
+            .database
+            .iter()
+            .map(|name| format!(" in database {name}"));
         steps.push(Step {
             line: node.place.line,
-            title: action.title(),
+            title: action.title() + &within.collect::<String>(),
             deadline: step.deadline.unwrap_or(STEP_DEADLINE),
+            database: database.unwrap_or(databases.home()).to_owned(),
             action,
         });
     }

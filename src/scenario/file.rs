@@ -110,14 +110,32 @@ pub struct DataFile {
     /// Size of the database, 10MB to 100GB. Default: needed, unless the model holds the same rows
     /// whatever the size.
     pub size: Option<Bytes>,
+    /// Several databases of one cluster, in place of `model` and `size`: name to what is in it.
+    /// Their models make no role twice.
+    #[schemars(length(min = 1))]
+    pub databases: Option<BTreeMap<String, DatabaseFile>>,
     /// Seed of everything random: data, arrivals, choices. Default: 42.
     pub seed: Option<u64>,
+}
+
+/// One of several databases.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DatabaseFile {
+    /// A shipped model, or a folder of your own, relative to the scenario. Default: `dual-tenant`.
+    pub model: Option<String>,
+    /// Its size, 10MB to 100GB. Default: needed, unless the model holds the same rows whatever the
+    /// size.
+    pub size: Option<Bytes>,
 }
 
 /// One workload.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WorkloadFile {
+    /// The database that it works in. Default: the only one, or the only one whose model has its
+    /// business.
+    pub database: Option<String>,
     /// Which business of the data model it runs. Default: the one of the workload's own name.
     pub business: Option<String>,
     /// One statement of your own in place of a business.

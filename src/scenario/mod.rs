@@ -4,6 +4,7 @@
 //! that `file`, `step_file` and `strategy` generate, `semantics` asks whether it makes
 //! sense, `expand` fills in defaults and yields a [`plan::Plan`] for each variant.
 
+pub mod databases;
 pub mod expand;
 pub mod file;
 pub mod format;
@@ -24,8 +25,8 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
+use databases::Databases;
 use file::{ScenarioFile, StrategyChoice};
-use model::Model;
 use plan::{Plan, StrategyPlan};
 use problem::{Problem, Problems, Severity, Source};
 use strategy::StrategyFile;
@@ -98,21 +99,21 @@ pub fn plans_of(source: Source, postgres: &[u32]) -> Result<Loaded, Problems> {
         Ok(strategy) => (Some(strategy), Vec::new()),
         Err(Problems(problems)) => (None, problems),
     };
-    let model = match open_model(&document) {
-        Ok(model) => Some(model),
+    let databases = match Databases::open(&document) {
+        Ok(databases) => Some(databases),
         Err(Problems(more)) => {
             problems.extend(more);
             None
         }
     };
-    let found = semantics::check(&document, strategy.as_ref(), model.as_ref(), postgres);
+    let found = semantics::check(&document, strategy.as_ref(), databases.as_ref(), postgres);
     let (warnings, errors): (Vec<_>, Vec<_>) = found
         .into_iter()
         .partition(|problem| problem.severity == Severity::Warning);
     problems.extend(errors);
-    match (strategy, model) {
-        (Some(strategy), Some(model)) if problems.is_empty() => {
-            let plans = expand::plans(&document, &strategy, &model, postgres);
+    match (strategy, databases) {
+        (Some(strategy), Some(databases)) if problems.is_empty() => {
+            let plans = expand::plans(&document, &strategy, &databases, postgres);
             match plans {
                 Ok(plans) => Ok(Loaded { plans, warnings }),
                 Err(problem) => Err(of(&document.source, problem).into()),
@@ -120,20 +121,6 @@ pub fn plans_of(source: Source, postgres: &[u32]) -> Result<Loaded, Problems> {
         }
         (_, _) => Err(sorted(problems)),
     }
-}
-
-/// The data model that a scenario names; what is wrong with the name is told where it stands.
-fn open_model(document: &Document<ScenarioFile>) -> Result<Model, Problems> {
-    let name = expand::model_name(&document.typed, &document.source.path);
-    Model::open(&name).map_err(|Problems(problems)| {
-        let place = document.root.get("data").and_then(|data| data.get("model"));
-        let place = place.unwrap_or(&document.root).place;
-        let placed = problems.into_iter().map(|problem| match problem.source {
-            Some(_) => problem,
-            None => of(&document.source, Problem { place, ..problem }),
-        });
-        Problems(placed.collect())
-    })
 }
 
 /// Reads a file against the schema of its types.

@@ -1,4 +1,4 @@
-//! The file format of steps: one key that says what is done, and beside it `server`,
+//! The file format of steps: one key that says what is done, and beside it `server`, `database`,
 //! `deadline` and `as`. A step without anything to say may be written as a bare word.
 
 use std::borrow::Cow;
@@ -15,6 +15,8 @@ use crate::units::Time;
 pub struct StepFile {
     /// The server it acts on, where it stands beside the step.
     pub server: Option<String>,
+    /// The database, likewise.
+    pub database: Option<String>,
     /// It must have ended by then.
     pub deadline: Option<Time>,
     /// What the fault that it injects is called.
@@ -228,6 +230,9 @@ const WITH_SERVER: [&str; 9] = [
     "command",
 ];
 
+/// Steps that act in one database, where they do not act on the whole server.
+const WITH_DATABASE: [&str; 5] = ["inject", "salvage", "reindex", "wait", "sql"];
+
 /// Steps that act on a workload's server.
 const WITH_WORKLOAD: [&str; 2] = ["freeze", "thaw"];
 
@@ -242,11 +247,13 @@ impl<'de> Deserialize<'de> for StepFile {
             other => return Err(D::Error::custom(format!("`{other}` is not a step"))),
         };
         let server = take(&mut step, "server")?;
+        let database = take(&mut step, "database")?;
         let deadline = take(&mut step, "deadline")?;
         let name = take(&mut step, "as")?;
         let action = serde_json::from_value(Json::Object(step)).map_err(D::Error::custom)?;
         Ok(Self {
             server,
+            database,
             deadline,
             name,
             action,
@@ -296,6 +303,10 @@ fn add_siblings(branch: &mut Json, time: &Json) {
     if WITH_SERVER.contains(&word.as_str()) || WITH_WORKLOAD.contains(&word.as_str()) {
         let text = "The server it acts on. Default: `primary`";
         branch["properties"]["server"] = json!({"type": "string", "description": text});
+    }
+    if WITH_DATABASE.contains(&word.as_str()) {
+        let text = "The database it acts in. Default: the only one";
+        branch["properties"]["database"] = json!({"type": "string", "description": text});
     }
     if word == "inject" {
         let text =

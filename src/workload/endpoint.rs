@@ -26,10 +26,13 @@ impl Endpoint {
         Self { place }
     }
 
-    /// Sends the clients to another server: they drop their connections at once, even in
+    /// Sends the clients to the same database of another server: they drop their connections at once, even in
     /// the middle of a transaction (whose outcome is then `info`).
     pub fn move_to(&self, access: &Access) {
-        self.place.send_replace(Place::of(access));
+        self.place.send_modify(|place| {
+            let database = std::mem::take(&mut place.database);
+            *place = Place::of(&access.within(&database));
+        });
     }
 
     /// For a client that follows.

@@ -90,8 +90,8 @@ pub enum WorkloadError {
 }
 
 impl Workloads {
-    /// Starts every workload of the plan against the server of `access` (host, port and
-    /// database; each logs in as its own role). Must be called within a tokio runtime.
+    /// Starts every workload of the plan against the server of `access` (host and port; each
+    /// logs in to its own database as its own role). Must be called within a tokio runtime.
     ///
     /// # Errors
     /// When a password is not known or the ledger can't be created.
@@ -131,7 +131,7 @@ impl Workloads {
         access: &Access,
     ) {
         let script = Arc::new(script);
-        let endpoint = Endpoint::new(access);
+        let endpoint = Endpoint::new(&access.within(&workload.database));
         for client in 0..workload.clients as u16 {
             let client = Client {
                 memory: Memory::new(client, stream(&script, client, 1)),

@@ -26,12 +26,13 @@ use crate::{
 pub async fn create(plan: &Plan, access: &Access) -> Result<(), WorkloadError> {
     for (workload, plan) in &plan.workloads {
         if let Some(sql) = &plan.create {
-            let made = make(access, sql).await;
+            let made = make(&access.within(&plan.database), sql).await;
             made.map_err(|cause| wrong(workload, cause))?;
         }
     }
     for (workload, plan) in &plan.workloads {
-        let fit = fits(access, &plan.business.tables).await;
+        let access = access.within(&plan.database);
+        let fit = fits(&access, &plan.business.tables).await;
         fit.map_err(|cause| wrong(workload, cause))?;
     }
     Ok(())

@@ -14,7 +14,7 @@ use crate::{
     history::files,
     ledger::{Key, Outcome, Record, Writer},
     postgres::{
-        PgError,
+        Access, PgError,
         query::{Cells, WITHOUT_INDEXES},
     },
     scenario::plan::{LiveTable, Plan},
@@ -113,22 +113,21 @@ pub fn file_name(server: &str) -> String {
 }
 
 /// Reads every row that has a key, of the tables that the plan's workloads write, into
-/// `file`, a ledger, and returns how many there are. A table that is gone has none. `client` must be a
-/// superuser's: row-level security would hide rows. Memory is constant.
+/// `file`, a ledger, and returns how many there are. A table that is gone has none. `access` must be
+/// a superuser's: row-level security would hide rows. Memory is constant.
 ///
 /// # Errors
 /// When the server refuses (a damaged page, say) or the file can't be written.
 pub async fn read(
-    client: &Client,
+    access: &Access,
     plan: &Plan,
     nonce: u64,
     file: &Path,
 ) -> Result<u64, ReadbackError> {
     let mut writer = Writer::create(file)?;
-    let prepared = client.batch_execute(WITHOUT_INDEXES).await;
-    prepared.map_err(|cause| PgError::new("prepare a session", &cause))?;
     let mut rows = 0;
     for (index, workload) in plan.workloads.values().enumerate() {
+        let client = session(access, &workload.database).await?;
         for (table, at) in workload.business.tables.iter().zip(0..) {
             let reading = Reading {
                 table,
@@ -136,13 +135,21 @@ pub async fn read(
                 workload: index as u8,
                 nonce,
             };
-            if exists(client, &table.name).await? {
-                rows += reading.read(client, &mut writer).await?;
+            if exists(&client, &table.name).await? {
+                rows += reading.read(&client, &mut writer).await?;
             }
         }
     }
     writer.flush()?;
     Ok(rows)
+}
+
+async fn session(access: &Access, database: &str) -> Result<Client, PgError> {
+    let access = access.within(database);
+    let client = access.connect("pgdrill readback").await?;
+    let prepared = client.batch_execute(WITHOUT_INDEXES).await;
+    prepared.map_err(|cause| PgError::new("prepare a session", &cause))?;
+    Ok(client)
 }
 
 async fn exists(client: &Client, table: &str) -> Result<bool, PgError> {

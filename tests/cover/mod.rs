@@ -143,7 +143,8 @@ fn kinds(at: &str, value: &Value, facts: &mut BTreeSet<String>) {
 /// What is set up and looked at takes some seconds, each restore some more, and with more data all
 /// of it longer; clients run as long as it says.
 fn cost(plan: &Plan) -> f64 {
-    let size = plan.data.size.0 as f64 / 20e6;
+    let sizes = plan.databases.values().map(|database| database.size.0);
+    let size = sizes.sum::<u64>() as f64 / 20e6;
     let step = |action: &Action| match action {
         Action::Run(RunFor::Time(time)) => time.0.as_secs_f64(),
         Action::Run(RunFor::Transactions(_)) => 5.0,

@@ -95,8 +95,8 @@ impl Clients {
         let (looked, images) = looked.map_err(|error| error.to_string())?;
         let rows = Rows::told(Moment::After, self.since, looked.tables, images);
         let file = dir.path().join("readback");
-        let client = server.connect().await.map_err(|error| error.to_string())?;
-        let read_back = readback::read(&client, plan, NONCE, &file).await;
+        let access = server.access().await.map_err(|error| error.to_string())?;
+        let read_back = readback::read(&access, plan, NONCE, &file).await;
         read_back.map_err(|error| error.to_string())?;
         Ok((rows, read(&file)))
     }
@@ -108,11 +108,8 @@ impl Clients {
         found_out: Option<u64>,
         dir: &Path,
     ) -> Result<(Looked, Vec<Image>), ProbeError> {
-        let tables = plan.live_tables().map(|table| table.name.clone());
-        let ledgered: Vec<String> = tables.collect();
         let imaging = Imaging {
-            ledgered: &ledgered,
-            keys: &plan.own_keys(),
+            plan,
             identities: &self.identities,
             whole: &self.whole,
             since: found_out,

@@ -8,7 +8,7 @@ use pgdrill::{
     finding::{Finding, Verdict},
     model::Model,
     postgres::{PgError, Server, server::SUPERUSER},
-    probe::{ProbeTarget, audit::Trail, databases, observe, server_log},
+    probe::{ProbeTarget, audit::Trail, observe, server_log},
     runtime::Exec,
     scenario::plan::{CheckKind, PRIMARY, Plan},
     secret::Secret,
@@ -77,7 +77,7 @@ impl Cluster {
         let settings = plan.settings(&plan.servers[PRIMARY]);
         server.create(&settings).await.unwrap();
         fill(&server, &plan, &model, &bench).await;
-        let before = look(&server, &model, Moment::Before).await;
+        let before = look(&server, &plan, &model, Moment::Before).await;
         let failed = |kind: &&EventKind| matches!(kind, EventKind::ProbeFailed { .. });
         assert_eq!(before.iter().find(failed), None);
         let clients = Clients::write(&plan, &server, &server.passwords, &bench.recorder).await;
@@ -145,7 +145,7 @@ impl Cluster {
     async fn execute(&self, change: &Change, sql: &str, first: &str) -> Result<(), String> {
         let mut access = self.server.access().await.unwrap();
         if !change.database.is_empty() {
-            access = databases::within(&access, &change.database);
+            access = access.within(&change.database);
         }
         let client = access.connect("plant").await.unwrap();
         let allow = "SET allow_system_table_mods = on; SET client_min_messages = error;";
@@ -197,7 +197,7 @@ impl Cluster {
     /// A drill in which this is seen, by the checks of every drill.
     async fn judge(&self) -> Judgement {
         let began = wall_clock();
-        let events = look(&self.server, &self.model, Moment::After).await;
+        let events = look(&self.server, &self.plan, &self.model, Moment::After).await;
         let rows = self.clients.look_again(&self.plan, &self.server).await;
         let log = self.server.node.get(&self.server.log()).await;
         let log = log.map(|log| server_log::read(RESTORED, &String::from_utf8_lossy(&log)));
@@ -220,7 +220,7 @@ fn judged(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
     })
 }
 
-async fn look(server: &Server, model: &Model, moment: Moment) -> Vec<EventKind> {
+async fn look(server: &Server, plan: &Plan, model: &Model, moment: Moment) -> Vec<EventKind> {
     let none = BTreeMap::<String, Secret>::new();
     let target = ProbeTarget {
         // The names of the fixture's servers.
@@ -233,12 +233,13 @@ async fn look(server: &Server, model: &Model, moment: Moment) -> Vec<EventKind> 
         node: &server.node,
         archive: None,
         business: &[],
-        audit: model.manifest.audit.as_ref().map(|audit| Trail {
+        plan,
+        audit: Vec::from_iter(model.manifest.audit.as_ref().map(|audit| Trail {
+            database: &model.database,
             log: &audit.log,
             tables: &audit.tables,
             nonce: NONCE,
-        }),
-        keys: BTreeMap::new(),
+        })),
         fault_xids: Vec::new(),
     };
     let recorder = pgdrill::history::Recorder::in_memory();
@@ -255,14 +256,14 @@ async fn look(server: &Server, model: &Model, moment: Moment) -> Vec<EventKind> 
 
 /// Everything that will be changed, but for the rows of clients.
 async fn fill(server: &Server, plan: &Plan, model: &Model, bench: &Bench) {
-    let amount = (plan.data.size, plan.seed);
+    let amount = (plan.databases["postgres"].size, plan.seed);
     let install = model.install(server, amount, &bench.recorder);
     install.await.unwrap();
     let access = server.access().await.unwrap();
     server.sql(SCHEMA).await.unwrap();
     server.sql("CREATE DATABASE other").await.unwrap();
     for database in ["other", "template1"] {
-        let access = databases::within(&access, database);
+        let access = access.within(database);
         let client = access.connect("fill").await.unwrap();
         client.batch_execute(OTHER).await.unwrap();
     }

@@ -43,9 +43,10 @@ pub struct Seen {
 /// The plan: what its clients do, and what its server is made with.
 pub fn plan() -> Plan {
     let mut plan = lost_server().plan;
-    plan.data.size = Bytes(10_000_000);
-    let model = Model::named(&plan.data.model).unwrap();
-    plan.data.rows = model.rows(plan.data.size);
+    let database = plan.databases.get_mut("postgres").unwrap();
+    database.size = Bytes(10_000_000);
+    let model = Model::named(&database.model).unwrap();
+    database.rows = model.rows(database.size);
     for (name, workload) in &mut plan.workloads {
         workload.business = model.manifest.businesses[name].clone();
         workload.rate = Rate::PerSecond(100.0);

@@ -15,7 +15,10 @@ use pgdrill::{
     units::Bytes,
 };
 
-use super::server::{Bench, Server, passwords};
+use super::{
+    plan::plan,
+    server::{Bench, Server, passwords},
+};
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -32,8 +35,8 @@ pub async fn look(server: &Server) -> Seen {
         node: &server.node,
         archive: None,
         business: &[],
-        audit: None,
-        keys: BTreeMap::new(),
+        plan: &plan(10_000_000, Vec::new()),
+        audit: Vec::new(),
         fault_xids: Vec::new(),
     };
     let recorder = Recorder::in_memory();

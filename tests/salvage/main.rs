@@ -4,6 +4,8 @@
 mod cascade;
 mod case;
 mod kinds;
+#[path = "../support/plan.rs"]
+mod plan;
 #[path = "../server/mod.rs"]
 mod server;
 

@@ -1,4 +1,5 @@
 //! A plan of nothing but data and workloads.
+#![allow(dead_code, reason = "each test has its own use for it")]
 
 use std::collections::BTreeMap;
 
@@ -22,13 +23,15 @@ pub fn plan(size: u64, workloads: Vec<WorkloadPlan>) -> Plan {
         scale: 1,
         seed: 42,
         servers: BTreeMap::new(),
-        data: DataPlan {
-            model: "dual-tenant".into(),
-            identity: String::new(),
-            database: "postgres".into(),
-            size: Bytes(size),
-            rows: model().rows(Bytes(size)),
-        },
+        databases: BTreeMap::from([(
+            "postgres".into(),
+            DatabasePlan {
+                model: "dual-tenant".into(),
+                identity: String::new(),
+                size: Bytes(size),
+                rows: model().rows(Bytes(size)),
+            },
+        )]),
         workloads: named.collect(),
         strategy: strategy(),
         steps: Vec::new(),
@@ -48,6 +51,7 @@ fn model() -> Model {
 pub fn workload(name: &str, clients: u32, rate: Rate) -> WorkloadPlan {
     WorkloadPlan {
         name: name.into(),
+        database: "postgres".into(),
         business: model().manifest.businesses[name].clone(),
         create: None,
         clients,
@@ -93,6 +97,7 @@ pub fn inserting(
     };
     WorkloadPlan {
         name: name.into(),
+        database: "postgres".into(),
         business: Business {
             role: role.into(),
             tables: vec![table],

@@ -13,6 +13,7 @@ use super::seconds;
 pub fn plan(drill: &str, actions: Vec<Action>) -> Plan {
     let workload = |name: &str, role: &str, rate| WorkloadPlan {
         name: name.into(),
+        database: "postgres".into(),
         business: Business {
             role: role.into(),
             ..Business::default()
@@ -31,6 +32,7 @@ pub fn plan(drill: &str, actions: Vec<Action>) -> Plan {
         line: line + 10,
         title: action.title(),
         deadline: seconds("10m"),
+        database: "postgres".into(),
         action,
     };
     let scenario = drill.trim_end_matches("-pg17");
@@ -45,13 +47,15 @@ pub fn plan(drill: &str, actions: Vec<Action>) -> Plan {
         scale: 60,
         seed: 42,
         servers: BTreeMap::from([(PRIMARY.into(), ServerPlan::default())]),
-        data: DataPlan {
-            model: "dual-tenant".into(),
-            identity: "00000000000000000000000000000000".into(),
-            database: "postgres".into(),
-            size: Bytes(20_000_000),
-            rows: BTreeMap::new(),
-        },
+        databases: BTreeMap::from([(
+            "postgres".into(),
+            DatabasePlan {
+                model: "dual-tenant".into(),
+                identity: "00000000000000000000000000000000".into(),
+                size: Bytes(20_000_000),
+                rows: BTreeMap::new(),
+            },
+        )]),
         workloads: BTreeMap::from([
             ("oa".into(), workload("oa", "oa_app_user", 20.0)),
             ("agent".into(), workload("agent", "agent_app_user", 20.0)),

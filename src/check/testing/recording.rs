@@ -180,6 +180,7 @@ pub fn fault(fault: Fault, began_us: u64) -> FaultRecord {
         evidence: format!("{target} is gone"),
         fault,
         server: PRIMARY.into(),
+        database: "postgres".into(),
         boundary,
         began_us,
         ended_us: began_us + 40_000,

@@ -28,6 +28,7 @@ impl Boundaries {
             ..Boundary::at(0, began_us, None)
         };
         Self {
+            snapshot: 0,
             all: vec![boundary],
         }
     }

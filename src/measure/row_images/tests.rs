@@ -118,6 +118,7 @@ impl World {
             || self.ledger.iter().copied(),
             |key| present.get(&key).copied(),
             &Eras {
+                snapshots: Vec::new(),
                 breaks_us: vec![self.moved_us.into_iter().collect()],
                 first_fault_us: Some(UNTIL_US),
                 last_fault_us: Some(UNTIL_US),
@@ -131,6 +132,7 @@ impl World {
             salvaged: self.salvaged.then_some("app.notes").into_iter().collect(),
             fault_xids: [self.fault_xid].into(),
             emptied: false,
+            logical: false,
         };
         let mut before = vec![look(&was, &self.before)];
         let again = self.again.iter();

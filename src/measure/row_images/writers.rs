@@ -27,6 +27,8 @@ pub(super) struct Writer {
 pub struct Eras {
     /// When clients of each workload found themselves on another or a restored server, sorted.
     pub breaks_us: Vec<Vec<u64>>,
+    /// Of which snapshot each workload's rows are (`DrillHistory::snapshot_of`).
+    pub snapshots: Vec<usize>,
     /// When the first fault came; none: never.
     pub first_fault_us: Option<u64>,
     /// When the last one had struck: until then clients wrote, and each outage leaves writes whose
@@ -54,7 +56,8 @@ pub struct Writers {
     any_id: bool,
     /// Transactions acknowledged to each workload, reads among them.
     acknowledged: HashMap<u8, u64>,
-    /// When the last one was sent that was acknowledged before the first fault and survives.
+    /// When the last one was sent that was acknowledged before the first fault and survives; of
+    /// several snapshots, in the one that has the oldest.
     last_us: Option<u64>,
     /// When each workload's first erasure was acknowledged.
     first_erasure_us: HashMap<u8, u64>,
@@ -78,8 +81,8 @@ struct Erased {
 /// Writes that are there: what was acknowledged before one of them was sent survives as well.
 #[derive(Default)]
 struct Proofs {
-    /// When the last one was sent that was acknowledged before the first fault.
-    last_us: Option<u64>,
+    /// When the last one was sent that was acknowledged before the first fault, by snapshot.
+    last_us: HashMap<usize, u64>,
     /// When the last insert was sent, by workload and side. What is lost is not inserted again under
     /// its key, so these prove what came before them also after a fault.
     inserted_us: HashMap<(u8, u8), u64>,
@@ -88,7 +91,8 @@ struct Proofs {
 impl Proofs {
     fn add(&mut self, there: &Record, fault_us: u64, sides: &Eras) {
         if there.acked_us <= fault_us {
-            self.last_us = self.last_us.max(Some(there.sent_us));
+            let last_us = self.last_us.entry(sides.snapshot_of(there)).or_default();
+            *last_us = there.sent_us.max(*last_us);
         }
         if there.version == 0 {
             let side = (there.workload, sides.of(there));
@@ -100,7 +104,8 @@ impl Proofs {
     fn survived(&self, record: &Record, sides: &Eras) -> bool {
         let side = (record.workload, sides.of(record));
         let inserted_us = self.inserted_us.get(&side).copied();
-        inserted_us.max(self.last_us) > Some(record.acked_us)
+        let last_us = self.last_us.get(&sides.snapshot_of(record)).copied();
+        inserted_us.max(last_us) > Some(record.acked_us)
     }
 }
 
@@ -108,6 +113,11 @@ impl Eras {
     fn breaks_of(&self, workload: u8) -> &[u64] {
         let breaks = self.breaks_us.get(usize::from(workload));
         breaks.map_or(&[], Vec::as_slice)
+    }
+
+    fn snapshot_of(&self, record: &Record) -> usize {
+        let snapshot = self.snapshots.get(usize::from(record.workload));
+        snapshot.copied().unwrap_or_default()
     }
 
     fn of(&self, record: &Record) -> u8 {
@@ -137,7 +147,9 @@ impl Writers {
         let (mut writers, mut proofs) = (Self::default(), Proofs::default());
         let lingers_us = if sides.cut_off { 0 } else { LINGERS_US };
         let mut lost_us: u64 = 0;
+        let mut snapshots = HashSet::new();
         for record in ledger() {
+            snapshots.insert(sides.snapshot_of(&record));
             match record.outcome {
                 Outcome::Ok => *writers.acknowledged.entry(record.workload).or_default() += 1,
                 Outcome::Info if record.key != Key::NONE && record.xid == 0 => {
@@ -151,7 +163,8 @@ impl Writers {
                 proofs.add(&record, fault_us, sides);
             }
         }
-        writers.last_us = proofs.last_us;
+        let last_us = |snapshot: &usize| proofs.last_us.get(snapshot).copied();
+        writers.last_us = snapshots.iter().map(last_us).min().flatten();
         let mut erased = Erased::default();
         // Ids are given out in order: what was sent when the last transaction whose answer was lost
         // can't have been waiting any more has a later one.

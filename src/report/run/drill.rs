@@ -86,8 +86,8 @@ impl DrillReport {
                 command: command.clone(),
             }),
             EventKind::DataLoaded { bytes, rows, .. } => {
-                self.variant.data_bytes = *bytes;
-                self.variant.data_rows = *rows;
+                self.variant.data_bytes += *bytes;
+                self.variant.data_rows += *rows;
             }
             EventKind::Throughput(second) => self.throughput.push(second.clone()),
             EventKind::BackupTaken(backup) => self.backups.push(backup.clone()),

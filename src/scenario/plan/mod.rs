@@ -38,6 +38,14 @@ pub const PRIMARY: &str = "primary";
 /// The column that holds the ledger key unless a table says otherwise; NULL in loaded rows.
 pub const REQUEST_ID: &str = "request_id";
 
+/// Stands between an object and its database where several are told of.
+const IN_DATABASE: &str = " in database ";
+
+/// The name of an object that is told by [`Plan::told`], without its database.
+pub fn untold(told: &str) -> &str {
+    told.split_once(IN_DATABASE).map_or(told, |(name, _)| name)
+}
+
 /// Position of a step in the plan, from 0. People are shown `index + 1`.
 pub type StepIndex = usize;
 
@@ -64,7 +72,8 @@ pub struct Plan {
     pub seed: u64,
     /// Server name → what it is to be; [`PRIMARY`] is one of them.
     pub servers: BTreeMap<String, ServerPlan>,
-    pub data: DataPlan,
+    /// The databases that the scenario makes, by name; one at least.
+    pub databases: BTreeMap<String, DatabasePlan>,
     /// The workloads, by name.
     pub workloads: BTreeMap<String, WorkloadPlan>,
     /// How the system backs up.
@@ -84,17 +93,32 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The tables that clients write and the ledger tells of.
-    pub fn live_tables(&self) -> impl Iterator<Item = &LiveTable> {
-        self.workloads
-            .values()
-            .flat_map(|workload| &workload.business.tables)
+    /// The first of its databases: where the superuser logs in when no database is meant.
+    pub fn home(&self) -> &str {
+        let first = self.databases.keys().next();
+        first.map_or("", String::as_str)
     }
 
-    /// The tables whose column that holds the key is another than [`REQUEST_ID`], each with it.
-    /// Names are as SQL writes them.
-    pub fn own_keys(&self) -> BTreeMap<&str, &str> {
-        self.live_tables()
+    /// What an object is called in findings: by its name, and with its database unless that is the
+    /// only one of the scenario.
+    pub fn told(&self, name: &str, database: &str) -> String {
+        match self.databases.len() == 1 && database == self.home() {
+            true => name.to_owned(),
+            false => format!("{name}{IN_DATABASE}{database}"),
+        }
+    }
+
+    /// The tables of a database that clients write and the ledger tells of.
+    pub fn live_tables(&self, database: &str) -> impl Iterator<Item = &LiveTable> {
+        let workloads = self.workloads.values();
+        let here = workloads.filter(move |workload| workload.database == database);
+        here.flat_map(|workload| &workload.business.tables)
+    }
+
+    /// The tables of a database whose column that holds the key is another than [`REQUEST_ID`],
+    /// each with it. Names are as SQL writes them.
+    pub fn own_keys(&self, database: &str) -> BTreeMap<&str, &str> {
+        self.live_tables(database)
             .filter(|table| table.key != REQUEST_ID)
             .map(|table| (table.name.as_str(), table.key.as_str()))
             .collect()
@@ -125,15 +149,13 @@ pub struct ServerPlan {
     pub cpus: f64,
 }
 
-/// The data model and how much of it.
+/// A database: its data model and how much of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DataPlan {
+pub struct DatabasePlan {
     /// Name of a shipped model, e.g. `dual-tenant`, or the path of a folder.
     pub model: String,
     /// Hash of the model's files.
     pub identity: String,
-    /// The database that it lives in.
-    pub database: String,
     /// `pg_database_size` wanted, within 10 %; 0: as large as the model's files make it.
     pub size: Bytes,
     /// Rows that generators load, by table.

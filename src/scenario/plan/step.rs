@@ -15,6 +15,8 @@ pub struct Step {
     pub title: String,
     /// It must have ended by then.
     pub deadline: Time,
+    /// The database it acts in, where it does not act on a whole server.
+    pub database: String,
     /// What it does.
     pub action: Action,
 }

@@ -13,6 +13,8 @@ use crate::units::Rate;
 pub struct WorkloadPlan {
     /// Its name; objectives refer to it.
     pub name: String,
+    /// The database that it works in.
+    pub database: String,
     /// What its clients do.
     pub business: Business,
     /// SQL that makes tables of its own before any client begins; none when they are there already.

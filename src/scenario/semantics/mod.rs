@@ -4,6 +4,7 @@
 //! The form itself is held against the schema in `structure`.
 
 mod at_stake;
+mod databases;
 mod expectation;
 mod names;
 mod recovery;
@@ -15,8 +16,8 @@ use std::sync::Arc;
 
 use super::{
     Document,
+    databases::Databases,
     file::ScenarioFile,
-    model::{Catalog, Model},
     plan::StrategyPlan,
     problem::{Problem, Source},
     yaml::{Node, Position, Value},
@@ -27,12 +28,12 @@ pub use strategy::check as strategy;
 /// The majors of PostgreSQL that there are images for.
 static MATRIX: &str = include_str!("../../../fixtures/images/matrix.yaml");
 
-/// Everything that does not make sense in a scenario, and warnings. `strategy` and `model`: when
-/// they could be resolved.
+/// Everything that does not make sense in a scenario, and warnings. `strategy` and `databases`:
+/// when they could be resolved.
 pub fn check(
     document: &Document<ScenarioFile>,
     strategy: Option<&StrategyPlan>,
-    model: Option<&Model>,
+    databases: Option<&Databases>,
     postgres: &[u32],
 ) -> Vec<Problem> {
     let mut check = Check {
@@ -40,12 +41,11 @@ pub fn check(
         root: &document.root,
         source: &document.source,
         strategy,
-        model,
-        catalog: model.map(|model| Arc::clone(&model.catalog)),
+        databases,
         problems: Vec::new(),
     };
     check.matrix(postgres);
-    check.data();
+    check.databases();
     check.names();
     check.workloads();
     check.objectives();
@@ -72,8 +72,7 @@ struct Check<'a> {
     root: &'a Node,
     source: &'a Arc<Source>,
     strategy: Option<&'a StrategyPlan>,
-    model: Option<&'a Model>,
-    catalog: Option<Arc<Catalog>>,
+    databases: Option<&'a Databases>,
     problems: Vec<Problem>,
 }
 

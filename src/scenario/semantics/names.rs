@@ -2,16 +2,13 @@
 
 use super::{Check, strategy::overridden, supported_majors};
 use crate::scenario::{
+    databases::Databases,
     expand,
     file::{ObjectivesFile, WorkloadFile},
     format,
     problem::Problem,
     step_file::ActionFile,
 };
-use crate::units::Bytes;
-
-const SMALLEST: Bytes = Bytes(10_000_000);
-const LARGEST: Bytes = Bytes(100_000_000_000);
 
 impl Check<'_> {
     /// `asked`: majors of the command line, which replace the scenario's own.
@@ -36,21 +33,6 @@ impl Check<'_> {
             let message = format!("PostgreSQL {major} (`--postgres`) is not supported");
             self.problems
                 .push(Problem::nowhere(message).known("", known.iter().copied()));
-        }
-    }
-
-    pub(super) fn data(&mut self) {
-        let Some(size) = self.file.data.size else {
-            if self.model.is_some_and(|model| model.manifest.grows()) {
-                let problem = Problem::at(self.place(&["data"]), "key `size` is missing in `data`");
-                self.problem(problem.help("`size`: the data model fills its tables by it"));
-            }
-            return;
-        };
-        if !(SMALLEST..=LARGEST).contains(&size) {
-            let message = format!("a database of {size} cannot be made");
-            let problem = Problem::at(self.place(&["data", "size"]), message);
-            self.problem(problem.expected(format!("{SMALLEST} to {LARGEST}")));
         }
     }
 
@@ -109,7 +91,7 @@ impl Check<'_> {
             if check.is_of_clients() {
                 self.somebody_writes(check.name(), &path);
             }
-            if let Some(what) = self.model.and_then(|model| model.manifest.lacks(*check)) {
+            if let Some(what) = self.databases.and_then(|all| all.lacks(*check)) {
                 let message = format!(
                     "`{}` needs {what}, and the data model has none",
                     check.name()
@@ -118,6 +100,10 @@ impl Check<'_> {
             }
         }
         for (name, workload) in &self.file.workloads {
+            self.known_database(
+                workload.database.as_deref(),
+                &["workloads", name, "database"],
+            );
             if workload.custom.is_some() {
                 self.custom(name, workload);
             } else {
@@ -126,17 +112,29 @@ impl Check<'_> {
         }
     }
 
-    /// The businesses of the data model.
-    fn businesses(&self) -> Vec<&str> {
-        let all = self.model.map(|model| model.manifest.businesses.keys());
-        all.into_iter().flatten().map(String::as_str).collect()
+    /// The businesses of the data models, or of the one in this database.
+    fn businesses(&self, database: Option<&str>) -> Vec<String> {
+        let all = self.databases.into_iter().flat_map(Databases::iter);
+        let meant = all.filter(|(name, _)| database.is_none_or(|database| database == *name));
+        let names = meant.flat_map(|(_, one)| one.model.manifest.businesses.keys());
+        names.cloned().collect()
     }
 
     fn business(&mut self, name: &str, workload: &WorkloadFile) {
-        let known: Vec<String> = self.businesses().into_iter().map(str::to_owned).collect();
+        let Some(databases) = self.databases else {
+            return;
+        };
+        let database = databases.of_workload(name, workload);
+        if database.is_some_and(|database| databases.model(database).is_none()) {
+            return;
+        }
+        let known = self.businesses(database);
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let wanted = workload.business.as_deref();
-        if self.model.is_none() || known.contains(&wanted.unwrap_or(name)) {
+        if known.contains(&wanted.unwrap_or(name)) {
+            if database.is_none() {
+                self.which_database(self.key_place(&["workloads", name]));
+            }
             return;
         }
         if let Some(wanted) = wanted {
@@ -158,11 +156,8 @@ impl Check<'_> {
     pub(super) fn somebody_writes(&mut self, what: &str, path: &[&str]) {
         if self.file.workloads.is_empty() {
             let message = format!("`{what}` needs clients, and there are no `workloads`");
-            let business = self
-                .businesses()
-                .first()
-                .map_or("NAME", |name| name)
-                .to_owned();
+            let businesses = self.businesses(None);
+            let business = businesses.first().map_or("NAME", String::as_str);
             let help = format!("add `workloads: {{ {business}: {{ clients: 2, rate: 20/s }} }}`");
             self.problem(Problem::at(self.place(path), message).help(help));
         }

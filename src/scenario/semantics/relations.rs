@@ -4,7 +4,7 @@ use super::{Check, steps::State};
 use crate::fault::Need;
 use crate::scenario::{
     expand,
-    file::{CustomFile, ScenarioFile, StrategyChoice},
+    file::{CustomFile, ScenarioFile, StrategyChoice, WorkloadFile},
     model::Catalog,
     plan::REQUEST_ID,
     problem::Problem,
@@ -13,7 +13,10 @@ use crate::scenario::{
 
 impl Check<'_> {
     pub(super) fn strategy_tables(&mut self) {
-        let (Some(strategy), Some(catalog)) = (self.strategy, &self.catalog) else {
+        let (Some(strategy), Some(databases)) = (self.strategy, self.databases) else {
+            return;
+        };
+        let Some(catalog) = databases.catalog(databases.home()) else {
             return;
         };
         let dumped = |step: &StepFile| match &step.action {
@@ -52,10 +55,13 @@ impl Check<'_> {
     /// A custom workload logs in as a role of the data model, and writes a table of it or one
     /// that its own SQL makes. The key tells its rows from those of the load, which have none.
     pub(super) fn custom_tables(&mut self) {
-        let Some(catalog) = self.catalog.clone() else {
-            return;
-        };
-        for (name, custom) in customs(self.file) {
+        for (name, workload, custom) in customs(self.file) {
+            let Some(catalog) = self.catalog_of(name, workload) else {
+                if self.databases.is_some() && workload.database.is_none() {
+                    self.which_database(self.key_place(&["workloads", name]));
+                }
+                continue;
+            };
             let table = match custom.create {
                 Some(_) => Vec::from_iter(made(self.file, name, custom, &catalog)),
                 None => found(self.file, custom, &catalog),
@@ -70,31 +76,37 @@ impl Check<'_> {
     /// The SQL of every `create`; what cannot be read is told where it is written.
     pub(super) fn creating(&self) -> String {
         customs(self.file)
-            .filter_map(|(_, custom)| custom.create.as_ref())
+            .filter_map(|(.., custom)| custom.create.as_ref())
             .filter_map(|create| expand::read_sql(create, &self.source.path).ok())
             .collect()
     }
 
     /// What a step needs to be there, by names alone.
     pub(super) fn there(&mut self, need: Need<'_>, path: &str, state: &State) {
-        let Some(catalog) = &self.catalog else { return };
-        let database = [catalog.database.clone()];
-        let (name, known) = match need {
-            Need::Table(table) if catalog.has_table(table) => return,
-            Need::Table(name) => (name, &catalog.tables[..]),
-            Need::Index(name) => (name, &catalog.indexes[..]),
-            Need::Schema(name) => (name, &catalog.schemas[..]),
-            Need::Role(name) => (name, &catalog.roles[..]),
-            Need::Database(name) => (name, &database[..]),
+        let Some(databases) = self.databases else {
+            return;
         };
-        if !known.iter().any(|one| one == name) && !self.made_here(name, state) {
-            self.named(state, path, unknown(need.word(), name, known));
+        let here = self.catalog_here(state);
+        let (name, known) = match (need, &here) {
+            (Need::Role(name), _) => (name, Vec::from_iter(databases.roles())),
+            (Need::Database(name), _) => (name, Vec::from_iter(databases.names())),
+            (Need::Table(name), Some(here)) if here.has_table(name) => return,
+            (Need::Table(name), Some(here)) => (name, strs(&here.tables)),
+            (Need::Index(name), Some(here)) => (name, strs(&here.indexes)),
+            (Need::Schema(name), Some(here)) => (name, strs(&here.schemas)),
+            (Need::Table(_) | Need::Index(_) | Need::Schema(_), None) => return,
+        };
+        if !known.contains(&name) && !self.made_here(name, state) {
+            let problem = Problem::nowhere(format!("unknown {} `{name}`", need.word()));
+            self.named(state, path, problem.known(name, known));
         }
     }
 
     /// An index or a table.
     pub(super) fn relation(&mut self, name: &str, path: &str, state: &State) {
-        let Some(catalog) = &self.catalog else { return };
+        let Some(catalog) = self.catalog_here(state) else {
+            return;
+        };
         let known = catalog.has_table(name) || catalog.indexes.iter().any(|i| i == name);
         if !known && !self.made_here(name, state) {
             let all = [catalog.indexes.as_slice(), catalog.tables.as_slice()].concat();
@@ -111,25 +123,26 @@ impl Check<'_> {
     /// model lacks: then it may exist.
     fn made_here(&self, name: &str, state: &State) -> bool {
         let own_schema = |schema: &str| {
-            let known = self.catalog.iter().flat_map(|catalog| &catalog.schemas);
-            state.sql.contains(schema) && !known.into_iter().any(|known| known == schema)
+            let catalog = self.catalog_here(state).unwrap_or_default();
+            state.sql.contains(schema) && !catalog.schemas.iter().any(|known| known == schema)
         };
         let schema = name.split_once('.').map(|(schema, _)| schema);
-        let table = || customs(self.file).any(|(_, custom)| custom.table == name);
+        let table = || customs(self.file).any(|(.., custom)| custom.table == name);
         state.sql.contains(name) || schema.is_some_and(own_schema) || table()
     }
 }
 
 /// Custom workloads, by name.
-fn customs(file: &ScenarioFile) -> impl Iterator<Item = (&str, &CustomFile)> {
-    file.workloads
-        .iter()
-        .filter_map(|(name, workload)| Some((name.as_str(), workload.custom.as_ref()?)))
+fn customs(file: &ScenarioFile) -> impl Iterator<Item = (&str, &WorkloadFile, &CustomFile)> {
+    let all = file.workloads.iter();
+    all.filter_map(|(name, workload)| Some((name.as_str(), workload, workload.custom.as_ref()?)))
 }
 
 /// The first workload that makes a table, and how.
 fn maker<'f>(file: &'f ScenarioFile, table: &str) -> Option<(&'f str, &'f CustomFile)> {
-    customs(file).find(|(_, custom)| custom.create.is_some() && custom.table == table)
+    let all = customs(file).map(|(name, _, custom)| (name, custom));
+    let mut made = all.filter(|(_, custom)| custom.create.is_some());
+    made.find(|(_, custom)| custom.table == table)
 }
 
 /// A problem with what stands at a key of `custom`.
@@ -191,4 +204,8 @@ fn found(file: &ScenarioFile, custom: &CustomFile, catalog: &Catalog) -> Vec<OfK
 fn unknown(what: &str, name: &str, known: &[String]) -> Problem {
     let problem = Problem::nowhere(format!("unknown {what} `{name}`"));
     problem.known(name, known.iter().map(String::as_str))
+}
+
+fn strs(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
 }

@@ -74,6 +74,7 @@ impl Check<'_> {
     fn step(&mut self, step: &StepFile, state: &mut State) {
         let number = (state.step - 1).to_string();
         self.never_zero("deadline", step.deadline, &["steps", &number, "deadline"]);
+        self.database_of(step, &number);
         let server = step.server.as_deref().unwrap_or(PRIMARY);
         match &step.action {
             ActionFile::Backup(backup) => {

@@ -104,7 +104,8 @@ impl Script {
     /// # Errors
     /// When a name in it leads nowhere.
     pub fn new(plan: &Plan, name: &str, index: u8, nonce: u64) -> Result<Self, WorkloadError> {
-        let business = &plan.workloads[name].business;
+        let workload = &plan.workloads[name];
+        let business = &workload.business;
         let broken = |cause| WorkloadError::Business {
             workload: name.to_owned(),
             cause,
@@ -124,7 +125,9 @@ impl Script {
             names_tenant: business.tenants.is_some(),
             weights: business.transactions.iter().map(|kind| kind.weight).sum(),
         };
-        script.resolve(business, plan).map_err(broken)?;
+        let database = plan.databases.get(&workload.database);
+        let database = database.ok_or_else(|| broken("it works in no database".into()))?;
+        script.resolve(business, &database.rows).map_err(broken)?;
         Ok(script)
     }
 

@@ -1,18 +1,25 @@
 //! A plan's business with its names resolved.
 
+use std::collections::BTreeMap;
+
 use super::{Kind, Parameter, Script, Table, Write};
 use crate::{
     model::columns::Filled,
-    scenario::plan::{Business, LiveTable, Plan, Writes},
+    scenario::plan::{Business, LiveTable, Writes},
     workload::{rows::Column, wire::Statement},
 };
 
 impl Script {
-    pub(super) fn resolve(&mut self, business: &Business, plan: &Plan) -> Result<(), String> {
+    /// `rows`: that were loaded, by table.
+    pub(super) fn resolve(
+        &mut self,
+        business: &Business,
+        rows: &BTreeMap<String, u64>,
+    ) -> Result<(), String> {
         if self.weights == 0 {
             return Err("its business has no transactions".into());
         }
-        let tables = business.tables.iter().map(|table| Table::new(table, plan));
+        let tables = business.tables.iter().map(|table| Table::new(table, rows));
         self.tables = tables.collect::<Result<_, _>>()?;
         let mut statements = Vec::new();
         if let Some(tenants) = &business.tenants {
@@ -31,7 +38,7 @@ impl Script {
                 let earlier = transaction.values[..at]
                     .iter()
                     .map(|value| value.name.as_str());
-                Filled::new(&value.r#gen, earlier, &plan.data.rows)
+                Filled::new(&value.r#gen, earlier, rows)
             });
             let value = |name: &String| transaction.values.iter().position(|v| v.name == *name);
             let table = writes.map(|write| &business.tables[write.table]);
@@ -60,14 +67,14 @@ impl Script {
 }
 
 impl Table {
-    fn new(table: &LiveTable, plan: &Plan) -> Result<Self, String> {
+    fn new(table: &LiveTable, rows: &BTreeMap<String, u64>) -> Result<Self, String> {
         let column = |at: usize| {
             let column = &table.columns[at];
             let filled = |generator| {
                 let earlier = table.columns[..at]
                     .iter()
                     .map(|column| column.name.as_str());
-                Filled::new(generator, earlier, &plan.data.rows)
+                Filled::new(generator, earlier, rows)
             };
             Ok::<Column, String>(Column {
                 inserted: filled(&column.r#gen)?,

@@ -1,0 +1,138 @@
+//! The databases that a scenario makes, and which of them workloads and steps name.
+
+use std::sync::Arc;
+
+use super::{Check, steps::State};
+use crate::{
+    scenario::{
+        databases,
+        file::{DatabaseFile, WorkloadFile},
+        format,
+        model::Catalog,
+        problem::Problem,
+        step_file::{ActionFile, StepFile},
+        yaml::Position,
+    },
+    units::Bytes,
+};
+
+const SMALLEST: Bytes = Bytes(10_000_000);
+const LARGEST: Bytes = Bytes(100_000_000_000);
+
+impl Check<'_> {
+    pub(super) fn databases(&mut self) {
+        let data = &self.file.data;
+        let both = data.model.is_some() || data.size.is_some();
+        if data.databases.is_some() && both {
+            let place = self.key_place(&["data", "databases"]);
+            let message = "`data` has `databases` beside a `model` or `size` of its own";
+            let help = "state model and size of each below `databases`";
+            self.problem(Problem::at(place, message).help(help));
+        }
+        for (name, file) in databases::stated(data) {
+            let Some(name) = name else {
+                self.size(&file, None, &["data"]);
+                continue;
+            };
+            if let Err(message) = format::check("plain-identifier", name) {
+                let place = self.key_place(&["data", "databases", name]);
+                self.problem(Problem::at(place, message));
+            }
+            self.size(&file, Some(name), &["data", "databases", name]);
+        }
+        self.roles();
+    }
+
+    /// `name`: of one among several.
+    fn size(&mut self, file: &DatabaseFile, name: Option<&str>, path: &[&str]) {
+        let Some(size) = file.size else {
+            let mut all = self.databases.into_iter().flat_map(|all| all.iter());
+            let found = all.find(|(one, _)| name.is_none_or(|name| name == *one));
+            if found.is_some_and(|(_, one)| one.model.manifest.grows()) {
+                let of = path[path.len() - 1];
+                let message = format!("key `size` is missing in `{of}`");
+                let problem = Problem::at(self.place(path), message);
+                self.problem(problem.help("`size`: the data model fills its tables by it"));
+            }
+            return;
+        };
+        if !(SMALLEST..=LARGEST).contains(&size) {
+            let message = format!("a database of {size} cannot be made");
+            let path: Vec<&str> = path.iter().copied().chain(["size"]).collect();
+            let problem = Problem::at(self.place(&path), message);
+            self.problem(problem.expected(format!("{SMALLEST} to {LARGEST}")));
+        }
+    }
+
+    /// Roles are the cluster's: two models cannot both make one.
+    fn roles(&mut self) {
+        let Some(databases) = self.databases else {
+            return;
+        };
+        let mut makers: Vec<(&str, Arc<Catalog>)> = Vec::new();
+        for (name, database) in databases.iter() {
+            let catalog = Arc::clone(&database.model.catalog);
+            for (first, other) in &makers {
+                let twice = catalog.roles.iter().find(|role| other.roles.contains(role));
+                if let Some(role) = twice {
+                    let message =
+                        format!("the models of `{first}` and `{name}` both make the role `{role}`");
+                    let place = self.key_place(&["data", "databases", name]);
+                    let help = "roles are shared by all databases of a cluster";
+                    self.problem(Problem::at(place, message).help(help));
+                }
+            }
+            makers.push((name, catalog));
+        }
+    }
+
+    /// A database that is named must be one of the scenario's.
+    pub(super) fn known_database(&mut self, stated: Option<&str>, path: &[&str]) {
+        let (Some(name), Some(databases)) = (stated, self.databases) else {
+            return;
+        };
+        if databases.model(name).is_none() {
+            let problem = Problem::at(self.place(path), format!("unknown database `{name}`"));
+            self.problem(problem.known(name, databases.names()));
+        }
+    }
+
+    /// Nobody says which of several databases is meant.
+    pub(super) fn which_database(&mut self, place: Position) {
+        let names = self.databases.into_iter().flat_map(|all| all.names());
+        let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+        let message = format!("which database: {}?", names.join(" or "));
+        let help = "`database: NAME` beside it says so";
+        self.problem(Problem::at(place, message).help(help));
+    }
+
+    /// Whether a step says in which database it acts, where it acts in one.
+    pub(super) fn database_of(&mut self, step: &StepFile, number: &str) {
+        self.known_database(step.database.as_deref(), &["steps", number, "database"]);
+        let within = match &step.action {
+            ActionFile::Inject(fault) => fault.facts().is_within_database(),
+            ActionFile::Salvage(_)
+            | ActionFile::Reindex(_)
+            | ActionFile::Wait(_)
+            | ActionFile::Sql(_) => true,
+            _other => false,
+        };
+        let meant = |all: &databases::Databases| all.meant(step.database.as_deref()).is_some();
+        if within && !self.databases.is_none_or(meant) {
+            self.which_database(self.place(&["steps", number]));
+        }
+    }
+
+    /// What the model in a workload's database makes.
+    pub(super) fn catalog_of(&self, name: &str, workload: &WorkloadFile) -> Option<Arc<Catalog>> {
+        let databases = self.databases?;
+        databases.catalog(databases.of_workload(name, workload)?)
+    }
+
+    /// What the model in the database of the current step makes.
+    pub(super) fn catalog_here(&self, state: &State) -> Option<Arc<Catalog>> {
+        let stated = self.file.steps.get(state.step - 1)?.database.as_deref();
+        let databases = self.databases?;
+        databases.catalog(databases.meant(stated)?)
+    }
+}
