@@ -24,7 +24,7 @@
 //!
 //! Doing:
 //! - [`drill`]: the loop that performs a plan and removes everything.
-//! - [`runtime`]: where a node runs: containers, processes of this machine, or a fake.
+//! - [`runtime`]: where a node runs: containers, or processes of this machine.
 //! - [`postgres`]: one server on one node, and connections to it.
 //! - [`model`]: data models and their bulk loader; [`workload`]: the live clients.
 //! - [`backup`], [`restore`]: one file a tool; recovery targets, recovery, salvage.

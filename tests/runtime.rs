@@ -364,7 +364,7 @@ fn run_of(inventory: &Path) -> String {
 async fn lives(bench: &common::Bench, id: &str) -> Option<Life> {
     let engine = match &bench.runtime {
         Runtime::Docker(docker) => Some(docker.engine()),
-        Runtime::Local(_) | Runtime::Fake(_) => None,
+        Runtime::Local(_) => None,
     };
     let found = leftover::find(&[std::env::temp_dir()], engine)
         .await

@@ -180,14 +180,21 @@ async fn within_deadline(drill: &mut Drill, step: &Step) -> Result<(), StepError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{check::testing::salvage, history, runtime::fake::Fake, scenario::model::Model};
+    use crate::{
+        check::testing::salvage,
+        history,
+        runtime::testing::{self, BUG},
+        scenario::{model::Model, plan::PRIMARY},
+    };
 
     #[tokio::test]
     async fn a_bug_of_the_harness_ends_the_drill_with_its_end_recorded() {
-        let fake = Fake::default();
-        fake.have_a_bug();
-        let (runtime, dir) = (Runtime::Fake(fake), tempfile::tempdir().unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = testing::local(dir.path());
         let (mut plan, cancel) = (salvage().plan, CancellationToken::new());
+        plan.postgres = testing::MAJOR;
+        let primary = plan.servers.get_mut(PRIMARY).unwrap();
+        primary.settings.insert("cluster_name".into(), BUG.into());
         for database in plan.databases.values_mut() {
             database.identity = Model::open(&database.model).unwrap().identity;
         }
@@ -205,6 +212,6 @@ mod tests {
             !completed && reason.contains("a bug in pgdrill"),
             "{reason}"
         );
-        assert!(reason.ends_with("the test wanted a bug"), "{reason}");
+        assert!(reason.ends_with(BUG), "{reason}");
     }
 }

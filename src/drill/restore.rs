@@ -195,7 +195,7 @@ mod tests {
         check::testing::salvage,
         history::Recorder,
         meter::Meter,
-        runtime::{Layout, Runtime, fake::Fake},
+        runtime::{Layout, testing},
         scenario::plan::ServerPlan,
         units::Bytes,
     };
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn a_restored_server_is_made_as_the_source_of_its_backup() {
         let dir = tempfile::tempdir().unwrap();
-        let (plan, runtime) = (salvage().plan, Runtime::Fake(Fake::default()));
+        let (plan, runtime) = (salvage().plan, testing::local(dir.path()));
         let meter = Meter::new(Instant::now());
         let recorder = Recorder::in_memory();
         let mut drill = Drill::new(plan.into(), runtime, dir.path().into(), recorder, meter);

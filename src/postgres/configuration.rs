@@ -136,17 +136,24 @@ pub fn verifier(password: &Secret) -> String {
 mod tests {
     use super::*;
     use crate::{
-        runtime::{NodeSpec, Runtime},
+        runtime::{NodeSpec, testing},
         scenario::plan::OVERRIDDEN,
     };
 
     #[tokio::test]
     async fn what_the_command_line_says_no_scenario_can_state() {
-        let fake = Runtime::Fake(crate::runtime::fake::Fake::default());
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = testing::local(dir.path());
         let recorder = crate::history::Recorder::in_memory();
-        let node = fake.create(&NodeSpec::default(), &recorder).await.unwrap();
-        let server = Server {
+        let spec = NodeSpec {
+            drill: "drill".into(),
             name: "scratch".into(),
+            postgres: testing::MAJOR,
+            ..NodeSpec::default()
+        };
+        let node = runtime.create(&spec, &recorder).await.unwrap();
+        let server = Server {
+            name: spec.name,
             node,
             passwords: std::sync::Arc::default(),
             database: DATABASE.into(),

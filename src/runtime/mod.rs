@@ -8,10 +8,11 @@ mod choose;
 pub mod docker;
 mod error;
 pub mod exec;
-pub mod fake;
 pub mod leftover;
 pub mod local;
 pub mod run;
+#[cfg(test)]
+pub mod testing;
 pub mod wait;
 
 use std::{path::PathBuf, time::Duration};
@@ -40,8 +41,6 @@ pub enum Runtime {
     Docker(docker::Docker),
     /// Processes of this machine, in private directories.
     Local(local::Local),
-    /// Nothing runs: answers prepared by a test.
-    Fake(fake::Fake),
 }
 
 /// What a node is to be.
@@ -99,8 +98,6 @@ pub enum Node {
     Docker(docker::DockerNode),
     /// A directory and processes of this machine.
     Local(local::LocalNode),
-    /// A test's.
-    Fake(fake::FakeNode),
 }
 
 macro_rules! each_node {
@@ -108,7 +105,6 @@ macro_rules! each_node {
         match $self {
             Node::Docker($node) => $call,
             Node::Local($node) => $call,
-            Node::Fake($node) => $call,
         }
     };
 }
@@ -120,7 +116,6 @@ macro_rules! await_node {
         match $self {
             Node::Docker($node) => outside(Activity::Tool, $future).await,
             Node::Local($node) => $future.await,
-            Node::Fake($node) => $future.await,
         }
     };
 }
@@ -131,16 +126,14 @@ impl Runtime {
         match self {
             Self::Docker(_) => "docker",
             Self::Local(_) => "local",
-            Self::Fake(_) => "fake",
         }
     }
 
-    /// The major versions of PostgreSQL it can serve, oldest first; empty on `fake`.
+    /// The major versions of PostgreSQL it can serve, oldest first.
     pub fn majors(&self) -> Vec<u32> {
         match self {
             Self::Docker(docker) => docker.majors(),
             Self::Local(local) => local.majors(),
-            Self::Fake(_) => Vec::new(),
         }
     }
 
@@ -156,7 +149,6 @@ impl Runtime {
                 created.await.map(Node::Docker)
             }
             Self::Local(local) => local.create(spec, recorder).await.map(Node::Local),
-            Self::Fake(fake) => fake.create(spec, recorder).await.map(Node::Fake),
         }
     }
 
@@ -167,7 +159,7 @@ impl Runtime {
     pub async fn image(&self, postgres: u32, packages: &[String]) -> Result<String, RuntimeError> {
         match self {
             Self::Docker(docker) => outside(Activity::Tool, docker.image(postgres, packages)).await,
-            Self::Local(_) | Self::Fake(_) => Ok(String::new()),
+            Self::Local(_) => Ok(String::new()),
         }
     }
 
@@ -179,7 +171,7 @@ impl Runtime {
     pub async fn answers(&self) -> Result<(), RuntimeError> {
         match self {
             Self::Docker(docker) => docker.engine().answers().await,
-            Self::Local(_) | Self::Fake(_) => Ok(()),
+            Self::Local(_) => Ok(()),
         }
     }
 
@@ -187,7 +179,7 @@ impl Runtime {
     pub async fn gone(&self) -> RuntimeError {
         match self {
             Self::Docker(docker) => docker.engine().gone().await,
-            Self::Local(_) | Self::Fake(_) => std::future::pending().await,
+            Self::Local(_) => std::future::pending().await,
         }
     }
 
@@ -197,10 +189,6 @@ impl Runtime {
         match self {
             Self::Docker(docker) => outside(Activity::Tool, docker.close_drill(drill)).await,
             Self::Local(local) => local.close_drill(drill).await,
-            Self::Fake(fake) => {
-                fake.close_drill(drill);
-                Vec::new()
-            }
         }
     }
 
@@ -213,7 +201,6 @@ impl Runtime {
         match self {
             Self::Docker(docker) => docker.close().await,
             Self::Local(local) => local.close().await,
-            Self::Fake(_) => Vec::new(),
         }
     }
 }
@@ -248,7 +235,7 @@ impl Node {
     pub fn listen_addresses(&self) -> &'static str {
         match self {
             Self::Docker(_) => "*",
-            Self::Local(_) | Self::Fake(_) => "127.0.0.1",
+            Self::Local(_) => "127.0.0.1",
         }
     }
 
@@ -258,6 +245,8 @@ impl Node {
     /// # Errors
     /// When it can't be started, exits non-zero, or exceeds its deadline.
     pub async fn exec(&self, exec: Exec) -> Result<Output, RuntimeError> {
+        #[cfg(test)]
+        testing::heed(&exec);
         await_node!(self, node => node.exec(exec))
     }
 

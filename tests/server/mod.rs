@@ -91,7 +91,7 @@ impl Bench {
     pub async fn close(self) {
         let left = match &self.runtime {
             Runtime::Local(local) => local.close().await,
-            Runtime::Docker(_) | Runtime::Fake(_) => self.runtime.close_drill(DRILL).await,
+            Runtime::Docker(_) => self.runtime.close_drill(DRILL).await,
         };
         assert_eq!(left, Vec::<String>::new());
     }
@@ -108,7 +108,7 @@ impl Bench {
 
     async fn start(&self, name: &str, node: Node, copy: &str) -> Server {
         let listen = match &self.runtime {
-            Runtime::Local(_) | Runtime::Fake(_) => "127.0.0.1",
+            Runtime::Local(_) => "127.0.0.1",
             Runtime::Docker(_) => "*",
         };
         let layout = node.layout();
