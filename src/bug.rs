@@ -47,9 +47,6 @@ pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 /// The same of what is awaited.
-///
-/// # Errors
-/// The bug, in one line.
 pub async fn caught_in<T>(work: impl Future<Output = T>) -> Result<T, String> {
     let ended = AssertUnwindSafe(work).catch_unwind().await;
     ended.map_err(|panic| told(&*panic))

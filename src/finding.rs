@@ -5,7 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What can be said of a finding, a drill or a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -23,7 +22,6 @@ impl Verdict {
         verdicts.into_iter().max().unwrap_or(Self::Unknown)
     }
 
-    /// In one word.
     pub fn word(self) -> &'static str {
         match self {
             Self::Pass => "pass",
@@ -61,12 +59,10 @@ impl AtStake {
     }
 }
 
-/// One thing that was judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What was judged, e.g. `rows`, `rpo.oa`, `ledger.agent`, `restore`.
     pub id: String,
-    /// The judgement.
     pub verdict: Verdict,
     /// Why, in one line.
     pub message: String,
@@ -101,12 +97,10 @@ impl Finding {
         }
     }
 
-    /// It can't be told.
     pub fn unknown(id: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(id, Verdict::Unknown, message)
     }
 
-    /// It does not hold.
     pub fn fail(id: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(id, Verdict::Fail, message)
     }

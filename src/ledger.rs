@@ -41,7 +41,6 @@ pub struct Key(pub u64);
 /// Keys count so many clients of a workload, from 0.
 pub const CLIENTS: u16 = 4095;
 
-/// One transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The row; 0 for a transaction that only read.
@@ -49,7 +48,6 @@ pub struct Record {
     /// The row's `row_version` after it: 0 insert, then 1, 2, … for updates; a deletion is
     /// one more.
     pub version: u32,
-    /// How it ended.
     pub outcome: Outcome,
     /// Index of the workload in the plan's (sorted) map.
     pub workload: u8,
@@ -59,7 +57,6 @@ pub struct Record {
     pub digest: u64,
     /// Intended start, in the drill's clock.
     pub intended_us: u64,
-    /// When it was sent.
     pub sent_us: u64,
     /// When the answer came, or when the client gave up.
     pub acked_us: u64,
@@ -91,17 +88,14 @@ impl Key {
         self.client() == CLIENTS
     }
 
-    /// The workload's index.
     pub fn workload(self) -> u8 {
         (self.0 >> 58) as u8
     }
 
-    /// The table's index within the workload.
     pub fn table(self) -> u8 {
         (self.0 >> 52 & 0x3f) as u8
     }
 
-    /// The client's index within the workload.
     pub fn client(self) -> u16 {
         (self.0 >> 40 & 0xfff) as u16
     }
@@ -122,7 +116,6 @@ impl Record {
     /// In place of the digest of a row that is no more.
     pub const TOMBSTONE: u64 = u64::MAX;
 
-    /// Whether it deleted its row.
     pub fn deletes(&self) -> bool {
         self.key != Key::NONE && self.digest == Self::TOMBSTONE
     }
@@ -180,17 +173,12 @@ impl Record {
     }
 }
 
-/// Appends records to a ledger file.
 #[derive(Debug)]
 pub struct Writer {
     out: BufWriter<File>,
 }
 
 impl Writer {
-    /// Begins a ledger.
-    ///
-    /// # Errors
-    /// When the file exists or can't be written.
     pub fn create(file: &Path) -> std::io::Result<Self> {
         let mut out = BufWriter::with_capacity(1 << 16, File::create_new(file)?);
         out.write_all(MAGIC)?;
@@ -199,17 +187,10 @@ impl Writer {
     }
 
     /// Appends one record; it is on its way to disk after the next [`Writer::flush`].
-    ///
-    /// # Errors
-    /// When the file can't be written.
     pub fn append(&mut self, record: &Record) -> std::io::Result<()> {
         self.out.write_all(&record.to_bytes())
     }
 
-    /// Hands everything to the operating system.
-    ///
-    /// # Errors
-    /// When the file can't be written.
     pub fn flush(&mut self) -> std::io::Result<()> {
         self.out.flush()
     }
@@ -224,10 +205,6 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Opens a ledger.
-    ///
-    /// # Errors
-    /// When the file can't be read or is no ledger.
     pub fn open(file: &Path) -> std::io::Result<Self> {
         let mut input = BufReader::with_capacity(1 << 16, File::open(file)?);
         let mut magic = [0; 16];

@@ -31,20 +31,16 @@ pub enum Activity {
 pub struct Spent {
     /// When the stretch began: at the end of the one before.
     pub from_us: u64,
-    /// When it ended.
     pub to_us: u64,
     /// Inside tools and the engine.
     pub tools_us: u64,
-    /// Inside servers.
     pub servers_us: u64,
-    /// In declared waits.
     pub waits_us: u64,
     /// Inside any of them: their union.
     pub outside_us: u64,
 }
 
 impl Spent {
-    /// The harness's own time.
     pub fn own_us(&self) -> u64 {
         (self.to_us - self.from_us).saturating_sub(self.outside_us)
     }
@@ -90,7 +86,6 @@ impl Meter {
         Self { began, sums }
     }
 
-    /// Performs a drill under this meter.
     pub async fn over<F: Future>(self, work: F) -> F::Output {
         METER.scope(self, work).await
     }

@@ -14,37 +14,22 @@ use crate::scenario::plan::CheckKind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Probe {
-    /// The server as a whole.
     Server,
-    /// Every table's rows and digest.
     Tables,
-    /// Number and digest of the large objects.
     LargeObjects,
-    /// Every privilege.
     Privileges,
-    /// Every definition, as PostgreSQL's own tools write it.
     Definitions,
-    /// Every row of the system catalogs.
     Catalog,
-    /// Every setting.
     Settings,
-    /// Who may log in.
     Access,
-    /// Every sequence.
     Sequences,
-    /// Business operations as the app roles.
     Business,
-    /// The audit trail beside the changes.
     Audit,
-    /// The files in the WAL archive.
     Archive,
-    /// `pg_amcheck`.
     Amcheck,
-    /// Collation versions.
     Collations,
     /// Timings of business queries: last, when nothing else runs.
     Performance,
-    /// The rows that workloads wrote.
     Readback,
     /// Every one of them: the server could not be reached.
     All,
@@ -124,35 +109,23 @@ pub enum Observation {
     Definitions(BTreeMap<String, String>),
     /// Every row of the system catalogs by what it is about, `kind name` → lines `field: value`.
     Catalog(BTreeMap<String, String>),
-    /// Every setting: in force and in files.
     Settings(SettingsState),
-    /// Who may log in.
     Access(AccessState),
-    /// Every sequence beside the column it feeds.
     Sequences(Vec<SequenceState>),
     /// Logins, refusals and business operations as the app roles.
     Business(Vec<BusinessResult>),
-    /// The server as a whole.
     Server(ServerState),
-    /// Structure of tables and indexes in every database.
     Amcheck(Structure),
-    /// Collation versions beside their providers'.
     Collations(Collations),
-    /// The large objects of each database.
     LargeObjects(BTreeMap<String, LargeObjectsState>),
-    /// How long the business's queries took.
     Performance(Vec<QueryTiming>),
     /// Every row with a key, of the tables that workloads write, was written to a file in the
     /// drill's directory (see `workload::readback`).
     Readback {
-        /// File name within the drill's directory.
         file: String,
-        /// Number of rows.
         rows: u64,
     },
-    /// The audit trail beside the changes that clients made.
     Audit(AuditState),
-    /// The WAL archive.
     Archive(ArchiveState),
 }
 
@@ -163,9 +136,7 @@ pub struct ArchiveState {
     pub archived: u64,
     /// Bytes of a WAL segment.
     pub segment_size: u64,
-    /// `system_identifier` of the server's cluster.
     pub system_identifier: u64,
-    /// Every file, by name.
     pub files: BTreeMap<String, ArchivedFile>,
     /// Digests of segments that the server wrote and archived and still has in its `pg_wal`.
     pub written: BTreeMap<String, String>,
@@ -174,7 +145,6 @@ pub struct ArchiveState {
 /// A file of a WAL archive; but for its size only what holds a segment is looked into.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchivedFile {
-    /// Size.
     pub bytes: u64,
     /// SHA-256 of its content, the first 32 hexadecimal digits; empty: not looked into.
     pub digest: String,
@@ -203,7 +173,6 @@ fn not_any(count: &u64) -> bool {
 /// Rows of one table that no workload wrote: those without a key, or all where no column holds one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableState {
-    /// How many.
     pub rows: u64,
     /// Order-independent digest: sum of the rows' xxh3-128 modulo 2^128, 32 hexadecimal digits;
     /// [`NOT_POPULATED`](Self::NOT_POPULATED) of a materialised view that holds no data yet.
@@ -249,16 +218,13 @@ pub struct AuditState {
     pub different: Changes,
 }
 
-/// Some changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changes {
-    /// How many.
     pub count: u64,
     /// The first of them, at most 10,000.
     pub first: Vec<Change>,
 }
 
-/// A version of a row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     pub table: String,
@@ -279,7 +245,6 @@ pub struct Structure {
     /// What it printed; without what it said of an index in [`refused`](Self::refused), and of
     /// one that is in order when it is asked for by the role's own `search_path`.
     pub messages: Vec<String>,
-    /// Databases looked at.
     pub databases: Vec<String>,
     /// Of these, those without the extension `amcheck`, which it skips.
     pub unchecked: Vec<String>,
@@ -298,7 +263,6 @@ pub struct Structure {
 /// Collation versions beside those of their providers, in every database.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Collations {
-    /// Databases and collations looked at.
     pub looked_at: u64,
     /// Those whose version is not the provider's.
     pub different: Vec<Collation>,
@@ -307,7 +271,6 @@ pub struct Collations {
 /// A database's default collation, or a collation in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Collation {
-    /// Which.
     pub object: String,
     /// The version it was made with; none: not recorded.
     pub recorded: Option<String>,
@@ -320,7 +283,6 @@ pub struct Collation {
 pub struct Refused {
     /// The SQLSTATE; empty: the server was not asked, or did not answer.
     pub sqlstate: String,
-    /// The error.
     pub message: String,
 }
 
@@ -333,10 +295,8 @@ impl Refused {
     }
 }
 
-/// The large objects of a database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LargeObjectsState {
-    /// How many.
     pub count: u64,
     /// Order-independent digest of their content, 32 hexadecimal digits.
     pub digest: String,
@@ -363,7 +323,6 @@ pub struct SequenceState {
 /// One business operation, permitted or refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BusinessResult {
-    /// Its name in the data model.
     pub name: String,
     /// The role that logged in.
     pub role: String,
@@ -376,7 +335,6 @@ pub struct BusinessResult {
     pub writes: Option<bool>,
 }
 
-/// A server as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerState {
     /// `pg_is_in_recovery()`.
@@ -415,7 +373,6 @@ pub struct SettingsState {
     pub places: BTreeMap<String, String>,
 }
 
-/// A setting in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
     /// Its value, in its own unit.
@@ -426,7 +383,6 @@ pub struct Setting {
     pub pending_restart: bool,
 }
 
-/// A setting in a configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSetting {
     /// Its value, as written.
@@ -434,11 +390,9 @@ pub struct FileSetting {
     pub file: String,
     /// Whether it can be applied without a restart.
     pub applied: bool,
-    /// Why not.
     pub error: String,
 }
 
-/// Who may log in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessState {
     /// The rules of `pg_hba.conf`, in their order.
@@ -455,16 +409,12 @@ impl AccessState {
     pub const LET_IN: &str = "let in";
 }
 
-/// Timing of one business query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryTiming {
-    /// Its name in the data model.
     pub name: String,
-    /// Executions.
     pub runs: u32,
     /// Median, in microseconds.
     pub p50_us: u64,
-    /// 95th percentile, in microseconds.
     pub p95_us: u64,
 }
 

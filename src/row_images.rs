@@ -19,7 +19,6 @@ use xxhash_rust::xxh3::xxh3_64;
 const SIZE: usize = 32;
 const MAGIC: &[u8; 16] = b"PGDRILL-IMAGES1\n";
 
-/// One row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Image {
     /// Its table: the place in the list that goes with the file.
@@ -67,34 +66,21 @@ impl Image {
 #[derive(Debug)]
 pub struct Writer {
     out: BufWriter<File>,
-    /// How many were written.
     pub rows: u64,
 }
 
 impl Writer {
-    /// Begins a file.
-    ///
-    /// # Errors
-    /// When it exists or can't be written.
     pub fn create(file: &Path) -> Result<Self> {
         let mut out = BufWriter::with_capacity(1 << 16, File::create_new(file)?);
         out.write_all(MAGIC)?;
         Ok(Self { out, rows: 0 })
     }
 
-    /// Appends one.
-    ///
-    /// # Errors
-    /// When the file can't be written.
     pub fn append(&mut self, image: &Image) -> Result<()> {
         self.rows += 1;
         self.out.write_all(&image.to_bytes())
     }
 
-    /// Hands everything to the operating system.
-    ///
-    /// # Errors
-    /// When the file can't be written.
     pub fn flush(&mut self) -> Result<()> {
         self.out.flush()
     }

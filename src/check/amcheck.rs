@@ -45,7 +45,6 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> CheckResult {
     }
 }
 
-/// Everything that speaks of damage.
 fn damage(seen: &Structure) -> Vec<String> {
     let mut all = match seen.exit {
         CORRUPTION => seen.messages.clone(),

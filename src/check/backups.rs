@@ -11,9 +11,6 @@ use crate::{
 const ID: &str = "backups";
 
 /// Whether every backup was listed.
-///
-/// # Errors
-/// Why there is nothing to be told.
 pub(super) fn check(context: &Context<'_>) -> Result<Finding, String> {
     let taken = taken(context);
     if taken.is_empty() {
@@ -42,7 +39,6 @@ pub(super) fn check(context: &Context<'_>) -> Result<Finding, String> {
     Ok(Finding::pass(ID, at_stake, message))
 }
 
-/// A backup that was taken.
 struct Taken<'a> {
     /// Position of its event.
     seq: u64,

@@ -7,7 +7,6 @@ const LINES: usize = 3;
 /// Characters of a line that are told.
 const WIDTH: usize = 160;
 
-/// Names to definitions.
 pub(super) type Definitions = BTreeMap<String, String>;
 
 /// Each object that is not the same, in a line: missing ones and changed ones, then added ones.

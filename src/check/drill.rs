@@ -29,14 +29,10 @@ use crate::{
     scenario::plan::{CheckKind, Objectives, Plan},
 };
 
-/// A drill, judged.
 #[derive(Clone, Debug)]
 pub struct Judgement {
-    /// The plan that was performed.
     pub plan: Plan,
-    /// The whole history.
     pub events: Vec<Event>,
-    /// Everything that was judged.
     pub findings: Vec<Finding>,
     /// Checks that make no sense for this strategy, and why.
     pub not_applicable: BTreeMap<&'static str, String>,
@@ -54,9 +50,7 @@ pub struct Judgement {
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {cause} (hint: is this the directory of a drill, `<run>/drills/<drill>`?)")]
 pub struct JudgeError {
-    /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
     pub cause: String,
 }
 

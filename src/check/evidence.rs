@@ -113,7 +113,6 @@ fn unfinished(context: &Context<'_>) -> Vec<String> {
         .collect()
 }
 
-/// Whether a workload's clients are known to have begun.
 fn began(context: &Context<'_>, name: &str) -> bool {
     let told = context.history.events.iter().any(|event| {
         matches!(&event.kind, EventKind::WorkloadBegan { workload, .. } if workload == name)

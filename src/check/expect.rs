@@ -24,7 +24,6 @@ pub struct Outcome {
     pub expected: Vec<String>,
 }
 
-/// Holds findings against the expectation.
 pub fn outcome(findings: &[Finding], expect: &Expect) -> Outcome {
     let deviations: Vec<(Verdict, String)> = expect
         .fail

@@ -55,7 +55,6 @@ use crate::{
     },
 };
 
-/// What a check says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CheckResult {
     /// It holds: what would have made it fail, what was looked at, in one line, and the figures.
@@ -83,11 +82,8 @@ impl CheckResult {
 /// Everything a check may look at beside the two views it compares.
 #[derive(Debug)]
 pub struct Context<'a> {
-    /// The plan and the history.
     pub history: DrillHistory<'a>,
-    /// What was recovered from, in order.
     pub recoveries: Vec<Recovery<'a>>,
-    /// What probes saw.
     pub views: Vec<View<'a>>,
     /// Of the changes that an audit trail alone tells of, those that a client made.
     pub made: BTreeSet<RowVersion>,
@@ -97,7 +93,6 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Indexes a history.
     pub fn new(history: DrillHistory<'a>) -> Self {
         let views = view::views(&history);
         Self {
@@ -117,7 +112,6 @@ impl<'a> Context<'a> {
         began.and_then(held).unwrap_or(0)
     }
 
-    /// Whether no recovery follows on this one.
     fn is_last(&self, recovery: usize) -> bool {
         recovery + 1 >= self.recoveries.len()
     }

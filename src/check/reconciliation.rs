@@ -38,7 +38,6 @@ pub(super) struct Reconciliation {
 }
 
 impl Reconciliation {
-    /// Reads a drill's ledger and readback.
     pub fn open(context: &Context<'_>, drill: &Path, recoveries: &[Recovery<'_>]) -> Self {
         let history = &context.history;
         let path = drill.join(files::LEDGER);
@@ -103,9 +102,6 @@ pub(super) fn made(context: &Context<'_>, drill: &Path) -> BTreeSet<RowVersion> 
 
 /// What became of the rows that clients left in every table; none where no step could have
 /// harmed them.
-///
-/// # Errors
-/// Why nothing can be said of them.
 pub(super) fn client_rows(
     context: &Context<'_>,
     drill: &Path,

@@ -29,9 +29,7 @@ const CONTENT: [CheckKind; 4] = [
 pub struct Trial {
     /// The verifier, e.g. `pg_verifybackup`.
     pub tool: String,
-    /// What it looked at.
     pub object: String,
-    /// Whether it called the object good.
     pub said_good: bool,
     /// Pass: a restore from it worked and the content was right. Fail: not. Unknown: nobody
     /// restored it, its content was not compared, or it was right although the verifier says bad.
@@ -104,9 +102,6 @@ fn words<'a>(context: &Context<'a>) -> Vec<Word<'a>> {
 }
 
 /// Whether every word is "good".
-///
-/// # Errors
-/// Why there is none.
 pub(super) fn check(context: &Context<'_>) -> Result<Finding, String> {
     let words = words(context);
     let of = |good: Option<bool>| words.iter().find(move |word| word.good == good);
@@ -130,7 +125,6 @@ pub(super) fn check(context: &Context<'_>) -> Result<Finding, String> {
     Ok(Finding::pass(ID, at_stake, message).details(lines))
 }
 
-/// The table.
 pub(super) fn trials(context: &Context<'_>) -> Vec<Trial> {
     let words = words(context).into_iter();
     let trial = |word: Word<'_>| {

@@ -18,10 +18,6 @@ pub struct Args {
 }
 
 /// Judges, writes and tells; the exit code goes by the worst outcome.
-///
-/// # Errors
-/// When there is no such run, it was written in another format, or its reports can't be
-/// written.
 pub async fn run(args: Args) -> CommandResult {
     if !args.run.join(DRILLS).is_dir() {
         let message = format!(

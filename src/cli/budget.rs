@@ -19,7 +19,6 @@ const MOST: usize = 64;
 pub enum Jobs {
     /// As many as this machine serves.
     Auto,
-    /// So many.
     Stated(usize),
 }
 

@@ -3,17 +3,12 @@
 use super::{CommandResult, Failure};
 use crate::{finding::Verdict, report::terminal, scenario};
 
-/// Arguments of `pgdrill check`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Scenarios: files, folders, names or tags; none: all there are.
     selectors: Vec<String>,
 }
 
-/// Checks every selected file.
-///
-/// # Errors
-/// Bad input, when any file has a problem.
 pub async fn run(args: Args) -> CommandResult {
     let sources = scenario::select::find(&args.selectors)?;
     let total = sources.len();

@@ -25,10 +25,6 @@ pub struct Args {
     local_dir: Option<PathBuf>,
 }
 
-/// Does it.
-///
-/// # Errors
-/// When something could not be removed.
 pub async fn run(args: Args) -> CommandResult {
     let engine = match Engine::find().await {
         Ok(engine) => Some(engine),

@@ -31,9 +31,6 @@ pub struct Args {
 }
 
 /// Does it: pass when at least one runtime can serve.
-///
-/// # Errors
-/// When the engine stops answering in between.
 pub async fn run(args: Args) -> CommandResult {
     examine(&args)
         .await

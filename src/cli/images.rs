@@ -35,10 +35,6 @@ enum Command {
     List,
 }
 
-/// Does it.
-///
-/// # Errors
-/// When no engine answers, a version is not supported, or a build fails.
 pub async fn run(args: Args) -> CommandResult {
     match args.command {
         Command::Build { postgres } => {

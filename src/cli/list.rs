@@ -7,17 +7,12 @@ use crate::{
     scenario::{self, plan::Plan},
 };
 
-/// Arguments of `pgdrill list`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Scenarios: files, folders, names or tags; none: all there are.
     selectors: Vec<String>,
 }
 
-/// Prints name, tags and purpose of each selected scenario.
-///
-/// # Errors
-/// Bad input, when a selected file has a problem.
 pub async fn run(args: Args) -> CommandResult {
     let mut plans = scenario::load(&args.selectors, &[])?.plans;
     plans.dedup_by(|a, b| a.scenario == b.scenario);

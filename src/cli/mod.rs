@@ -84,7 +84,6 @@ impl From<Problems> for Failure {
     }
 }
 
-/// What a command came to.
 pub type CommandResult = Result<Verdict, Failure>;
 
 /// Parses the command line, does it, and returns the exit code.

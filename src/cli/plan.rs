@@ -10,7 +10,6 @@ use crate::{
     },
 };
 
-/// Arguments of `pgdrill plan`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Scenarios: files, folders, names or tags.
@@ -24,7 +23,6 @@ pub struct Args {
     format: Format,
 }
 
-/// How a plan is printed.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Format {
     /// For people.
@@ -33,10 +31,6 @@ enum Format {
     Json,
 }
 
-/// Prints the plans of all selected scenarios.
-///
-/// # Errors
-/// Bad input, when a selected file has a problem.
 pub async fn run(args: Args) -> CommandResult {
     let loaded = scenario::load(&args.selectors, &args.postgres)?;
     super::warn(&loaded.warnings);

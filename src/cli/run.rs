@@ -37,7 +37,6 @@ use crate::{
     units::wall_clock,
 };
 
-/// Performs the drills of the selected scenarios.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A file, a folder, a scenario's name or a tag
@@ -63,10 +62,6 @@ pub struct Args {
     reports: PathBuf,
 }
 
-/// Performs them.
-///
-/// # Errors
-/// On a wrong scenario or argument, and when no runtime can serve.
 pub async fn run(args: Args) -> CommandResult {
     one_drill_at_a_time(&args)?;
     let loaded = scenario::load(&args.selectors, &args.postgres)?;

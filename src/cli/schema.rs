@@ -3,7 +3,6 @@
 use super::CommandResult;
 use crate::{finding::Verdict, report::terminal, scenario::schema};
 
-/// Arguments of `pgdrill schema`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which files' schema.
@@ -11,7 +10,6 @@ pub struct Args {
     of: Of,
 }
 
-/// What a schema is of.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Of {
     /// Scenario files.
@@ -22,10 +20,6 @@ enum Of {
     Model,
 }
 
-/// Prints the schema.
-///
-/// # Errors
-/// None.
 pub async fn run(args: Args) -> CommandResult {
     let schema = match args.of {
         Of::Scenario => schema::scenario(),

@@ -14,9 +14,6 @@ use crate::{
 const ASKED: &str = "tools";
 
 /// Asks for every program of a version of its own; PostgreSQL's come with the server.
-///
-/// # Errors
-/// When one is missing or too old, or the runtime refuses.
 pub async fn there(plans: &[Plan], runtime: &Runtime) -> Result<(), Failure> {
     let majors: BTreeSet<u32> = plans.iter().map(|plan| plan.postgres).collect();
     for major in majors {

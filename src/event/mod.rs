@@ -26,11 +26,9 @@ pub struct Event {
     pub seq: u64,
     /// When it was recorded, in microseconds since the drill began.
     pub at_us: u64,
-    /// What happened.
     pub kind: EventKind,
 }
 
-/// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
@@ -38,7 +36,6 @@ pub enum EventKind {
     DrillStarted {
         /// The [format](crate::history::FORMAT) of the history and of the plan beside it.
         format: u32,
-        /// The scenario's name.
         scenario: String,
         /// The drill's identity within its run, e.g. `oa-table-dropped-pg17`.
         drill: String,
@@ -47,7 +44,6 @@ pub enum EventKind {
         /// Version of pgdrill that performed it.
         pgdrill: String,
     },
-    /// What the drill ran on.
     Environment {
         /// `docker` or `local`.
         runtime: String,
@@ -60,21 +56,14 @@ pub enum EventKind {
     },
     /// From now on, until the next mark, time counts towards this span.
     PhaseBegan {
-        /// The span.
         phase: Phase,
     },
-    /// A step of the plan began.
     StepBegan {
-        /// Which one.
         step: StepIndex,
-        /// What it does, in one line.
         title: String,
     },
-    /// A step of the plan ended.
     StepEnded {
-        /// Which one.
         step: StepIndex,
-        /// How.
         outcome: StepOutcome,
     },
     /// What a stretch of the drill, which ends now, was spent on.
@@ -83,7 +72,6 @@ pub enum EventKind {
     Progress {
         /// The work: `load`, `backup`, `fetch` or `replay`.
         work: String,
-        /// Bytes done.
         done: u64,
         /// Bytes to do; 0 when not known.
         total: u64,
@@ -92,11 +80,9 @@ pub enum EventKind {
     Command(CommandRecord),
     /// A server accepts connections.
     ServerReady {
-        /// Its name in the scenario.
         server: String,
         /// `server_version_num`.
         version: u32,
-        /// `system_identifier` of the cluster.
         system_identifier: u64,
         timeline: u32,
         /// Bytes of a WAL segment.
@@ -108,21 +94,14 @@ pub enum EventKind {
         bytes: u64,
         /// Bytes demanded by the scenario.
         wanted: u64,
-        /// Rows loaded.
         rows: u64,
-        /// How long the load took.
         took_us: u64,
     },
-    /// A workload's clients began.
     WorkloadBegan {
-        /// Its name.
         workload: String,
-        /// Number of clients.
         clients: u32,
     },
-    /// One second of a workload.
     Throughput(Throughput),
-    /// A workload's clients ended.
     WorkloadEnded(WorkloadSummary),
     /// Where the WAL of a server stood.
     WalPosition {
@@ -153,7 +132,6 @@ pub enum EventKind {
     RetentionApplied {
         /// Labels of the backups removed.
         removed_backups: Vec<String>,
-        /// Names of the WAL segments removed.
         removed_wal: Vec<String>,
     },
     /// What a tool's own verifier said, to be held against the truth.
@@ -169,19 +147,19 @@ pub enum EventKind {
         /// The last lines of its output, or why it could not look.
         output: String,
     },
-    /// A fault was injected.
     FaultInjected(FaultRecord),
     /// A business's writes were revoked.
     Frozen {
         workload: String,
-        /// The role whose writes they are.
         role: String,
         /// What exactly; none in histories that do not tell.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         revoked: Option<Revoked>,
     },
     /// A business's writes were granted back.
-    Thawed { workload: String },
+    Thawed {
+        workload: String,
+    },
     /// Recovery ended in a new timeline: what it had before it, and where it ended.
     Recovered(RecoveryRecord),
     /// A restore ended and the server runs.
@@ -190,46 +168,34 @@ pub enum EventKind {
     Salvaged {
         /// From the scratch server.
         from: String,
-        /// Into this one.
         into: String,
-        /// A row for each table touched.
         tables: Vec<SalvagedTable>,
     },
     /// Clients of these workloads now go to another server.
     CutOver {
-        /// The workloads moved.
         workloads: Vec<String>,
-        /// The server they go to.
         to: String,
     },
     /// A probe looked at a server.
     Observed {
-        /// Before the fault, at a gate, or after the last step.
         moment: Moment,
         server: String,
-        /// How long the probe took.
         took_us: u64,
-        /// What it saw.
         observation: Observation,
     },
     /// Images were taken of the rows that clients wrote.
     RowsImaged(ImageRecord),
     /// A probe could not look; the checks that need it are `unknown`.
     ProbeFailed {
-        /// Before the fault, at a gate, or after the last step.
         moment: Moment,
         server: String,
-        /// Which one.
         probe: Probe,
-        /// Why.
         error: String,
     },
     /// Resources a node used since it was created (CPU, I/O) and uses now (memory).
     NodeStats {
         node: String,
-        /// CPU time in microseconds.
         cpu_us: u64,
-        /// Memory in use, in bytes.
         memory: u64,
         /// Bytes read from block devices.
         read_bytes: u64,
@@ -243,12 +209,13 @@ pub enum EventKind {
     },
     /// Their cause is gone. A fault may be healed by one step after the other: its last end
     /// counts.
-    ErrorsOver { cause: Cause },
+    ErrorsOver {
+        cause: Cause,
+    },
     /// A server's log was read; its lines of severity ERROR and worse are the `ServerLog`
     /// events. Without this event nobody looked, and `server-log` is `unknown`.
     ServerLogRead {
         server: String,
-        /// Lines read.
         lines: u64,
         /// What of it could not be read or told, and why; empty when nothing.
         #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -260,7 +227,9 @@ pub enum EventKind {
     /// evidence.
     Withheld,
     /// Something a reader should know that is no failure.
-    Note { text: String },
+    Note {
+        text: String,
+    },
     /// The last event of every history that was closed properly.
     DrillEnded {
         /// Whether every step was performed; a cancelled or broken drill was not.

@@ -11,11 +11,9 @@ use crate::{
     wal::{SegmentPosition, SegmentSize},
 };
 
-/// How a step ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepOutcome {
-    /// As planned.
     Done,
     /// With an error (the whole message, with command line and last lines).
     Failed(String),
@@ -23,17 +21,14 @@ pub enum StepOutcome {
     Skipped,
 }
 
-/// A command that was executed in a node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CommandRecord {
     pub node: String,
-    /// The user it ran as.
     pub user: String,
     /// The command line, quoted for a shell.
     pub command: String,
     /// Exit code; 128 + signal when killed; -1 when it did not start.
     pub exit: i32,
-    /// Wall time it took.
     pub took_us: u64,
     /// The last lines of its standard output.
     pub stdout: String,
@@ -45,13 +40,9 @@ pub struct CommandRecord {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Throughput {
     pub workload: String,
-    /// Begin of the window.
     pub from_us: u64,
-    /// Transactions acknowledged in it.
     pub ok: u64,
-    /// Transactions refused in it.
     pub fail: u64,
-    /// Transactions whose answer was lost in it.
     pub info: u64,
     /// 95th percentile of latency from the intended start, in microseconds.
     pub p95_us: u64,
@@ -61,34 +52,24 @@ pub struct Throughput {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorkloadSummary {
     pub workload: String,
-    /// Transactions acknowledged.
     pub ok: u64,
-    /// Transactions refused.
     pub fail: u64,
-    /// Transactions whose answer was lost.
     pub info: u64,
     /// Latency from the intended start, in microseconds: median.
     pub p50_us: u64,
-    /// 95th percentile.
     pub p95_us: u64,
-    /// 99th percentile.
     pub p99_us: u64,
-    /// Maximum.
     pub max_us: u64,
     /// The commonest errors, `SQLSTATE message` → count.
     pub errors: BTreeMap<String, u64>,
 }
 
-/// A backup that was taken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BackupRecord {
     /// Its name in the strategy.
     pub backup: String,
-    /// The server it was taken of.
     pub server: String,
-    /// Begin, in the drill's clock.
     pub began_us: u64,
-    /// As its tool lists it.
     pub listed: Listed,
 }
 
@@ -160,9 +141,7 @@ pub struct FaultRecord {
     pub database: String,
     /// Which kind of boundary it draws.
     pub boundary: BoundaryKind,
-    /// Begin of the injection.
     pub began_us: u64,
-    /// End of the injection.
     pub ended_us: u64,
     /// The server's clock just before it, RFC 3339 with microseconds.
     pub server_time: String,
@@ -174,7 +153,6 @@ pub struct FaultRecord {
     pub commit_lsn: Option<u64>,
     /// Whether it was shown to have taken effect.
     pub took_effect: bool,
-    /// What shows it.
     pub evidence: String,
 }
 
@@ -197,7 +175,6 @@ pub struct RestoreRecord {
     pub server: String,
     /// Label of the backup it began from.
     pub backup: String,
-    /// What that is.
     #[serde(default)]
     pub nature: Nature,
     /// Whether the server's data were there before, and were replaced.
@@ -207,7 +184,6 @@ pub struct RestoreRecord {
     pub target: String,
     /// Whether it is a scratch server, never to serve clients.
     pub scratch: bool,
-    /// Timeline after recovery.
     pub timeline: u32,
     /// The first transaction id that it gives out itself: what came before is recovered.
     pub next_xid: u64,
@@ -267,7 +243,6 @@ impl RecoveryRecord {
     }
 }
 
-/// What salvage did to one table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SalvagedTable {
     /// Schema-qualified name.
@@ -288,7 +263,6 @@ pub struct ImageRecord {
     pub moment: Moment,
     /// The file that holds the images, in the drill's directory.
     pub file: String,
-    /// How many it holds.
     pub rows: u64,
     /// The first transaction that may be a client's.
     pub since: u64,
@@ -296,7 +270,6 @@ pub struct ImageRecord {
     /// fault; the second is not the step's any more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<(u64, u64)>,
-    /// When the look began.
     pub began_us: u64,
     /// The tables there were; images name them by their places.
     pub tables: Vec<ImagedTable>,
@@ -387,7 +360,6 @@ pub struct LogLines {
     pub role: String,
     /// The message; a long one is cut.
     pub message: String,
-    /// How many lines.
     pub count: u64,
     /// When the first was written, by the clock of the server's host.
     pub first: jiff::Timestamp,

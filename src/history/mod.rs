@@ -44,13 +44,10 @@ pub mod files {
     pub const LOGS: &str = "logs";
 }
 
-/// A failure to write or read a history.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {cause}")]
 pub struct HistoryError {
-    /// The file.
     pub path: PathBuf,
-    /// What went wrong.
     pub cause: String,
 }
 
@@ -87,9 +84,6 @@ struct State {
 
 impl Recorder {
     /// Begins a history in `file`; each event is also sent to `listener`.
-    ///
-    /// # Errors
-    /// When the file can't be created.
     pub fn create(
         file: &Path,
         listener: Option<mpsc::UnboundedSender<Event>>,
@@ -227,9 +221,6 @@ pub fn read(file: &Path) -> Result<Vec<Event>, HistoryError> {
 
 /// Whether a history is of the format that is read here. One whose first line tells no
 /// format because it is no drill's beginning at all is left to [`read`] and to the checks.
-///
-/// # Errors
-/// When it can't be read, or is of another format.
 pub fn check_format(file: &Path) -> Result<(), HistoryError> {
     let opened = File::open(file).map_err(|cause| HistoryError::new(file, cause))?;
     let mut first = String::new();

@@ -10,7 +10,6 @@ use super::{FORMAT, HistoryError};
 /// Name of the list below the run's directory.
 pub const FILE: &str = "drills.json";
 
-/// The list.
 #[derive(Debug, Serialize, Deserialize)]
 struct Planned {
     format: u32,
@@ -36,9 +35,6 @@ pub fn write<'d>(
 }
 
 /// The drills that a run set out to perform, by name.
-///
-/// # Errors
-/// When the list is not there, or is no list.
 pub fn read(run: &Path) -> Result<Vec<String>, HistoryError> {
     let file = place(run);
     let refused = |cause: &dyn std::fmt::Display| {

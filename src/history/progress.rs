@@ -22,11 +22,9 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bytes {
     pub done: u64,
-    /// To do.
     pub total: u64,
 }
 
-/// One piece of long work.
 #[derive(Debug)]
 pub struct Progress<'a> {
     recorder: &'a Recorder,

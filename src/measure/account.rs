@@ -41,7 +41,6 @@ const EXAMPLES: usize = 50;
 /// What one workload wants to know of the scan.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// Its boundaries.
     pub boundaries: Boundaries,
     /// When the service was ready again, of each recovery; none when it never was.
     pub ready_us: Vec<Option<u64>>,
@@ -55,9 +54,7 @@ pub type RowVersion = (Key, u32);
 pub struct Tally {
     /// Acknowledged, reads included.
     pub ok: u64,
-    /// Refused.
     pub fail: u64,
-    /// Answer lost.
     pub info: u64,
     /// Acknowledged writes that are there, or were overwritten by a later one or erased.
     pub kept: u64,
@@ -79,10 +76,8 @@ pub struct Tally {
     pub holes: u64,
 }
 
-/// The account of one workload.
 #[derive(Clone, Debug, Default)]
 pub struct Account {
-    /// The sets, counted.
     pub tally: Tally,
     /// What became of what lies before each boundary; one part at least.
     pub parts: Vec<Part>,
@@ -107,7 +102,6 @@ pub struct Account {
 /// What became of the transactions that one boundary judges.
 #[derive(Clone, Debug, Default)]
 pub struct Part {
-    /// Every loss.
     pub lost: Vec<Loss>,
     /// How many of them are holes.
     pub holes: u64,

@@ -31,20 +31,17 @@ pub enum Side {
 pub struct Position {
     /// The boundary it is judged by: the next one after it, or the last one of all.
     pub boundary: usize,
-    /// On which extent of that boundary.
     pub side: Side,
 }
 
 /// The boundaries of one workload, in order of time; empty when the drill draws none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Boundaries {
-    /// Each of them.
     pub all: Vec<Boundary>,
     /// Of which snapshot its rows are: `DrillHistory::snapshot_of`.
     pub snapshot: usize,
 }
 
-/// One boundary of one workload.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Boundary {
     /// The recovery it belongs to: its position in the drill's.

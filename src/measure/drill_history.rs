@@ -25,7 +25,6 @@ const CLOCKS_US: u64 = 1_000_000;
 #[derive(Clone, Copy, Debug)]
 pub struct DrillHistory<'a> {
     pub plan: &'a Plan,
-    /// The whole history.
     pub events: &'a [Event],
 }
 
@@ -34,9 +33,7 @@ pub struct DrillHistory<'a> {
 pub struct StepTold<'a> {
     /// Its position in the plan.
     pub index: StepIndex,
-    /// When it began; none: never.
     pub began_us: Option<u64>,
-    /// When it ended; none: never.
     pub ended_us: Option<u64>,
     /// How it ended; none: the history ends before.
     pub outcome: Option<&'a StepOutcome>,
@@ -45,11 +42,8 @@ pub struct StepTold<'a> {
 /// Clients moved to another server.
 #[derive(Clone, Copy, Debug)]
 pub struct CutOver<'a> {
-    /// When.
     pub at_us: u64,
-    /// Which workloads.
     pub workloads: &'a [String],
-    /// To which server.
     pub to: &'a str,
 }
 
@@ -97,7 +91,6 @@ impl<'a> DrillHistory<'a> {
         })
     }
 
-    /// Every fault injected, in order.
     pub fn faults(&self) -> impl Iterator<Item = &'a FaultRecord> + use<'a> {
         self.events.iter().filter_map(|event| {
             let EventKind::FaultInjected(fault) = &event.kind else {
@@ -113,7 +106,6 @@ impl<'a> DrillHistory<'a> {
         after.any(|after| after == ServerAfter::Down)
     }
 
-    /// When the first fault's injection began.
     pub fn first_fault_us(&self) -> Option<u64> {
         self.faults().map(|fault| fault.began_us).min()
     }
@@ -240,7 +232,6 @@ impl<'a> DrillHistory<'a> {
         size.unwrap_or(SegmentSize::DEFAULT)
     }
 
-    /// Every cut-over, in order.
     pub fn cut_overs(&self) -> impl Iterator<Item = CutOver<'a>> + use<'a> {
         self.events.iter().filter_map(|event| {
             let EventKind::CutOver { workloads, to } = &event.kind else {
@@ -360,7 +351,6 @@ impl<'a> DrillHistory<'a> {
             .collect()
     }
 
-    /// When the history ends.
     pub fn end_us(&self) -> u64 {
         self.events.last().map_or(0, |event| event.at_us)
     }

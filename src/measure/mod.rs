@@ -34,18 +34,15 @@ fn rank(measured_us: Option<u64>, demanded_us: Option<u64>) -> (u8, u64) {
 pub struct RecoveryMeasures {
     /// What was recovered from, e.g. `lose-server of primary`.
     pub after: String,
-    /// What was lost.
     pub rpo: rpo::Rpo,
     /// Lost, while a later commit survives that recovery.
     pub holes: u64,
-    /// How long until business again.
     pub rto: rto::Rto,
 }
 
 /// The figures of one workload. Times in microseconds of the drill, not scaled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkloadMeasures {
-    /// Its name.
     pub workload: String,
     /// What was lost, by the worst of the recoveries.
     pub rpo: rpo::Rpo,
@@ -54,11 +51,9 @@ pub struct WorkloadMeasures {
     /// Each recovery by itself, in order; empty where the drill has one at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recoveries: Vec<RecoveryMeasures>,
-    /// What clients saw.
     pub outage: outage::Outage,
     /// What could have been lost at a worse moment.
     pub projected: projected::Projected,
-    /// How many transactions, how fast.
     pub throughput: throughput::ThroughputFigures,
     /// What the ledger says beside the readback.
     pub ledger: account::Tally,

@@ -20,7 +20,6 @@ pub struct Outage {
     pub measured_us: Option<u64>,
     /// The longest gap, whether it counts or not, and when it began.
     pub longest_gap_us: u64,
-    /// When that gap began.
     pub gap_from_us: u64,
     /// The longest gap between acknowledged *writes*: what a freeze costs.
     pub write_gap_us: u64,

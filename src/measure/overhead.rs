@@ -17,9 +17,7 @@ pub struct Overhead {
     pub outside_us: u64,
     /// Inside tools and the engine. Overlaps with the next two.
     pub tools_us: u64,
-    /// Inside servers.
     pub servers_us: u64,
-    /// In declared waits.
     pub waits_us: u64,
     /// The stretches that were accounted for, in order.
     pub stretches: Vec<Stretch>,
@@ -30,9 +28,7 @@ pub struct Overhead {
 pub struct Stretch {
     /// Number of the step, from 1; 0: before the first or after the last one.
     pub step: usize,
-    /// When it began, in the drill's clock.
     pub from_us: u64,
-    /// How long it took.
     pub us: u64,
     /// The harness's own time in it.
     pub own_us: u64,

@@ -10,7 +10,6 @@ use crate::{
     units::Bytes,
 };
 
-/// What a node used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// CPU time in hundredths of the time that passed: 100 is one core, busy.

@@ -36,9 +36,7 @@ use crate::{event::ImageRecord, row_images::Image};
 /// One look, with the images it took.
 #[derive(Debug)]
 pub struct Look<'a> {
-    /// What is told of it.
     pub record: &'a ImageRecord,
-    /// The rows.
     pub images: Vec<Image>,
     /// When it had ended.
     pub ended_us: u64,
@@ -53,11 +51,9 @@ pub struct Look<'a> {
 pub struct Circumstances<'a> {
     /// Where each workload's clients are at the end, in the plan's order.
     pub servers: Vec<&'a str>,
-    /// The server that serves at the end.
     pub serving: &'a str,
     /// Tables into which rows were brought home.
     pub salvaged: BTreeSet<&'a str>,
-    /// Transactions of the faults.
     pub fault_xids: BTreeSet<u32>,
     /// Whether unlogged tables may be empty: a restore or a crash came between.
     pub emptied: bool,
@@ -73,11 +69,9 @@ pub struct Sets {
     pub seen: u64,
     /// Rows that transactions left there which are no client's by their ids.
     pub others: u64,
-    /// Gone.
     pub missing: u64,
     /// There, with other content.
     pub changed: u64,
-    /// There more than once.
     pub doubled: u64,
     /// There, written by no client.
     pub unexpected: u64,

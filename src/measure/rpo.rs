@@ -38,7 +38,6 @@ pub struct Rpo {
     pub scale: u32,
 }
 
-/// What one tenant lost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TenantLoss {
     /// The tenant; 0 where the workload has none.
@@ -51,7 +50,6 @@ pub struct TenantLoss {
 }
 
 impl Rpo {
-    /// Not measured, and why.
     pub fn unknown(why: impl Into<String>, scale: u32) -> Self {
         Self {
             unknown: why.into(),
@@ -65,7 +63,6 @@ impl Rpo {
         rank(self.measured_us, demanded)
     }
 
-    /// The worse of two.
     pub fn worse(self, other: Self, objective: Option<Time>) -> Self {
         if other.rank(objective) > self.rank(objective) {
             return other;

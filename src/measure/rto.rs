@@ -32,7 +32,6 @@ pub struct Rto {
     pub detect_us: u64,
     /// Declared constant: until somebody decided. Not part of `measured_us`.
     pub decide_us: u64,
-    /// When the injection began.
     pub began_us: u64,
     /// When the service was ready: the last gate passed, the last recovery step done.
     pub ready_us: Option<u64>,
@@ -43,11 +42,8 @@ pub struct Rto {
 /// Part of a recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
-    /// What was done.
     pub phase: Phase,
-    /// When it began, in the drill's clock.
     pub from_us: u64,
-    /// How long.
     pub us: u64,
 }
 
@@ -167,7 +163,6 @@ impl Rto {
         rank(self.with_people_us(), objective.map(Time::micros))
     }
 
-    /// The worse of two.
     pub fn worse(self, other: Self, objective: Option<Time>) -> Self {
         if other.rank(objective) > self.rank(objective) {
             return other;
@@ -215,7 +210,6 @@ fn push(spans: &mut Vec<Span>, phase: Phase, from_us: u64, us: u64) {
     spans.push(Span { phase, from_us, us });
 }
 
-/// A phase as people are shown it.
 pub fn phase_word(phase: Phase) -> &'static str {
     match phase {
         Phase::Steady => "steady state",

@@ -7,7 +7,6 @@ use crate::{
     measure::drill_history::DrillHistory,
 };
 
-/// The figures of one workload.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ThroughputFigures {
     /// Acknowledged transactions a second in the `run` steps before the fault.
@@ -16,11 +15,8 @@ pub struct ThroughputFigures {
     pub after: Option<f64>,
     /// Latency from the intended start over the whole drill, in microseconds: median.
     pub p50_us: u64,
-    /// 95th percentile.
     pub p95_us: u64,
-    /// 99th percentile.
     pub p99_us: u64,
-    /// Maximum.
     pub max_us: u64,
     /// The commonest errors, `SQLSTATE message` and how often.
     pub errors: Vec<(String, u64)>,
@@ -47,7 +43,6 @@ pub fn series<'a>(
     })
 }
 
-/// Measures a workload.
 pub fn measure(
     history: &DrillHistory<'_>,
     workload: &str,
@@ -88,7 +83,6 @@ impl ThroughputFigures {
     }
 }
 
-/// The clients' own summary of a workload.
 pub fn summary<'a>(history: &DrillHistory<'a>, workload: &str) -> Option<&'a WorkloadSummary> {
     history.events.iter().rev().find_map(|event| {
         let EventKind::WorkloadEnded(summary) = &event.kind else {

@@ -18,7 +18,6 @@ use crate::{
 /// One server at one moment. The last observation of a kind counts.
 #[derive(Clone, Debug)]
 pub struct View<'a> {
-    /// Before the fault, at a gate, or after the last step.
     pub moment: Moment,
     pub server: &'a str,
     /// The step during which it was looked at.
@@ -45,7 +44,6 @@ impl<'a> View<'a> {
         self.seen.iter().rev().find_map(|seen| pick(seen))
     }
 
-    /// Whether any probe saw anything.
     pub fn is_empty(&self) -> bool {
         self.seen.is_empty()
     }

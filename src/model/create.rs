@@ -22,9 +22,6 @@ pub struct Scripts {
 
 impl Model {
     /// Everything that scripts are, or may include: name and content.
-    ///
-    /// # Errors
-    /// When the folder can't be read any more.
     pub fn scripts(&self) -> Result<Vec<(String, Vec<u8>)>, ModelError> {
         let names = self.folder.scripts()?.into_iter();
         let read = names.map(|name| Ok((name.clone(), self.folder.file(&name)?)));
@@ -34,9 +31,6 @@ impl Model {
     /// Creates the model without a row in its database, and gives its login roles their passwords.
     /// `access` is a superuser's; `psql` executes psql as one on the server's machine, with these arguments, and
     /// says what went wrong.
-    ///
-    /// # Errors
-    /// When a login role has no password, or the server refuses.
     pub async fn create(
         &self,
         access: &Access,
@@ -103,7 +97,6 @@ impl Model {
             .await
     }
 
-    /// Logs in to the model's database.
     pub(super) async fn connect(&self, access: &Access) -> Result<Client, ModelError> {
         let access = Access {
             database: self.database.clone(),

@@ -26,7 +26,6 @@ const DAY: i64 = 86_400_000_000;
 #[derive(Debug)]
 pub struct TableRows<'a> {
     pub table: &'a Table,
-    /// How many rows it gets.
     pub rows: u64,
     index: u64,
     seed: u64,
@@ -66,7 +65,6 @@ impl<'a> TableRows<'a> {
         })
     }
 
-    /// Number of chunks.
     pub fn chunks(&self) -> u64 {
         self.rows.div_ceil(CHUNK)
     }

@@ -16,9 +16,6 @@ const DEADLINE: Duration = Duration::from_secs(4 * 3600);
 impl Model {
     /// Creates and fills the model in its database; the roles that log in get the server's
     /// passwords.
-    ///
-    /// # Errors
-    /// When a script fails or a row is refused.
     pub async fn install(
         &self,
         server: &Server,

@@ -35,7 +35,6 @@ const UNIT: f64 = 16e6;
 pub struct Loaded {
     /// `pg_database_size` after it.
     pub bytes: u64,
-    /// Rows loaded.
     pub rows: u64,
     /// Bytes sent as COPY data.
     pub sent: u64,
@@ -67,9 +66,6 @@ impl Model {
     /// Fills the created model up to about `size` bytes of `pg_database_size` (within
     /// 10 % from 10 MB on), builds its indexes, grants its rights, and records
     /// `Progress` and `DataLoaded`. The same size, seed and month give the same rows.
-    ///
-    /// # Errors
-    /// When the manifest is wrong or the server refuses.
     pub async fn load(
         &self,
         access: &Access,
@@ -99,9 +95,6 @@ impl Model {
     }
 
     /// Only the rows: what `load` does before it builds indexes. `bytes` stays 0.
-    ///
-    /// # Errors
-    /// As for [`Model::load`].
     pub async fn fill(
         &self,
         access: &Access,
@@ -124,9 +117,6 @@ impl Model {
 
     /// The rows of one table as one file in the binary COPY format, for comparison with
     /// other loaders.
-    ///
-    /// # Errors
-    /// When there is no such table or `out` can't be written.
     pub fn write_copy_file(
         &self,
         table: &str,

@@ -44,7 +44,6 @@ pub struct Model {
     folder: model::Model,
 }
 
-/// Why a model could not be read, created or filled.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// Its files.
@@ -55,21 +54,12 @@ pub enum ModelError {
     Changed(String),
     /// The manifest names what is not there.
     #[error("data model `{model}`: {cause}")]
-    Broken {
-        model: String,
-        /// What is wrong.
-        cause: String,
-    },
+    Broken { model: String, cause: String },
     /// A login role has no password to be set.
     #[error("data model `{model}`: no password was given for login role `{role}`")]
     NoPassword { model: String, role: String },
-    /// The server refused.
     #[error("data model `{model}`: {cause}")]
-    Server {
-        model: String,
-        /// What was tried and what the server said.
-        cause: PgError,
-    },
+    Server { model: String, cause: PgError },
 }
 
 impl From<Problem> for ModelError {
@@ -80,9 +70,6 @@ impl From<Problem> for ModelError {
 
 impl Model {
     /// The model of this name: a shipped one, or a folder.
-    ///
-    /// # Errors
-    /// When there is none, or it can't be read.
     pub fn named(name: &str) -> Result<Self, ModelError> {
         let folder = model::Model::open(name)?;
         Ok(Self {

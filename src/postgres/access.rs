@@ -15,10 +15,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     pub host: String,
-    /// TCP port.
     pub port: u16,
     pub database: String,
-    /// Role.
     pub user: String,
     pub password: Secret,
 }
@@ -27,7 +25,6 @@ pub struct Access {
 #[derive(Debug, thiserror::Error)]
 #[error("{doing}: {message}")]
 pub struct PgError {
-    /// What was tried.
     pub doing: String,
     /// Severity, SQLSTATE, message, detail and hint, or the connection's error.
     pub message: String,
@@ -106,9 +103,6 @@ impl Access {
     }
 
     /// Logs in and hands over the bare stream, over which nothing was asked yet.
-    ///
-    /// # Errors
-    /// As for [`Access::connect`].
     pub(super) async fn log_in(&self, application: &str) -> Result<Metered<TcpStream>, PgError> {
         let connecting = async {
             let mut stream = self.reach().await?;
@@ -151,7 +145,6 @@ impl Access {
         }
     }
 
-    /// The driver's configuration for it.
     fn config(&self, application: &str) -> Config {
         let mut config = Config::new();
         config

@@ -26,7 +26,6 @@ const PLENTY: usize = BUFFER / 4;
 /// Tag and length of a message.
 const HEAD: usize = 5;
 
-/// The connection.
 #[derive(Debug)]
 pub struct CopyReader {
     stream: Metered<TcpStream>,
@@ -43,10 +42,6 @@ struct Answer {
 }
 
 impl CopyReader {
-    /// Logs in.
-    ///
-    /// # Errors
-    /// As for [`Access::connect`].
     pub async fn connect(access: &Access, application: &str) -> Result<Self, PgError> {
         Ok(Self {
             stream: access.log_in(application).await?,
@@ -55,9 +50,6 @@ impl CopyReader {
     }
 
     /// Executes statements and shows the data of their COPY streams, in pieces as they come.
-    ///
-    /// # Errors
-    /// When the server refuses, or the connection breaks.
     pub async fn read(
         &mut self,
         statements: &str,

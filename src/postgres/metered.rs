@@ -18,7 +18,6 @@ use crate::meter::{Activity, Meter, Stretch};
 /// `ReadyForQuery`, the last message of every answer, without the transaction's state.
 const READY: [u8; 5] = [b'Z', 0, 0, 0, 5];
 
-/// A stream to a server.
 #[derive(Debug)]
 pub struct Metered<S> {
     stream: S,

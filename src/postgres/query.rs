@@ -25,9 +25,6 @@ pub struct Identity {
 /// type, when its catalogs are damaged or the user's schema is odd.
 pub trait Cells {
     /// The value of a column, counted from 0.
-    ///
-    /// # Errors
-    /// When it is NULL or of another type than wanted.
     fn cell<'r, T: FromSql<'r>>(&'r self, at: usize) -> Result<T, PgError>;
 }
 
@@ -39,9 +36,6 @@ impl Cells for Row {
 }
 
 /// The first column of every row.
-///
-/// # Errors
-/// When one is NULL or no text.
 pub fn texts(rows: &[Row]) -> Result<Vec<String>, PgError> {
     rows.iter().map(|row| row.cell(0)).collect()
 }
@@ -54,9 +48,6 @@ pub fn written_by(xids: &[u64]) -> String {
 }
 
 /// Executes statements, with an error that says which.
-///
-/// # Errors
-/// When the server refuses one.
 pub async fn run_sql(client: &Client, statements: &str) -> Result<(), PgError> {
     client
         .batch_execute(statements)
@@ -65,9 +56,6 @@ pub async fn run_sql(client: &Client, statements: &str) -> Result<(), PgError> {
 }
 
 /// The first column of the first row, as text; empty for NULL and for no row.
-///
-/// # Errors
-/// When the server refuses.
 pub async fn one_value(client: &Client, query: &str) -> Result<String, PgError> {
     let messages = client
         .simple_query(query)
@@ -91,9 +79,6 @@ pub(super) fn shortened(sql: &str) -> String {
 }
 
 /// Who a running server is.
-///
-/// # Errors
-/// When the server refuses.
 pub async fn identity(client: &Client) -> Result<Identity, PgError> {
     let text = one_value(
         client,

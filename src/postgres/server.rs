@@ -21,20 +21,16 @@ pub const DATABASE: &str = "postgres";
 /// Role → password, made anew for each drill.
 pub type Passwords = Arc<BTreeMap<String, Secret>>;
 
-/// What went wrong with a server.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The node refused.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// The server refused.
     #[error(transparent)]
     Postgres(#[from] PgError),
     /// The server did not start; its log tells why.
     #[error("server `{server}` did not start: {cause}\n  the last lines of its log:\n{log}")]
     Start {
         server: String,
-        /// What `pg_ctl` said.
         cause: String,
         /// The log's tail, indented.
         log: String,
@@ -46,7 +42,6 @@ pub enum ServerError {
     Foreign {
         server: String,
         tablespace: String,
-        /// Where it lies.
         location: String,
     },
     /// Recovery does not get on.
@@ -59,18 +54,14 @@ pub enum ServerError {
         waits: String,
         /// How long nothing has moved.
         within: Time,
-        /// How far it came.
         reached: String,
     },
     /// A condition did not come true in time.
     #[error("`{server}`: {what} did not happen within {within}; last status: {last}")]
     Wait {
         server: String,
-        /// The condition.
         what: String,
-        /// The deadline.
         within: Time,
-        /// What was seen last.
         last: String,
     },
 }
@@ -78,11 +69,8 @@ pub enum ServerError {
 /// A PostgreSQL server on a node. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// Its name in the scenario.
     pub name: String,
-    /// The node it runs on.
     pub node: Node,
-    /// Passwords of the roles the harness logs in as.
     pub passwords: Passwords,
     /// The database that the harness logs in to, the data model's.
     pub database: String,
@@ -96,9 +84,6 @@ pub struct Server {
 impl Server {
     /// Unpacks the template cluster, gives it a system identifier of its own, and starts it with
     /// these settings.
-    ///
-    /// # Errors
-    /// When the node refuses or the server does not start.
     pub async fn create(&self, settings: &BTreeMap<String, String>) -> Result<(), ServerError> {
         let layout = self.node.layout();
         // Reading the template in large records takes two thirds of the time.
@@ -121,18 +106,12 @@ impl Server {
     }
 
     /// Starts it and waits until it accepts connections.
-    ///
-    /// # Errors
-    /// When it does not start; the error shows its log.
     pub async fn start(&self) -> Result<(), ServerError> {
         self.start_with(String::from("set -eu\n") + &self.starting(&[]))
             .await
     }
 
     /// Stops it (`fast`).
-    ///
-    /// # Errors
-    /// When it does not stop within a minute.
     pub async fn stop(&self) -> Result<(), ServerError> {
         self.pg_ctl(&["-m", "fast", "-w", "-t", "60", "stop"])
             .await?;
@@ -140,9 +119,6 @@ impl Server {
     }
 
     /// Runs `pg_ctl` on its data directory.
-    ///
-    /// # Errors
-    /// When it exits non-zero.
     pub async fn pg_ctl(&self, arguments: &[&str]) -> Result<Output, RuntimeError> {
         let mut argv = vec![
             self.program("pg_ctl"),
@@ -154,9 +130,6 @@ impl Server {
     }
 
     /// Executes one of PostgreSQL's programs in the node, connected as the superuser.
-    ///
-    /// # Errors
-    /// When it exits non-zero.
     pub async fn tool(
         &self,
         program: &str,
@@ -190,12 +163,10 @@ impl Server {
         self.node.layout().bin.join(name).display().to_string()
     }
 
-    /// Path of its log in the node.
     pub fn log(&self) -> std::path::PathBuf {
         self.node.layout().run.join("server.log")
     }
 
-    /// The last lines of its log.
     pub async fn log_tail(&self, lines: usize) -> String {
         match self.node.get(&self.log()).await {
             Ok(log) => Output::tail(&log, lines),
@@ -203,7 +174,6 @@ impl Server {
         }
     }
 
-    /// Fills in the placeholders of a strategy's text.
     pub fn fill_in(&self, text: &str) -> String {
         fill_in(self.node.layout(), text)
     }

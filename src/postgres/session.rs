@@ -15,9 +15,6 @@ use crate::{
 
 impl Server {
     /// How to log in as the superuser, from the harness.
-    ///
-    /// # Errors
-    /// When the node is not running.
     pub async fn access(&self) -> Result<Access, RuntimeError> {
         let (host, port) = self.node.address().await?;
         let password = self
@@ -35,17 +32,10 @@ impl Server {
     }
 
     /// Logs in as the superuser.
-    ///
-    /// # Errors
-    /// When the server can't be reached or refuses.
     pub async fn connect(&self) -> Result<Client, ServerError> {
         Ok(self.access().await?.connect("pgdrill").await?)
     }
 
-    /// Executes statements as the superuser.
-    ///
-    /// # Errors
-    /// When the server refuses one.
     pub async fn sql(&self, statements: &str) -> Result<(), ServerError> {
         let client = self.connect().await?;
         run_sql(&client, statements).await?;
@@ -53,9 +43,6 @@ impl Server {
     }
 
     /// The first column of the first row, as text; empty for NULL and for no row.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn value(&self, query: &str) -> Result<String, ServerError> {
         let client = self.connect().await?;
         Ok(one_value(&client, query).await?)
@@ -91,9 +78,6 @@ impl Server {
     }
 
     /// Reads who it is and records that it is ready.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn announce(&self, recorder: &Recorder) -> Result<Identity, ServerError> {
         let client = self.connect().await?;
         let identity = identity(&client).await?;

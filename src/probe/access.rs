@@ -32,10 +32,6 @@ const CONCURRENT: usize = 4;
 /// What a login with a wrong password may end with; tried by every look.
 pub const REFUSED: [&str; 2] = ["28P01", "28000"];
 
-/// Looks at who may log in.
-///
-/// # Errors
-/// When the server can't be asked.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
     let asked = client.query(RULES, &[]).await;

@@ -30,9 +30,6 @@ SELECT a.archived_count, coalesce(left(a.last_archived_wal, 24), ''), i.bytes_pe
 FROM pg_stat_archiver a, pg_control_init() i, pg_control_system() s";
 
 /// Lists the archive, once the server has said what it takes for archived.
-///
-/// # Errors
-/// When it can't be read.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
     let row = client.query_one(STATE, &[]).await;
@@ -81,7 +78,6 @@ pub struct Span<'a> {
 /// Whether `pg_waldump` reads the records of segments in the archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Records {
-    /// Yes.
     Read,
     /// No: a segment is soon held against what the server wrote.
     Left,
@@ -97,9 +93,6 @@ pub struct Held {
 }
 
 /// Looks into segments, in the archive and where the server wrote them.
-///
-/// # Errors
-/// When the node refuses.
 pub async fn segments(
     node: &Node,
     archive: Option<&WalArchive>,

@@ -50,9 +50,6 @@ SELECT verdict, count(*), coalesce(jsonb_agg(to_jsonb(numbered) - '{verdict,plac
 FROM numbered GROUP BY verdict";
 
 /// Compares each trail with its tables.
-///
-/// # Errors
-/// When one of them is gone or can't be read, or nothing here is audited.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     if target.audit.is_empty() {
         let nothing = "the data model has no audit trail".into();

@@ -11,20 +11,16 @@ use crate::{
     postgres::PgError,
 };
 
-/// One operation of a business.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// Its name in the data model.
     pub name: String,
     /// The database that it is made in.
     pub database: String,
-    /// The role that logs in.
     pub role: String,
     /// Whose it is; none when it is no tenant's.
     pub tenants: Option<Tenants>,
     /// One batch of statements.
     pub sql: String,
-    /// Whether it writes.
     pub writes: bool,
     /// The SQLSTATE it must end with; none: its last statement returns a row at least.
     pub refused: Option<String>,
@@ -49,10 +45,6 @@ impl Tenants {
     }
 }
 
-/// Makes every operation.
-///
-/// # Errors
-/// When the server goes away, or a role has no password.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let mut results = Vec::new();
     for operation in target.business {
@@ -117,9 +109,6 @@ async fn attempt(
 }
 
 /// Logs in as an operation's role, in its database.
-///
-/// # Errors
-/// When there is no password for it, or the server refuses.
 pub(super) async fn login(
     target: &ProbeTarget<'_>,
     operation: &Operation,

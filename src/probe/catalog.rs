@@ -23,9 +23,6 @@ const PASSWORDS: &str = "SELECT format('password of role %I', rolname), rolpassw
      WHERE rolpassword IS NOT NULL";
 
 /// Looks at the catalogs of every database, and at those that the databases share.
-///
-/// # Errors
-/// When one can't be read.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
     let databases = databases::all(&client).await?;

@@ -20,9 +20,6 @@ FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
 WHERE c.collprovider <> 'd' ORDER BY 1";
 
 /// Looks at every database, and at the collations of each that can be connected to.
-///
-/// # Errors
-/// When one can't be asked.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
     let databases = client.query(DATABASES, &[]).await;

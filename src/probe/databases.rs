@@ -10,9 +10,6 @@ const DATABASES: &str = "SELECT datname::text FROM pg_catalog.pg_database \
      WHERE datallowconn AND datconnlimit <> -2 ORDER BY 1";
 
 /// Every database that can be connected to, `template1` included, in the order of their names.
-///
-/// # Errors
-/// When the server can't be asked.
 pub async fn all(client: &Client) -> Result<Vec<String>, ProbeError> {
     let rows = client.query(DATABASES, &[]).await;
     let rows = rows.map_err(pg("list the databases"))?;

@@ -27,13 +27,8 @@ const PG_DUMP: &[&str] = &[
 ];
 const PG_DUMPALL: &[&str] = &["--globals-only", "--no-role-passwords"];
 
-/// Definitions by object.
 type Definitions = BTreeMap<String, String>;
 
-/// Looks at every definition.
-///
-/// # Errors
-/// When the databases can't be listed, or a dump fails.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
     let databases = databases::all(&client).await?;

@@ -17,7 +17,6 @@ const HEADER: usize = 19;
 /// What a stream of rows comes to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
-    /// How many.
     pub count: u64,
     /// Sum of their xxh3-128 modulo 2^128.
     pub sum: u128,
@@ -50,20 +49,10 @@ pub enum CopyError {
     Signature,
     /// A field with an impossible length.
     #[error("row {row} of a binary COPY stream has a field of {length} bytes")]
-    Field {
-        /// Rows before it.
-        row: u64,
-        /// The length stated.
-        length: i32,
-    },
+    Field { row: u64, length: i32 },
     /// A row with an impossible number of fields.
     #[error("row {row} of a binary COPY stream has {fields} fields")]
-    Count {
-        /// Rows before it.
-        row: u64,
-        /// The number stated.
-        fields: i16,
-    },
+    Count { row: u64, fields: i16 },
     /// The stream ended before its trailer.
     #[error("a binary COPY stream ended after {0} rows without its trailer")]
     Torn(u64),
@@ -95,9 +84,6 @@ impl Default for Place {
 
 impl CopyDigest {
     /// Takes the next chunk.
-    ///
-    /// # Errors
-    /// When it can't be part of a binary COPY stream.
     pub fn update(&mut self, mut chunk: &[u8]) -> Result<(), CopyError> {
         while !chunk.is_empty() {
             let used = match &mut self.place {
@@ -122,9 +108,6 @@ impl CopyDigest {
     }
 
     /// What the rows came to.
-    ///
-    /// # Errors
-    /// When the stream did not end properly.
     pub fn finish(self) -> Result<Rows, CopyError> {
         match self.place {
             Place::Ended => Ok(self.rows),

@@ -110,7 +110,6 @@ pub(super) async fn list(client: &Client, trees: &[u32]) -> Result<Vec<Index>, E
     Ok(indexes)
 }
 
-/// Reads one index.
 pub(super) async fn read(client: &Client, index: &Index) -> Read {
     let mut all = Read::Same;
     for column in &index.columns {

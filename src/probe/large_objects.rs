@@ -10,10 +10,6 @@ use crate::{
     postgres::{Access, query::Cells},
 };
 
-/// Looks at the large objects.
-///
-/// # Errors
-/// When they can't be read.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
     let mut states = BTreeMap::new();

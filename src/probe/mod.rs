@@ -48,36 +48,26 @@ use crate::{
 /// Probes that look at the same time.
 const CONCURRENT: usize = 2;
 
-/// The server to look at.
 #[derive(Clone, Debug)]
 pub struct ProbeTarget<'a> {
-    /// Its name in the scenario.
     pub server: &'a str,
-    /// How the superuser logs in.
     pub access: Access,
     /// Passwords of the roles that business checks log in as.
     pub passwords: &'a BTreeMap<String, Secret>,
-    /// The node it runs on.
     pub node: &'a Node,
-    /// Where WAL is archived.
     pub archive: Option<&'a WalArchive>,
     /// What is in its databases, and what they are called.
     pub plan: &'a Plan,
-    /// The data models' business checks.
     pub business: &'a [business::Operation],
-    /// The data models' audit trails.
     pub audit: Vec<audit::Trail<'a>>,
     /// Transactions of bad statements: rows they wrote (audit rows, say) are no loaded rows.
     pub fault_xids: Vec<u64>,
 }
 
-/// Why a probe could not look.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// The server refused or went away.
     #[error(transparent)]
     Postgres(#[from] PgError),
-    /// The node refused, or a tool in it failed.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     /// Something that no server ever says.

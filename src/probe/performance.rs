@@ -18,9 +18,6 @@ const RUNS: u32 = 30;
 pub(super) const READ_ONLY: &str = "25006";
 
 /// Times every permitted operation that only reads.
-///
-/// # Errors
-/// When one fails.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let mut timings = Vec::new();
     let permitted = target.business.iter().filter(|op| op.refused.is_none());

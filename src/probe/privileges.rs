@@ -26,10 +26,6 @@ pub struct Privilege {
     pub right: String,
 }
 
-/// Looks at the whole matrix.
-///
-/// # Errors
-/// When the catalogs can't be read.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let mut there = databases::all(&session(&target.access).await?).await?;
     there.retain(|database| target.plan.databases.contains_key(database));
@@ -60,9 +56,6 @@ impl Privilege {
 }
 
 /// Every privilege on a server; the session's `search_path` must be empty.
-///
-/// # Errors
-/// When the catalogs can't be read.
 pub async fn all(client: &Client) -> Result<Vec<Privilege>, ProbeError> {
     let rows = client.query(PRIVILEGES, &[]).await;
     let rows = rows.map_err(pg("read the privileges"))?;

@@ -32,7 +32,6 @@ const READERS: usize = 2;
 
 const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
-/// The connections.
 #[derive(Debug)]
 pub struct Readers {
     /// Its transaction is the snapshot's.
@@ -53,9 +52,6 @@ type Queue = Arc<Mutex<UnboundedReceiver<Request>>>;
 
 impl Readers {
     /// Logs in and takes the snapshot.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn open(access: &Access) -> Result<Self, ProbeError> {
         let keeper = session(access).await?;
         let begun = keeper.batch_execute(BEGIN).await;
@@ -77,9 +73,6 @@ impl Readers {
 
     /// Reads queries' rows, each by the next connection that is free. Answers are in the
     /// order of the queries.
-    ///
-    /// # Errors
-    /// When a connection's thread crashed.
     pub async fn read(
         &self,
         queries: Vec<String>,
@@ -149,9 +142,6 @@ async fn read_in(
 }
 
 /// Digest of a query's rows, read as a stream.
-///
-/// # Errors
-/// When the query fails or its stream is torn.
 pub async fn digest(connection: &mut CopyReader, query: &str) -> Result<Rows, ProbeError> {
     let copy = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
     let mut digest = CopyDigest::default();

@@ -67,14 +67,12 @@ pub struct Imaging<'a> {
     pub since: Option<u64>,
 }
 
-/// What one look came to.
 #[derive(Debug, Default)]
 pub struct Looked {
     /// The tables there are; images name them by their places.
     pub tables: Vec<ImagedTable>,
     /// The columns that tell which row a row is, of each.
     pub identities: BTreeMap<String, String>,
-    /// Rows written to the file.
     pub rows: u64,
     /// How far the server's counters were when all rows were read.
     pub counters: Counters,
@@ -103,10 +101,6 @@ pub async fn next_xid(access: &Access) -> Result<u64, ProbeError> {
     next_xid_of(&session(access).await?).await
 }
 
-/// The counters as they are now.
-///
-/// # Errors
-/// When the server can't be asked.
 pub async fn counters(access: &Access, plan: &Plan) -> Result<Counters, ProbeError> {
     let imaging = Imaging {
         plan,
@@ -139,9 +133,6 @@ async fn next_xid_of(client: &Client) -> Result<u64, ProbeError> {
 }
 
 /// Takes the images of a server's rows into `file`. A table that can't be read is told as such.
-///
-/// # Errors
-/// When the server can't be asked for its tables, or the file not be written.
 pub async fn look(
     access: &Access,
     imaging: &Imaging<'_>,

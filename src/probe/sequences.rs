@@ -29,10 +29,6 @@ LEFT JOIN (SELECT feeds.sequence, format('%I.%I', tn.nspname, t.relname) AS rela
   ) AS fed ON fed.sequence = s.oid
 WHERE s.relkind = 'S' AND s.relpersistence <> 't' ORDER BY 1, 2, 3";
 
-/// Looks at every sequence.
-///
-/// # Errors
-/// When a sequence or its column can't be read.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
     let mut states = Vec::new();

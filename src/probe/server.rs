@@ -16,10 +16,6 @@ SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
   (SELECT setting::bigint FROM pg_settings WHERE name = 'archive_timeout')
 FROM pg_control_checkpoint() c, pg_control_system() s, pg_stat_archiver a";
 
-/// Looks at the server.
-///
-/// # Errors
-/// When it can't be asked.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
     let row = client.query_one(STATE, &[]).await;

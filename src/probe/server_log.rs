@@ -46,18 +46,15 @@ const MOST: usize = 10_000;
 /// Of a message so many characters are told.
 const MESSAGE: usize = 1_000;
 
-/// What stands in a log.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Log {
     /// Lines of severity ERROR and worse.
     pub lines: Vec<LogLines>,
-    /// Lines read.
     pub read: u64,
     /// What could not be told of it, and why; empty when nothing.
     pub unread: String,
 }
 
-/// One line.
 #[derive(Debug, PartialEq, Eq)]
 struct Line<'l> {
     at: Timestamp,
@@ -67,7 +64,6 @@ struct Line<'l> {
     message: &'l str,
 }
 
-/// What stands in a server's log.
 pub fn read(server: &str, log: &str) -> Log {
     let mut told = Log::default();
     let mut newest: HashMap<(&str, &str, &str, &str), usize> = HashMap::new();

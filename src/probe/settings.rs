@@ -34,10 +34,6 @@ const OF_ROLES: &str = "SELECT coalesce(quote_ident(r.rolname), 'every role'), \
 const AT_START: &str = "SELECT name FROM pg_ls_dir('.') AS name WHERE NOT pg_is_in_recovery() \
      AND name IN ('backup_label', 'recovery.conf', 'recovery.signal', 'standby.signal', 'tablespace_map') ORDER BY 1";
 
-/// Looks at every setting.
-///
-/// # Errors
-/// When the server can't be asked.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
     let asked = client.query(IN_FORCE, &[]).await;

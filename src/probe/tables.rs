@@ -94,9 +94,6 @@ async fn of_database(
 }
 
 /// The tables there are, the largest first. `keys`: as of `Plan::own_keys`.
-///
-/// # Errors
-/// When the server can't be asked.
 pub async fn tables(
     client: &Client,
     keys: &BTreeMap<&str, &str>,
@@ -120,9 +117,6 @@ pub async fn tables(
 }
 
 /// Reads tables. One that can't be read (damaged, locked away) is an observation.
-///
-/// # Errors
-/// When a reader crashed.
 pub async fn states(
     readers: &Readers,
     tables: &[Table],

@@ -14,10 +14,6 @@ use crate::{
     measure::WorkloadMeasures,
 };
 
-/// Renders a run.
-///
-/// # Errors
-/// When the XML can't be serialised.
 pub fn render(run: &RunSummary) -> Result<String, quick_junit::SerializeError> {
     let mut report = Report::new(clean(&format!("pgdrill {}", run.run)));
     for drill in &run.drills {

@@ -20,10 +20,8 @@ use crate::{
 /// Version of the format of `run.json`.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// A run: a set of drills.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
-    /// Version of this format.
     pub schema_version: u32,
     /// The run's identity: the name of its directory.
     pub run: String,
@@ -40,14 +38,11 @@ pub struct RunSummary {
     pub drills: Vec<DrillReport>,
 }
 
-/// A drill, judged and told.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DrillReport {
     /// Its identity within the run.
     pub drill: String,
-    /// The scenario's name.
     pub scenario: String,
-    /// What the scenario is about.
     pub about: String,
     pub tags: Vec<String>,
     /// Path of the scenario file as given.
@@ -56,23 +51,17 @@ pub struct DrillReport {
     pub variant: Variant,
     /// Wall time at which it began (RFC 3339, UTC).
     pub began: String,
-    /// Wall time it took, in microseconds.
     pub took_us: u64,
-    /// Verdict, outcome, expectation.
     pub judged: Judged,
     /// What of it was the harness's own; none when the history does not account for it.
     pub overhead: Option<Overhead>,
-    /// Everything that was judged.
     pub findings: Vec<Finding>,
     /// Checks that were not made, and why.
     pub skipped: BTreeMap<String, String>,
-    /// Objectives by workload.
     pub objectives: BTreeMap<String, Objectives>,
     /// The figures by workload, in the order of their names.
     pub measures: Vec<WorkloadMeasures>,
-    /// The tools' own verifiers beside the truth.
     pub verifiers: Vec<Trial>,
-    /// The steps as performed.
     pub steps: Vec<StepReport>,
     /// What the time was spent on, from beginning to end.
     pub phases: Vec<Span>,
@@ -81,11 +70,8 @@ pub struct DrillReport {
     pub restores: Vec<RestoreRecord>,
     /// Cut-overs: when, which workloads, to which server.
     pub cut_overs: Vec<(u64, Vec<String>, String)>,
-    /// Throughput by second and workload.
     pub throughput: Vec<Throughput>,
-    /// The runbook that was performed.
     pub commands: Vec<CommandReport>,
-    /// Notes the drill left.
     pub notes: Vec<String>,
 }
 
@@ -97,7 +83,6 @@ pub struct Variant {
     /// One second of the drill stands for this many.
     pub scale: u32,
     pub seed: u64,
-    /// The strategy's name.
     pub strategy: String,
     /// `docker` or `local`; empty when it never came to that.
     pub runtime: String,
@@ -109,16 +94,12 @@ pub struct Variant {
     pub pgdrill: String,
     /// Bytes of the database after the load.
     pub data_bytes: u64,
-    /// Rows loaded.
     pub data_rows: u64,
 }
 
-/// Verdict, outcome, expectation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
-    /// The worst finding.
     pub verdict: Verdict,
-    /// The verdict held against the expectation.
     pub outcome: Verdict,
     /// What is not as expected, a line each.
     pub reasons: Vec<String>,
@@ -140,38 +121,30 @@ impl Default for Judged {
     }
 }
 
-/// A step as performed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepReport {
     /// Its number, from 1.
     pub number: usize,
     /// Its word in a scenario, e.g. `restore`.
     pub word: String,
-    /// What it does, in one line.
     pub title: String,
-    /// When it began; none: never.
     pub from_us: Option<u64>,
-    /// How long it took; none: it did not end.
     pub us: Option<u64>,
     /// `done`, `failed`, `skipped`, or `unfinished`.
     pub outcome: String,
-    /// The error of a failed step.
     pub error: String,
 }
 
-/// A command of the runbook.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CommandReport {
     /// When it ended, in microseconds of the drill's clock.
     pub at_us: u64,
     /// Number of the step it belongs to, from 1; 0: to none.
     pub step: usize,
-    /// The command itself.
     pub command: CommandRecord,
 }
 
 impl RunSummary {
-    /// Puts a run together.
     pub fn new(run: impl Into<String>, drills: Vec<DrillReport>) -> Self {
         let began = drills
             .iter()

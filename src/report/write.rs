@@ -12,11 +12,8 @@ use std::{
 use super::{DrillReport, RunSummary, html, junit};
 use crate::{bug, check::judge, history::planned};
 
-/// Name of the machine-readable report.
 pub const RUN_JSON: &str = "run.json";
-/// Name of the JUnit report.
 pub const JUNIT_XML: &str = "junit.xml";
-/// Name of the report for people.
 pub const REPORT_HTML: &str = "report.html";
 /// Directory of the drills' own directories.
 pub const DRILLS: &str = "drills";
@@ -25,11 +22,8 @@ pub const DRILLS: &str = "drills";
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {cause} (hint: {hint})")]
 pub struct WriteError {
-    /// The file or directory.
     pub path: PathBuf,
-    /// What went wrong.
     pub cause: String,
-    /// What to do about it.
     pub hint: &'static str,
 }
 

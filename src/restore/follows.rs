@@ -15,9 +15,6 @@ const PAGE_HEADER: u64 = 24;
 
 /// Looks into the segment amid which recovery ended; none when it ended where a segment does, or
 /// the archive holds that one not as PostgreSQL wrote it.
-///
-/// # Errors
-/// When the server can't read the archive.
 pub(super) async fn follows(
     request: &Restore<'_>,
     record: &RecoveryRecord,

@@ -29,9 +29,6 @@ pub(super) struct Told(Vec<String>);
 
 /// Starts the server and waits for the end of recovery, or until it pauses at its target; the
 /// script tells each span's end.
-///
-/// # Errors
-/// When the server does not start, recovery does not end, or does not get on.
 pub(super) async fn replay(
     request: &Restore<'_>,
     settings: &[(String, String)],
@@ -99,9 +96,6 @@ fn at_its_target(error: ServerError) -> ServerError {
 }
 
 /// What recovery had before it, and where it ended.
-///
-/// # Errors
-/// When the server can't be asked what follows in the archive.
 pub(super) async fn recovery(
     request: &Restore<'_>,
     identity: Identity,
@@ -234,9 +228,6 @@ pub(super) fn reached(log: &str) -> (u64, String) {
 }
 
 /// The same of a server that waits at its target.
-///
-/// # Errors
-/// When it refuses.
 pub(super) async fn paused_at(server: &Server) -> Result<(u64, String), ServerError> {
     let query = "select pg_last_wal_replay_lsn() || ' ' || coalesce(pg_last_xact_replay_timestamp()::text, '')";
     let answer = server.value(query).await?;

@@ -91,7 +91,6 @@ fn stalled(moved: Option<Seen>, now: Seen) -> Result<Seen, Seen> {
     }
 }
 
-/// What a look saw.
 #[derive(Clone, Debug, PartialEq)]
 struct Seen {
     /// Since the watch began.
@@ -107,9 +106,7 @@ struct Seen {
 struct Work {
     /// Processor time, in hundredths of a second.
     ticks: u64,
-    /// Bytes.
     read: u64,
-    /// Bytes.
     written: u64,
 }
 

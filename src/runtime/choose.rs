@@ -9,7 +9,6 @@ use super::{
     run::Run,
 };
 
-/// Which runtime was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Choice {
     /// `docker` where an engine answers and has the images, or can build or pull them;
@@ -22,10 +21,8 @@ pub enum Choice {
     Local,
 }
 
-/// What is wanted of a runtime.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// Which one.
     pub choice: Choice,
     /// Major versions of PostgreSQL that it has to serve, each with the Debian packages beside.
     /// `local` does with one of them (ask [`Runtime::majors`] which) and with what this machine has

@@ -2,34 +2,18 @@
 
 use super::{docker::engine::plain, exec::CommandFailed};
 
-/// What a runtime could not do.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
     /// Neither runtime can serve, or not the one asked for.
     #[error("{what}\n  hint: {hint}")]
-    Unavailable {
-        /// What is missing.
-        what: String,
-        /// How to get it.
-        hint: String,
-    },
-    /// The engine refused or went away.
+    Unavailable { what: String, hint: String },
     #[error("cannot {doing}: {cause}")]
-    Engine {
-        /// What was tried.
-        doing: String,
-        /// Its answer.
-        cause: String,
-    },
-    /// The operating system refused.
+    Engine { doing: String, cause: String },
     #[error("cannot {doing}: {cause}")]
     Io {
-        /// What was tried.
         doing: String,
-        /// Its answer.
         cause: std::io::Error,
     },
-    /// A command in a node failed.
     #[error(transparent)]
     Command(#[from] CommandFailed),
     /// The runtime cannot do this at all.
@@ -37,7 +21,6 @@ pub enum RuntimeError {
     Unsupported {
         /// `docker` or `local`.
         runtime: &'static str,
-        /// What was asked for.
         what: &'static str,
     },
 }

@@ -26,16 +26,12 @@ pub enum RunAs {
     Root,
 }
 
-/// A command to execute in a node.
 #[derive(Clone, Debug)]
 pub struct Exec {
     /// Program and arguments.
     pub argv: Vec<String>,
-    /// Further environment.
     pub env: Vec<(String, String)>,
-    /// What it reads from standard input.
     pub stdin: Vec<u8>,
-    /// The user.
     pub run_as: RunAs,
     /// It is killed after this long.
     pub deadline: Duration,
@@ -78,35 +74,30 @@ impl Exec {
         self
     }
 
-    /// Killed after this long.
     #[must_use]
     pub fn within(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// With this variable in its environment.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.push((name.into(), value.into()));
         self
     }
 
-    /// With these variables in its environment.
     #[must_use]
     pub fn envs(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         self.env.extend(variables);
         self
     }
 
-    /// Reading this from standard input.
     #[must_use]
     pub fn stdin(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.stdin = input.into();
         self
     }
 
-    /// As the node's administrator.
     #[must_use]
     pub fn as_root(mut self) -> Self {
         self.run_as = RunAs::Root;
@@ -120,7 +111,6 @@ impl Exec {
         self
     }
 
-    /// With one more argument.
     #[must_use]
     pub fn arg(mut self, argument: impl Into<String>) -> Self {
         self.argv.push(argument.into());

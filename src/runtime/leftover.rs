@@ -13,23 +13,17 @@ use super::{
 /// What one run has in one place.
 #[derive(Clone, Debug)]
 pub enum Leftover {
-    /// In an engine.
     Docker(Engine, docker::leftover::Leftover),
-    /// On this machine.
     Local(local::leftover::Leftover),
 }
 
-/// What a removal came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reaped {
-    /// What was removed, a line each.
     pub removed: Vec<String>,
-    /// What could not be removed, a line each.
     pub failures: Vec<String>,
 }
 
 impl Leftover {
-    /// Whether its run lives.
     pub fn life(&self) -> Life {
         match self {
             Self::Docker(_, found) => found.life,
@@ -37,7 +31,6 @@ impl Leftover {
         }
     }
 
-    /// What and whose it is, in one line.
     pub fn describe(&self) -> String {
         match self {
             Self::Docker(_, found) => format!(
@@ -61,9 +54,6 @@ impl Leftover {
 }
 
 /// What runs have in directories below `parents`, as processes, and in `engine`.
-///
-/// # Errors
-/// When the engine does not answer, or `/proc` can't be read.
 pub async fn find(
     parents: &[PathBuf],
     engine: Option<&Engine>,

@@ -31,10 +31,8 @@ use crate::{
 pub const LABEL_RUN: &str = "pgdrill.run";
 /// Label: the run's owner, a process.
 pub const LABEL_OWNER: &str = "pgdrill.owner";
-/// Label: the drill within the run.
 pub const LABEL_DRILL: &str = "pgdrill.drill";
 
-/// Where nodes run.
 #[derive(Clone, Debug)]
 pub enum Runtime {
     /// Containers of a Docker-compatible engine.
@@ -72,7 +70,6 @@ pub struct Layout {
     pub store: PathBuf,
     /// Scratch space, Unix sockets, logs.
     pub run: PathBuf,
-    /// PostgreSQL's programs.
     pub bin: PathBuf,
     /// An initialised cluster to unpack into `data`: a tar archive.
     pub template: PathBuf,
@@ -87,16 +84,12 @@ pub struct Stats {
     pub memory: u64,
     /// Bytes read from block devices.
     pub read_bytes: u64,
-    /// Bytes written to block devices.
     pub written_bytes: u64,
 }
 
-/// A node that exists.
 #[derive(Clone, Debug)]
 pub enum Node {
-    /// A container.
     Docker(docker::DockerNode),
-    /// A directory and processes of this machine.
     Local(local::LocalNode),
 }
 
@@ -153,9 +146,6 @@ impl Runtime {
     }
 
     /// The image and its digest; empty on `local`.
-    ///
-    /// # Errors
-    /// When there is no image for this version.
     pub async fn image(&self, postgres: u32, packages: &[String]) -> Result<String, RuntimeError> {
         match self {
             Self::Docker(docker) => outside(Activity::Tool, docker.image(postgres, packages)).await,
@@ -165,9 +155,6 @@ impl Runtime {
 
     /// Whether it still answers: a failure of a runtime that does not says nothing
     /// about what was drilled.
-    ///
-    /// # Errors
-    /// When the engine does not answer.
     pub async fn answers(&self) -> Result<(), RuntimeError> {
         match self {
             Self::Docker(docker) => docker.engine().answers().await,
@@ -206,21 +193,16 @@ impl Runtime {
 }
 
 impl Node {
-    /// Its name within the drill.
     pub fn name(&self) -> &str {
         each_node!(self, node => node.name())
     }
 
-    /// Where things lie inside it.
     pub fn layout(&self) -> &Layout {
         each_node!(self, node => node.layout())
     }
 
     /// Host and TCP port at which the harness reaches the node's PostgreSQL. Ask again
     /// after a stop, start or rejoin.
-    ///
-    /// # Errors
-    /// When the node is not running.
     pub async fn address(&self) -> Result<(String, u16), RuntimeError> {
         await_node!(self, node => node.address())
     }
@@ -241,9 +223,6 @@ impl Node {
 
     /// Executes a command to its end. A non-zero exit code is an error unless the
     /// [`Exec`] allows it.
-    ///
-    /// # Errors
-    /// When it can't be started, exits non-zero, or exceeds its deadline.
     pub async fn exec(&self, exec: Exec) -> Result<Output, RuntimeError> {
         #[cfg(test)]
         testing::heed(&exec);
@@ -251,9 +230,6 @@ impl Node {
     }
 
     /// Writes a file, owned by the node's unprivileged user.
-    ///
-    /// # Errors
-    /// When it can't be written.
     pub async fn put(
         &self,
         path: &std::path::Path,
@@ -263,66 +239,40 @@ impl Node {
         await_node!(self, node => node.put(path, content, mode))
     }
 
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// When it can't be read.
     pub async fn get(&self, path: &std::path::Path) -> Result<Vec<u8>, RuntimeError> {
         await_node!(self, node => node.get(path))
     }
 
     /// kill -9 of everything that runs in it. Its storage stays.
-    ///
-    /// # Errors
-    /// When something survived.
     pub async fn kill(&self) -> Result<(), RuntimeError> {
         await_node!(self, node => node.kill())
     }
 
     /// Starts a killed node again (not the server in it).
-    ///
-    /// # Errors
-    /// When it does not come up.
     pub async fn start(&self) -> Result<(), RuntimeError> {
         await_node!(self, node => node.start())
     }
 
     /// Removes it with its storage (the drill's backup storage stays).
-    ///
-    /// # Errors
-    /// When something could not be removed.
     pub async fn remove(&self) -> Result<(), RuntimeError> {
         await_node!(self, node => node.remove())
     }
 
     /// Cuts it off from its network.
-    ///
-    /// # Errors
-    /// When the runtime can't, or the engine refuses.
     pub async fn cut_off(&self) -> Result<(), RuntimeError> {
         await_node!(self, node => node.cut_off())
     }
 
     /// Brings it back to its network.
-    ///
-    /// # Errors
-    /// When the runtime can't, or the engine refuses.
     pub async fn rejoin(&self) -> Result<(), RuntimeError> {
         await_node!(self, node => node.rejoin())
     }
 
-    /// Resources it used.
-    ///
-    /// # Errors
-    /// When they can't be read.
     pub async fn stats(&self) -> Result<Stats, RuntimeError> {
         await_node!(self, node => node.stats())
     }
 
     /// Free bytes where its data directory lies.
-    ///
-    /// # Errors
-    /// When it can't be read.
     pub async fn free_space(&self) -> Result<u64, RuntimeError> {
         await_node!(self, node => node.free_space())
     }

@@ -24,19 +24,13 @@ pub struct RunId(String);
 /// A run: what everything it creates is labelled with.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Its name.
     pub id: RunId,
-    /// Its process.
     pub owner: Owner,
-    /// What it created.
     pub inventory: Inventory,
 }
 
 impl Run {
     /// A run of this process, with its inventory in `dir`.
-    ///
-    /// # Errors
-    /// When the inventory can't be created, or `/proc` can't be read.
     pub fn begin(id: RunId, dir: &Path) -> Result<Self, RuntimeError> {
         Ok(Self {
             id,
@@ -47,9 +41,6 @@ impl Run {
 
     /// A run without a run directory, for looking around: it must create nothing that
     /// outlives it, since nothing is written down.
-    ///
-    /// # Errors
-    /// When `/proc` can't be read.
     pub fn without_inventory() -> Result<Self, RuntimeError> {
         Ok(Self {
             id: RunId::new(),
@@ -66,14 +57,12 @@ impl Default for RunId {
 }
 
 impl RunId {
-    /// A new one.
     pub fn new() -> Self {
         let seconds = wall_clock().as_second().unsigned_abs();
         let random: u16 = rand::random();
         Self(format!("{}{random:04x}", base36(seconds)))
     }
 
-    /// The name itself.
     pub fn as_str(&self) -> &str {
         &self.0
     }

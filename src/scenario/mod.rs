@@ -41,11 +41,8 @@ pub const GAP: &str = "the schema lets through what is refused";
 /// A file as text, as a tree with places, and as types.
 #[derive(Clone, Debug)]
 pub struct Document<T> {
-    /// The file.
     pub source: Arc<Source>,
-    /// Its tree.
     pub root: Node,
-    /// What it says.
     pub typed: T,
 }
 
@@ -90,9 +87,6 @@ pub fn load(selectors: &[String], postgres: &[u32]) -> Result<Loaded, Problems> 
 }
 
 /// The plans of one scenario file.
-///
-/// # Errors
-/// All its problems.
 pub fn plans_of(source: Source, postgres: &[u32]) -> Result<Loaded, Problems> {
     let document = read::<ScenarioFile>(source, &SCENARIO)?;
     let (strategy, mut problems) = match resolve_strategy(&document) {

@@ -14,7 +14,6 @@ pub struct Source {
     pub text: String,
 }
 
-/// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// The scenario can't be performed.
@@ -26,11 +25,9 @@ pub enum Severity {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// How bad it is.
     pub severity: Severity,
     /// The file; none when the problem is in the command line.
     pub source: Option<Arc<Source>>,
-    /// Where in it.
     pub place: Position,
     /// What is wrong, in one line.
     pub message: String,
@@ -68,14 +65,12 @@ impl Problem {
         self
     }
 
-    /// With what was expected.
     #[must_use]
     pub fn expected(mut self, text: impl Into<String>) -> Self {
         self.expected = text.into();
         self
     }
 
-    /// With what to do about it.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.help = text.into();

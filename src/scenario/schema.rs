@@ -5,17 +5,14 @@ use serde_json::Value as Json;
 
 use super::{file::ScenarioFile, model::Manifest, strategy::StrategyFile};
 
-/// The schema of a scenario file.
 pub fn scenario() -> Json {
     generate::<ScenarioFile>()
 }
 
-/// The schema of a data model's manifest.
 pub fn model() -> Json {
     generate::<Manifest>()
 }
 
-/// The schema of a strategy file.
 pub fn strategy() -> Json {
     generate::<StrategyFile>()
 }

@@ -26,9 +26,6 @@ pub const LARGEST: u64 = 4 << 20;
 const LIBRARY: &str = "scenarios";
 
 /// The files that the selectors mean, each once, in order; none given: the whole library.
-///
-/// # Errors
-/// A selector that means nothing, a file that cannot be read.
 pub fn find(selectors: &[String]) -> Result<Vec<Source>, Problems> {
     if selectors.is_empty() {
         return library().map_err(Problems::from);
@@ -87,9 +84,6 @@ pub fn beside(scenario: &str, name: &str) -> PathBuf {
 }
 
 /// Reads a file that a scenario names, relative to the scenario.
-///
-/// # Errors
-/// It cannot be read, or is not UTF-8.
 pub fn read_beside(scenario: &str, name: &str) -> Result<Source, Problem> {
     let path = beside(scenario, name);
     match shipped_text(&path) {

@@ -27,9 +27,7 @@ pub struct Position {
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// What it is.
     pub value: Value,
-    /// Where it begins.
     pub place: Position,
 }
 
@@ -37,16 +35,13 @@ pub struct Node {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     pub text: String,
-    /// Where it begins.
     pub place: Position,
 }
 
-/// What a node is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Nothing, or `null`.
     Null,
-    /// `true` or `false`.
     Bool(bool),
     Number(serde_json::Number),
     Text(String),
@@ -58,9 +53,7 @@ pub enum Value {
 /// Text that is no YAML, or YAML of a kind that is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
-    /// What is wrong.
     pub message: String,
-    /// Where.
     pub place: Position,
 }
 

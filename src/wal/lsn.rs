@@ -8,7 +8,6 @@ pub fn parse(text: &str) -> Option<u64> {
     (high <= u64::from(u32::MAX) && low <= u64::from(u32::MAX)).then_some(high << 32 | low)
 }
 
-/// Shows a position as PostgreSQL does.
 pub fn show(lsn: u64) -> String {
     format!("{:X}/{:X}", lsn >> 32, lsn & 0xffff_ffff)
 }

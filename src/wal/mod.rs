@@ -48,7 +48,6 @@ impl SegmentPosition {
         })
     }
 
-    /// The segment's name.
     pub fn name(self, size: SegmentSize) -> String {
         let (log, within) = (self.number / size.per_log(), self.number % size.per_log());
         format!("{:08X}{log:08X}{within:08X}", self.timeline)

@@ -34,21 +34,13 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// A client with all that it needs.
 #[derive(Debug)]
 pub struct Client {
-    /// What it does.
     pub script: Arc<Script>,
-    /// What it knows.
     pub memory: Memory,
-    /// When it does it.
     pub arrivals: Arrivals,
-    /// Its role's password.
     pub password: Secret,
-    /// Where its server is.
     pub place: watch::Receiver<Place>,
-    /// Set when it is to end.
     pub stop: watch::Receiver<bool>,
-    /// Where its records go.
     pub buffer: Arc<Buffer>,
-    /// The clock.
     pub recorder: Recorder,
 }
 

@@ -14,13 +14,11 @@ pub struct Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     pub host: String,
-    /// TCP port.
     pub port: u16,
     pub database: String,
 }
 
 impl Endpoint {
-    /// Begins at this server.
     pub fn new(access: &Access) -> Self {
         let place = watch::Sender::new(Place::of(access));
         Self { place }
@@ -35,7 +33,6 @@ impl Endpoint {
         });
     }
 
-    /// For a client that follows.
     pub fn follow(&self) -> watch::Receiver<Place> {
         self.place.subscribe()
     }

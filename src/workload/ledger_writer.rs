@@ -98,7 +98,6 @@ impl Buffer {
         *errors.entry(text.to_owned()).or_default() += 1;
     }
 
-    /// The live figures of a workload.
     pub fn tally(&self, workload: u8) -> &Tally {
         &self.tallies[usize::from(workload)]
     }
@@ -126,7 +125,6 @@ impl Buffer {
 }
 
 impl Tally {
-    /// Transactions acknowledged.
     pub fn ok(&self) -> u64 {
         self.ok.load(Ordering::Relaxed)
     }
@@ -139,9 +137,6 @@ impl Tally {
 
 impl LedgerWriter {
     /// Begins the ledger and the thread that writes it.
-    ///
-    /// # Errors
-    /// When the ledger can't be created or the thread not be started.
     pub fn start(
         buffer: Arc<Buffer>,
         names: Vec<String>,

@@ -62,23 +62,13 @@ struct Running {
 /// Why workloads could not be started, or their ledger not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkloadError {
-    /// The plan's business.
     #[error("workload `{workload}`: {cause}")]
-    Business {
-        workload: String,
-        /// What is wrong.
-        cause: String,
-    },
-    /// A role's password is not known.
+    Business { workload: String, cause: String },
     #[error("workload `{workload}`: no password was given for role `{role}`")]
     NoPassword { workload: String, role: String },
     /// A table that its clients write, or the SQL that makes it.
     #[error("workload `{workload}`: {cause}")]
-    Table {
-        workload: String,
-        /// What is wrong.
-        cause: String,
-    },
+    Table { workload: String, cause: String },
     /// More than keys can count.
     #[error("{0} (hint: at most 64 workloads and {CLIENTS} clients of each)")]
     TooMany(String),
@@ -92,9 +82,6 @@ pub enum WorkloadError {
 impl Workloads {
     /// Starts every workload of the plan against the server of `access` (host and port; each
     /// logs in to its own database as its own role). Must be called within a tokio runtime.
-    ///
-    /// # Errors
-    /// When a password is not known or the ledger can't be created.
     pub fn start(
         plan: &Plan,
         access: &Access,

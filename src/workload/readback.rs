@@ -20,7 +20,6 @@ use crate::{
     scenario::plan::{LiveTable, Plan},
 };
 
-/// A failure to read back.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadbackError {
     #[error(transparent)]
@@ -115,9 +114,6 @@ pub fn file_name(server: &str) -> String {
 /// Reads every row that has a key, of the tables that the plan's workloads write, into
 /// `file`, a ledger, and returns how many there are. A table that is gone has none. `access` must be
 /// a superuser's: row-level security would hide rows. Memory is constant.
-///
-/// # Errors
-/// When the server refuses (a damaged page, say) or the file can't be written.
 pub async fn read(
     access: &Access,
     plan: &Plan,

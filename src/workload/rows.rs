@@ -67,7 +67,6 @@ impl Source {
         values
     }
 
-    /// Appends a value.
     pub fn push(&self, values: &mut Values, filled: &Filled, key: Key, rng: &mut ChaCha12Rng) {
         let number = filled.number(key.0 as i64, &values.numbers, rng);
         values.numbers.push(number.unwrap_or_default());

@@ -17,7 +17,6 @@ const PATIENCE_US: u64 = 1_000_000;
 
 /// What a server said of its archiving before the archive was listed.
 pub(super) struct Archiver<'a> {
-    /// The timeline it writes.
     timeline: u32,
     samples: Vec<Sample<'a>>,
     listed_us: u64,
@@ -85,7 +84,6 @@ impl<'a> Archiver<'a> {
         }
     }
 
-    /// Whether it was ever asked.
     pub fn was_asked(&self) -> bool {
         !self.samples.is_empty()
     }

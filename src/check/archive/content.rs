@@ -19,7 +19,6 @@ const PACKED: [&str; 5] = ["1f8b", "28b52ffd", "04224d18", "fd377a585a00", "425a
 /// What `pg_waldump` says where a segment's records end in zeros: it was never filled.
 const ENDS_IN_ZEROS: &str = ", got 0";
 
-/// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Judged {
     /// What is wrong, a line each.
@@ -35,7 +34,6 @@ pub(super) fn is_packed(file: &ArchivedFile) -> bool {
     PACKED.iter().any(|magic| file.head.starts_with(magic))
 }
 
-/// Judges every segment that is there.
 pub(super) fn judge(context: &Context<'_>, state: &ArchiveState) -> Judged {
     let known = Known::of(context);
     let mut judged = Judged::default();

@@ -9,9 +9,7 @@ use crate::{
 pub(super) struct Figures<'m> {
     /// Which one, from 0.
     pub recovery: usize,
-    /// What was lost.
     pub rpo: &'m Rpo,
-    /// How long until business again.
     pub rto: &'m Rto,
 }
 

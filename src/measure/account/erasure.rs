@@ -12,7 +12,6 @@ use crate::{
     measure::boundary::{Position, Side},
 };
 
-/// What one workload erased.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Erasures {
     /// Rows that are rightly absent.

@@ -5,11 +5,9 @@ use crate::ledger::{Key, Record};
 /// A transaction that was acknowledged and is absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// The row.
     pub key: Key,
     pub version: u32,
     pub tenant: u32,
-    /// When it was acknowledged.
     pub acked_us: u64,
     /// WAL position read right after its commit; 0 when not known.
     pub lsn: u64,

@@ -33,11 +33,9 @@ pub(super) struct Fact {
     pub count: u32,
 }
 
-/// What is known of one table.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub rows: HashMap<u64, Fact>,
-    /// The workloads that write it.
     pub workloads: BTreeSet<u8>,
     /// Whether every row of it was looked at.
     pub whole: bool,
@@ -47,7 +45,6 @@ pub(super) struct Table {
     pub deleted: u64,
 }
 
-/// Of each table in which rows were seen.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub tables: BTreeMap<String, Table>,

@@ -40,7 +40,6 @@ pub struct Eras {
     pub next_xid: Option<u32>,
 }
 
-/// All of them.
 #[derive(Debug, Default)]
 pub struct Writers {
     by_id: HashMap<(u32, u8), Writer>,

@@ -17,7 +17,6 @@ use crate::{finding::Verdict, measure::rpo::time};
 
 const STYLE: &str = include_str!("style.css");
 
-/// Renders a run.
 pub fn render(run: &RunSummary) -> String {
     let page = html! {
         (DOCTYPE)

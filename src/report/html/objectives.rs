@@ -15,7 +15,6 @@ use crate::{
     units::Time,
 };
 
-/// One bar.
 struct Bar {
     name: &'static str,
     measured: Option<u64>,

@@ -16,7 +16,6 @@ use crate::{
 };
 
 impl DrillReport {
-    /// Tells a judged drill.
     pub fn of(judgement: Judgement) -> Self {
         let mut report = Self::from_events(&judgement);
         report.skipped = skipped(&judgement);

@@ -24,9 +24,6 @@ pub(super) async fn objects(home: &Session<'_>) -> Result<Objects, SalvageError>
 }
 
 /// Makes the grants what they have to be. `older`: objects that were not created anew.
-///
-/// # Errors
-/// When a server refuses.
 pub(super) async fn settle(
     scratch: &Session<'_>,
     home: &Session<'_>,

@@ -7,14 +7,11 @@ use super::{
     wanted::Wanted,
 };
 
-/// What has to be created.
 #[derive(Debug, Default)]
 pub(super) struct Lost {
-    /// Missing objects.
     pub objects: BTreeSet<Id>,
     /// Missing materialised views that have content.
     pub populated_views: Vec<String>,
-    /// Missing tables.
     pub tables: BTreeSet<String>,
 }
 

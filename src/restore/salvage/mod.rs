@@ -55,7 +55,6 @@ use wanted::Wanted;
 pub struct Side<'a> {
     /// How the superuser logs in.
     pub access: Access,
-    /// The node it runs on.
     pub node: &'a Node,
 }
 
@@ -66,7 +65,6 @@ pub struct SalvageRequest {
     pub tables: Vec<String>,
     /// Whole schemas: all their tables, whatever is missing in them, and missing grants.
     pub schemas: Vec<String>,
-    /// How.
     pub by: SalvageBy,
     /// Transactions of bad statements: rows they wrote are replaced.
     pub fault_xids: Vec<u64>,
@@ -90,10 +88,8 @@ pub struct FrozenTable {
 /// Why nothing was brought home: the transaction was rolled back.
 #[derive(Debug, thiserror::Error)]
 pub enum SalvageError {
-    /// A server refused or went away.
     #[error(transparent)]
     Postgres(#[from] PgError),
-    /// A node refused, or a tool in it failed.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     /// What was asked for is not on the scratch server.
@@ -111,11 +107,8 @@ pub enum SalvageError {
     )]
     Orphans {
         constraint: String,
-        /// The table it is on.
         table: String,
-        /// The table it refers to.
         referenced: String,
-        /// Rows without what they refer to.
         orphans: u64,
     },
     /// What was recovered holds what it should bring back from.
@@ -125,11 +118,7 @@ pub enum SalvageError {
     AfterFault(u64),
     /// A table that can't be swapped.
     #[error("{table} can't be swapped: {cause} (hint: `by: rows`)")]
-    Swap {
-        table: String,
-        /// Why not.
-        cause: &'static str,
-    },
+    Swap { table: String, cause: &'static str },
     /// The list of a dump's contents was not understood.
     #[error("`pg_restore --list` printed `{0}`, which is no entry")]
     Entry(String),

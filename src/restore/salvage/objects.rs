@@ -48,7 +48,6 @@ WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'inf
 /// The scratch server's objects and what depends on what.
 #[derive(Debug, Default)]
 pub(super) struct Catalog {
-    /// Every object.
     pub identities: BTreeMap<Id, Identity>,
     /// A part → the object it is part of.
     whole: BTreeMap<Id, Id>,

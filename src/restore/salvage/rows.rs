@@ -27,7 +27,6 @@ WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attrelid
 const OWN: &str =
     "SELECT CASE relkind WHEN 'p' THEN '' ELSE 'ONLY ' END FROM pg_class WHERE oid = ";
 
-/// A table's columns.
 pub(super) struct Columns {
     pub names: Vec<String>,
     pub key: Vec<String>,

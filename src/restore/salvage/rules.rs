@@ -21,9 +21,6 @@ WHERE f.enabled IN ('A', 'R') AND f.of IN (SELECT t.oid FROM (SELECT {table}::re
 pub(super) struct Resting(Vec<String>);
 
 /// Disables a table's triggers and rules that fire on a replica.
-///
-/// # Errors
-/// When the server refuses.
 pub(super) async fn rest(home: &Session<'_>, table: &str) -> Result<Resting, SalvageError> {
     let mut enable = Vec::new();
     let firing = FIRING.replace("{table}", &literal(table));

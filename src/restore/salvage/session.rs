@@ -14,7 +14,6 @@ use crate::{
 /// Longest statement shown whole in an error.
 const SHOWN: usize = 200;
 
-/// One session.
 pub(super) struct Session<'a> {
     pub client: Client,
     node: String,

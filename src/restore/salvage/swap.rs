@@ -42,7 +42,6 @@ SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conna
     || coalesce(format('; COMMENT ON CONSTRAINT %I ON %s IS ', k.conname, k.conrelid::regclass) || quote_literal(obj_description(k.oid, 'pg_constraint')), '')
 FROM pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid <> k.confrelid AND k.confrelid = ";
 
-/// A table that was swapped.
 pub(super) struct Swapped {
     pub table: SalvagedTable,
     /// Statements that let other tables refer to it again.

@@ -19,7 +19,6 @@ pub(super) struct Wanted {
 }
 
 impl Catalog {
-    /// Resolves what was asked for.
     pub fn wanted(&self, request: &SalvageRequest) -> Result<Wanted, SalvageError> {
         let mut wanted = Wanted::default();
         for name in &request.schemas {

@@ -16,21 +16,16 @@ use crate::{
 /// Lines of output kept in events and errors.
 const TAIL: usize = 20;
 
-/// What came of a command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {
     /// Exit code; 128 + signal when killed.
     pub exit: i32,
-    /// Standard output.
     pub stdout: Vec<u8>,
-    /// Standard error.
     pub stderr: Vec<u8>,
-    /// How long it took.
     pub took: Duration,
 }
 
 impl Output {
-    /// Standard output as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
@@ -48,7 +43,6 @@ impl Output {
 #[error("{}", self.message())]
 pub struct CommandFailed {
     pub node: String,
-    /// The command line.
     pub command: String,
     /// Exit code; 128 + signal when killed; -1 when it did not start.
     pub exit: i32,

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::runtime::RuntimeError;
 
-/// What a run creates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -25,9 +24,7 @@ pub enum Kind {
 /// One line of an inventory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
-    /// What it is.
     pub kind: Kind,
-    /// Its name or path.
     pub name: String,
 }
 
@@ -36,13 +33,9 @@ pub struct Item {
 pub struct Inventory(Option<Arc<(PathBuf, Mutex<File>)>>);
 
 impl Inventory {
-    /// Name of the file below the run directory.
     pub const FILE: &str = "inventory.jsonl";
 
     /// Begins one in the run directory.
-    ///
-    /// # Errors
-    /// When the file can't be created.
     pub fn create(dir: &Path) -> Result<Self, RuntimeError> {
         let path = dir.join(Self::FILE);
         let file = File::create_new(&path)

@@ -7,7 +7,6 @@ use crate::runtime::RuntimeError;
 /// The process a run lives in, told apart from a later one that got the same number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// Process id.
     pub pid: i32,
     /// When it started, in clock ticks since boot.
     pub started: u64,
@@ -31,10 +30,6 @@ pub enum Life {
 }
 
 impl Owner {
-    /// This process.
-    ///
-    /// # Errors
-    /// When `/proc` can't be read.
     pub fn this_process() -> Result<Self, RuntimeError> {
         let pid = std::process::id() as i32;
         let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned());

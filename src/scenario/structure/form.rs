@@ -22,7 +22,6 @@ pub(super) fn is_form(node: &Node, form: &Json) -> bool {
     has_type(form, name)
 }
 
-/// Whether a form allows this type of JSON Schema.
 pub(super) fn has_type(form: &Json, name: &str) -> bool {
     match &form["type"] {
         Json::String(only) => only == name,

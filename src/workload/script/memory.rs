@@ -9,12 +9,10 @@ use crate::ledger::{Key, Outcome, Record};
 /// A client remembers so many of its own rows that it may change.
 const REMEMBERED: usize = 64;
 
-/// What one client knows.
 #[derive(Debug)]
 pub struct Memory {
     /// Which client of the workload.
     pub client: u16,
-    /// Its choices.
     pub rng: ChaCha12Rng,
     /// Rows inserted so far, by table.
     pub(super) numbers: Vec<u64>,

@@ -52,7 +52,6 @@ struct Table {
     max_version: u32,
 }
 
-/// A kind of transaction.
 #[derive(Debug)]
 struct Kind {
     weight: u32,
@@ -80,7 +79,6 @@ enum Parameter {
     Value(usize),
 }
 
-/// A transaction to be performed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transaction {
     /// The row it writes; [`Key::NONE`] when it only reads.
@@ -91,7 +89,6 @@ pub struct Transaction {
     pub tenant: u32,
     /// Digest of the row after it; [`Record::TOMBSTONE`] when it deletes it.
     pub digest: u64,
-    /// Its statements.
     pub calls: Vec<Call>,
 }
 
@@ -100,9 +97,6 @@ const SET_TENANT: usize = 0;
 
 impl Script {
     /// Prepares a workload of the plan.
-    ///
-    /// # Errors
-    /// When a name in it leads nowhere.
     pub fn new(plan: &Plan, name: &str, index: u8, nonce: u64) -> Result<Self, WorkloadError> {
         let workload = &plan.workloads[name];
         let business = &workload.business;

@@ -20,9 +20,6 @@ const STATEMENT_TIMEOUT: &str = "-c statement_timeout=4s";
 
 impl Wire {
     /// Logs in over TCP.
-    ///
-    /// # Errors
-    /// When the server can't be reached within 5 s or refuses.
     pub async fn connect(
         place: &Place,
         user: &str,

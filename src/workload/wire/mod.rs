@@ -54,7 +54,6 @@ impl Statement {
 pub struct Call {
     /// Index in the list given to [`Wire::connect`].
     pub statement: usize,
-    /// Parameters as text.
     pub parameters: Vec<Option<String>>,
 }
 
@@ -80,11 +79,9 @@ pub struct Answer {
 pub struct Trouble {
     /// The SQLSTATE when the server spoke.
     pub sqlstate: Option<String>,
-    /// What was said.
     pub message: String,
 }
 
-/// An open connection.
 #[derive(Debug)]
 pub struct Wire {
     stream: TcpStream,
