@@ -1,7 +1,7 @@
 //! `access`: who may log in, and how, is as in the steady state, and no wrong password lets
 //! anybody in.
 
-use super::{CheckResult, any, count};
+use super::{CheckResult, any, count, differences::without};
 use crate::{measure::view::View, observation::AccessState};
 
 pub(super) fn check(before: &View<'_>, now: &View<'_>) -> CheckResult {
@@ -80,14 +80,6 @@ fn lines(file: &str, was: &[String], is: &[String]) -> Vec<String> {
     if was == is {
         return Vec::new();
     }
-    let without = |from: &[String], what: &[String]| -> Vec<String> {
-        let mut left = what.to_vec();
-        let kept = from.iter().filter(|line| {
-            let found = left.iter().position(|other| other == *line);
-            found.map(|at| left.swap_remove(at)).is_none()
-        });
-        kept.cloned().collect()
-    };
     let missing = without(was, is)
         .into_iter()
         .map(|line| format!("missing from {file}: {line}"));

@@ -6,6 +6,7 @@ use super::{Context, any, count};
 use crate::{
     event::{EventKind, Listed},
     finding::Finding,
+    measure::drill_history::told,
 };
 
 const ID: &str = "backups";
@@ -48,16 +49,10 @@ struct Taken<'a> {
 }
 
 fn taken<'a>(context: &Context<'a>) -> Vec<Taken<'a>> {
-    let events = context.history.events.iter();
-    let taken = events.filter_map(|event| {
-        let EventKind::BackupTaken(backup) = &event.kind else {
-            return None;
-        };
-        Some(Taken {
-            seq: event.seq,
-            name: &backup.backup,
-            listed: &backup.listed,
-        })
+    let taken = told!(context.history.events, event, EventKind::BackupTaken(backup) => Taken {
+        seq: event.seq,
+        name: &backup.backup,
+        listed: &backup.listed,
     });
     taken.collect()
 }

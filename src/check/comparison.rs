@@ -1,9 +1,6 @@
 //! Servers now held against the steady state, one check after the other.
 
-use std::{
-    collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::collections::BTreeMap;
 
 use super::{
     CheckResult, Context, access, amcheck, archive, audit, business, catalog, checksums,
@@ -11,6 +8,7 @@ use super::{
     settings, timeline,
 };
 use crate::{
+    bug,
     event::{FaultRecord, Moment},
     finding::Finding,
     measure::view::{self, View},
@@ -64,15 +62,8 @@ pub(super) fn judge_view(
 
 /// Runs a check; a crash is no verdict.
 fn guarded(check: impl FnOnce() -> CheckResult) -> CheckResult {
-    catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|panic| {
-        CheckResult::Unknown(format!("the check crashed: {}", panic_text(panic.as_ref())))
-    })
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
+    let said = bug::caught(check);
+    said.unwrap_or_else(|bug| CheckResult::Unknown(format!("the check crashed: {bug}")))
 }
 
 fn with_probe_error(kind: CheckKind, why: &str, before: &View<'_>, now: &View<'_>) -> String {
@@ -117,7 +108,8 @@ fn finding(kind: CheckKind, context: &Context<'_>) -> Result<Finding, String> {
     }
     if kind == CheckKind::ClientRows {
         // Of each table it knows itself on which server it is to be judged.
-        return merge(kind, context, vec![guarded(|| client_rows::check(context))]);
+        let said = vec![guarded(|| client_rows::check(context))];
+        return merge(kind.name(), context, said);
     }
     let Some(before) = view::steady(&context.views) else {
         let why = "the steady state before the fault was not observed";
@@ -131,7 +123,7 @@ fn finding(kind: CheckKind, context: &Context<'_>) -> Result<Finding, String> {
             }
             Some(view) => said_of(kind, context, before, view),
         });
-    merge(kind, context, said.collect())
+    merge(kind.name(), context, said.collect())
 }
 
 /// What a check is judged on: each server that serves at the end, as it was seen after the last
@@ -226,9 +218,12 @@ fn may_lack(kind: CheckKind) -> bool {
     }
 }
 
-/// The worst of what was said.
-fn merge(kind: CheckKind, context: &Context<'_>, all: Vec<CheckResult>) -> Result<Finding, String> {
-    let id = kind.name();
+/// The worst of what was said; an error says why it is not applicable.
+pub(super) fn merge(
+    id: &str,
+    context: &Context<'_>,
+    all: Vec<CheckResult>,
+) -> Result<Finding, String> {
     match all.into_iter().rev().max_by_key(rank) {
         None => Ok(context.unknown(id, "nothing was looked at")),
         Some(CheckResult::Pass(at_stake, message, details)) => {

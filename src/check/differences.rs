@@ -23,8 +23,8 @@ pub(super) fn differences(was: &Definitions, is: &Definitions) -> Vec<String> {
 
 /// The lines of one side that the other does not have; all when only their order differs.
 fn lines(was: &str, is: &str) -> String {
-    let mut gone = without(was, is);
-    let mut new = without(is, was);
+    let mut gone = without(was.lines(), is.lines());
+    let mut new = without(is.lines(), was.lines());
     if gone.is_empty() && new.is_empty() {
         gone = was.lines().collect();
         new = is.lines().collect();
@@ -38,10 +38,14 @@ fn lines(was: &str, is: &str) -> String {
     sides.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn without<'t>(text: &'t str, other: &str) -> Vec<&'t str> {
-    let mut there: Vec<&str> = other.lines().collect();
+/// These lines without the others, each as often as it stands there.
+pub(super) fn without<'t, L: PartialEq + ?Sized>(
+    lines: impl IntoIterator<Item = &'t L>,
+    others: impl IntoIterator<Item = &'t L>,
+) -> Vec<&'t L> {
+    let mut there: Vec<&L> = others.into_iter().collect();
     let mut left = Vec::new();
-    for line in text.lines() {
+    for line in lines {
         match there.iter().position(|one| *one == line) {
             Some(at) => drop(there.swap_remove(at)),
             None => left.push(line),

@@ -13,6 +13,7 @@ use crate::{
     measure::{
         account::{self, Account, Question, Readback, RowVersion},
         boundary::{self, Boundaries},
+        drill_history::told,
         projected,
         recovery::Recovery,
         row_images::{Circumstances, Eras, Look, Sets, Writers, balance},
@@ -180,12 +181,8 @@ fn sides(context: &Context<'_>, names: &[&str]) -> Eras {
 
 fn circumstances<'a>(context: &Context<'a>, servers: Vec<&'a str>) -> Circumstances<'a> {
     let history = &context.history;
-    let salvaged = history.events.iter().filter_map(|event| {
-        let EventKind::Salvaged { tables, .. } = &event.kind else {
-            return None;
-        };
-        Some(tables.iter().map(|table| table.table.as_str()))
-    });
+    let salvaged = told!(history.events, EventKind::Salvaged { tables, .. }
+        => tables.iter().map(|table| table.table.as_str()));
     Circumstances {
         servers,
         serving: history.serving(),

@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{CheckResult, Context, any, count};
+use super::{CheckResult, Context, any, comparison::merge, count};
 use crate::{
     event::{Follows, RecoveryRecord},
     finding::Finding,
@@ -30,29 +30,8 @@ pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
         return None;
     }
     let said = servers.iter().map(|server| said_of(context, server));
-    merged(context, said.collect())
-}
-
-/// What is said of the worst; a recovery with nothing before it says nothing.
-fn merged(context: &Context<'_>, said: Vec<CheckResult>) -> Option<Finding> {
-    let mut said: Vec<CheckResult> = said
-        .into_iter()
-        .filter(|one| !matches!(one, CheckResult::NotApplicable(_)))
-        .collect();
-    said.sort_by_key(|one| match one {
-        CheckResult::Fail(..) => 0,
-        CheckResult::Unknown(_) => 1,
-        CheckResult::Pass(..) | CheckResult::NotApplicable(_) => 2,
-    });
-    Some(match said.into_iter().next()? {
-        CheckResult::Fail(why, details) => Finding::fail("recovery", why).details(details),
-        CheckResult::Unknown(why) | CheckResult::NotApplicable(why) => {
-            context.unknown("recovery", why)
-        }
-        CheckResult::Pass(at_stake, message, details) => {
-            Finding::pass("recovery", at_stake, message).details(details)
-        }
-    })
+    // A recovery with nothing before it says nothing.
+    merge("recovery", context, said.collect()).ok()
 }
 
 fn said_of(context: &Context<'_>, server: &str) -> CheckResult {

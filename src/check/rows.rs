@@ -5,7 +5,11 @@
 use std::collections::BTreeMap;
 
 use super::{CheckResult, Context, any, count};
-use crate::{event::EventKind, measure::view::View, observation::TableState};
+use crate::{
+    event::EventKind,
+    measure::{drill_history::told, view::View},
+    observation::TableState,
+};
 
 /// A table differs: its name, what it was, what it is (none: gone).
 pub(super) type Change<'t> = (&'t str, &'t TableState, Option<&'t TableState>);
@@ -124,14 +128,9 @@ pub(super) fn detail(
 
 /// A scratch server has no rows of an unlogged table to bring home.
 fn created_by_salvage(context: &Context<'_>, name: &str) -> bool {
-    context.history.events.iter().any(|event| {
-        let EventKind::Salvaged { tables, .. } = &event.kind else {
-            return false;
-        };
-        tables
-            .iter()
-            .any(|table| table.created && table.table == name)
-    })
+    told!(context.history.events, EventKind::Salvaged { tables, .. } => tables)
+        .flatten()
+        .any(|table| table.created && table.table == name)
 }
 
 /// The first names, for a message of one line; with the error of what can't be read now.

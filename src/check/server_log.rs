@@ -7,7 +7,7 @@ use self::expected::Expected;
 use super::{CheckResult, Context, any, count};
 use crate::{
     event::{EventKind, LogLines},
-    measure::view::View,
+    measure::{drill_history::told, view::View},
 };
 
 pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> CheckResult {
@@ -26,27 +26,13 @@ pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> CheckResult {
 }
 
 fn errors<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a LogLines> + use<'a> {
-    context.history.events.iter().filter_map(|event| {
-        let EventKind::ServerLog(lines) = &event.kind else {
-            return None;
-        };
-        Some(lines)
-    })
+    told!(context.history.events, EventKind::ServerLog(lines) => lines)
 }
 
 /// Whether all logs were read: of the serving server, and of each that was looked at before it.
 fn read(context: &Context<'_>, now: &View<'_>) -> CheckResult {
-    let read = context.history.events.iter().filter_map(|event| {
-        let EventKind::ServerLogRead {
-            server,
-            lines,
-            unread,
-        } = &event.kind
-        else {
-            return None;
-        };
-        Some((server, lines, unread))
-    });
+    let read = told!(context.history.events, EventKind::ServerLogRead { server, lines, unread }
+        => (server, lines, unread));
     let read: Vec<_> = read.collect();
     let mut looked_at = context.views.iter().chain([now]).map(|view| view.server);
     if let Some(unread) = looked_at.find(|server| read.iter().all(|(read, ..)| read != server)) {

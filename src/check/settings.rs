@@ -126,7 +126,7 @@ fn undeclared(context: &Context<'_>, server: &str, is: &SettingsState) -> Vec<St
         let name = name.to_lowercase();
         let there = is.files.get(&name);
         let value = there.map(|it| portable(is, &it.value, context));
-        let overridden = (is.in_force.get(&name)).is_some_and(|it| it.source == COMMAND_LINE);
+        let overridden = by_command_line(is, &name);
         match (there, value) {
             (None, _) | (_, None) => Some(format!(
                 "not in the files: {name} = {stated}, as the scenario states it"
@@ -144,6 +144,12 @@ fn undeclared(context: &Context<'_>, server: &str, is: &SettingsState) -> Vec<St
     wrong.collect()
 }
 
+fn by_command_line(of: &SettingsState, name: &str) -> bool {
+    of.in_force
+        .get(name)
+        .is_some_and(|it| it.source == COMMAND_LINE)
+}
+
 struct Compared<'c, 'a> {
     context: &'c Context<'a>,
     restore: Option<&'a RestoreRecord>,
@@ -157,8 +163,6 @@ impl Compared<'_, '_> {
     }
 
     fn in_force(&self) -> Vec<String> {
-        let by_command_line =
-            |name: &str| (self.is.in_force.get(name)).is_some_and(|it| it.source == COMMAND_LINE);
         let values = |of: &SettingsState| -> BTreeMap<String, String> {
             let all = of.in_force.iter();
             let all = all.map(|(name, it)| (name.clone(), self.portable(of, &it.value)));
@@ -167,7 +171,9 @@ impl Compared<'_, '_> {
         let changed = differences(&values(self.was), &values(self.is));
         let changed = changed
             .into_iter()
-            .filter(|(name, _)| !(by_command_line(name) && must_differ(name, self.restore)))
+            .filter(|(name, _)| {
+                !(by_command_line(self.is, name) && must_differ(name, self.restore))
+            })
             .filter(|(name, _)| !self.configured(name));
         let mut told: Vec<String> = changed.map(|(_, told)| told).collect();
         let waits = |of: &SettingsState, name: &str| {
@@ -201,13 +207,9 @@ impl Compared<'_, '_> {
             .filter(|(name, _)| !self.configured(name))
             .map(|(_, told)| format!("in the files: {told}"));
         let good = |of: &SettingsState, name: &str| of.files.get(name).is_none_or(|it| it.applied);
-        let overridden =
-            |name: &str| (self.is.in_force.get(name)).is_some_and(|it| it.source == COMMAND_LINE);
-        let refused = self
-            .is
-            .files
-            .iter()
-            .filter(|(name, it)| !it.applied && good(self.was, name) && !overridden(name));
+        let refused = self.is.files.iter().filter(|(name, it)| {
+            !it.applied && good(self.was, name) && !by_command_line(self.is, name)
+        });
         let refused = refused.map(|(name, it)| {
             let file = self.portable(self.is, &it.file);
             format!("in the files: {name} = {}: {} ({file})", it.value, it.error)

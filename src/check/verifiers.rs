@@ -10,7 +10,10 @@ use super::{CheckResult, Context, any, comparison::judge_view, count};
 use crate::{
     event::{EventKind, Moment},
     finding::{Finding, Verdict},
-    measure::view::{self, View},
+    measure::{
+        drill_history::told,
+        view::{self, View},
+    },
     scenario::plan::CheckKind,
 };
 
@@ -79,24 +82,18 @@ impl Word<'_> {
 }
 
 fn words<'a>(context: &Context<'a>) -> Vec<Word<'a>> {
-    let said = context.history.events.iter().filter_map(|event| {
-        let EventKind::VerifierSaid {
-            tool,
-            object,
-            good,
-            again,
-            output,
-        } = &event.kind
-        else {
-            return None;
-        };
-        Some(Word {
-            tool,
-            object,
-            good: *good,
-            again: *again,
-            output,
-        })
+    let said = told!(context.history.events, EventKind::VerifierSaid {
+        tool,
+        object,
+        good,
+        again,
+        output,
+    } => Word {
+        tool,
+        object,
+        good: *good,
+        again: *again,
+        output,
     });
     said.collect()
 }
@@ -163,8 +160,8 @@ fn truth(context: &Context<'_>, label: &str, said_good: bool) -> (Verdict, Strin
 
 fn not_restored(context: &Context<'_>) -> (Verdict, String) {
     let restore_failed = context.failed_step() == Some("restore");
-    let full = |event: &&crate::event::Event| matches!(&event.kind, EventKind::BackupTaken(backup) if backup.listed.is_whole());
-    let backups = context.history.events.iter().filter(full).count();
+    let backups = told!(context.history.events, EventKind::BackupTaken(backup) => backup);
+    let backups = backups.filter(|backup| backup.listed.is_whole()).count();
     if restore_failed && backups == 1 {
         return (Verdict::Fail, "the restore from it failed".into());
     }

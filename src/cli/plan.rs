@@ -153,12 +153,8 @@ fn checks(plan: &Plan) -> String {
     if plan.checks == CheckKind::ALL {
         return format!("all {}", plan.checks.len());
     }
-    let names = plan
-        .checks
-        .iter()
-        .filter_map(|c| serde_json::to_value(c).ok());
-    let names = names.filter_map(|v| v.as_str().map(str::to_owned));
-    names.collect::<Vec<_>>().join(", ")
+    let names: Vec<&str> = plan.checks.iter().map(|kind| kind.name()).collect();
+    names.join(", ")
 }
 
 fn expected(plan: &Plan) -> String {

@@ -21,6 +21,21 @@ use crate::{
 /// for by a tool.
 const CLOCKS_US: u64 = 1_000_000;
 
+/// What the events of a kind tell, in their order: `told!(events, kind => what)`, or with the
+/// event's own name before the kind.
+macro_rules! told {
+    ($events:expr, $kind:pat $(if $only:expr)? => $what:expr) => {
+        told!($events, _event, $kind $(if $only)? => $what)
+    };
+    ($events:expr, $event:ident, $kind:pat $(if $only:expr)? => $what:expr) => {
+        $events.iter().filter_map(move |$event| match &$event.kind {
+            $kind $(if $only)? => Some($what),
+            _other => None,
+        })
+    };
+}
+pub(crate) use told;
+
 /// A plan and what became of it.
 #[derive(Clone, Copy, Debug)]
 pub struct DrillHistory<'a> {
@@ -80,24 +95,13 @@ impl<'a> DrillHistory<'a> {
 
     /// The first step that failed, with its message.
     pub fn failed_step(&self) -> Option<(StepIndex, &'a str)> {
-        self.events.iter().find_map(|event| {
-            let EventKind::StepEnded { step, outcome } = &event.kind else {
-                return None;
-            };
-            let StepOutcome::Failed(why) = outcome else {
-                return None;
-            };
-            Some((*step, why.as_str()))
-        })
+        told!(self.events, EventKind::StepEnded { step, outcome: StepOutcome::Failed(why) }
+            => (*step, why.as_str()))
+        .next()
     }
 
     pub fn faults(&self) -> impl Iterator<Item = &'a FaultRecord> + use<'a> {
-        self.events.iter().filter_map(|event| {
-            let EventKind::FaultInjected(fault) = &event.kind else {
-                return None;
-            };
-            Some(fault)
-        })
+        told!(self.events, EventKind::FaultInjected(fault) => fault)
     }
 
     /// Whether a server crashed and came back: recovery from a crash empties unlogged tables, too.
@@ -112,22 +116,12 @@ impl<'a> DrillHistory<'a> {
 
     /// Every restore that ended in a running server, with the time it was told.
     pub fn restores(&self) -> impl Iterator<Item = (u64, &'a RestoreRecord)> + use<'a> {
-        self.events.iter().filter_map(|event| {
-            let EventKind::Restored(restore) = &event.kind else {
-                return None;
-            };
-            Some((event.at_us, restore))
-        })
+        told!(self.events, event, EventKind::Restored(restore) => (event.at_us, restore))
     }
 
     /// Every look at the rows that clients wrote, in order, with the time it was told.
     pub fn looks_at_rows(&self) -> impl Iterator<Item = (u64, &'a ImageRecord)> + use<'a> {
-        self.events.iter().filter_map(|event| {
-            let EventKind::RowsImaged(look) = &event.kind else {
-                return None;
-            };
-            Some((event.at_us, look))
-        })
+        told!(self.events, event, EventKind::RowsImaged(look) => (event.at_us, look))
     }
 
     /// The restore that made a server; none when it was there from the beginning.
@@ -204,44 +198,28 @@ impl<'a> DrillHistory<'a> {
 
     /// The backup of this label, as it was taken.
     fn taken(&self, label: &str) -> Option<&'a BackupRecord> {
-        let mut events = self.events.iter().rev();
-        events.find_map(|event| match &event.kind {
-            EventKind::BackupTaken(backup) if backup.listed.label == label => Some(backup),
-            _other => None,
-        })
+        let mut backups = told!(self.events, EventKind::BackupTaken(backup) => backup);
+        backups.rfind(|backup| backup.listed.label == label)
     }
 
     /// How the recovery that made a server ended; none when that was not recorded.
     pub fn recovery_of(&self, server: &str) -> Option<&'a RecoveryRecord> {
-        self.events.iter().rev().find_map(|event| {
-            let EventKind::Recovered(recovery) = &event.kind else {
-                return None;
-            };
-            (recovery.server == server).then_some(recovery)
-        })
+        let mut recoveries = told!(self.events, EventKind::Recovered(recovery) => recovery);
+        recoveries.rfind(|recovery| recovery.server == server)
     }
 
     /// Bytes of a WAL segment, as the servers' clusters have it.
     pub fn segment_size(&self) -> SegmentSize {
-        let size = self.events.iter().find_map(|event| {
-            let EventKind::ServerReady { segment_size, .. } = event.kind else {
-                return None;
-            };
-            Some(SegmentSize(segment_size))
-        });
-        size.unwrap_or(SegmentSize::DEFAULT)
+        let mut sizes = told!(self.events, EventKind::ServerReady { segment_size, .. }
+            => SegmentSize(*segment_size));
+        sizes.next().unwrap_or(SegmentSize::DEFAULT)
     }
 
     pub fn cut_overs(&self) -> impl Iterator<Item = CutOver<'a>> + use<'a> {
-        self.events.iter().filter_map(|event| {
-            let EventKind::CutOver { workloads, to } = &event.kind else {
-                return None;
-            };
-            Some(CutOver {
-                at_us: event.at_us,
-                workloads,
-                to,
-            })
+        told!(self.events, event, EventKind::CutOver { workloads, to } => CutOver {
+            at_us: event.at_us,
+            workloads,
+            to,
         })
     }
 
@@ -357,12 +335,9 @@ impl<'a> DrillHistory<'a> {
 
     /// When a workload's clients ended; the history's end when they never did.
     pub fn workload_end_us(&self, name: &str) -> u64 {
-        let ended = self.events.iter().rev().find_map(|event| {
-            let EventKind::WorkloadEnded(summary) = &event.kind else {
-                return None;
-            };
-            (summary.workload == name).then_some(event.at_us)
-        });
-        ended.unwrap_or_else(|| self.end_us())
+        let mut ended = told!(self.events, event, EventKind::WorkloadEnded(summary)
+            => (&summary.workload, event.at_us));
+        let own = ended.rfind(|(workload, _)| *workload == name);
+        own.map_or_else(|| self.end_us(), |(_, at_us)| at_us)
     }
 }

@@ -5,8 +5,8 @@
 use std::fmt;
 
 use crate::{
-    event::{Event, EventKind},
-    measure::drill_history::DrillHistory,
+    event::EventKind,
+    measure::drill_history::{DrillHistory, told},
     units::Bytes,
 };
 
@@ -51,9 +51,8 @@ pub fn usage(
     node: &str,
     (from_us, to_us): (u64, u64),
 ) -> Option<Usage> {
-    let within = |event: &&Event| (from_us..=to_us).contains(&event.at_us);
-    let events = history.events.iter().filter(within);
-    let samples: Vec<Sample> = events.filter_map(|event| sample(event, node)).collect();
+    let within = |sample: &Sample| (from_us..=to_us).contains(&sample.at_us);
+    let samples: Vec<Sample> = samples(history, node).filter(within).collect();
     let (first, last) = (samples.first()?, samples.last()?);
     let us = last.at_us.checked_sub(first.at_us).filter(|us| *us > 0)?;
     let a_second = |first: u64, last: u64| last.saturating_sub(first) * 1_000_000 / us;
@@ -70,18 +69,14 @@ pub fn usage(
     })
 }
 
-fn sample(event: &Event, wanted: &str) -> Option<Sample> {
-    let EventKind::NodeStats {
+fn samples(history: &DrillHistory<'_>, wanted: &str) -> impl Iterator<Item = Sample> {
+    told!(history.events, event, EventKind::NodeStats {
         node,
         cpu_us,
         memory,
         read_bytes,
         written_bytes,
-    } = &event.kind
-    else {
-        return None;
-    };
-    (node == wanted).then_some(Sample {
+    } if node == wanted => Sample {
         at_us: event.at_us,
         cpu_us: *cpu_us,
         memory: *memory,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{EventKind, Throughput, WorkloadSummary},
-    measure::drill_history::DrillHistory,
+    measure::drill_history::{DrillHistory, told},
 };
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,12 +35,7 @@ pub fn series<'a>(
     history: &DrillHistory<'a>,
     workload: &str,
 ) -> impl Iterator<Item = &'a Throughput> {
-    history.events.iter().filter_map(move |event| {
-        let EventKind::Throughput(second) = &event.kind else {
-            return None;
-        };
-        (second.workload == workload).then_some(second)
-    })
+    told!(history.events, EventKind::Throughput(second) if second.workload == workload => second)
 }
 
 pub fn measure(
@@ -84,12 +79,8 @@ impl ThroughputFigures {
 }
 
 pub fn summary<'a>(history: &DrillHistory<'a>, workload: &str) -> Option<&'a WorkloadSummary> {
-    history.events.iter().rev().find_map(|event| {
-        let EventKind::WorkloadEnded(summary) = &event.kind else {
-            return None;
-        };
-        (summary.workload == workload).then_some(summary)
-    })
+    let mut summaries = told!(history.events, EventKind::WorkloadEnded(summary) => summary);
+    summaries.rfind(|summary| summary.workload == workload)
 }
 
 /// Mean over the whole seconds within the windows; none when there is none.

@@ -49,66 +49,37 @@ impl<'a> View<'a> {
     }
 }
 
-macro_rules! accessor {
-    ($name:ident, $variant:ident, $type:ty, $doc:literal) => {
+/// What was seen last of each kind.
+macro_rules! accessors {
+    ($($name:ident: $variant:ident($type:ty),)*) => {
         impl<'a> View<'a> {
-            #[doc = $doc]
-            pub fn $name(&self) -> Option<&'a $type> {
-                self.find(|seen| {
-                    let Observation::$variant(value) = seen else {
-                        return None;
-                    };
-                    Some(value)
+            $(pub fn $name(&self) -> Option<&'a $type> {
+                self.find(|seen| match seen {
+                    Observation::$variant(value) => Some(value),
+                    _other => None,
                 })
-            }
+            })*
         }
     };
 }
-accessor!(tables, Tables, BTreeMap<String, TableState>, "Rows and digests of every table.");
-accessor!(privileges, Privileges, Vec<String>, "The privilege matrix.");
-accessor!(
-    definitions,
-    Definitions,
-    BTreeMap<String, String>,
-    "Every definition."
-);
-accessor!(catalog, Catalog, BTreeMap<String, String>, "Every row of the system catalogs.");
-accessor!(
-    audit,
-    Audit,
-    AuditState,
-    "The audit trail beside the changes."
-);
-accessor!(
-    large_objects,
-    LargeObjects,
-    BTreeMap<String, LargeObjectsState>,
-    "The large objects of each database."
-);
-accessor!(sequences, Sequences, Vec<SequenceState>, "Every sequence.");
-accessor!(
-    business,
-    Business,
-    Vec<BusinessResult>,
-    "Business operations."
-);
-accessor!(settings, Settings, SettingsState, "Every setting.");
-accessor!(access, Access, AccessState, "Who may log in.");
-accessor!(archive, Archive, ArchiveState, "The WAL archive.");
-accessor!(server_state, Server, ServerState, "The server as a whole.");
-accessor!(collations, Collations, Collations, "Collation versions.");
-accessor!(
-    structure,
-    Amcheck,
-    Structure,
-    "Structure of tables and indexes."
-);
-accessor!(
-    performance,
-    Performance,
-    Vec<QueryTiming>,
-    "Timings of business queries."
-);
+
+accessors! {
+    tables: Tables(BTreeMap<String, TableState>),
+    privileges: Privileges(Vec<String>),
+    definitions: Definitions(BTreeMap<String, String>),
+    catalog: Catalog(BTreeMap<String, String>),
+    audit: Audit(AuditState),
+    large_objects: LargeObjects(BTreeMap<String, LargeObjectsState>),
+    sequences: Sequences(Vec<SequenceState>),
+    business: Business(Vec<BusinessResult>),
+    settings: Settings(SettingsState),
+    access: Access(AccessState),
+    archive: Archive(ArchiveState),
+    server_state: Server(ServerState),
+    collations: Collations(Collations),
+    structure: Amcheck(Structure),
+    performance: Performance(Vec<QueryTiming>),
+}
 
 impl<'a> View<'a> {
     /// The file that holds the rows found, and how many they were.

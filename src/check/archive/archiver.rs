@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::{
     check::{Context, count},
-    event::{Event, EventKind},
-    measure::view::{self, View},
+    event::EventKind,
+    measure::{
+        drill_history::told,
+        view::{self, View},
+    },
     observation::{ArchiveState, Observation},
     wal::{Kind, SegmentPosition, SegmentSize},
 };
@@ -32,26 +35,6 @@ struct Sample<'a> {
 }
 
 impl<'a> Sample<'a> {
-    fn of(event: &'a Event, wanted: &str, size: SegmentSize) -> Option<Self> {
-        let EventKind::WalPosition {
-            server,
-            lsn,
-            last_archived,
-            archive_failures,
-            ..
-        } = &event.kind
-        else {
-            return None;
-        };
-        (server == wanted).then_some(Self {
-            at_us: event.at_us,
-            lsn: *lsn,
-            size,
-            last_archived,
-            failures: *archive_failures,
-        })
-    }
-
     /// Number of the segment being written.
     fn segment(&self) -> u64 {
         self.size.number(self.lsn)
@@ -125,14 +108,8 @@ impl<'a> Archiver<'a> {
 /// remove: this one, or one that was lost since. (That the archive is empty is told anyway.)
 pub(super) fn lies(context: &Context<'_>, now: &View<'_>, state: &ArchiveState) -> Vec<String> {
     let until_us = listed_us(context, now);
-    let servers = context
-        .history
-        .events
-        .iter()
-        .filter_map(|event| match &event.kind {
-            EventKind::WalPosition { server, .. } => Some(server.as_str()),
-            _other => None,
-        });
+    let servers =
+        told!(context.history.events, EventKind::WalPosition { server, .. } => server.as_str());
     let looked_at = |server: &str| view::after(&context.views, server).is_some();
     let servers: BTreeSet<&str> = servers
         .filter(|server| *server == now.server || !looked_at(server))
@@ -160,13 +137,22 @@ fn lied(context: &Context<'_>, state: &ArchiveState, name: &str) -> bool {
 }
 
 /// What a server said of its WAL until a moment.
-fn samples<'a>(context: &Context<'a>, server: &str, until_us: u64) -> Vec<Sample<'a>> {
-    let events = context.history.events.iter();
+fn samples<'a>(context: &Context<'a>, of: &str, until_us: u64) -> Vec<Sample<'a>> {
     let size = context.history.segment_size();
-    let earlier = events.filter(|event| event.at_us <= until_us);
-    earlier
-        .filter_map(|event| Sample::of(event, server, size))
-        .collect()
+    let all = told!(context.history.events, event, EventKind::WalPosition {
+        server,
+        lsn,
+        last_archived,
+        archive_failures,
+        ..
+    } if server == of => Sample {
+        at_us: event.at_us,
+        lsn: *lsn,
+        size,
+        last_archived,
+        failures: *archive_failures,
+    });
+    all.filter(|sample| sample.at_us <= until_us).collect()
 }
 
 /// Whether a new server had stopped archiving, or never begun, when the first fault was injected:
@@ -211,25 +197,18 @@ fn idled(moved: u64, last: &str) -> String {
 
 /// When the listing of the archive began.
 fn listed_us(context: &Context<'_>, now: &View<'_>) -> u64 {
-    let listed = context.history.events.iter().rev().find_map(|event| {
-        let EventKind::Observed {
-            moment,
-            server,
-            took_us,
-            observation: Observation::Archive(_),
-        } = &event.kind
-        else {
-            return None;
-        };
-        let same = *moment == now.moment && server == now.server;
-        same.then(|| event.at_us.saturating_sub(*took_us))
-    });
-    listed.unwrap_or(u64::MAX)
+    let mut listed = told!(context.history.events, event, EventKind::Observed {
+        moment,
+        server,
+        took_us,
+        observation: Observation::Archive(_),
+    } if *moment == now.moment && server == now.server => event.at_us.saturating_sub(*took_us));
+    listed.next_back().unwrap_or(u64::MAX)
 }
 
 /// Whether retention removed a segment.
 fn expired(context: &Context<'_>, name: &str) -> bool {
-    context.history.events.iter().any(|event| {
-        matches!(&event.kind, EventKind::RetentionApplied { removed_wal, .. } if removed_wal.iter().any(|one| one == name))
-    })
+    told!(context.history.events, EventKind::RetentionApplied { removed_wal, .. } => removed_wal)
+        .flatten()
+        .any(|removed| removed == name)
 }

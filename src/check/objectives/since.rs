@@ -3,7 +3,7 @@
 use crate::{
     check::{Context, archive},
     event::{EventKind, FaultRecord},
-    measure::rpo::time,
+    measure::{drill_history::told, rpo::time},
 };
 
 /// A full backup's last WAL was written at most so long before it was told to have ended.
@@ -26,11 +26,9 @@ pub(super) fn of(
 /// ended some time after its last WAL.
 fn backup(context: &Context<'_>, fault: &FaultRecord, measured: u64) -> Option<String> {
     let boundary = fault.began_us;
-    let mut ended = context.history.events.iter().filter_map(|event| {
-        let full =
-            matches!(&event.kind, EventKind::BackupTaken(backup) if backup.listed.is_whole());
-        (full && event.at_us <= boundary).then_some(event.at_us)
-    });
+    let ended = told!(context.history.events, event, EventKind::BackupTaken(backup)
+        if backup.listed.is_whole() => event.at_us);
+    let mut ended = ended.filter(|at_us| *at_us <= boundary);
     let age = boundary - ended.next_back()?;
     (measured + BACKUP_END_US >= age)
         .then(|| format!("everything since the newest backup, {} before", time(age)))

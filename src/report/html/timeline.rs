@@ -10,7 +10,7 @@ use crate::{
         rpo::time,
         rto::{Span, phase_word},
     },
-    report::DrillReport,
+    report::{DrillReport, terminal::cut},
     scenario::plan::Phase,
 };
 
@@ -301,8 +301,5 @@ fn marks(drill: &DrillReport, axis: Axis, bottom: f64) -> Markup {
 fn shortened(label: &str, room: Option<f64>) -> String {
     const CHARACTER: f64 = 7.5;
     let fits = room.map_or(usize::MAX, |room| (room / CHARACTER).max(2.0) as usize);
-    if label.chars().count() <= fits {
-        return label.to_owned();
-    }
-    label.chars().take(fits - 1).chain(['…']).collect()
+    cut(label, fits)
 }

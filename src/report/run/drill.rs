@@ -97,30 +97,7 @@ impl DrillReport {
                     .push((event.at_us, workloads.clone(), to.clone()));
             }
             EventKind::Note { text } => self.notes.push(text.clone()),
-            EventKind::PhaseBegan { .. }
-            | EventKind::BackupsListed { .. }
-            | EventKind::Spent(_)
-            | EventKind::Progress { .. }
-            | EventKind::ServerReady { .. }
-            | EventKind::WorkloadBegan { .. }
-            | EventKind::WorkloadEnded(_)
-            | EventKind::WalPosition { .. }
-            | EventKind::Recovered(_)
-            | EventKind::RetentionApplied { .. }
-            | EventKind::VerifierSaid { .. }
-            | EventKind::Frozen { .. }
-            | EventKind::Thawed { .. }
-            | EventKind::Salvaged { .. }
-            | EventKind::Observed { .. }
-            | EventKind::RowsImaged(_)
-            | EventKind::ProbeFailed { .. }
-            | EventKind::NodeStats { .. }
-            | EventKind::ServerLogRead { .. }
-            | EventKind::ServerLog(_)
-            | EventKind::Withheld
-            | EventKind::ErrorsExpected { .. }
-            | EventKind::ErrorsOver { .. }
-            | EventKind::DrillEnded { .. } => {}
+            _other => {}
         }
     }
 }

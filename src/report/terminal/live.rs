@@ -146,34 +146,7 @@ impl Line {
             } => Some("ended, judging".into()),
             EventKind::DrillEnded { reason, .. } => Some(format!("ended early: {reason}")),
             EventKind::Note { text } => Some(text.clone()),
-            EventKind::PhaseBegan { .. }
-            | EventKind::Spent(_)
-            | EventKind::Progress { .. }
-            | EventKind::Command(_)
-            | EventKind::ServerReady { .. }
-            | EventKind::WorkloadBegan { .. }
-            | EventKind::Throughput(_)
-            | EventKind::WorkloadEnded(_)
-            | EventKind::WalPosition { .. }
-            | EventKind::Recovered(_)
-            | EventKind::BackupTaken(_)
-            | EventKind::BackupsListed { .. }
-            | EventKind::RetentionApplied { .. }
-            | EventKind::VerifierSaid { .. }
-            | EventKind::Frozen { .. }
-            | EventKind::Thawed { .. }
-            | EventKind::Restored(_)
-            | EventKind::Salvaged { .. }
-            | EventKind::CutOver { .. }
-            | EventKind::Observed { .. }
-            | EventKind::RowsImaged(_)
-            | EventKind::ProbeFailed { .. }
-            | EventKind::NodeStats { .. }
-            | EventKind::ServerLogRead { .. }
-            | EventKind::ServerLog(_)
-            | EventKind::Withheld
-            | EventKind::ErrorsExpected { .. }
-            | EventKind::ErrorsOver { .. } => None,
+            _other => None,
         }
     }
 
