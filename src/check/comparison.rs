@@ -324,7 +324,7 @@ mod tests {
         let said = guarded(|| panic!("out of {}", "luck"));
         assert_eq!(
             said,
-            CheckResult::Unknown("the check crashed: out of luck".into())
+            CheckResult::Unknown("the check crashed: a bug in pgdrill: out of luck".into())
         );
     }
 }

@@ -1,5 +1,12 @@
 //! A world of one further table: what a step does to its rows, and what is said of it.
 
+#[path = "tests/others.rs"]
+mod others;
+#[path = "tests/savepoints.rs"]
+mod savepoints;
+#[path = "tests/unanswered.rs"]
+mod unanswered;
+
 use super::*;
 use crate::{
     event::{ImagedTable, Moment},
@@ -17,18 +24,6 @@ fn record(number: u64) -> Record {
     Record {
         xid: SINCE + number as u32,
         ..crate::check::testing::insert(0, number, number * 100_000, 0)
-    }
-}
-
-/// Longer than a transaction waits before it takes its id.
-const LINGERS: u64 = 6_000_000;
-
-/// The same whose answer was lost, and with it the id.
-fn unanswered(number: u64) -> Record {
-    Record {
-        outcome: crate::ledger::Outcome::Info,
-        xid: 0,
-        ..record(number)
     }
 }
 
@@ -270,159 +265,6 @@ fn clients_that_delete_rows_themselves_leave_it_open_which_are_gone() {
     assert!(gone.is_right(), "{gone:?}");
 }
 
-/// What the model's own SQL deleted before the clients began is no deletion of theirs.
-#[test]
-fn what_others_deleted_leaves_nothing_open() {
-    let gone = |deleted: u64| {
-        World::bent(|world| {
-            (world.deleted, world.deleted_by_others) = (deleted, 3);
-            world.after.truncate(30);
-        })
-    };
-    assert_eq!(gone(3).missing, 10);
-    assert!(gone(4).is_right());
-    // Statistics that were reset since.
-    assert!(gone(2).is_right());
-}
-
-/// A step of the scenario's before any fault: neither does what it wrote belong there, nor
-/// does it make others' rows right.
-#[test]
-fn what_a_step_wrote_is_nobodys_although_it_was_seen_before_the_fault() {
-    let added = |xid: u32| {
-        World::bent(|world| {
-            let row = Image { xid, ..image(77) };
-            world.after.push(row);
-            world.again = Some(((7000, 7002), world.after.clone()));
-        })
-    };
-    assert_eq!(added(7001).unexpected, 1);
-    assert!(added(7002).is_right());
-    let changed = World::bent(|world| {
-        world.after[3].content = 0;
-        world.after[3].xid = 7000;
-        world.again = Some(((7000, 7002), world.after.clone()));
-    });
-    assert_eq!(changed.changed, 1);
-}
-
-/// Rows of the load may have keys in a table that no client writes.
-#[test]
-fn rows_of_the_load_with_a_key_are_compared_where_no_client_writes() {
-    let loaded = |bend: &dyn Fn(&mut Vec<Image>)| {
-        World::bent(|world| {
-            let row = |number: u64| Image {
-                xid: 700,
-                ..image(number)
-            };
-            world.before = (1..=40).map(row).collect();
-            world.after = world.before.clone();
-            bend(&mut world.after);
-        })
-    };
-    assert!(loaded(&|_| ()).is_right());
-    assert_eq!(loaded(&|rows| rows[3].content = 0).changed, 1);
-    assert_eq!(loaded(&|rows| rows.truncate(39)).missing, 1);
-    let added = loaded(&|rows| {
-        rows.push(Image {
-            xid: 7000,
-            ..image(77)
-        });
-    });
-    assert_eq!(added.unexpected, 1);
-}
-
-/// The digest of the steady state, which a step may have preceded, tells of such a table.
-#[test]
-fn rows_without_a_key_are_not_compared_where_nobody_writes() {
-    let unwritten = World::bent(|world| {
-        let row = |number: u64| Image {
-            keyed: false,
-            xid: 700,
-            ..image(number)
-        };
-        world.whole = true;
-        world.before = (1..=40).map(row).collect();
-        world.after = world.before.clone();
-        world.after.push(Image {
-            xid: 7001,
-            ..row(77)
-        });
-        world.again = Some(((7000, 7002), world.after.clone()));
-    });
-    assert_eq!(unwritten, Sets::default());
-}
-
-/// A client's rows that were written within savepoints, each of which has an id of its own;
-/// transaction 51, sent after the look, survives or not.
-fn of_savepoints(keyed: bool, proven: bool, bend: impl Fn(&mut World)) -> Sets {
-    World::bent(|world| {
-        let row = |number: u64| Image {
-            keyed,
-            xid: SINCE + 500 + number as u32,
-            ..image(number)
-        };
-        (world.whole, world.before) = (!keyed, (1..=40).map(row).collect());
-        world.after = world.before.clone();
-        world.ledger.push(record(51));
-        if proven {
-            world.survivors.push(51);
-        }
-        bend(world);
-    })
-}
-
-#[test]
-fn a_row_of_a_savepoint_is_missing_where_a_later_transaction_survives() {
-    for keyed in [true, false] {
-        let right = of_savepoints(keyed, true, |_| ());
-        assert!(right.is_right() && right.others == 40, "{right:?}");
-        let gone = |proven| of_savepoints(keyed, proven, |world| world.after.truncate(30));
-        assert_eq!(gone(true).missing, 10);
-        assert!(gone(false).is_right());
-    }
-}
-
-/// Others may have updated it, deleted it, or erased the row that it hung on.
-#[test]
-fn a_row_of_a_savepoint_is_not_demanded_where_others_may_have_taken_it_away() {
-    let deleted = of_savepoints(true, true, |world| {
-        world.deleted = 1;
-        world.after.truncate(30);
-    });
-    assert!(deleted.is_right(), "{deleted:?}");
-    let all_that_tells_it = of_savepoints(false, true, |world| {
-        let rows = world.before.iter_mut();
-        rows.for_each(|row| row.identity = row.content);
-        world.after.truncate(30);
-    });
-    assert!(all_that_tells_it.is_right(), "{all_that_tells_it:?}");
-    let erased = of_savepoints(true, true, |world| {
-        world.ledger.push(Record {
-            version: 1,
-            digest: Record::TOMBSTONE,
-            sent_us: 4_000_000,
-            acked_us: 4_000_001,
-            xid: 0,
-            ..record(4)
-        });
-        world.after.truncate(30);
-    });
-    assert!(erased.is_right(), "{erased:?}");
-}
-
-#[test]
-fn a_row_of_a_savepoint_may_be_updated_and_others_come() {
-    let later = of_savepoints(true, true, |world| {
-        (world.after[3].content, world.after[3].xid) = (0, 7000);
-        world.after.push(Image {
-            xid: 7001,
-            ..image(77)
-        });
-    });
-    assert!(later.is_right(), "{later:?}");
-}
-
 /// A cascade may have taken its rows along; a table of which nothing was ever deleted, though
 /// rows had been erased long before, is no such table.
 #[test]
@@ -446,60 +288,6 @@ fn rows_may_go_with_the_row_that_was_erased() {
     assert_eq!(gone(1_000_000).missing, 1);
 }
 
-#[test]
-fn the_rows_of_the_load_count_where_no_key_tells_them() {
-    let loaded = |number: u64| Image {
-        keyed: false,
-        xid: 700,
-        ..image(number)
-    };
-    let whole = |bend: &dyn Fn(&mut World)| {
-        World::bent(|world| {
-            world.whole = true;
-            for rows in [&mut world.before, &mut world.after] {
-                rows.iter_mut().for_each(|row| row.keyed = false);
-                rows.extend((100..120).map(loaded));
-            }
-            bend(world);
-        })
-    };
-    let right = whole(&|_| ());
-    assert!(right.is_right() && right.seen == 40, "{right:?}");
-    assert_eq!(whole(&|world| world.after.truncate(59)).missing, 1);
-    let changed = whole(&|world| world.after.last_mut().unwrap().content = 0);
-    assert_eq!(changed.changed, 1);
-}
-
-/// Clients lost the answer of one write, and nobody knows its id.
-#[test]
-fn a_write_without_an_answer_may_be_there() {
-    let lost = |xid: u32, rows: u64| {
-        World::bent(|world| {
-            let unanswered = unanswered(41);
-            world.ledger.push(unanswered);
-            world.after.extend((0..rows).map(|number| Image {
-                xid,
-                ..image(80 + number)
-            }));
-        })
-    };
-    assert!(lost(SINCE + 41, 1).is_right());
-    assert_eq!(lost(SINCE + 41, 2).unexpected, 2);
-    assert_eq!(lost(SINCE + 4100, 1).unexpected, 1);
-}
-
-#[test]
-fn what_the_fault_wrote_is_nobody_elses() {
-    let entries = World::bent(|world| {
-        world.fault_xid = 7000;
-        world.after.push(Image {
-            xid: 7000,
-            ..image(77)
-        });
-    });
-    assert!(entries.is_right(), "{entries:?}");
-}
-
 /// Salvage brings home what was written between the look and the fault: so many, and no more.
 #[test]
 fn salvage_may_bring_home_what_nobody_could_look_at() {
@@ -518,127 +306,4 @@ fn salvage_may_bring_home_what_nobody_could_look_at() {
     };
     assert!(salvaged(1).is_right());
     assert_eq!(salvaged(2).unexpected, 2);
-}
-
-/// Each outage leaves writes whose answers were lost, not the first alone.
-#[test]
-fn an_answer_lost_in_a_later_outage_excuses_a_row_as_well() {
-    let survivor = record(41);
-    let unanswered = unanswered(42);
-    let known = |last_fault_us| {
-        let sides = Eras {
-            first_fault_us: Some(survivor.acked_us - 1),
-            last_fault_us: Some(last_fault_us),
-            cut_off: true,
-            ..Eras::default()
-        };
-        let row = |key| (key == survivor.key).then_some((0, survivor.xid));
-        let writers = Writers::of(|| [survivor, unanswered].into_iter(), row, &sides);
-        writers.unanswered(survivor.xid + 1)
-    };
-    assert_eq!(known(survivor.acked_us - 1), 0);
-    assert_eq!(known(survivor.acked_us + 1), 1);
-}
-
-/// What the restored server wrote itself is no write of before, however near its id.
-#[test]
-fn an_id_that_the_restored_server_gave_out_excuses_nothing() {
-    let survivor = record(41);
-    let unanswered = unanswered(42);
-    let known = |next_xid, xid| {
-        let sides = Eras {
-            first_fault_us: Some(survivor.acked_us + 1),
-            last_fault_us: Some(survivor.acked_us + 1),
-            next_xid,
-            ..Eras::default()
-        };
-        let row = |key| (key == survivor.key).then_some((0, survivor.xid));
-        Writers::of(|| [survivor, unanswered].into_iter(), row, &sides).unanswered(xid)
-    };
-    assert_eq!(known(None, survivor.xid + 1), 1);
-    assert_eq!(known(Some(survivor.xid + 1), survivor.xid + 1), 0);
-    // It replayed as far as the unanswered one.
-    assert_eq!(known(Some(survivor.xid + 2), survivor.xid + 1), 1);
-}
-
-/// A fault may cut clients off later than it ends by its own account.
-#[test]
-fn a_write_that_was_answered_no_more_has_an_id_below_those_of_what_was_sent_later() {
-    let survivor = record(41);
-    let unanswered = unanswered(42);
-    let later = crate::ledger::Record {
-        sent_us: unanswered.acked_us + 1,
-        acked_us: unanswered.acked_us + 2,
-        ..record(60)
-    };
-    let sides = Eras {
-        first_fault_us: Some(survivor.acked_us - 2),
-        last_fault_us: Some(survivor.acked_us - 1),
-        cut_off: true,
-        ..Eras::default()
-    };
-    let ledger = [survivor, unanswered, later];
-    let row = |key| (key == survivor.key).then_some((0, survivor.xid));
-    let writers = Writers::of(|| ledger.into_iter(), row, &sides);
-    assert_eq!(writers.unanswered(later.xid - 1), 1);
-    assert_eq!(writers.unanswered(later.xid), 0);
-}
-
-/// A salvage writes its row anew: the id that is there is the salvage's, and its own still unknown.
-#[test]
-fn a_salvaged_row_does_not_tell_the_id_of_a_write_without_an_answer() {
-    let survivor = record(41);
-    let unanswered = unanswered(42);
-    let later = Record {
-        sent_us: unanswered.sent_us + LINGERS,
-        acked_us: unanswered.acked_us + LINGERS,
-        ..record(60)
-    };
-    let sides = Eras {
-        first_fault_us: Some(survivor.acked_us - 2),
-        last_fault_us: Some(survivor.acked_us - 1),
-        ..Eras::default()
-    };
-    let ledger = [survivor, unanswered, later];
-    let known = |own: u32| {
-        let row = |key| {
-            let own = (key == unanswered.key).then_some((0, own));
-            own.or((key == survivor.key).then_some((0, survivor.xid)))
-        };
-        let writers = Writers::of(|| ledger.into_iter(), row, &sides);
-        (
-            writers.unanswered(later.xid - 1),
-            writers.surviving(own).is_some(),
-        )
-    };
-    assert_eq!(known(survivor.xid + 1), (0, true));
-    assert_eq!(known(later.xid + 1), (1, false));
-}
-
-/// It may have waited, as on a busy machine, while others took their ids.
-#[test]
-fn a_write_that_was_given_up_may_take_its_id_after_one_that_was_sent_later() {
-    let survivor = record(41);
-    let unanswered = unanswered(42);
-    let known = |cut_off, sent_us| {
-        let sides = Eras {
-            first_fault_us: Some(survivor.acked_us - 1),
-            last_fault_us: Some(survivor.acked_us - 1),
-            cut_off,
-            ..Eras::default()
-        };
-        let later = crate::ledger::Record {
-            sent_us,
-            acked_us: sent_us + 1,
-            ..record(60)
-        };
-        let ledger = [survivor, unanswered, later];
-        let row = |key| (key == survivor.key).then_some((0, survivor.xid));
-        Writers::of(|| ledger.into_iter(), row, &sides).unanswered(later.xid + 7)
-    };
-    let soon = unanswered.acked_us + 1;
-    assert_eq!(known(false, soon), 1);
-    assert_eq!(known(false, soon + LINGERS), 0);
-    // The server was lost, and every transaction with it.
-    assert_eq!(known(true, soon), 0);
 }
