@@ -1,11 +1,11 @@
 //! How many drills are performed at the same time: as many as the command line says, or as CPUs,
 //! memory and disk serve.
 
-use std::{fs, str::FromStr, thread};
+use std::{cmp::Reverse, fs, str::FromStr, thread, time::Duration};
 
 use nix::sys::statvfs::statvfs;
 
-use crate::scenario::plan::Plan;
+use crate::scenario::plan::{Action, Plan, RunFor, Step};
 
 /// Of a server without a limit: shared buffers, sessions, and its share of the harness.
 const SERVER: u64 = 256 << 20;
@@ -37,16 +37,31 @@ impl FromStr for Jobs {
 }
 
 impl Jobs {
-    /// How many, and why where it was left open.
-    pub fn at_a_time(self, plans: &[Plan]) -> (usize, Option<String>) {
-        match self {
+    /// How many, and why where it was left open. Where there are several, the longest begin first:
+    /// what is left at the end is short then, and no CPU waits long.
+    pub fn at_a_time(self, plans: &mut [Plan]) -> (usize, Option<String>) {
+        let (jobs, why) = match self {
             Self::Stated(jobs) => (jobs, None),
+            Self::Auto if plans.len() == 1 => (1, None),
             Self::Auto => {
                 let (jobs, why) = Free::now().serves(plans);
                 (jobs, Some(why))
             }
+        };
+        if jobs > 1 {
+            plans.sort_by_key(|plan| Reverse(about_how_long(plan)));
         }
+        (jobs, why)
     }
+}
+
+/// About how long a drill takes: what its clients run for, and a second or two for each other step.
+fn about_how_long(plan: &Plan) -> Duration {
+    let step = |step: &Step| match &step.action {
+        Action::Run(RunFor::Time(time)) => time.0,
+        _other => Duration::from_millis(1500),
+    };
+    plan.steps.iter().map(step).sum()
 }
 
 /// What of this machine is free.

@@ -51,9 +51,10 @@ pub struct Args {
     /// Where PostgreSQL's programs are (`local` runtime)
     #[arg(long, value_name = "DIR")]
     pg_bin: Option<PathBuf>,
-    /// Drills performed at the same time, or `auto`; they share the machine, and so their measured times
-    #[arg(long, value_name = "N", default_value = "1")]
-    jobs: Jobs,
+    /// Drills performed at the same time; `auto`: as many as CPUs, memory and disk serve. They share
+    /// the machine, which can only lengthen their measured times [default: auto; 1 where people are timed]
+    #[arg(long, value_name = "N")]
+    jobs: Option<Jobs>,
     /// Where the time that people take comes from
     #[arg(long, value_enum, default_value_t)]
     people: Timing,
@@ -63,7 +64,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> CommandResult {
-    one_drill_at_a_time(&args)?;
+    jobs(&args)?;
     let loaded = scenario::load(&args.selectors, &args.postgres)?;
     super::warn(&loaded.warnings);
     let id = RunId::new();
@@ -76,13 +77,14 @@ pub async fn run(args: Args) -> CommandResult {
     outcome
 }
 
-/// People who are timed can be asked about one fault at a time.
-fn one_drill_at_a_time(args: &Args) -> Result<(), Failure> {
-    if args.people == Timing::Declared || args.jobs == Jobs::Stated(1) {
-        return Ok(());
-    }
+/// How many drills at a time. People who are timed can be asked about one fault at a time.
+fn jobs(args: &Args) -> Result<Jobs, Failure> {
     let message = "people can be timed in one drill at a time\n  hint: leave `--jobs` out";
-    Err(Failure::BadInput(message.into()))
+    match (args.people, args.jobs) {
+        (Timing::Declared, stated) => Ok(stated.unwrap_or(Jobs::Auto)),
+        (Timing::Timed, None | Some(Jobs::Stated(1))) => Ok(Jobs::Stated(1)),
+        (Timing::Timed, Some(_)) => Err(Failure::BadInput(message.into())),
+    }
 }
 
 async fn prepare_and_drill(args: &Args, plans: Vec<Plan>, id: RunId, dir: &Path) -> CommandResult {
@@ -175,7 +177,7 @@ fn servable(args: &Args, plans: Vec<Plan>, runtime: &Runtime) -> Result<Vec<Plan
 
 async fn drill_all(
     args: &Args,
-    plans: Vec<Plan>,
+    mut plans: Vec<Plan>,
     runtime: &Runtime,
     dir: &Path,
 ) -> Result<(), Failure> {
@@ -186,7 +188,7 @@ async fn drill_all(
     let (sender, receiver) = mpsc::unbounded_channel::<(String, Event)>();
     let telling = tokio::spawn(tell(live.clone(), receiver));
     let people = (args.people == Timing::Timed).then(|| people::ask(live.clone()));
-    let (jobs, why) = args.jobs.at_a_time(&plans);
+    let (jobs, why) = jobs(args)?.at_a_time(&mut plans);
     why.iter().for_each(|why| live.say(why));
     let free = Arc::new(Semaphore::new(jobs));
     let mut drills = JoinSet::new();
