@@ -28,6 +28,7 @@
 //! - [`postgres`]: one server on one node, and connections to it.
 //! - [`model`]: data models and their bulk loader; [`workload`]: the live clients.
 //! - [`backup`], [`restore`]: one file a tool; recovery targets, recovery, salvage.
+//! - [`store`]: where backups and WAL lie: what each holds, one file a kind.
 //! - [`fault`]: one file each: what is known of it, and how it is injected.
 //! - [`probe`]: look at a server and say what was seen, without judging.
 //!
@@ -60,6 +61,7 @@ pub mod row_images;
 pub mod runtime;
 pub mod scenario;
 pub mod secret;
+pub mod store;
 pub mod units;
 pub mod wal;
 pub mod workload;

@@ -14,8 +14,9 @@ use pgdrill::{
         target::{Choice, Known, Resolved, Taken, choose, resolve},
     },
     runtime::{self, Exec, NodeSpec, Runtime, Wanted, choose as choose_runtime, run::Run},
-    scenario::plan::{BackupKind, RecoverySignal, Target, TargetAction},
+    scenario::plan::{BackupKind, RecoverySignal, StrategyPlan, Target, TargetAction},
     secret::Secret,
+    store::{LOCAL, Store, only_local},
 };
 
 async fn inject(server: &Server, fault: &Fault, recorder: &Recorder) -> FaultRecord {
@@ -23,7 +24,7 @@ async fn inject(server: &Server, fault: &Fault, recorder: &Recorder) -> FaultRec
         name: "it",
         fault,
         server,
-        archive: None,
+        strategy: &StrategyPlan::default(),
         recorder,
     };
     fault.inject(&injection).await.unwrap()
@@ -92,19 +93,25 @@ struct BackedUp {
     settings: BTreeMap<String, String>,
     taken: [Taken; 1],
     listed: Vec<Listed>,
+    stores: BTreeMap<String, Store>,
+    to: [String; 1],
 }
 
 impl BackedUp {
     async fn of(primary: &Server, recorder: &Recorder) -> Self {
         let tool = Tool::PgBasebackup(Default::default());
+        let (to, stores) = ([LOCAL.to_owned()], only_local());
         let site = Site {
             name: "main",
             server: primary,
+            to: &to,
+            stores: &stores,
             keep: None,
             deadline: MINUTE,
             recorder,
         };
-        let listed = tool.take(&site, BackupKind::Full, "main-1").await.unwrap();
+        let taken = tool.take(&site, BackupKind::Full, "main-1").await;
+        let [listed] = <[Listed; 1]>::try_from(taken.unwrap()).unwrap();
         let record = BackupRecord {
             backup: "main".into(),
             server: primary.name.clone(),
@@ -112,7 +119,7 @@ impl BackedUp {
             listed,
         };
         Self {
-            archive: WalArchive::directory("unused"),
+            archive: WalArchive::safe(&to),
             settings: BTreeMap::new(),
             taken: [Taken {
                 record,
@@ -121,6 +128,8 @@ impl BackedUp {
             }],
             listed: tool.list(&site).await.unwrap(),
             tool,
+            stores,
+            to,
         }
     }
 
@@ -133,12 +142,14 @@ impl BackedUp {
         let choice = Choice {
             from: "main",
             label: None,
+            stores: &self.to,
             taken: &self.taken,
             listed: &self.listed,
         };
         Restore {
             server,
             backup: ("main", &self.tool),
+            stores: (&self.to, &self.stores),
             listed: choose(target, resolved, &choice).unwrap(),
             target: resolved,
             recovery: Recovery {

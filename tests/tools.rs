@@ -9,7 +9,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use pgdrill::{
-    backup::{Abilities, Site, Tool, WalArchive, wal},
+    backup::{Abilities, Site, Stores, Tool, WalArchive, wal},
     event::Listed,
     history::Recorder,
     postgres::{Server, server::SUPERUSER},
@@ -17,6 +17,7 @@ use pgdrill::{
     runtime::{self, Exec, NodeSpec, Runtime, Wanted, choose, run::Run},
     scenario::plan::{BackupKind, Nature, RecoverySignal},
     secret::Secret,
+    store::{Held, LOCAL, Place, Store, only_local},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -44,13 +45,17 @@ struct Bench {
     drill: String,
     settings: BTreeMap<String, String>,
     archive: WalArchive,
+    to: [String; 2],
+    stores: BTreeMap<String, Store>,
 }
 
 impl Bench {
     async fn of(tool: Tool) -> Option<Self> {
         let (runtime, major) = local().await?;
-        let safe = "sh {store}/archive-wal \"%p\" \"{archive}/%f\"";
-        let archive = tool.archive().unwrap_or(WalArchive::directory(safe));
+        let to = [LOCAL, "offsite"].map(str::to_owned);
+        let archive = tool.archive(&to).unwrap_or_else(|| WalArchive::safe(&to));
+        let mut stores = only_local();
+        stores.insert(to[1].clone(), Store::default());
         let settings = [
             ("archive_mode", "on"),
             ("wal_level", "replica"),
@@ -65,6 +70,8 @@ impl Bench {
             tool,
             settings: settings.into(),
             archive,
+            to,
+            stores,
         })
     }
 
@@ -73,6 +80,7 @@ impl Bench {
             drill: self.drill.clone(),
             name: name.into(),
             postgres: self.major,
+            stores: vec![self.to[1].clone()],
             ..NodeSpec::default()
         };
         let node = self.runtime.create(&spec, &self.recorder).await.unwrap();
@@ -92,6 +100,8 @@ impl Bench {
         Site {
             name: "main",
             server,
+            to: &self.to,
+            stores: &self.stores,
             keep: Some("1d".parse().unwrap()),
             deadline: MINUTE,
             recorder: &self.recorder,
@@ -111,6 +121,7 @@ impl Bench {
         let request = Restore {
             server,
             backup: ("main", &self.tool),
+            stores: (&self.to, &self.stores),
             listed,
             target: &latest,
             recovery: Recovery {
@@ -126,46 +137,70 @@ impl Bench {
         self.tool.configure(&self.site(server)).await.unwrap();
         let record = restore(&request, &self.recorder).await.unwrap();
         assert_eq!(record.nature, self.tool.abilities().nature);
+        assert_eq!(record.store, listed.store);
         let rows = server.value("select count(*) from t").await.unwrap();
         rows.parse().unwrap()
     }
 }
 
-/// Each kind that the tool takes, with more rows each time; every one is listed as it is.
+/// Each kind that the tool takes, with more rows each time; every one is listed in each store as it
+/// is, and a copy holds what the first holds.
 async fn takes_each_kind(bench: &Bench, primary: &Server, able: &Abilities) -> Vec<Listed> {
     let site = bench.site(primary);
     let mut taken: Vec<Listed> = Vec::new();
     for (index, kind) in able.kinds.iter().enumerate() {
         primary.sql(ROWS).await.unwrap();
         let label = format!("main-{}", index + 1);
-        let one = bench.tool.take(&site, *kind, &label).await.unwrap();
-        assert_eq!((one.kind, one.nature), (*kind, able.nature));
-        assert_eq!(one.tool, able.tool);
-        assert!(one.bytes > 0 && one.reaches_lsn().is_some(), "{one:?}");
-        let builds_on = matches!(kind, BackupKind::Diff | BackupKind::Incr);
-        assert_eq!(one.parent.is_some(), builds_on, "{one:?}");
-        taken.push(one);
+        let all = bench.tool.take(&site, *kind, &label).await.unwrap();
+        let stores: Vec<&String> = all.iter().map(|one| &one.store).collect();
+        assert_eq!(stores, bench.to.iter().collect::<Vec<_>>());
+        for one in &all {
+            assert_eq!((one.kind, one.nature), (*kind, able.nature));
+            assert_eq!(one.tool, able.tool);
+            assert!(one.bytes > 0 && one.reaches_lsn().is_some(), "{one:?}");
+            let builds_on = matches!(kind, BackupKind::Diff | BackupKind::Incr);
+            assert_eq!(one.parent.is_some(), builds_on, "{one:?}");
+        }
+        let [first, second] = &held(bench, &site, &all).await[..] else {
+            panic!("{all:?}");
+        };
+        assert!(first.files > 0 && second.files > 0);
+        assert!(
+            able.stores == Stores::Each || first == second,
+            "{first:?} {second:?}"
+        );
+        taken.extend(all);
     }
-    let labels = |all: &[Listed]| all.iter().map(|one| one.label.clone()).collect::<Vec<_>>();
-    assert_eq!(labels(&bench.list(primary).await), labels(&taken));
+    let mut names: Vec<String> = taken.iter().map(Listed::name).collect();
+    let mut listed: Vec<String> = bench.list(primary).await.iter().map(Listed::name).collect();
+    (names.sort(), listed.sort());
+    assert_eq!(listed, names);
     taken
 }
 
+async fn held(bench: &Bench, site: &Site<'_>, all: &[Listed]) -> Vec<Held> {
+    let mut held = Vec::new();
+    for one in all {
+        held.push(site.held(&bench.tool, one).await.unwrap());
+    }
+    held
+}
+
 /// Its verifier calls good what was taken, and does not what holds nothing any more.
-async fn its_verifier_goes_red(bench: &Bench, server: &Server, able: &Abilities, label: &str) {
+async fn its_verifier_goes_red(bench: &Bench, server: &Server, able: &Abilities, one: &Listed) {
     let site = bench.site(server);
-    let word = bench.tool.verify(&site, label).await.unwrap();
+    let word = bench.tool.verify(&site, one).await.unwrap();
     assert_eq!(
         word.as_ref().map(|word| word.good),
         able.verifier.map(|_| true)
     );
-    let store = server.node.layout().store.display().to_string();
+    let store = server.node.layout().store(&one.store).display();
     let empty = format!(
         "find {store}/base {store}/dumps {store}/pgbackrest/backup -type f -size +0 \
          ! -name report.json -exec truncate -s 0 {{}} + 2> /dev/null || :"
     );
     server.node.exec(Exec::shell(empty)).await.unwrap();
-    let word = bench.tool.verify(&site, label).await.unwrap();
+    let word = bench.tool.verify(&site, one).await.unwrap();
     assert_eq!(word.map(|word| word.good), able.verifier.map(|_| false));
 }
 
@@ -185,12 +220,20 @@ async fn keeps_its_contract(tool: Tool) {
     primary.sql(ROWS).await.unwrap();
     wal::switch(&primary, true, MINUTE).await.unwrap();
 
-    let newest = taken.last().unwrap();
-    let in_backups = 100 * taken.len() as u32;
+    let [.., in_local, newest] = &taken[..] else {
+        panic!("{taken:?}");
+    };
+    let in_backups = 100 * able.kinds.len() as u32;
     let expected = match able.nature {
         Nature::Physical => in_backups + 100,
         Nature::Logical => in_backups,
     };
+    // The first store is cut off: all comes from the other.
+    let place = Place {
+        store: &bench.to[0],
+        node: &primary.node,
+    };
+    bench.stores[&bench.to[0]].close(place).await.unwrap();
     let second = bench.server("second").await;
     assert_eq!(bench.restored(&second, newest, false).await, expected);
     if able.in_place {
@@ -198,9 +241,13 @@ async fn keeps_its_contract(tool: Tool) {
         second.stop().await.unwrap();
         assert_eq!(bench.restored(&second, newest, true).await, expected);
     }
+    bench.stores[&bench.to[0]].open(place).await.unwrap();
     bench.tool.expire(&site).await.unwrap();
     assert_eq!(bench.list(&primary).await.len(), taken.len());
-    its_verifier_goes_red(&bench, &primary, &able, &newest.label).await;
+    its_verifier_goes_red(&bench, &primary, &able, newest).await;
+    // The other store is not touched by that.
+    let word = bench.tool.verify(&site, in_local).await.unwrap();
+    assert_eq!(word.map(|word| word.good), able.verifier.map(|_| true));
     assert_eq!(bench.runtime.close().await, Vec::<String>::new());
 }
 
@@ -246,11 +293,16 @@ fn row(tool: &Tool) -> String {
         Nature::Logical => ("logical", "its snapshot"),
     };
     format!(
-        "| `{}` | {nature} | {} | {reaches} | {} | {} | {} | {} | {} |\n",
+        "| `{}` | {nature} | {} | {reaches} | {} | {} | {} | {} | {} | {} |\n",
         able.tool,
         kinds.join(", "),
         yes(able.in_place),
         yes(able.archives),
+        match able.stores {
+            Stores::One => "–",
+            Stores::Copied => "by copies",
+            Stores::Each => "takes into each",
+        },
         able.verifier
             .map_or("–".to_owned(), |verifier| format!("`{verifier}`")),
         if able.aged_by_files {
@@ -274,7 +326,7 @@ fn the_table_of_tools_is_as_they_say_themselves() {
     let (before, rest) = text.split_once("<!-- tools -->\n").unwrap();
     let (table, after) = rest.split_once("<!-- end -->").unwrap();
     let head = "| tool | backups are | kinds | a restore reaches | in place | archives WAL | \
-                verifier | ages | needs |\n|---|---|---|---|---|---|---|---|---|\n";
+                several stores | verifier | ages | needs |\n|---|---|---|---|---|---|---|---|---|---|\n";
     let rows: String = Tool::all().iter().map(row).collect();
     let now = format!("{head}{rows}");
     if std::env::var_os("PGDRILL_UPDATE_EXPECTED").is_some() {

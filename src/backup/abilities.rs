@@ -20,6 +20,8 @@ pub struct Abilities {
     pub in_place: bool,
     /// Whether it archives WAL, and fetches it.
     pub archives: bool,
+    /// How it keeps several stores.
+    pub stores: Stores,
     /// Its own verifier, if it has one.
     pub verifier: Option<&'static str>,
     /// Whether the age of its backups is that of their files: `age` makes them older.
@@ -35,6 +37,17 @@ impl Abilities {
         let needs = self.needs.iter().copied();
         needs.filter_map(|needed| Some((needed, needed.at_least?)))
     }
+}
+
+/// How a tool keeps several stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stores {
+    /// Not at all: it has but one.
+    One,
+    /// It takes into the first, and the others are given a copy.
+    Copied,
+    /// It takes into each by itself.
+    Each,
 }
 
 /// A program that a tool needs.

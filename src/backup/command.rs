@@ -32,7 +32,10 @@ impl Command {
         let command = site.server.fill_in(&self.0).replace(TABLESPACES, &words);
         let exec = Exec::shell(format!("mkdir -p {directory} && {command}"))
             .env("PGDRILL_BACKUP", directory)
-            .env("PGDRILL_STORE", layout.store.display().to_string())
+            .env(
+                "PGDRILL_STORE",
+                layout.store(site.first()).display().to_string(),
+            )
             .env("PGDRILL_DATA", layout.data.display().to_string())
             .envs(site.server.environment())
             .within(site.deadline);
@@ -63,7 +66,7 @@ impl BackupTool for Command {
         site: &Site<'_>,
         _kind: BackupKind,
         label: &str,
-    ) -> Result<Listed, BackupError> {
+    ) -> Result<Vec<Listed>, BackupError> {
         let copy =
             async |directory: &str, spaces: &[Tablespace]| self.copy(site, directory, spaces).await;
         data_directory::take(site, TOOL, label, copy).await

@@ -37,12 +37,11 @@ struct Space {
 }
 
 impl Contents {
-    /// Reads a directory of the store.
+    /// Reads a directory of a store.
     ///
     /// # Errors
     /// When the node refuses.
-    pub async fn read(server: &Server, directory: &str) -> Result<Self, BackupError> {
-        let store = server.node.layout().store.display().to_string();
+    pub async fn read(server: &Server, store: &str, directory: &str) -> Result<Self, BackupError> {
         let script = format!(
             "cd {directory} 2>/dev/null || exit 0\n\
              echo \"entries $(ls -A | wc -l)\"\n\
@@ -59,7 +58,7 @@ impl Contents {
              done\n",
             directory = quoted(directory),
             controldata = quoted(&server.program("pg_controldata")),
-            store = quoted(&store),
+            store = quoted(store),
         );
         let exec = Exec::new(["sh", "-s"]).stdin(script).unrecorded();
         Ok(Self::parse(&server.node.exec(exec).await?.text()))

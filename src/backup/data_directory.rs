@@ -1,5 +1,5 @@
-//! Copies of a cluster's files, a directory each in `base/` of the backup storage: taken by
-//! whatever fills that directory, listed by what lies there, copied back by `cp`.
+//! Copies of a cluster's files, a directory each in `base/` of a store: taken by whatever fills
+//! that directory, copied to further stores, listed by what lies there, copied back by `cp`.
 //!
 //! What such a backup is called, its directory is: `<backup>-<number>`, with `.tblspc/` beside it
 //! for tablespaces.
@@ -7,10 +7,9 @@
 use std::path::Path;
 
 use super::{
-    Abilities, Asked, BackupError, Site, VerifierWord, Wanted,
+    Abilities, Asked, BackupError, Site, Stores, VerifierWord, Wanted,
     contents::{Contents, Found},
     position::Position,
-    retention,
     tablespaces::{self, Tablespace},
 };
 use crate::{
@@ -32,14 +31,20 @@ pub(super) const ABILITIES: Abilities = Abilities {
     restores: true,
     in_place: true,
     archives: false,
+    stores: Stores::Copied,
     verifier: Some("pg_verifybackup"),
     aged_by_files: true,
     needs: &[],
 };
 
-/// Where a backup of this label is, as a path in the node.
-fn directory(site: &Site<'_>, label: &str) -> String {
-    site.stored(&format!("base/{label}"))
+/// Where a backup is, as a path in the node.
+fn directory(site: &Site<'_>, store: &str, label: &str) -> String {
+    site.stored(store, &format!("base/{label}"))
+}
+
+/// Where it is in a store: it is listed once the second is there.
+pub(super) fn paths(label: &str) -> Vec<String> {
+    vec![format!("base/{label}.tblspc"), format!("base/{label}")]
 }
 
 /// Has a directory filled, and says what was left there, if that is a backup, this step's, and
@@ -49,36 +54,37 @@ pub(super) async fn take(
     tool: &'static str,
     label: &str,
     copy: impl AsyncFnOnce(&str, &[Tablespace]) -> Result<(), BackupError>,
-) -> Result<Listed, BackupError> {
+) -> Result<Vec<Listed>, BackupError> {
     let server = site.server;
-    let directory = directory(site, label);
+    let directory = directory(site, site.first(), label);
     let before = (Position::of(server).await?, tablespaces::of(server).await?);
     let progress = Progress::begin(site.recorder, "backup");
     let taking = copy(&directory, &before.1);
     progress
         .during(taking, async || streamed(server).await)
         .await?;
-    let found = found(server, &directory, &before).await?;
+    let found = found(site, &directory, &before).await?;
     let now = Position::of(server).await?;
-    let listed = list(site, tool).await?;
+    let listed = list(site, tool, site.first()).await?;
     let mut taken = listed
         .into_iter()
         .find(|one| one.label == label)
-        .ok_or_else(|| BackupError::Unfit(format!("`{label}` is not in the backup storage")))?;
+        .ok_or_else(|| BackupError::Unfit(format!("`{label}` is not in its store")))?;
     taken.start_lsn = Some(found.start_lsn);
     // Without a manifest nothing says where it ended: it had, by now.
     taken.stop_lsn = taken.stop_lsn.or(Some(now.lsn));
     progress.end(taken.bytes);
-    Ok(taken)
+    site.copied(taken, &paths(label)).await
 }
 
 /// What the tool left, if that is a backup, this step's, and complete.
 async fn found(
-    server: &Server,
+    site: &Site<'_>,
     directory: &str,
     (position, spaces): &(Position, Vec<Tablespace>),
 ) -> Result<Found, BackupError> {
-    let contents = Contents::read(server, directory).await?;
+    let server = site.server;
+    let contents = Contents::read(server, &site.stored(site.first(), ""), directory).await?;
     let started = match contents.start_time() {
         Some(time) => {
             epoch(
@@ -118,11 +124,15 @@ fn streamed_of(row: &str) -> Option<Bytes> {
     })
 }
 
-/// What lies in the backup storage, oldest first.
-pub(super) async fn list(site: &Site<'_>, tool: &'static str) -> Result<Vec<Listed>, BackupError> {
+/// What lies in a store, oldest first.
+pub(super) async fn list(
+    site: &Site<'_>,
+    tool: &'static str,
+    store: &str,
+) -> Result<Vec<Listed>, BackupError> {
     let exec = Exec::new(["sh", "-s"])
         .stdin(LIST)
-        .env("BASE", site.stored("base"))
+        .env("BASE", site.stored(store, "base"))
         .env("NAME", site.name);
     let output = site.server.node.exec(exec.unrecorded()).await?;
     Ok(listed(&output.text(), tool))
@@ -185,13 +195,13 @@ fn number(label: &str) -> u64 {
 /// tablespace's into a place of the server's own. What `pg_tblspc` and `tablespace_map` say is
 /// where the *source* kept them: a server begun so would run in another's directories.
 pub(super) async fn restore(site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
-    let script = copy_script(site, &wanted.backup.label, wanted.in_place);
+    let script = copy_script(site, wanted.backup, wanted.in_place);
     let exec = Exec::shell(script).within(site.deadline);
     site.server.node.exec(exec).await?;
     Ok(Asked::NotYet)
 }
 
-fn copy_script(site: &Site<'_>, label: &str, in_place: bool) -> String {
+fn copy_script(site: &Site<'_>, backup: &Listed, in_place: bool) -> String {
     let layout = site.server.node.layout();
     let path = |path: &Path| quoted(&path.display().to_string());
     let empty = match in_place {
@@ -224,7 +234,7 @@ fn copy_script(site: &Site<'_>, label: &str, in_place: bool) -> String {
          mv tablespace_map.new tablespace_map\n",
         data = path(&layout.data),
         spaces = path(&layout.tablespaces),
-        from = quoted(&directory(site, label)),
+        from = quoted(&directory(site, &backup.store, &backup.label)),
         controldata = quoted(&site.server.program("pg_controldata")),
     )
 }
@@ -233,13 +243,13 @@ fn copy_script(site: &Site<'_>, label: &str, in_place: bool) -> String {
 /// WAL it is not asked whether that can be read.
 pub(super) async fn verify(
     site: &Site<'_>,
-    label: &str,
+    backup: &Listed,
 ) -> Result<Option<VerifierWord>, BackupError> {
-    if !has_manifest(site, label).await? {
+    let directory = directory(site, &backup.store, &backup.label);
+    if !has_manifest(site, &directory).await? {
         return Ok(None);
     }
     let program = site.server.program("pg_verifybackup");
-    let directory = directory(site, label);
     let exec = Exec::shell(format!(
         "wal=; ls {directory}/pg_wal | grep -Eq '^[0-9A-F]{{24}}$' || wal=-n; \
          {program} -q $wal {directory}"
@@ -253,19 +263,8 @@ pub(super) async fn verify(
     }))
 }
 
-async fn has_manifest(site: &Site<'_>, label: &str) -> Result<bool, BackupError> {
-    let manifest = directory(site, label) + "/backup_manifest";
+async fn has_manifest(site: &Site<'_>, directory: &str) -> Result<bool, BackupError> {
+    let manifest = format!("{directory}/backup_manifest");
     let exec = Exec::new(["test", "-f", &manifest]).allow(1).unrecorded();
     Ok(site.server.node.exec(exec).await?.exit == 0)
-}
-
-/// Removes the directories that are kept no longer.
-pub(super) async fn expire(site: &Site<'_>, tool: &'static str) -> Result<(), BackupError> {
-    let listed = list(site, tool).await?;
-    let gone = retention::expired(&listed, site.keep, crate::units::wall_clock());
-    let paths = gone.iter().map(|label| directory(site, label));
-    let paths: Vec<String> = paths
-        .flat_map(|one| [one.clone(), one + ".tblspc"])
-        .collect();
-    retention::remove(site.server, &paths).await
 }

@@ -17,12 +17,12 @@ pub mod retention;
 pub mod tablespaces;
 pub mod wal;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use abilities::{Abilities, Needed, Version};
+pub use abilities::{Abilities, Needed, Stores, Version};
 pub use archive::WalArchive;
 
 use crate::{
@@ -32,7 +32,8 @@ use crate::{
     restore::target::Resolved,
     runtime::{Exec, RuntimeError},
     scenario::plan::{BackupKind, TargetAction},
-    units::Time,
+    store::{Held, LOCAL, Place, Store},
+    units::{Time, wall_clock},
 };
 
 /// What a tool works with: one backup of a strategy, on one server's node.
@@ -42,6 +43,10 @@ pub struct Site<'a> {
     pub name: &'a str,
     /// The server that is backed up, restored, or from whose node the backups are looked at.
     pub server: &'a Server,
+    /// The stores it goes to, the one that is taken into first.
+    pub to: &'a [String],
+    /// What every store is.
+    pub stores: &'a BTreeMap<String, Store>,
     /// How long backups are kept; none: for ever.
     pub keep: Option<Time>,
     pub deadline: Duration,
@@ -112,9 +117,14 @@ trait BackupTool {
         &[]
     }
 
-    /// Where it archives WAL; none: it does not.
-    fn archive(&self) -> Option<WalArchive> {
+    /// Where it archives WAL whose backups go to these stores; none: it does not.
+    fn archive(&self, _to: &[String]) -> Option<WalArchive> {
         None
+    }
+
+    /// The files and directories of a store that a backup consists of.
+    fn paths(&self, label: &str) -> Vec<String> {
+        data_directory::paths(label)
     }
 
     /// Writes its configuration on a node, before a server is started there.
@@ -127,17 +137,18 @@ trait BackupTool {
         Ok(())
     }
 
-    /// Takes a backup. `label` is for tools that give none themselves.
+    /// Takes a backup into each store, in their order. `label` is for tools that give none
+    /// themselves.
     async fn take(
         &self,
         site: &Site<'_>,
         kind: BackupKind,
         label: &str,
-    ) -> Result<Listed, BackupError>;
+    ) -> Result<Vec<Listed>, BackupError>;
 
-    /// What it says that it has, oldest first.
-    async fn list(&self, site: &Site<'_>) -> Result<Vec<Listed>, BackupError> {
-        data_directory::list(site, self.abilities().tool).await
+    /// What it says that it has in a store, oldest first: nothing where that can't be reached.
+    async fn list(&self, site: &Site<'_>, store: &str) -> Result<Vec<Listed>, BackupError> {
+        data_directory::list(site, self.abilities().tool, store).await
     }
 
     /// Puts the files of a physical backup into a stopped server's place, or the content of a
@@ -151,14 +162,21 @@ trait BackupTool {
     async fn verify(
         &self,
         site: &Site<'_>,
-        label: &str,
+        backup: &Listed,
     ) -> Result<Option<VerifierWord>, BackupError> {
-        data_directory::verify(site, label).await
+        data_directory::verify(site, backup).await
     }
 
-    /// Removes what is kept no longer, but never the newest.
+    /// Removes what is kept no longer, but of no store the newest.
     async fn expire(&self, site: &Site<'_>) -> Result<(), BackupError> {
-        data_directory::expire(site, self.abilities().tool).await
+        for store in site.to {
+            let listed = self.list(site, store).await?;
+            let gone = retention::expired(&listed, site.keep, wall_clock());
+            let paths = gone.iter().flat_map(|label| self.paths(label));
+            let paths: Vec<String> = paths.map(|path| site.stored(store, &path)).collect();
+            retention::remove(site.server, &paths).await?;
+        }
+        Ok(())
     }
 }
 
@@ -200,9 +218,14 @@ macro_rules! tools {
                 match self { $(Self::$variant(tool) => tool.tables()),+ }
             }
 
-            /// Where it archives WAL; none: it does not.
-            pub fn archive(&self) -> Option<WalArchive> {
-                match self { $(Self::$variant(tool) => tool.archive()),+ }
+            /// Where it archives WAL whose backups go to these stores; none: it does not.
+            pub fn archive(&self, to: &[String]) -> Option<WalArchive> {
+                match self { $(Self::$variant(tool) => tool.archive(to)),+ }
+            }
+
+            /// The files and directories of a store that a backup consists of.
+            pub fn paths(&self, label: &str) -> Vec<String> {
+                match self { $(Self::$variant(tool) => tool.paths(label)),+ }
             }
 
             /// Writes its configuration on a node, before a server is started there.
@@ -221,7 +244,8 @@ macro_rules! tools {
                 match self { $(Self::$variant(tool) => tool.prepare(site).await),+ }
             }
 
-            /// Takes a backup. `label` is for tools that give none themselves.
+            /// Takes a backup into each store, in their order. `label` is for tools that give none
+            /// themselves.
             ///
             /// # Errors
             /// When the tool fails, or leaves something that is no backup of this kind.
@@ -230,16 +254,23 @@ macro_rules! tools {
                 site: &Site<'_>,
                 kind: BackupKind,
                 label: &str,
-            ) -> Result<Listed, BackupError> {
+            ) -> Result<Vec<Listed>, BackupError> {
                 match self { $(Self::$variant(tool) => tool.take(site, kind, label).await),+ }
             }
 
-            /// What it says that it has, oldest first.
+            /// What it says that it has in all stores, of each oldest first.
             ///
             /// # Errors
             /// When it can't be asked.
             pub async fn list(&self, site: &Site<'_>) -> Result<Vec<Listed>, BackupError> {
-                match self { $(Self::$variant(tool) => tool.list(site).await),+ }
+                let mut all = Vec::new();
+                for store in site.to {
+                    let listed = match self {
+                        $(Self::$variant(tool) => tool.list(site, store).await?),+
+                    };
+                    all.extend(listed.into_iter().map(|one| one.in_store(store)));
+                }
+                Ok(all)
             }
 
             /// Puts the files of a physical backup into a stopped server's place, or the content
@@ -263,12 +294,12 @@ macro_rules! tools {
             pub async fn verify(
                 &self,
                 site: &Site<'_>,
-                label: &str,
+                backup: &Listed,
             ) -> Result<Option<VerifierWord>, BackupError> {
-                match self { $(Self::$variant(tool) => tool.verify(site, label).await),+ }
+                match self { $(Self::$variant(tool) => tool.verify(site, backup).await),+ }
             }
 
-            /// Removes what is kept no longer, but never the newest.
+            /// Removes what is kept no longer, but of no store the newest.
             ///
             /// # Errors
             /// When the tool fails.
@@ -289,15 +320,59 @@ tools! {
     Command(command),
     /// `pg_dump` of each database in custom format, with what all of them share.
     PgDump(pg_dump),
-    /// pgBackRest, with a repository in the backup storage.
+    /// pgBackRest, with a repository in each store.
     Pgbackrest(pgbackrest),
 }
 
+/// A backup of no more bytes is hashed when it was taken and at the end, of a larger one only names
+/// and sizes are looked at.
+const HASHED: u64 = 1 << 30;
+
 impl Site<'_> {
-    /// A directory or file of the backup storage.
-    fn stored(&self, path: &str) -> String {
-        let store = &self.server.node.layout().store;
+    /// The store that is taken into first.
+    fn first(&self) -> &str {
+        self.to.first().map_or(LOCAL, String::as_str)
+    }
+
+    fn store(&self, name: &str) -> Store {
+        self.stores.get(name).cloned().unwrap_or_default()
+    }
+
+    /// What a backup's files come to; hashed where it is of reasonable size.
+    ///
+    /// # Errors
+    /// When its store can't be reached.
+    pub async fn held(&self, tool: &Tool, backup: &Listed) -> Result<Held, BackupError> {
+        let place = Place {
+            store: &backup.store,
+            node: &self.server.node,
+        };
+        let paths = tool.paths(&backup.label);
+        let store = self.store(&backup.store);
+        Ok(Held::of(&store.held(place, &paths, HASHED).await?))
+    }
+
+    /// A directory or file of a store.
+    fn stored(&self, store: &str, path: &str) -> String {
+        let store = self.server.node.layout().store(store);
         store.join(path).display().to_string()
+    }
+
+    /// Copies what was taken into the first store to the others: of one snapshot all are the same,
+    /// and the server is read but once.
+    async fn copied(&self, taken: Listed, paths: &[String]) -> Result<Vec<Listed>, BackupError> {
+        let node = &self.server.node;
+        let from = node.layout().store(self.first());
+        let mut all = vec![taken.in_store(self.first())];
+        for store in self.to.iter().skip(1) {
+            let place = Place { store, node };
+            self.store(store).put(place, from, paths).await?;
+            all.push(Listed {
+                store: store.clone(),
+                ..all[0].clone()
+            });
+        }
+        Ok(all)
     }
 }
 

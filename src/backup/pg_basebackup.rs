@@ -63,7 +63,7 @@ impl BackupTool for PgBasebackup {
         site: &Site<'_>,
         _kind: BackupKind,
         label: &str,
-    ) -> Result<Listed, BackupError> {
+    ) -> Result<Vec<Listed>, BackupError> {
         let copy =
             async |directory: &str, spaces: &[Tablespace]| self.copy(site, directory, spaces).await;
         data_directory::take(site, TOOL, label, copy).await

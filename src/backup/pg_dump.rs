@@ -1,12 +1,12 @@
 //! `pg_dump`: each database as of a snapshot, in custom format, and beside them what all of them
-//! share (`pg_dumpall --globals-only`). A directory each in `dumps/` of the backup storage, with a
-//! report of what was done: a dump has no catalog of its own.
+//! share (`pg_dumpall --globals-only`). A directory each in `dumps/` of a store, copied to further
+//! ones, with a report of what was done: a dump has no catalog of its own.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Abilities, Asked, BackupError, BackupTool, Needed, Site, VerifierWord, Wanted, retention,
+    Abilities, Asked, BackupError, BackupTool, Needed, Site, Stores, VerifierWord, Wanted,
 };
 use crate::{
     event::Listed,
@@ -106,6 +106,7 @@ impl BackupTool for PgDump {
             restores: self.tables.is_empty(),
             in_place: false,
             archives: false,
+            stores: Stores::Copied,
             verifier: Some("pg_restore --list"),
             aged_by_files: true,
             needs: &const {
@@ -121,13 +122,17 @@ impl BackupTool for PgDump {
         &self.tables
     }
 
+    fn paths(&self, label: &str) -> Vec<String> {
+        vec![format!("dumps/{label}")]
+    }
+
     async fn take(
         &self,
         site: &Site<'_>,
         _kind: BackupKind,
         label: &str,
-    ) -> Result<Listed, BackupError> {
-        let directory = directory(site, label);
+    ) -> Result<Vec<Listed>, BackupError> {
+        let directory = directory(site, site.first(), label);
         let progress = Progress::begin(site.recorder, "backup");
         let written = async || {
             let done = super::size(site.server, &directory).await.ok()?;
@@ -136,15 +141,15 @@ impl BackupTool for PgDump {
         progress
             .during(self.dump(site, &directory), written)
             .await?;
-        let listed = self.list(site).await?.into_iter();
+        let listed = self.list(site, site.first()).await?.into_iter();
         let taken = listed.rev().find(|one| one.label == label);
-        let taken = taken
-            .ok_or_else(|| BackupError::Unfit(format!("`{label}` is not in the backup storage")))?;
+        let taken =
+            taken.ok_or_else(|| BackupError::Unfit(format!("`{label}` is not in its store")))?;
         progress.end(taken.bytes);
-        Ok(taken)
+        site.copied(taken, &self.paths(label)).await
     }
 
-    async fn list(&self, site: &Site<'_>) -> Result<Vec<Listed>, BackupError> {
+    async fn list(&self, site: &Site<'_>, store: &str) -> Result<Vec<Listed>, BackupError> {
         let script = format!(
             "cd {dumps} 2> /dev/null || exit 0\n\
              for dump in {name}-*; do\n\
@@ -152,7 +157,7 @@ impl BackupTool for PgDump {
              [ -f \"$dump/{REPORT}\" ] || continue\n\
              echo \"$dump $(stat -c %Y \"$dump\") $(du -sb \"$dump\" | cut -f 1) $(cat \"$dump/{REPORT}\")\"\n\
              done\n",
-            dumps = quoted(&site.stored("dumps")),
+            dumps = quoted(&site.stored(store, "dumps")),
             name = site.name,
         );
         let exec = Exec::new(["sh", "-s"]).stdin(script).unrecorded();
@@ -164,7 +169,7 @@ impl BackupTool for PgDump {
 
     /// Roles and tablespaces first, then each database.
     async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
-        let directory = directory(site, &wanted.backup.label);
+        let directory = directory(site, &wanted.backup.store, &wanted.backup.label);
         if self.globals {
             restore_globals(site, &directory).await?;
         }
@@ -184,12 +189,12 @@ impl BackupTool for PgDump {
     async fn verify(
         &self,
         site: &Site<'_>,
-        label: &str,
+        backup: &Listed,
     ) -> Result<Option<VerifierWord>, BackupError> {
         let program = site.server.program("pg_restore");
         let exec = Exec::shell(format!(
             "for dump in {}/*.dump; do {program} --list \"$dump\" > /dev/null || exit 1; done",
-            directory(site, label)
+            directory(site, &backup.store, &backup.label)
         ));
         let node = &site.server.node;
         let output = node.exec(exec.within(site.deadline).allow(1)).await?;
@@ -198,13 +203,6 @@ impl BackupTool for PgDump {
             good: output.exit == 0,
             output: Output::tail(&output.stderr, 10),
         }))
-    }
-
-    async fn expire(&self, site: &Site<'_>) -> Result<(), BackupError> {
-        let listed = self.list(site).await?;
-        let gone = retention::expired(&listed, site.keep, crate::units::wall_clock());
-        let paths: Vec<String> = gone.iter().map(|label| directory(site, label)).collect();
-        retention::remove(site.server, &paths).await
     }
 }
 
@@ -344,8 +342,8 @@ async fn with_partitions(server: &Server, table: &str) -> Result<Vec<String>, Ba
     Ok(names)
 }
 
-fn directory(site: &Site<'_>, label: &str) -> String {
-    site.stored(&format!("dumps/{label}"))
+fn directory(site: &Site<'_>, store: &str, label: &str) -> String {
+    site.stored(store, &format!("dumps/{label}"))
 }
 
 /// A database's dump; of its name what no file's name should hold is written as `%20`.

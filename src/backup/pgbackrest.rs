@@ -1,7 +1,8 @@
-//! pgBackRest, with a repository in the backup storage.
+//! pgBackRest, with a repository in each store, numbered as the backup's stores are.
 //!
 //! Each node that works with it has a configuration of its own, which says where that node's
-//! server is; the repository is the same for all.
+//! server is; the repositories are the same for all. A backup is taken for each repository by
+//! itself, WAL is archived into all of them, and fetched from whichever has it.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -10,8 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Abilities, Asked, BackupError, BackupTool, Needed, Site, VerifierWord, Version, WalArchive,
-    Wanted,
+    Abilities, Asked, BackupError, BackupTool, Needed, Site, Stores, VerifierWord, Version,
+    WalArchive, Wanted,
 };
 use crate::{
     event::Listed,
@@ -19,20 +20,21 @@ use crate::{
     postgres::{lsn, server::SUPERUSER},
     runtime::{Exec, Output},
     scenario::plan::{BackupKind, Nature},
+    store::placeholder,
 };
 
 const TOOL: &str = "pgbackrest";
 
 /// Where its configuration is on a node.
 const CONFIGURATION: &str = "{run}/pgbackrest.conf";
-/// Its repository.
-const REPOSITORY: &str = "{store}/pgbackrest";
+/// Where its repository is in a store.
+const REPOSITORY: &str = "pgbackrest";
 
 /// Takes of a file's name in the archive the checksum that pgBackRest adds to a segment's.
 const RENAME: &str = r"s/^\([0-9A-F]\{24\}[^ ]*\)-[0-9a-f]\{40\}/\1/";
 
 /// Options that the harness states itself: by them the server, or the repository, is found.
-const OWN: [&str; 9] = [
+const OWN: [&str; 8] = [
     "lock-path",
     "log-path",
     "spool-path",
@@ -40,7 +42,6 @@ const OWN: [&str; 9] = [
     "pg1-port",
     "pg1-socket-path",
     "pg1-user",
-    "repo1-path",
     "stanza",
 ];
 
@@ -79,6 +80,7 @@ impl BackupTool for Pgbackrest {
             restores: true,
             in_place: true,
             archives: true,
+            stores: Stores::Each,
             verifier: Some("pgbackrest verify"),
             aged_by_files: false,
             needs: &[Needed {
@@ -92,12 +94,17 @@ impl BackupTool for Pgbackrest {
 
     fn wrong_options(&self) -> Vec<(&'static str, String)> {
         let own = self.options.keys();
-        let own = own.filter(|name| OWN.contains(&name.as_str()));
+        let path = |name: &str| name.starts_with("repo") && name.ends_with("-path");
+        let own = own.filter(|name| OWN.contains(&name.as_str()) || path(name));
         let wrong = |name| format!("`{name}` cannot be stated: pgdrill gives it to every node");
         own.map(|name| ("options", wrong(name))).collect()
     }
 
-    fn archive(&self) -> Option<WalArchive> {
+    fn paths(&self, label: &str) -> Vec<String> {
+        vec![format!("{REPOSITORY}/backup/{}/{label}", self.stanza)]
+    }
+
+    fn archive(&self, to: &[String]) -> Option<WalArchive> {
         let command = format!(
             "pgbackrest --config={CONFIGURATION} --stanza={}",
             self.stanza
@@ -106,8 +113,13 @@ impl BackupTool for Pgbackrest {
             format!("{command} archive-push %p"),
             format!("{command} archive-get %f \"%p\""),
         );
-        let directory = format!("{REPOSITORY}/archive/{}", self.stanza);
-        Some(WalArchive::of_tool(commands, directory, 1, RENAME))
+        let directory = |store: &String| {
+            let (in_store, stanza) = (placeholder("store", store), &self.stanza);
+            let directory = format!("{in_store}/{REPOSITORY}/archive/{stanza}");
+            (store.clone(), directory)
+        };
+        let directories = to.iter().map(directory).collect();
+        Some(WalArchive::of_tool(commands, directories, 1, RENAME))
     }
 
     async fn configure(&self, site: &Site<'_>) -> Result<(), BackupError> {
@@ -126,42 +138,18 @@ impl BackupTool for Pgbackrest {
         site: &Site<'_>,
         kind: BackupKind,
         _label: &str,
-    ) -> Result<Listed, BackupError> {
-        let before = self.list(site).await?;
-        let progress = Progress::begin(site.recorder, "backup");
-        let repository = site.server.fill_in(&format!("{REPOSITORY}/backup"));
-        let held = super::size(site.server, &repository)
-            .await
-            .unwrap_or_default();
-        let written = async || {
-            let now = super::size(site.server, &repository).await.ok()?;
-            let done = now.saturating_sub(held);
-            Some(Bytes { done, total: 0 })
-        };
-        let kind_option = format!("--type={}", type_of(kind));
-        let arguments = ["backup", &kind_option];
-        progress
-            .during(self.perform(site, &arguments), written)
-            .await?;
-        let after = self.list(site).await?.into_iter();
-        let is_new = |one: &Listed| !before.iter().any(|other| other.label == one.label);
-        let taken = after.rev().find(is_new).ok_or_else(|| {
-            BackupError::Unfit("`pgbackrest info` lists no backup that was not there before".into())
-        })?;
-        if taken.kind != kind {
-            let (made, asked) = (taken.kind.word(), kind.word());
-            let label = &taken.label;
-            return Err(BackupError::Unfit(format!(
-                "pgBackRest made a {made} backup, `{label}`, where a {asked} one was asked for"
-            )));
+    ) -> Result<Vec<Listed>, BackupError> {
+        let mut all = Vec::new();
+        for store in site.to {
+            let taken = self.take_into(site, store, kind).await?;
+            all.push(taken.in_store(store));
         }
-        progress.end(taken.bytes);
-        Ok(taken)
+        Ok(all)
     }
 
-    async fn list(&self, site: &Site<'_>) -> Result<Vec<Listed>, BackupError> {
-        let exec = self.exec(site, &["info", "--output=json"]).unrecorded();
-        let output = site.server.node.exec(exec).await?;
+    async fn list(&self, site: &Site<'_>, store: &str) -> Result<Vec<Listed>, BackupError> {
+        let exec = self.exec(site, &["info", "--output=json", &repo(site, store)]);
+        let output = site.server.node.exec(exec.unrecorded()).await?;
         listed(&output.text())
     }
 
@@ -177,9 +165,10 @@ impl BackupTool for Pgbackrest {
     async fn verify(
         &self,
         site: &Site<'_>,
-        _label: &str,
+        backup: &Listed,
     ) -> Result<Option<VerifierWord>, BackupError> {
-        let mut exec = self.exec(site, &["verify", "--log-level-console=info"]);
+        let repo = repo(site, &backup.store);
+        let mut exec = self.exec(site, &["verify", "--log-level-console=info", &repo]);
         // Whatever it ends with is its word, but for what says that it was not called rightly.
         exec.allowed = (1..=255).filter(|code| !USAGE.contains(code)).collect();
         let output = site.server.node.exec(exec).await?;
@@ -204,7 +193,51 @@ fn finds_fault(log: &str) -> bool {
 /// Exit codes for a wrong option or command, and of a shell that finds no program.
 const USAGE: std::ops::RangeInclusive<i32> = 30..=37;
 
+/// The option that names the repository of a store.
+fn repo(site: &Site<'_>, store: &str) -> String {
+    let before = site.to.iter().take_while(|one| *one != store).count();
+    format!("--repo={}", before + 1)
+}
+
 impl Pgbackrest {
+    async fn take_into(
+        &self,
+        site: &Site<'_>,
+        store: &str,
+        kind: BackupKind,
+    ) -> Result<Listed, BackupError> {
+        let before = self.list(site, store).await?;
+        let progress = Progress::begin(site.recorder, "backup");
+        let repository = site.stored(store, &format!("{REPOSITORY}/backup"));
+        let held = super::size(site.server, &repository)
+            .await
+            .unwrap_or_default();
+        let written = async || {
+            let now = super::size(site.server, &repository).await.ok()?;
+            let done = now.saturating_sub(held);
+            Some(Bytes { done, total: 0 })
+        };
+        let kind_option = format!("--type={}", type_of(kind));
+        let arguments = ["backup", &kind_option, &repo(site, store)];
+        progress
+            .during(self.perform(site, &arguments), written)
+            .await?;
+        let after = self.list(site, store).await?.into_iter();
+        let is_new = |one: &Listed| !before.iter().any(|other| other.label == one.label);
+        let taken = after.rev().find(is_new).ok_or_else(|| {
+            BackupError::Unfit("`pgbackrest info` lists no backup that was not there before".into())
+        })?;
+        if taken.kind != kind {
+            let (made, asked) = (taken.kind.word(), kind.word());
+            let label = &taken.label;
+            return Err(BackupError::Unfit(format!(
+                "pgBackRest made a {made} backup, `{label}`, where a {asked} one was asked for"
+            )));
+        }
+        progress.end(taken.bytes);
+        Ok(taken)
+    }
+
     fn exec(&self, site: &Site<'_>, arguments: &[&str]) -> Exec {
         let configuration = site.server.fill_in(CONFIGURATION);
         let own = [
@@ -225,26 +258,22 @@ impl Pgbackrest {
         let layout = site.server.node.layout();
         let run = layout.run.display();
         let mut text = format!(
-            "# Written by pgdrill.\n[global]\nrepo1-path={}\nlock-path={run}\nlog-path={run}\n\
+            "# Written by pgdrill.\n[global]\nlock-path={run}\nlog-path={run}\n\
              spool-path={run}\nlog-level-file=off\nlog-level-console=warn\nlog-level-stderr=off\n\
-             log-timestamp=n\n",
-            site.server.fill_in(REPOSITORY)
+             log-timestamp=n\n"
         );
-        let usual = [("start-fast", "y".to_owned())];
         let kept = site.keep.map(|keep| (keep.0.as_secs() / 86_400).max(1));
-        let kept = kept.into_iter().flat_map(|days| {
-            [
-                ("repo1-retention-full-type", "time".to_owned()),
-                ("repo1-retention-full", days.to_string()),
-            ]
-        });
-        let usual = usual.into_iter().chain(kept);
-        let usual = usual.filter(|(name, _)| !self.options.contains_key(*name));
-        let stated = self
-            .options
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.clone()));
-        for (name, value) in usual.chain(stated) {
+        let mut options = BTreeMap::from([("start-fast".to_owned(), "y".to_owned())]);
+        for (number, store) in (1..).zip(site.to) {
+            let option = |name: &str| format!("repo{number}-{name}");
+            options.insert(option("path"), site.stored(store, REPOSITORY));
+            if let Some(days) = kept {
+                options.insert(option("retention-full-type"), "time".into());
+                options.insert(option("retention-full"), days.to_string());
+            }
+        }
+        options.extend(self.options.clone());
+        for (name, value) in options {
             let _ = writeln!(text, "{name}={value}");
         }
         let _ = write!(
@@ -270,6 +299,7 @@ fn restore_arguments(site: &Site<'_>, wanted: &Wanted<'_>) -> Vec<String> {
     let spaces = site.server.node.layout().tablespaces.display();
     let mut arguments = vec![
         "restore".to_owned(),
+        repo(site, &wanted.backup.store),
         format!("--set={}", wanted.backup.label),
         format!("--tablespace-map-all={spaces}"),
     ];

@@ -12,10 +12,11 @@ use crate::{
     event::Listed,
     postgres::Server,
     runtime::{Exec, exec::quoted},
+    store::placeholder,
     units::Time,
 };
 
-/// Labels of the backups that are kept no longer.
+/// Labels of the backups of a store that are kept no longer.
 pub fn expired(listed: &[Listed], keep: Option<Time>, now: Timestamp) -> Vec<String> {
     let Some(keep) = keep else {
         return Vec::new();
@@ -79,12 +80,12 @@ fn is_segment(name: &str) -> bool {
     name.len() >= 24 && name.bytes().take(24).all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// What lies in `{archive}`.
+/// What lies in a store's `{archive}`.
 ///
 /// # Errors
 /// When the node refuses.
-pub async fn archived(server: &Server) -> Result<Vec<Archived>, BackupError> {
-    let archive = quoted(&server.fill_in("{archive}"));
+pub async fn archived(server: &Server, store: &str) -> Result<Vec<Archived>, BackupError> {
+    let archive = quoted(&server.fill_in(&placeholder("archive", store)));
     let command = format!(
         "now=$(date +%s); find {archive} -mindepth 1 -maxdepth 1 -printf '%T@ %f\\n' 2> /dev/null | \
          while read -r at name; do echo \"$((now - ${{at%.*}})) $name\"; done"
@@ -102,15 +103,15 @@ fn archived_in(line: &str) -> Option<Archived> {
     })
 }
 
-/// Makes every backup and WAL file of the store look this much older.
+/// Makes every backup and WAL file of all stores look this much older.
 ///
 /// # Errors
 /// When the node refuses.
 pub async fn age(server: &Server, by: Time) -> Result<(), BackupError> {
-    let store = server.node.layout().store.display();
+    let places = server.node.layout().places_in_stores();
     let seconds = by.0.as_secs();
     let command = format!(
-        "cd {store} && for f in base/* wal/* dumps/*; do [ -e \"$f\" ] || continue; \
+        "for f in $(printf '%s/* ' {places}); do [ -e \"$f\" ] || continue; \
          touch -d \"@$(($(stat -c %Y \"$f\") - {seconds}))\" \"$f\"; done"
     );
     server.node.exec(Exec::shell(command)).await?;

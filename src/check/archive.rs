@@ -1,6 +1,6 @@
-//! `archive`: the WAL archive has no gap, no odd file, nothing a clone archived, holds what
-//! servers take for archived, as they wrote it and as it was when it arrived, and is still being
-//! filled.
+//! `archive`: in each of its stores the WAL archive has no gap, no odd file, nothing a clone archived,
+//! holds what servers take for archived, as they wrote it and as it was when it arrived, and it is
+//! still being filled. Of a store that was lost what came since counts.
 
 mod archiver;
 mod content;
@@ -9,17 +9,19 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use super::{CheckResult, Context, any, count};
+use super::{CheckResult, Context, any, count, stores};
 use crate::{
     event::RestoreRecord,
     finding::AtStake,
     measure::view::View,
     observation::{ArchiveState, ArchivedFile},
     scenario::plan::Wal,
+    store::{LOCAL, name_and_store},
     wal::{Kind, SegmentPosition, SegmentSize},
 };
 use archiver::Archiver;
 pub(super) use archiver::stopped;
+use content::Judged;
 
 /// What was broken before the fault is no fault of the backup.
 pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> CheckResult {
@@ -39,27 +41,80 @@ fn at_the_end(context: &Context<'_>, now: &View<'_>) -> CheckResult {
     let Some(state) = now.archive() else {
         return CheckResult::Unknown("the WAL archive was not listed".into());
     };
-    let places = places(state);
     let archiver = Archiver::of(context, now);
-    let content = content::judge_with_gone(context, state);
-    let mut wrong = archiver.troubles(&places);
-    wrong.extend(archiver::lies(context, now, state));
-    wrong.extend(odd_files(state));
-    wrong.extend(content.wrong);
-    wrong.extend(gaps(&places, size(state)));
-    wrong.extend(clones(context, &places, size(state)));
-    match wrong.first() {
-        Some(first) => CheckResult::Fail(first.clone(), wrong),
-        None if places.is_empty() => {
-            CheckResult::Fail("the WAL archive is empty".into(), nothing_but(state))
-        }
+    let mut judged = Judged {
+        wrong: archiver.troubles(&all_places(state)),
+        ..Judged::default()
+    };
+    let mut segments = 0;
+    for (store, state) in in_stores(context, state) {
+        segments += places(&state).len();
+        judged.add(&store, in_store(context, now, &store, &state));
+    }
+    match judged.wrong.first() {
+        Some(first) => CheckResult::Fail(first.clone(), judged.wrong),
         None if !archiver.was_asked() => {
             CheckResult::Unknown(format!("`{}` was never asked what it archived", now.server))
         }
-        None => match content.closed.first() {
+        None => match judged.closed.first() {
             Some(first) => CheckResult::Unknown(first.clone()),
-            None => in_order(places.len(), content.as_written),
+            None => in_order(segments, judged.as_written),
         },
+    }
+}
+
+/// What the archive holds in each of its stores, by names without the store.
+fn in_stores(context: &Context<'_>, state: &ArchiveState) -> Vec<(String, ArchiveState)> {
+    let archive = context.history.plan.strategy.archive();
+    let stores = archive.iter().flat_map(|archive| archive.stores());
+    let of = |store: &str| {
+        let files = state.files.iter().filter_map(|(name, file)| {
+            let (name, in_store) = name_and_store(name);
+            (in_store == store).then(|| (name.to_owned(), file.clone()))
+        });
+        let files = files.collect();
+        (
+            store.to_owned(),
+            ArchiveState {
+                files,
+                ..state.clone()
+            },
+        )
+    };
+    stores.map(of).collect()
+}
+
+fn in_store(context: &Context<'_>, now: &View<'_>, store: &str, state: &ArchiveState) -> Judged {
+    if stores::is_closed(context, store) {
+        let closed = vec!["it is cut off: nobody knows what it holds".to_owned()];
+        return Judged {
+            closed,
+            ..Judged::default()
+        };
+    }
+    let places = places(state);
+    let mut judged = content::judge_with_gone(context, store, state);
+    let mut wrong = archiver::lies(context, now, store, state);
+    wrong.extend(odd_files(state));
+    wrong.append(&mut judged.wrong);
+    wrong.extend(gaps(&places, size(state)));
+    wrong.extend(clones(context, &places, size(state)));
+    if wrong.is_empty() && places.is_empty() && stores::lost_us(context, store).is_none() {
+        wrong.extend(nothing_but(state));
+    }
+    Judged { wrong, ..judged }
+}
+
+impl Judged {
+    /// Adds what was found in a store, which is named where it is not the local one.
+    fn add(&mut self, store: &str, found: Self) {
+        let named = |line: String| match store {
+            LOCAL => line,
+            _ => format!("in `{store}`: {line}"),
+        };
+        self.wrong.extend(found.wrong.into_iter().map(named));
+        self.closed.extend(found.closed.into_iter().map(named));
+        self.as_written += found.as_written;
     }
 }
 
@@ -68,7 +123,7 @@ fn nothing_but(state: &ArchiveState) -> Vec<String> {
     let names = state.files.keys();
     let made = names.filter(|name| Kind::of(name) == Kind::InFlight);
     let made = made.map(|name| format!("{name} is in the making, by its ending"));
-    let nothing = "no segment was archived".to_owned();
+    let nothing = "the WAL archive is empty".to_owned();
     std::iter::once(nothing).chain(made).collect()
 }
 
@@ -93,19 +148,29 @@ pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> CheckResult {
             "a listing that failed is told as the probe's failure".into(),
         );
     };
-    let arrived = without_newest_short(state);
-    let places = places(&arrived);
-    let mut wrong = odd_files(&arrived);
-    wrong.extend(content::judge(context, &arrived).wrong);
-    wrong.extend(gaps(&places, size(state)));
-    wrong.extend(missing(state));
-    wrong.extend(archiver::stuck(context, before.server));
-    match wrong.first() {
-        Some(first) => CheckResult::Fail(first.clone(), wrong),
+    let mut judged = Judged::default();
+    for (store, state) in in_stores(context, state) {
+        judged.add(&store, steady_in(context, &store, &state));
+    }
+    judged.wrong.extend(archiver::stuck(context, before.server));
+    match judged.wrong.first() {
+        Some(first) => CheckResult::Fail(first.clone(), judged.wrong),
         None => CheckResult::pass(
             AtStake::always("an archive that was broken"),
             "the WAL archive was in order",
         ),
+    }
+}
+
+fn steady_in(context: &Context<'_>, store: &str, state: &ArchiveState) -> Judged {
+    let arrived = without_newest_short(state);
+    let mut wrong = odd_files(&arrived);
+    wrong.extend(content::judge(context, store, &arrived).wrong);
+    wrong.extend(gaps(&places(&arrived), size(state)));
+    wrong.extend(missing(state));
+    Judged {
+        wrong,
+        ..Judged::default()
     }
 }
 
@@ -130,6 +195,17 @@ fn places(state: &ArchiveState) -> Vec<SegmentPosition> {
         .filter_map(|(name, _)| SegmentPosition::of(name, size(state)))
         .collect();
     places.into_iter().collect()
+}
+
+/// Those in any store.
+fn all_places(state: &ArchiveState) -> Vec<SegmentPosition> {
+    let files = state.files.iter();
+    let files = files.map(|(name, file)| (name_and_store(name).0.to_owned(), file.clone()));
+    let files = files.collect();
+    places(&ArchiveState {
+        files,
+        ..state.clone()
+    })
 }
 
 /// A new server counts what it archived, and nothing has been removed yet.

@@ -1,8 +1,9 @@
-//! `backups`: what was taken is what its tool lists, for as long as no retention removed it.
+//! `backups`: what was taken into each store is what its tool lists, for as long as no retention
+//! removed it and the store was not lost or cut off, and its files are those that were taken.
 //!
 //! Whether a listed backup can be restored is the finding of the step that restores it.
 
-use super::{Context, any, count};
+use super::{Context, any, count, stores::out_of_reach};
 use crate::{
     event::{EventKind, Listed},
     finding::Finding,
@@ -19,24 +20,25 @@ pub(super) fn check(context: &Context<'_>) -> Result<Finding, String> {
     }
     let wrong: Vec<String> = taken
         .iter()
-        .filter_map(|one| one.unlisted(context))
+        .filter_map(|one| one.unlisted(context).or_else(|| one.changed(context)))
         .collect();
     if let Some(first) = wrong.first() {
         return Ok(Finding::fail(ID, first).details(wrong.clone()));
     }
-    if let Some(unasked) = taken
-        .iter()
-        .find(|one| one.listings(context).next().is_none())
-    {
-        let (label, tool) = (&unasked.listed.label, &unasked.listed.tool);
-        let message = format!("{tool} was not asked what it has since `{label}` was taken");
+    if let Some(unasked) = taken.iter().find(|one| one.later(context).next().is_none()) {
+        let (name, tool) = (unasked.listed.name(), &unasked.listed.tool);
+        let message = format!("{tool} was not asked what it has since `{name}` was taken");
         return Ok(context.unknown(ID, message));
     }
     let message = format!(
         "{} taken, each as its tool lists it",
         count(taken.len(), "backup")
     );
-    let at_stake = any(taken.len(), "backup", "that its tool does not list");
+    let at_stake = any(
+        taken.len(),
+        "backup",
+        "that its tool does not list, or not as taken",
+    );
     Ok(Finding::pass(ID, at_stake, message))
 }
 
@@ -58,48 +60,86 @@ fn taken<'a>(context: &Context<'a>) -> Vec<Taken<'a>> {
 }
 
 impl<'a> Taken<'a> {
-    /// What its tool listed later, until retention removed it or another backup was taken, by
-    /// which a tool may apply its own.
-    fn listings(&self, context: &Context<'a>) -> impl Iterator<Item = &'a [Listed]> {
-        let label = self.listed.label.as_str();
-        let name = self.name;
-        let later = context
-            .history
-            .events
-            .iter()
-            .filter(|event| event.seq > self.seq);
-        let kept = later.take_while(move |event| match &event.kind {
-            EventKind::RetentionApplied {
-                removed_backups, ..
-            } => !removed_backups.iter().any(|removed| removed == label),
-            EventKind::BackupTaken(other) => other.backup != name,
-            _other => true,
-        });
-        kept.filter_map(move |event| match &event.kind {
-            EventKind::BackupsListed { backup, listed } if backup == name => {
-                Some(listed.as_slice())
+    /// What its tool listed later, with the event's position.
+    fn later(&self, context: &Context<'a>) -> impl Iterator<Item = (u64, &'a [Listed])> {
+        let (since, name) = (self.seq, self.name);
+        let later = context.history.events.iter();
+        later.filter_map(move |event| match &event.kind {
+            EventKind::BackupsListed { backup, listed } if backup == name && event.seq > since => {
+                Some((event.seq, listed.as_slice()))
             }
             _other => None,
         })
     }
 
+    /// Those of it that it has to be in: until retention removed it or another backup was taken
+    /// into its store, by which a tool may apply its own, and while the store could be reached.
+    fn listings(&self, context: &Context<'a>) -> impl Iterator<Item = &'a [Listed]> {
+        let ends = |kind: &EventKind| match kind {
+            EventKind::RetentionApplied {
+                removed_backups, ..
+            } => removed_backups.contains(&self.listed.name()),
+            EventKind::BackupTaken(other) => {
+                other.backup == self.name && other.listed.store == self.listed.store
+            }
+            _other => false,
+        };
+        let mut later = context.history.events.iter();
+        let end = later.find(|event| event.seq > self.seq && ends(&event.kind));
+        let end = end.map_or(u64::MAX, |event| event.seq);
+        let reached = |seq| !out_of_reach(context, &self.listed.store, self.seq..seq);
+        let kept = self.later(context);
+        kept.filter(move |(seq, _)| *seq < end && reached(*seq))
+            .map(|(_, listed)| listed)
+    }
+
+    /// Itself in a listing.
+    fn of<'l>(&self, listed: &'l [Listed]) -> Option<&'l Listed> {
+        let name = self.listed.name();
+        listed.iter().find(|one| one.name() == name)
+    }
+
     /// What is wrong, if it was not listed when it had to be.
     fn unlisted(&self, context: &Context<'a>) -> Option<String> {
-        let Listed { label, tool, .. } = self.listed;
-        let has = |listed: &[Listed]| listed.iter().any(|one| one.label == *label);
+        let (name, tool) = (self.listed.name(), &self.listed.tool);
         let mut listings = self.listings(context);
-        if !has(listings.next()?) {
-            return Some(format!("`{label}` was taken, and {tool} does not list it"));
+        if self.of(listings.next()?).is_none() {
+            return Some(format!("`{name}` was taken, and {tool} does not list it"));
         }
         listings
-            .any(|listed| !has(listed))
-            .then(|| format!("{tool} no longer lists `{label}`, though no retention removed it"))
+            .any(|listed| self.of(listed).is_none())
+            .then(|| format!("{tool} no longer lists `{name}`, though no retention removed it"))
+    }
+
+    /// What is wrong, if its files are not those that were taken.
+    fn changed(&self, context: &Context<'a>) -> Option<String> {
+        let taken = self.listed.held.as_ref()?;
+        let mut held = self
+            .later(context)
+            .filter_map(|(_, listed)| self.of(listed)?.held.as_ref());
+        let now = held.find(|now| *now != taken)?;
+        let name = self.listed.name();
+        Some(match (now.files, now.bytes) == (taken.files, taken.bytes) {
+            true => format!("`{name}` is not as it was taken: its files hold something else"),
+            false => format!(
+                "`{name}` is not as it was taken: {} of {} bytes, and now {} of {} bytes",
+                count(taken.files as usize, "file"),
+                taken.bytes,
+                count(now.files as usize, "file"),
+                now.bytes
+            ),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::check::testing::*;
+    use crate::{
+        check::testing::*,
+        event::FaultRecord,
+        fault::{Fault, LoseStore},
+        store::Held,
+    };
 
     fn listed(labels: &[&str]) -> EventKind {
         let one = |label: &&str| {
@@ -138,5 +178,52 @@ mod tests {
             .with(8 * SECOND, removed)
             .with(9 * SECOND, listed(&[]));
         assert_eq!(finding(&fixture.judge(), "backups").verdict, Verdict::Pass);
+    }
+
+    fn held(bytes: u64) -> Option<Held> {
+        Some(Held {
+            files: 2,
+            bytes,
+            sha256: "ab".into(),
+        })
+    }
+
+    #[test]
+    fn a_backup_that_is_not_as_it_was_taken_is_red() {
+        let mut fixture =
+            lost_server().without(|kind| matches!(kind, EventKind::BackupsListed { .. }));
+        for event in &mut fixture.events {
+            if let EventKind::BackupTaken(taken) = &mut event.kind {
+                taken.listed.held = held(7);
+            }
+        }
+        let at_the_end = |bytes| {
+            let mut listed = listed(&["main-1"]);
+            if let EventKind::BackupsListed { listed, .. } = &mut listed {
+                listed[0].held = held(bytes);
+            }
+            fixture.clone().with(9 * SECOND, listed)
+        };
+        let pass = finding(&at_the_end(7).judge(), "backups").verdict;
+        assert_eq!(pass, Verdict::Pass);
+        let why = "`main-1` is not as it was taken: 2 files of 7 bytes, and now 2 files of 8 bytes";
+        expect(&at_the_end(8), "backups", Verdict::Fail, why);
+    }
+
+    #[test]
+    fn a_backup_whose_store_was_lost_need_not_be_listed() {
+        let fixture = lost_server();
+        let other = fixture.history().faults().next().unwrap();
+        let lost = |store: &str| {
+            let lose = FaultRecord {
+                fault: Fault::LoseStore(LoseStore(store.into())),
+                ..other.clone()
+            };
+            let gone = fixture.clone().with(8 * SECOND, EventKind::FaultInjected(lose));
+            gone.with(9 * SECOND, listed(&[]))
+        };
+        let verdict = |store: &str| finding(&lost(store).judge(), "backups").verdict;
+        assert_eq!(verdict("local"), Verdict::Pass);
+        assert_eq!(verdict("offsite"), Verdict::Fail);
     }
 }

@@ -35,6 +35,7 @@ mod server_log;
 mod settings;
 mod steady_state;
 mod steps;
+mod stores;
 #[cfg(test)]
 pub(crate) mod testing;
 mod timeline;

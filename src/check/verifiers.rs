@@ -15,6 +15,7 @@ use crate::{
         view::{self, View},
     },
     scenario::plan::CheckKind,
+    store::named_at,
 };
 
 const ID: &str = "verifier";
@@ -141,7 +142,7 @@ pub(super) fn trials(context: &Context<'_>) -> Vec<Trial> {
 fn truth(context: &Context<'_>, label: &str, said_good: bool) -> (Verdict, String) {
     let restores = context.history.restores();
     let servers: Vec<&str> = restores
-        .filter(|(_, restore)| restore.backup == label)
+        .filter(|(_, restore)| named_at(&restore.store, &restore.backup) == label)
         .map(|(_, restore)| restore.server.as_str())
         .collect();
     if servers.is_empty() {

@@ -1,7 +1,7 @@
 //! Steps that take backups, and what is asked of them later: what there is, whether it is good, and
 //! what goes. What a tool does is `backup/`.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::state::{Drill, StepError};
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     restore::target::Taken,
     runtime::Exec,
     scenario::plan::{BackupKind, BackupPlan, RetentionRule},
+    store::{named_at, placeholder},
 };
 
 /// A tool's verifier, or its catalog, may take this long.
@@ -28,6 +29,8 @@ impl Drill {
         Site {
             name,
             server,
+            to: plan.map_or(&[], |plan| &plan.to),
+            stores: &self.plan.strategy.stores,
             keep: plan.and_then(|plan| plan.keep),
             deadline,
             recorder: &self.recorder,
@@ -67,7 +70,8 @@ impl Drill {
         Ok(())
     }
 
-    /// Takes a backup of a server, remembers it, and asks its tool what it has now.
+    /// Takes a backup of a server, remembers what came into each store, and asks its tool what it
+    /// has now.
     ///
     /// # Errors
     /// What went wrong, in full.
@@ -80,35 +84,60 @@ impl Drill {
     ) -> Result<(), StepError> {
         let server = self.server(server)?;
         let began_us = self.recorder.now_us();
-        let label = format!("{of}-{}", self.backups.len() + 1);
+        let earlier = self.backups.iter().map(|taken| taken.record.began_us);
+        let label = format!("{of}-{}", BTreeSet::from_iter(earlier).len() + 1);
         let tool = &self.planned(of)?.tool;
         let site = self.site(of, &server, deadline);
-        let listed = tool.take(&site, kind, &label).await?;
-        let record = BackupRecord {
-            backup: of.to_owned(),
-            server: server.name.clone(),
-            began_us,
-            listed,
-        };
-        self.recorder.record(EventKind::BackupTaken(record.clone()));
-        let ended_us = self.recorder.now_us();
-        let verified = self.verify_backup(&site, &record, false).await?;
+        let mut all = Vec::new();
+        for mut listed in tool.take(&site, kind, &label).await? {
+            listed.held = Some(site.held(tool, &listed).await?);
+            let record = BackupRecord {
+                backup: of.to_owned(),
+                server: server.name.clone(),
+                began_us,
+                listed,
+            };
+            self.recorder.record(EventKind::BackupTaken(record.clone()));
+            let ended_us = self.recorder.now_us();
+            let verified = self.verify_backup(&site, &record, false).await?;
+            all.push(Taken {
+                record,
+                ended_us,
+                verified,
+            });
+        }
         self.list(&site).await?;
-        self.backups.push(Taken {
-            record,
-            ended_us,
-            verified,
-        });
+        self.backups.extend(all);
         Ok(())
     }
 
     /// What a backup's tool says that it has.
     pub(super) async fn list(&self, site: &Site<'_>) -> Result<Vec<Listed>, StepError> {
         let listed = self.planned(site.name)?.tool.list(site).await?;
+        self.tell(site, &listed);
+        Ok(listed)
+    }
+
+    fn tell(&self, site: &Site<'_>, listed: &[Listed]) {
         self.recorder.record(EventKind::BackupsListed {
             backup: site.name.to_owned(),
-            listed: listed.clone(),
+            listed: listed.to_vec(),
         });
+    }
+
+    /// The same, and what each of the backups that were taken holds now.
+    async fn list_held(&self, site: &Site<'_>, taken: &[&Taken]) -> Result<Vec<Listed>, StepError> {
+        let tool = &self.planned(site.name)?.tool;
+        let mut listed = tool.list(site).await?;
+        for one in &mut listed {
+            if taken
+                .iter()
+                .any(|taken| taken.record.listed.name() == one.name())
+            {
+                one.held = Some(site.held(tool, one).await?);
+            }
+        }
+        self.tell(site, &listed);
         Ok(listed)
     }
 
@@ -119,13 +148,13 @@ impl Drill {
         record: &BackupRecord,
         again: bool,
     ) -> Result<bool, StepError> {
-        let label = &record.listed.label;
-        let Some(word) = self.planned(site.name)?.tool.verify(site, label).await? else {
+        let listed = &record.listed;
+        let Some(word) = self.planned(site.name)?.tool.verify(site, listed).await? else {
             return Ok(false);
         };
         self.recorder.record(EventKind::VerifierSaid {
             tool: word.verifier,
-            object: label.clone(),
+            object: listed.name(),
             good: Some(word.good),
             again,
             output: word.output,
@@ -146,7 +175,7 @@ impl Drill {
             if taken.is_empty() {
                 continue;
             }
-            let listed = self.list(&site).await;
+            let listed = self.list_held(&site, &taken).await;
             for taken in taken {
                 let looked = match &listed {
                     Ok(listed) => self.verify_one_again(&site, listed, taken).await,
@@ -155,7 +184,7 @@ impl Drill {
                 if let Err(error) = looked {
                     self.recorder.record(EventKind::VerifierSaid {
                         tool: "the verifier".into(),
-                        object: taken.record.listed.label.clone(),
+                        object: taken.record.listed.name(),
                         good: None,
                         again: true,
                         output: error.to_string(),
@@ -171,15 +200,15 @@ impl Drill {
         listed: &[Listed],
         taken: &Taken,
     ) -> Result<(), StepError> {
-        let label = &taken.record.listed.label;
-        if !listed.iter().any(|one| one.label == *label) {
+        let name = taken.record.listed.name();
+        if !listed.iter().any(|one| one.name() == name) {
             return Ok(());
         }
         let said = self.verify_backup(site, &taken.record, true).await?;
         if taken.verified && !said {
             self.recorder.record(EventKind::VerifierSaid {
                 tool: "its verifier".into(),
-                object: label.clone(),
+                object: name,
                 good: Some(false),
                 again: true,
                 output: "what it was held against is gone".into(),
@@ -223,22 +252,36 @@ impl Drill {
             backup.tool.expire(&site).await?;
             kept.extend(backup.tool.list(&site).await?);
         }
-        let wal = retention::archived(server).await?;
-        let gone = retention::expired_wal(&wal, &kept, strategy.retention.wal);
-        let path = |name: &String| server.fill_in(&format!("{{archive}}/{name}"));
-        let paths: Vec<String> = gone.iter().map(path).collect();
-        Ok(retention::remove(server, &paths).await?)
+        for store in strategy.stores.keys() {
+            let wal = retention::archived(server, store).await?;
+            let (here, _): (Vec<Listed>, _) = kept
+                .iter()
+                .cloned()
+                .partition(|backup| backup.store == *store);
+            let gone = retention::expired_wal(&wal, &here, strategy.retention.wal);
+            let archive = server.fill_in(&placeholder("archive", store));
+            let paths: Vec<String> = gone
+                .iter()
+                .map(|name| format!("{archive}/{name}"))
+                .collect();
+            retention::remove(server, &paths).await?;
+        }
+        Ok(())
     }
 
-    /// Labels of the backups, and names of the files in `{archive}`.
+    /// Names of the backups, and of the files in `{archive}` of each store.
     async fn stored(&self, server: &Server) -> Result<(Vec<String>, Vec<String>), StepError> {
         let mut labels = Vec::new();
         for (name, backup) in &self.plan.strategy.backups {
             let site = self.site(name, server, LOOKING);
             let listed = backup.tool.list(&site).await?;
-            labels.extend(listed.into_iter().map(|one| one.label));
+            labels.extend(listed.iter().map(Listed::name));
         }
-        let wal = retention::archived(server).await?;
-        Ok((labels, wal.into_iter().map(|file| file.name).collect()))
+        let mut files = Vec::new();
+        for store in self.plan.strategy.stores.keys() {
+            let wal = retention::archived(server, store).await?;
+            files.extend(wal.iter().map(|file| named_at(store, &file.name)));
+        }
+        Ok((labels, files))
     }
 }

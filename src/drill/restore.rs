@@ -15,7 +15,7 @@ use crate::{
     postgres::{Server, configuration::moved, lsn},
     restore::{
         self, Restore, restore,
-        target::{Choice, Known, Resolved, choose, resolve},
+        target::{Choice, Known, Resolved, Taken, choose, resolve},
     },
     runtime::Exec,
     scenario::plan::{PRIMARY, Target, TargetAction},
@@ -28,6 +28,7 @@ pub struct Restoring<'a> {
     /// The backup's name in the strategy.
     pub from: &'a str,
     pub label: Option<&'a str>,
+    pub store: Option<&'a String>,
     pub into: &'a str,
     pub scratch: bool,
     pub in_place: bool,
@@ -87,16 +88,13 @@ impl Drill {
             }
         };
         self.configure_tools(&server).await?;
+        let planned = self.planned(restoring.from)?.clone();
         let site = self.site(restoring.from, &server, LOOKING);
         let listed = self.list(&site).await?;
-        let choice = Choice {
-            from: restoring.from,
-            label: restoring.label,
-            taken: &self.backups,
-            listed: &listed,
-        };
-        let chosen = choose(restoring.target, &resolved, &choice).map_err(StepError::Missing)?;
-        let origin = self.origin(restoring.from, chosen);
+        let choice = self.choice(&restoring, &planned.to, &listed);
+        let chosen = choose(restoring.target, &resolved, &choice);
+        let chosen = chosen.map_err(StepError::Missing)?.clone();
+        let origin = self.origin(restoring.from, &chosen);
         let made = self.made.get(&origin).unwrap_or(&source);
         let settings = self.plan.settings(&made.plan);
         server.moved = moved(&settings, &made.layout, server.node.layout());
@@ -106,8 +104,9 @@ impl Drill {
         let archive = strategy.archive();
         let request = Restore {
             server: &server,
-            backup: (restoring.from, &self.planned(restoring.from)?.tool),
-            listed: chosen,
+            backup: (restoring.from, &planned.tool),
+            stores: (&planned.to, &strategy.stores),
+            listed: &chosen,
             target: &resolved,
             recovery: restore::Recovery {
                 signal: strategy.recovery.signal,
@@ -157,13 +156,28 @@ impl Drill {
 
     /// The server that a backup was taken of.
     fn origin(&self, from: &str, listed: &Listed) -> String {
-        let taken = self
-            .backups
-            .iter()
-            .find(|one| one.record.backup == from && one.record.listed.label == listed.label);
+        let same =
+            |one: &&Taken| one.record.backup == from && one.record.listed.name() == listed.name();
+        let taken = self.backups.iter().find(same);
         taken
             .map_or(PRIMARY, |taken| &taken.record.server)
             .to_owned()
+    }
+
+    /// What a restore may begin from; `to`: where its backup goes.
+    fn choice<'c>(
+        &'c self,
+        restoring: &Restoring<'c>,
+        to: &'c [String],
+        listed: &'c [Listed],
+    ) -> Choice<'c> {
+        Choice {
+            from: restoring.from,
+            label: restoring.label,
+            stores: restoring.store.map_or(to, std::slice::from_ref),
+            taken: &self.backups,
+            listed,
+        }
     }
 
     /// What the server was made as whose backup a restore begins from, as far as that is known
@@ -173,12 +187,10 @@ impl Drill {
             .filter(|taken| taken.record.backup == restoring.from)
             .map(|taken| taken.record.listed.clone())
             .collect();
-        let choice = Choice {
-            from: restoring.from,
-            label: restoring.label,
-            taken: &self.backups,
-            listed: &all,
-        };
+        let to = self
+            .planned(restoring.from)
+            .map_or(&[][..], |backup| &backup.to);
+        let choice = self.choice(restoring, to, &all);
         let likely = choose(restoring.target, resolved, &choice).ok();
         let name = likely.map_or(PRIMARY.to_owned(), |one| self.origin(restoring.from, one));
         self.made.get(&name).cloned().unwrap_or_default()
@@ -190,7 +202,6 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::restore::target::Taken;
     use crate::{
         check::testing::salvage,
         history::Recorder,
@@ -244,6 +255,7 @@ mod tests {
             let restoring = Restoring {
                 from: "main",
                 label: None,
+                store: None,
                 into: "new",
                 scratch: false,
                 in_place: false,

@@ -220,6 +220,7 @@ impl Drill {
             packages: self.plan.packages.clone(),
             memory: limits.memory,
             cpus: limits.cpus,
+            stores: self.plan.strategy.further_stores(),
         };
         let node = self.runtime.create(&spec, &self.recorder).await?;
         let server = Server {

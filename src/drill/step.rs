@@ -59,6 +59,7 @@ impl Drill {
             Action::Restore {
                 from,
                 label,
+                store,
                 into,
                 scratch,
                 in_place,
@@ -68,6 +69,7 @@ impl Drill {
                 let restoring = Restoring {
                     from,
                     label: label.as_deref(),
+                    store: store.as_ref(),
                     into,
                     scratch: *scratch,
                     in_place: *in_place,
@@ -194,12 +196,11 @@ impl Drill {
         }
         let cause = Cause::Fault(name.to_owned());
         self.expect_errors(cause, facts.expected_errors(server));
-        let archive = self.plan.strategy.archive();
         let injection = Injection {
             name,
             fault,
             server: &on,
-            archive: archive.as_ref(),
+            strategy: &self.plan.strategy,
             recorder: &self.recorder,
         };
         let mut record = fault.inject(&injection).await?;
@@ -222,8 +223,7 @@ impl Drill {
         let missing = || StepError::Missing(format!("there was no fault `{name}`"));
         let injected = self.faults.named(name).ok_or_else(missing)?;
         let server = self.server_in(&injected.server, &injected.database)?;
-        let archive = self.plan.strategy.archive();
-        Ok(injected.fault.heal(&server, archive.as_ref()).await?)
+        Ok(injected.fault.heal(&server, &self.plan.strategy).await?)
     }
 
     async fn reindex(&self, server: &str, database: &str, object: &str) -> Result<(), StepError> {
@@ -271,10 +271,10 @@ impl Drill {
         Ok(())
     }
 
-    /// Any server that is there: the store is the same for all.
+    /// Any server that is there: the stores are the same for all.
     pub(super) fn any_server(&self) -> Result<Server, StepError> {
         self.servers.values().next().cloned().ok_or_else(|| {
-            StepError::Missing("there is no server left that reaches the store".into())
+            StepError::Missing("there is no server left that reaches the stores".into())
         })
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     fault::Fault,
     scenario::plan::{BackupKind, Nature},
+    store::{Held, local, named_at},
     wal::{SegmentPosition, SegmentSize},
 };
 
@@ -78,6 +79,9 @@ pub struct BackupRecord {
 pub struct Listed {
     /// Its name among those of its tool.
     pub label: String,
+    /// The store it lies in.
+    #[serde(default = "local")]
+    pub store: String,
     /// The tool, as a strategy names it.
     pub tool: String,
     pub kind: BackupKind,
@@ -114,9 +118,22 @@ pub struct Listed {
     /// By the clock of its host; where a tool keeps no catalog, when its files were changed last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
+    /// What its files come to, as the store says; none: it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
 }
 
 impl Listed {
+    /// What it is called where several stores are told of.
+    pub fn name(&self) -> String {
+        named_at(&self.store, &self.label)
+    }
+
+    pub fn in_store(self, store: &str) -> Self {
+        let store = store.to_owned();
+        Self { store, ..self }
+    }
+
     /// Whether it holds a whole cluster, and not some tables of it.
     pub fn is_whole(&self) -> bool {
         self.tables.is_empty()
@@ -175,6 +192,9 @@ pub struct RestoreRecord {
     pub server: String,
     /// Label of the backup it began from.
     pub backup: String,
+    /// The store that was in.
+    #[serde(default = "local")]
+    pub store: String,
     #[serde(default)]
     pub nature: Nature,
     /// Whether the server's data were there before, and were replaced.

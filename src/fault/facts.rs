@@ -39,6 +39,7 @@ pub enum Need<'a> {
     Schema(&'a str),
     Role(&'a str),
     Database(&'a str),
+    Store(&'a str),
 }
 
 impl Need<'_> {
@@ -50,6 +51,7 @@ impl Need<'_> {
             Self::Schema(_) => "schema",
             Self::Role(_) => "role",
             Self::Database(_) => "database",
+            Self::Store(_) => "store",
         }
     }
 
@@ -58,7 +60,8 @@ impl Need<'_> {
         | Self::Index(name)
         | Self::Schema(name)
         | Self::Role(name)
-        | Self::Database(name)) = self;
+        | Self::Database(name)
+        | Self::Store(name)) = self;
         name
     }
 }
@@ -91,6 +94,16 @@ impl<'a> Facts<'a> {
             object: need.name().to_owned(),
             needs: vec![need],
             healed_by: &["salvage"],
+            ..Self::of_server()
+        }
+    }
+
+    /// Those of what hits a store: it takes nothing from clients by itself.
+    pub(super) fn of_store(store: &'a str) -> Self {
+        Self {
+            object: store.to_owned(),
+            needs: vec![Need::Store(store)],
+            is_outage: false,
             ..Self::of_server()
         }
     }
@@ -132,6 +145,14 @@ impl<'a> Facts<'a> {
             true
         };
         self.needs.iter().any(inside)
+    }
+
+    /// The store that it hits, if it hits one.
+    pub fn store(&self) -> Option<&'a str> {
+        self.needs.iter().find_map(|need| match need {
+            Need::Store(store) => Some(*store),
+            _other => None,
+        })
     }
 
     /// Whether its object is one of these tables, or in one of these schemas.

@@ -1,11 +1,12 @@
 //! What all injections have in common: what is asked of the server just before, and the record.
 
 use crate::{
-    backup::WalArchive,
     event::FaultRecord,
     history::Recorder,
     postgres::{PgError, Server, ServerError, lsn},
     runtime::RuntimeError,
+    scenario::plan::StrategyPlan,
+    store::{Place, Store},
 };
 
 use super::Fault;
@@ -34,8 +35,8 @@ pub struct Injection<'a> {
     pub name: &'a str,
     pub fault: &'a Fault,
     pub server: &'a Server,
-    /// Where the server's WAL is archived.
-    pub archive: Option<&'a WalArchive>,
+    /// How the server is backed up, and where its WAL is archived.
+    pub strategy: &'a StrategyPlan,
     pub recorder: &'a Recorder,
 }
 
@@ -75,11 +76,27 @@ impl Injection<'_> {
         })
     }
 
+    /// A store, as its server reaches it.
+    pub(super) fn store<'s>(&'s self, name: &'s str) -> (Store, Place<'s>) {
+        store(self.strategy, self.server, name)
+    }
+
     /// It is done.
     pub(super) fn end(&self, begun: FaultRecord) -> FaultRecord {
         let ended_us = self.recorder.now_us();
         FaultRecord { ended_us, ..begun }
     }
+}
+
+/// A store, as a server reaches it.
+pub(super) fn store<'s>(
+    strategy: &StrategyPlan,
+    server: &'s Server,
+    name: &'s str,
+) -> (Store, Place<'s>) {
+    let store = strategy.stores.get(name).cloned().unwrap_or_default();
+    let node = &server.node;
+    (store, Place { store: name, node })
 }
 
 impl Effect {

@@ -16,13 +16,12 @@ pub use facts::{Facts, Need, ServerAfter};
 pub use injection::{FaultError, Injection};
 
 use crate::{
-    backup::WalArchive,
     event::{BoundaryKind, FaultRecord},
     postgres::Server,
     runtime::Exec,
-    scenario::title::line,
+    scenario::{plan::StrategyPlan, title::line},
 };
-use injection::Effect;
+use injection::{Effect, store};
 use sql::{BadStatement, ShownBy, Statement, literal};
 
 /// What each file says of its fault, and how it does it.
@@ -33,11 +32,7 @@ trait Kind {
     async fn inject(&self, injection: &Injection<'_>) -> Result<FaultRecord, FaultError>;
 
     /// Undoes it on its server, and shows that it is undone.
-    async fn heal(
-        &self,
-        _server: &Server,
-        _archive: Option<&WalArchive>,
-    ) -> Result<(), FaultError> {
+    async fn heal(&self, _server: &Server, _strategy: &StrategyPlan) -> Result<(), FaultError> {
         unreachable!("its facts say that it is not undone by itself")
     }
 }
@@ -83,11 +78,11 @@ macro_rules! faults {
             pub async fn heal(
                 &self,
                 server: &Server,
-                archive: Option<&WalArchive>,
+                strategy: &StrategyPlan,
             ) -> Result<(), FaultError> {
                 match self {
-                    $(Self::$Of(fault) => fault.heal(server, archive).await,)*
-                    $(Self::$Whole => $Whole.heal(server, archive).await,)*
+                    $(Self::$Of(fault) => fault.heal(server, strategy).await,)*
+                    $(Self::$Whole => $Whole.heal(server, strategy).await,)*
                 }
             }
 
@@ -128,13 +123,17 @@ faults! {
         damage_index: DamageIndex = "damage-index",
         /// Bytes of a heap page on disk.
         damage_table: DamageTable = "damage-table",
+        /// Everything in this store is gone: an empty one stands in its place.
+        lose_store: LoseStore = "lose-store",
+        /// This store can be neither read nor written, until `heal`.
+        close_store: CloseStore = "close-store",
     }
     whole {
         /// kill -9 of every server process.
         crash_server: CrashServer = "crash-server",
         /// kill -9, and its storage gone.
         lose_server: LoseServer = "lose-server",
-        /// The WAL archive refuses everything from now on.
+        /// The WAL archive refuses everything from now on, in every store.
         stop_archiving: StopArchiving = "stop-archiving",
     }
 }

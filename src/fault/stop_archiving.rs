@@ -22,7 +22,7 @@ impl Kind for StopArchiving {
 
     async fn inject(&self, injection: &Injection<'_>) -> Result<FaultRecord, FaultError> {
         let server = injection.server;
-        let archive = place(server, injection.archive);
+        let archive = places(server, injection.strategy);
         let failures = server
             .value("select failed_count from pg_stat_archiver")
             .await?;
@@ -36,10 +36,10 @@ impl Kind for StopArchiving {
         })
     }
 
-    async fn heal(&self, server: &Server, archive: Option<&WalArchive>) -> Result<(), FaultError> {
+    async fn heal(&self, server: &Server, strategy: &StrategyPlan) -> Result<(), FaultError> {
         let count = "select archived_count from pg_stat_archiver";
         let before = server.value(count).await?;
-        permit(server, &place(server, archive), "u+w").await?;
+        permit(server, &places(server, strategy), "u+w").await?;
         server.sql("select pg_switch_wal()").await?;
         let query = format!("select archived_count > {before} from pg_stat_archiver");
         let what = "an archive_command that succeeds again";
@@ -47,21 +47,23 @@ impl Kind for StopArchiving {
     }
 }
 
-fn place(server: &Server, archive: Option<&WalArchive>) -> String {
-    let own = archive.map(|archive| archive.place(server.node.layout()));
-    own.unwrap_or_else(|| server.fill_in("{archive}"))
+/// The archive's directories, in every store.
+fn places(server: &Server, strategy: &StrategyPlan) -> Vec<String> {
+    let archive = strategy.archive();
+    archive.map_or_else(Vec::new, |archive| archive.places(server.node.layout()))
 }
 
 /// Who writes there is the server's own user.
-async fn permit(server: &Server, archive: &str, mode: &str) -> Result<(), FaultError> {
-    let directories = [
-        "find", archive, "-type", "d", "-exec", "chmod", mode, "{}", "+",
-    ];
-    server.node.exec(Exec::new(directories)).await?;
+async fn permit(server: &Server, archive: &[String], mode: &str) -> Result<(), FaultError> {
+    let find = ["find"]
+        .into_iter()
+        .chain(archive.iter().map(String::as_str));
+    let directories = ["-type", "d", "-exec", "chmod", mode, "{}", "+"];
+    server.node.exec(Exec::new(find.chain(directories))).await?;
     Ok(())
 }
 
-async fn fails(server: &Server, archive: &str, before: &str) -> Result<Effect, FaultError> {
+async fn fails(server: &Server, archive: &[String], before: &str) -> Result<Effect, FaultError> {
     server.sql("select pg_switch_wal()").await?;
     let query = format!("select failed_count > {before} from pg_stat_archiver");
     let waiting = server.wait_until("a failing archive_command", &query, SHOWN);
@@ -70,7 +72,8 @@ async fn fails(server: &Server, archive: &str, before: &str) -> Result<Effect, F
         took: shown.is_ok(),
         evidence: match shown {
             Ok(()) => format!(
-                "{archive} can't be written, and pg_stat_archiver.failed_count rose above {before}"
+                "{} can't be written, and pg_stat_archiver.failed_count rose above {before}",
+                archive.join(" and ")
             ),
             Err(error) => error.to_string(),
         },

@@ -10,6 +10,7 @@ use super::server::{DATABASE, SUPERUSER, Server};
 use crate::{
     runtime::{Layout, exec::quoted},
     secret::Secret,
+    store::{LOCAL, placeholder},
 };
 
 /// `log_line_prefix` of every drilled server; `probe::server_log` reads it.
@@ -105,10 +106,21 @@ impl Server {
 
 /// Fills in the placeholders of a strategy's text, for a node with these places.
 pub fn fill_in(layout: &Layout, text: &str) -> String {
-    let archive = layout.store.join("wal").display().to_string();
-    text.replace("{archive}", &archive)
-        .replace("{store}", &layout.store.display().to_string())
-        .replace("{data}", &layout.data.display().to_string())
+    let stores = layout
+        .stores
+        .iter()
+        .map(|(name, path)| (name.as_str(), path));
+    let text =
+        stores
+            .chain([(LOCAL, &layout.store)])
+            .fold(text.to_owned(), |text, (name, path)| {
+                text.replace(
+                    &placeholder("archive", name),
+                    &path.join("wal").display().to_string(),
+                )
+                .replace(&placeholder("store", name), &path.display().to_string())
+            });
+    text.replace("{data}", &layout.data.display().to_string())
         .replace("{bin}", &layout.bin.display().to_string())
         .replace("{run}", &layout.run.display().to_string())
 }

@@ -24,22 +24,17 @@ pub(super) async fn follows(
         return Ok(None);
     };
     let number = size.number(lsn);
-    let Some((name, bytes)) = record.file(number, size) else {
+    let Some((name, _)) = record.file(number, size) else {
         return Ok(None);
     };
-    let server = request.server;
-    let path = match bytes == size.0 && name.len() == SEGMENT_NAME {
-        true => server.fill_in(&format!("{{archive}}/{name}")),
-        false => match fetched(request, name).await {
-            Some(path) => path,
-            None => return Ok(None),
-        },
+    let Some(path) = fetched(request, name).await else {
+        return Ok(None);
     };
-    let answer = server.value(&query(&path, lsn, size)).await?;
+    let answer = request.server.value(&query(&path, lsn, size)).await?;
     Ok(read(&answer, size.start(number)))
 }
 
-/// A packed segment, brought by the archive's own command to where it can be read.
+/// A segment, brought from whichever store and however packed by the archive's own command to where it can be read.
 async fn fetched(request: &Restore<'_>, name: &str) -> Option<String> {
     let (server, archive) = (request.server, request.recovery.archive?);
     let path = server.fill_in("{run}/last-segment");

@@ -15,6 +15,7 @@ pub(super) async fn restore(
     Ok(RestoreRecord {
         server: server.name.clone(),
         backup: request.listed.label.clone(),
+        store: request.listed.store.clone(),
         nature: Nature::Logical,
         in_place: false,
         target: request.target.show(),

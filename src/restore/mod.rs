@@ -23,6 +23,7 @@ use crate::{
     history::{Bytes, Progress, Recorder},
     postgres::Server,
     scenario::plan::{Nature, Phase, RecoverySignal, TargetAction},
+    store::Store,
 };
 use target::Resolved;
 
@@ -33,6 +34,8 @@ pub struct Restore<'a> {
     pub server: &'a Server,
     /// The backup's name in the strategy, and the tool that took it.
     pub backup: (&'a str, &'a Tool),
+    /// The stores that it goes to, and what every store is.
+    pub stores: (&'a [String], &'a BTreeMap<String, Store>),
     pub listed: &'a Listed,
     /// Up to where.
     pub target: &'a Resolved,
@@ -84,6 +87,8 @@ async fn by_tool(
     let site = Site {
         name,
         server: request.server,
+        to: request.stores.0,
+        stores: request.stores.1,
         keep: None,
         deadline: request.deadline,
         recorder,

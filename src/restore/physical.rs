@@ -49,6 +49,7 @@ pub(super) async fn restore(
     Ok(RestoreRecord {
         server: server.name.clone(),
         backup: request.listed.label.clone(),
+        store: request.listed.store.clone(),
         nature: Nature::Physical,
         in_place: request.in_place,
         target: request.target.show(),

@@ -14,6 +14,7 @@ use crate::{
     postgres::{Server, ServerError, lsn, query::Identity},
     runtime::Exec,
     scenario::plan::Phase,
+    store::name_and_store,
     wal::SegmentSize,
 };
 
@@ -121,11 +122,11 @@ impl Told {
         self.0.iter().any(|line| line == "pgdrill: paused")
     }
 
-    /// Files of the archive and their sizes when recovery began.
+    /// Files of the archive, in whichever store, and their sizes when recovery began.
     fn archive(&self) -> BTreeMap<String, u64> {
         let files = self.0.iter().filter_map(|line| {
             let (size, name) = line.strip_prefix("pgdrill: archived ")?.split_once(' ')?;
-            Some((name.to_owned(), size.parse().ok()?))
+            Some((name_and_store(name).0.to_owned(), size.parse().ok()?))
         });
         files.collect()
     }

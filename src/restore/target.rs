@@ -171,14 +171,17 @@ pub struct Choice<'a> {
     pub from: &'a str,
     /// A label, where the scenario names one.
     pub label: Option<&'a str>,
+    /// The stores to look into: the first that has one of use.
+    pub stores: &'a [String],
     /// What was taken, oldest first.
     pub taken: &'a [Taken],
     /// What its tool lists, oldest first.
     pub listed: &'a [Listed],
 }
 
-/// The newest listed backup that is early enough for the target, or the one of that label.
-/// Where only a transaction id is known, the oldest: it is early enough if any is.
+/// The newest listed backup that is early enough for the target, or the one of that label, in the
+/// first store that has one. Where only a transaction id is known, the oldest: it is early enough
+/// if any is.
 ///
 /// # Errors
 /// When there is none; the message says which were looked at.
@@ -187,32 +190,34 @@ pub fn choose<'a>(
     resolved: &Resolved,
     choice: &Choice<'a>,
 ) -> Result<&'a Listed, String> {
-    if let Some(label) = choice.label {
-        let named = choice.listed.iter().find(|one| one.label == label);
-        return named.ok_or_else(|| choice.unlisted(label));
-    }
-    let mut usable = choice
-        .listed
-        .iter()
-        .filter(|one| choice.early_enough(one, resolved));
-    let chosen = if matches!(target, Target::Xid(_)) {
-        usable.next()
-    } else {
-        usable.next_back()
+    let of_use = |one: &&Listed| match choice.label {
+        Some(label) => one.label == label,
+        None => choice.early_enough(one, resolved),
     };
-    chosen.ok_or_else(|| choice.none_reaches(resolved))
+    let chosen = choice.stores.iter().find_map(|store| {
+        let stored = choice.listed.iter().filter(|one| one.store == *store);
+        let mut usable = stored.filter(of_use);
+        match target {
+            Target::Xid(_) => usable.next(),
+            _other => usable.next_back(),
+        }
+    });
+    chosen.ok_or_else(|| match choice.label {
+        Some(label) => choice.unlisted(label),
+        None => choice.none_reaches(resolved),
+    })
 }
 
 impl<'a> Choice<'a> {
     /// As it was taken in this drill, if it was.
-    fn taken(&self, label: &str) -> Option<&'a Taken> {
-        let of = |one: &&Taken| one.record.backup == self.from && one.record.listed.label == label;
+    fn taken(&self, name: &str) -> Option<&'a Taken> {
+        let of = |one: &&Taken| one.record.backup == self.from && one.record.listed.name() == name;
         self.taken.iter().find(of)
     }
 
     /// A tool may not say where a backup ended: what was known when it was taken counts, too.
     fn early_enough(&self, one: &Listed, resolved: &Resolved) -> bool {
-        let taken = self.taken(&one.label);
+        let taken = self.taken(&one.name());
         let of_taken = taken.and_then(|taken| taken.record.listed.reaches_lsn());
         let reaches = one.reaches_lsn().max(of_taken).unwrap_or_default();
         resolved.by_lsn.is_none_or(|by| reaches <= by)
@@ -222,14 +227,15 @@ impl<'a> Choice<'a> {
     }
 
     fn unlisted(&self, label: &str) -> String {
-        let labels: Vec<&str> = self.listed.iter().map(|one| one.label.as_str()).collect();
+        let labels: Vec<String> = self.listed.iter().map(Listed::name).collect();
         let labels = match labels.is_empty() {
             true => "none".to_owned(),
             false => labels.join(", "),
         };
         format!(
-            "there is no backup `{label}` of `{}`; listed: {labels}",
-            self.from
+            "there is no backup `{label}` of `{}` in {}; listed: {labels}",
+            self.from,
+            self.stores.join(", ")
         )
     }
 
@@ -238,16 +244,16 @@ impl<'a> Choice<'a> {
             .taken
             .iter()
             .filter(|one| one.record.backup == self.from);
-        let label = |one: &'a Taken| one.record.listed.label.as_str();
-        let gone = |label: &&str| !self.listed.iter().any(|one| one.label == *label);
+        let gone = |name: &String| !self.listed.iter().any(|one| one.name() == *name);
         let gone = own
-            .map(label)
+            .map(|one| one.record.listed.name())
             .filter(gone)
-            .map(|label| format!("{label} (no longer in the store)"));
+            .map(|name| format!("{name} (no longer in the store)"));
         let late = self
             .listed
             .iter()
-            .map(|one| format!("{} (too late for the target)", one.label));
+            .filter(|one| self.stores.contains(&one.store))
+            .map(|one| format!("{} (too late for the target)", one.name()));
         let looked: Vec<String> = gone.chain(late).collect();
         let looked = match looked.is_empty() {
             true => "none".to_owned(),
@@ -381,6 +387,7 @@ mod tests {
             let choice = Choice {
                 from: "main",
                 label,
+                stores: &["local".to_owned()],
                 taken: &backups,
                 listed,
             };
@@ -390,7 +397,10 @@ mod tests {
         assert_eq!(choose(&all, None).unwrap(), "b");
         assert_eq!(choose(&all, Some("a")).unwrap(), "a");
         let unknown = choose(&all, Some("d")).unwrap_err();
-        assert_eq!(unknown, "there is no backup `d` of `main`; listed: a, b, c");
+        assert_eq!(
+            unknown,
+            "there is no backup `d` of `main` in local; listed: a, b, c"
+        );
         let error = choose(&all[2..], None).unwrap_err();
         assert!(
             error.contains("a (no longer in the store)")

@@ -15,7 +15,11 @@ pub mod run;
 pub mod testing;
 pub mod wait;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 pub use choose::{Choice, Chosen, Wanted, choose};
 pub use error::RuntimeError;
@@ -56,6 +60,8 @@ pub struct NodeSpec {
     pub memory: Bytes,
     /// CPU limit in CPUs; 0: none.
     pub cpus: f64,
+    /// The drill's stores beside the local one.
+    pub stores: Vec<String>,
 }
 
 /// Where things lie inside a node. The same on every node of the `docker` runtime,
@@ -66,13 +72,37 @@ pub struct Layout {
     pub data: PathBuf,
     /// The second tablespace's parent directory (in the same volume's life as `data`).
     pub tablespaces: PathBuf,
-    /// Backup storage, shared by the nodes of a drill, outlives each of them. Mode 0700.
+    /// The local store, shared by the nodes of a drill, outlives each of them. Mode 0700.
     pub store: PathBuf,
+    /// The stores beside it, by name, just so.
+    pub stores: BTreeMap<String, PathBuf>,
     /// Scratch space, Unix sockets, logs.
     pub run: PathBuf,
     pub bin: PathBuf,
     /// An initialised cluster to unpack into `data`: a tar archive.
     pub template: PathBuf,
+}
+
+impl Layout {
+    /// The directory of a store.
+    pub fn store(&self, name: &str) -> &Path {
+        self.stores.get(name).unwrap_or(&self.store)
+    }
+
+    /// The directories that every store begins with, as words of a shell command.
+    pub fn places_in_stores(&self) -> String {
+        let stores = self.stores.values().chain([&self.store]);
+        let places =
+            stores.flat_map(|store| ["base", "dumps", "wal"].map(|place| store.join(place)));
+        let words = places.map(|place| place.display().to_string());
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// How a store beside the local one is called where that is `store`: with a dot, which no
+/// server's name has.
+fn beside_local(store: &str) -> String {
+    format!("store.{store}")
 }
 
 /// Resources of a node since it was created (CPU, I/O) and now (memory).

@@ -326,6 +326,7 @@ fn action(
                 .unwrap_or_default()
                 .to_owned(),
             label: restore.backup,
+            store: restore.store,
             into: restore.into,
             in_place: restore.in_place,
             target: restore

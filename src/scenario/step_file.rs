@@ -41,7 +41,7 @@ pub enum ActionFile {
     RestorePoint(String),
     /// Inject a fault.
     Inject(Fault),
-    /// Undo the fault of this name by itself, where it can be: `stop-archiving`.
+    /// Undo the fault of this name by itself, where it can be: `stop-archiving`, `close-store`.
     Heal(String),
     /// Revoke the writes of this workload's business.
     Freeze(String),
@@ -59,7 +59,7 @@ pub enum ActionFile {
     CutOver(CutOverFile),
     /// Make the gate checks on this server: RTO ends no earlier than this.
     Verify(String),
-    /// Make every backup and WAL file in the store look this much older.
+    /// Make every backup and WAL file in all stores look this much older.
     Age(Time),
     /// Apply the strategy's retention.
     Expire {},
@@ -132,6 +132,8 @@ pub struct RestoreFile {
     pub from: Option<String>,
     /// A backup's own label, as its tool lists it. Default: the newest that reaches the target.
     pub backup: Option<String>,
+    /// The store it is restored from. Default: the first of its stores that has one of use.
+    pub store: Option<String>,
     /// Up to where. Default: `latest`.
     pub target: Option<TargetFile>,
     /// What the server does at its target, in place of what the strategy states.

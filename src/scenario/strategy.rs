@@ -14,12 +14,17 @@ use super::{
     },
     step_file::take,
 };
-use crate::{backup::Tool, units::Time};
+use crate::{
+    backup::Tool,
+    store::{Store, local},
+    units::Time,
+};
 
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/strategies");
 
 /// How a system backs up and recovers. Settings and commands may use the placeholders
-/// `{store}`, `{archive}`, `{data}`, `{bin}` and `{run}`.
+/// `{store}`, `{archive}`, `{data}`, `{bin}` and `{run}`, and `{store.NAME}` and `{archive.NAME}` of
+/// the stores beside `local`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(title = "pgdrill strategy")]
@@ -36,6 +41,9 @@ pub struct StrategyFile {
     /// one of the backups. Default: `safe`.
     #[serde(default)]
     pub wal: Wal,
+    /// The stores beside `local`, which is always there, by names of your own.
+    #[serde(default)]
+    pub stores: BTreeMap<String, Store>,
     /// The backups by names of your own, each taken by one tool.
     #[schemars(extend("minProperties" = 1))]
     pub backups: BTreeMap<String, BackupFile>,
@@ -47,9 +55,10 @@ pub struct StrategyFile {
     pub recovery: RecoveryFile,
 }
 
-/// A backup: the tool that takes it, with its options, and beside it `keep`.
+/// A backup: the tool that takes it, with its options, and beside it `to` and `keep`.
 #[derive(Clone, Debug)]
 pub struct BackupFile {
+    pub to: Option<Vec<String>>,
     pub keep: Option<Time>,
     pub tool: Tool,
 }
@@ -57,9 +66,9 @@ pub struct BackupFile {
 impl<'de> Deserialize<'de> for BackupFile {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut map = Map::deserialize(deserializer)?;
-        let keep = take(&mut map, "keep")?;
+        let (to, keep) = (take(&mut map, "to")?, take(&mut map, "keep")?);
         let tool = serde_json::from_value(Json::Object(map)).map_err(D::Error::custom)?;
-        Ok(Self { keep, tool })
+        Ok(Self { to, keep, tool })
     }
 }
 
@@ -73,9 +82,14 @@ impl JsonSchema for BackupFile {
         let mut schema = Tool::json_schema(generator);
         let mut keep = generator.subschema_for::<Time>().to_value();
         keep["description"] = json!("It is kept this long. Default: for ever");
+        let text = "The stores it goes to; it is taken into the first. Default: `[local]`";
+        let to = json!({
+            "type": "array", "items": {"type": "string"}, "minItems": 1, "description": text
+        });
         if let Some(Json::Array(branches)) = schema.get_mut("oneOf") {
             for branch in branches {
                 branch["properties"]["keep"] = keep.clone();
+                branch["properties"]["to"] = to.clone();
             }
         }
         schema.insert("description".into(), json!("A backup"));
@@ -137,12 +151,26 @@ impl JsonSchema for SettingValue {
     }
 }
 
+impl BackupFile {
+    pub fn to(&self) -> Vec<String> {
+        self.to.clone().unwrap_or_else(|| vec![local()])
+    }
+}
+
 impl StrategyFile {
+    /// With the local one.
+    pub fn stores(&self) -> BTreeMap<String, Store> {
+        let mut stores = self.stores.clone();
+        stores.insert(local(), Store::default());
+        stores
+    }
+
     /// With the defaults filled in.
     pub fn plan(&self, name: &str) -> StrategyPlan {
         let plan = |(name, backup): (&String, &BackupFile)| {
             let plan = BackupPlan {
                 tool: backup.tool.clone(),
+                to: backup.to(),
                 keep: backup.keep,
             };
             (name.clone(), plan)
@@ -152,6 +180,7 @@ impl StrategyFile {
             settings: settings(&self.settings),
             apply: self.apply,
             wal: self.wal.clone(),
+            stores: self.stores(),
             backups: self.backups.iter().map(plan).collect(),
             retention: Retention {
                 wal: self.retention.wal,

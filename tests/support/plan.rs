@@ -115,6 +115,7 @@ fn strategy() -> StrategyPlan {
         name: "none".into(),
         settings: BTreeMap::new(),
         apply: Apply::Restart,
+        stores: BTreeMap::new(),
         wal: Wal::None,
         backups: BTreeMap::new(),
         retention: Retention {

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    check::{Context, count},
+    check::{Context, count, stores::lost_us},
     event::EventKind,
     measure::{
         drill_history::told,
         view::{self, View},
     },
     observation::{ArchiveState, Observation},
+    store::named_at,
     wal::{Kind, SegmentPosition, SegmentSize},
 };
 
@@ -104,9 +105,14 @@ impl<'a> Archiver<'a> {
     }
 }
 
-/// Each server that takes a segment for archived that is not there, and that retention did not
-/// remove: this one, or one that was lost since. (That the archive is empty is told anyway.)
-pub(super) fn lies(context: &Context<'_>, now: &View<'_>, state: &ArchiveState) -> Vec<String> {
+/// Each server that takes a segment for archived that is not there, and that neither retention nor a
+/// fault removed: this one, or one that was lost since. (That the archive is empty is told anyway.)
+pub(super) fn lies(
+    context: &Context<'_>,
+    now: &View<'_>,
+    store: &str,
+    state: &ArchiveState,
+) -> Vec<String> {
     let until_us = listed_us(context, now);
     let servers =
         told!(context.history.events, EventKind::WalPosition { server, .. } => server.as_str());
@@ -117,13 +123,13 @@ pub(super) fn lies(context: &Context<'_>, now: &View<'_>, state: &ArchiveState) 
     let lies = servers.into_iter().filter_map(|server| {
         let samples = samples(context, server, until_us);
         let name = samples.iter().rev().find_map(Sample::segment_archived)?;
-        let lie = lied(context, state, name);
+        let lie = lied(state, name) && !removed(context, store, name, &samples);
         lie.then(|| format!("`{server}` took {name} for archived, and it is not in the archive"))
     });
     lies.collect()
 }
 
-fn lied(context: &Context<'_>, state: &ArchiveState, name: &str) -> bool {
+fn lied(state: &ArchiveState, name: &str) -> bool {
     let size = SegmentSize(state.segment_size);
     let Some(told) = SegmentPosition::of(name, size) else {
         return false;
@@ -133,7 +139,20 @@ fn lied(context: &Context<'_>, state: &ArchiveState, name: &str) -> bool {
     let mut files = state.files.keys();
     let there = files
         .any(|file| SegmentPosition::of(file, size) == Some(told) && Kind::of(file).is_segment());
-    !there && !outlived && !expired(context, name)
+    !there && !outlived
+}
+
+/// Whether retention removed a segment, or it went with all of its store: then it had been archived
+/// by the first sample after that.
+fn removed(context: &Context<'_>, store: &str, name: &str, samples: &[Sample<'_>]) -> bool {
+    let lost = lost_us(context, store);
+    let first = lost.and_then(|lost| samples.iter().find(|one| one.at_us >= lost));
+    let went = match (lost, first) {
+        (Some(_), Some(first)) => name <= first.last_archived,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    went || expired(context, &named_at(store, name))
 }
 
 /// What a server said of its WAL until a moment.

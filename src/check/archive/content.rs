@@ -10,6 +10,7 @@ use crate::{
     check::Context,
     event::{EventKind, Moment},
     observation::{ArchiveState, ArchivedFile, Observation},
+    store::name_and_store,
     wal::{Head, Kind, SegmentPosition, SegmentSize},
 };
 
@@ -34,8 +35,8 @@ pub(super) fn is_packed(file: &ArchivedFile) -> bool {
     PACKED.iter().any(|magic| file.head.starts_with(magic))
 }
 
-pub(super) fn judge(context: &Context<'_>, state: &ArchiveState) -> Judged {
-    let known = Known::of(context);
+pub(super) fn judge(context: &Context<'_>, store: &str, state: &ArchiveState) -> Judged {
+    let known = Known::of(context, store);
     let mut judged = Judged::default();
     for (name, file) in &state.files {
         known.judge(state, name, file, &mut judged);
@@ -44,9 +45,9 @@ pub(super) fn judge(context: &Context<'_>, state: &ArchiveState) -> Judged {
 }
 
 /// Judges every segment that is there, or was when it arrived.
-pub(super) fn judge_with_gone(context: &Context<'_>, state: &ArchiveState) -> Judged {
-    let known = Known::of(context);
-    let mut judged = judge(context, state);
+pub(super) fn judge_with_gone(context: &Context<'_>, store: &str, state: &ArchiveState) -> Judged {
+    let known = Known::of(context, store);
+    let mut judged = judge(context, store, state);
     for (name, (_, file)) in &known.arrived {
         if !state.files.contains_key(*name) {
             known.judge(state, name, file, &mut judged);
@@ -65,7 +66,7 @@ struct Known<'a> {
 
 impl<'a> Known<'a> {
     /// The first look at each counts: as sampled, or in the steady state's listing.
-    fn of(context: &Context<'a>) -> Self {
+    fn of(context: &Context<'a>, store: &str) -> Self {
         let mut known = Self {
             written: BTreeMap::new(),
             arrived: BTreeMap::new(),
@@ -77,7 +78,7 @@ impl<'a> Known<'a> {
                     arrived,
                     written,
                     ..
-                } => known.add(server, arrived, written),
+                } => known.add(store, server, arrived, written),
                 EventKind::Observed {
                     moment,
                     server,
@@ -87,6 +88,7 @@ impl<'a> Known<'a> {
                     let nothing = const { &BTreeMap::new() };
                     let listed = *moment == Moment::Before;
                     known.add(
+                        store,
                         server,
                         if listed { &state.files } else { nothing },
                         &state.written,
@@ -100,6 +102,7 @@ impl<'a> Known<'a> {
 
     fn add(
         &mut self,
+        store: &str,
         server: &'a str,
         arrived: &'a BTreeMap<String, ArchivedFile>,
         written: &'a BTreeMap<String, String>,
@@ -108,7 +111,10 @@ impl<'a> Known<'a> {
             self.written.entry(name).or_insert((server, digest));
         }
         for (name, file) in arrived.iter().filter(|(_, file)| !file.digest.is_empty()) {
-            self.arrived.entry(name).or_insert((server, file));
+            let (name, of) = name_and_store(name);
+            if of == store {
+                self.arrived.entry(name).or_insert((server, file));
+            }
         }
     }
 

@@ -84,6 +84,7 @@ fn steps(workloads: &[String]) -> Vec<Action> {
             into: REPLACEMENT.into(),
             from: "main".into(),
             label: None,
+            store: None,
             scratch: false,
             in_place: false,
             target: Target::Latest,

@@ -91,6 +91,7 @@ fn steps() -> Vec<Action> {
                 into: into.into(),
                 from: "main".into(),
                 label: None,
+                store: None,
                 scratch: false,
                 in_place: false,
                 target: Target::Latest,

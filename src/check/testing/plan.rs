@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use pgdrill::{
     backup::Tool,
     scenario::plan::*,
+    store::{local, only_local},
     units::{Bytes, Rate},
 };
 
@@ -79,6 +80,7 @@ fn strategy() -> StrategyPlan {
         settings: BTreeMap::from([("archive_timeout".into(), "60s".into())]),
         apply: Apply::Restart,
         wal: Wal::Safe,
+        stores: only_local(),
         backups: BTreeMap::from([("main".into(), base_backup())]),
         retention: Retention {
             wal: Some(seconds("45d")),
@@ -95,6 +97,7 @@ fn strategy() -> StrategyPlan {
 fn base_backup() -> BackupPlan {
     BackupPlan {
         tool: Tool::PgBasebackup(Default::default()),
+        to: vec![local()],
         keep: Some(seconds("30d")),
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use pgdrill::{
-    event::*, fault::Facts, observation::Observation, scenario::plan::*, workload::readback,
+    event::*, fault::Facts, observation::Observation, scenario::plan::*, store::local,
+    workload::readback,
 };
 
 use super::{
@@ -157,6 +158,7 @@ pub fn backup() -> BackupRecord {
         began_us: 2 * SECOND,
         listed: Listed {
             label: "main-1".into(),
+            store: local(),
             tool: "pg-basebackup".into(),
             start_lsn: Some(0x200_0028),
             stop_lsn: Some(0x200_0100),
@@ -220,6 +222,7 @@ pub fn restored(server: &str, scratch: bool, target: &str) -> EventKind {
     EventKind::Restored(RestoreRecord {
         server: server.into(),
         backup: "main-1".into(),
+        store: local(),
         nature: Nature::Physical,
         in_place: false,
         target: target.into(),

@@ -94,6 +94,7 @@ fn steps() -> Vec<Action> {
             into: "scratch".into(),
             from: "main".into(),
             label: None,
+            store: None,
             scratch: true,
             in_place: false,
             target: Target::Before {

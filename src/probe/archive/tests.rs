@@ -43,7 +43,7 @@ impl Files {
             store: files.path(""),
             ..Layout::default()
         };
-        let listing = WalArchive::directory("").listing(&layout);
+        let listing = WalArchive::safe(&["local".to_owned()]).listing(&layout);
         fs::write(files.path("look.sh"), listing + LOOK).unwrap();
         files
     }

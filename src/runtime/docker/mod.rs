@@ -1,7 +1,7 @@
 //! Nodes as containers of a Docker-compatible engine.
 //!
-//! A node is a container with a volume of its own and a name in its drill's network; a
-//! drill's backup storage is a volume that its nodes share. Finding the engine is
+//! A node is a container with a volume of its own and a name in its drill's network; each of a
+//! drill's stores is a volume that its nodes share. Finding the engine is
 //! `engine`, what it runs is `images`, what dead runs left in it is `leftover`.
 
 mod command;
@@ -13,7 +13,7 @@ mod node;
 
 use std::{
     collections::{HashMap, HashSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -22,19 +22,22 @@ use bollard::models::{
     NetworkingConfig, PortBinding, VolumeCreateRequest,
 };
 use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions};
+use futures_util::future::try_join_all;
 use tokio::sync::Mutex;
 
 pub use self::node::DockerNode;
 use self::{engine::Engine, images::Row};
 use super::{
-    LABEL_DRILL, LABEL_OWNER, LABEL_RUN, Layout, NodeSpec, RuntimeError,
+    Exec, LABEL_DRILL, LABEL_OWNER, LABEL_RUN, Layout, NodeSpec, RuntimeError, beside_local,
     run::{Kind, Run},
 };
 use crate::history::Recorder;
 
+/// Below it everything is mounted.
+const ROOT: &str = "/pgdrill";
 /// Where a node's volume is mounted.
 const NODE: &str = "/pgdrill/node";
-/// Where the drill's backup storage is mounted.
+/// Where the drill's local store is mounted.
 const STORE: &str = "/pgdrill/store";
 /// Scratch space.
 const SCRATCH: &str = "/pgdrill/run";
@@ -58,7 +61,8 @@ struct Names {
     container: String,
     volume: String,
     network: String,
-    store: String,
+    /// Volume and mount point of each store.
+    stores: Vec<(String, String)>,
 }
 
 impl Docker {
@@ -116,27 +120,27 @@ impl Docker {
     ) -> Result<DockerNode, RuntimeError> {
         let row = images::row(spec.postgres)?.with(&spec.packages);
         let names = self.names(spec);
-        self.run.inventory.add(&[
-            (Kind::Network, &names.network),
-            (Kind::Volume, &names.store),
-            (Kind::Volume, &names.volume),
-            (Kind::Container, &names.container),
-        ])?;
+        let stores = names.stores.iter().map(|(volume, _)| volume.as_str());
+        let volumes: Vec<&str> = stores.chain([names.volume.as_str()]).collect();
+        let mut things = vec![(Kind::Network, names.network.as_str())];
+        things.extend(volumes.iter().map(|volume| (Kind::Volume, *volume)));
+        things.push((Kind::Container, &names.container));
+        self.run.inventory.add(&things)?;
+        let volumes = volumes
+            .iter()
+            .map(|one| self.create_volume(&spec.drill, one));
         tokio::try_join!(
             self.ensure_network(&spec.drill, &names.network),
-            self.create_volume(&spec.drill, &names.store),
-            self.create_volume(&spec.drill, &names.volume),
+            try_join_all(volumes),
         )?;
         let body = self.container(spec, &names, row.tag());
-        let node = DockerNode::new(
-            self.engine.clone(),
-            spec,
-            names,
-            layout(spec.postgres),
-            recorder,
-        );
+        let node = DockerNode::new(self.engine.clone(), spec, names, layout(spec), recorder);
         self.create_container(&node, body, &row).await?;
-        if let Err(error) = self.start_container(&node).await {
+        let started = async {
+            self.start_container(&node).await?;
+            own_stores(&node).await
+        };
+        if let Err(error) = started.await {
             // The cause is what matters; `close_drill` tries once more.
             let _ = node.remove().await;
             return Err(error);
@@ -210,7 +214,7 @@ impl Docker {
         Names {
             volume: format!("{container}-data"),
             container,
-            store: format!("{drill}-store"),
+            stores: stores(&drill, spec),
             network: drill,
         }
     }
@@ -273,10 +277,7 @@ fn host_config(spec: &NodeSpec, names: &Names) -> HostConfig {
     };
     let memory = (spec.memory.0 > 0).then_some(spec.memory.0 as i64);
     HostConfig {
-        mounts: Some(vec![
-            volume(&names.volume, NODE),
-            volume(&names.store, STORE),
-        ]),
+        mounts: Some(mounts(names)),
         network_mode: Some(names.network.clone()),
         port_bindings: Some(HashMap::from([(PORT.to_owned(), Some(vec![binding]))])),
         // Takes note of ended daemons: a server does not start beside a dead one's number.
@@ -289,6 +290,35 @@ fn host_config(spec: &NodeSpec, names: &Names) -> HostConfig {
     }
 }
 
+/// Each store's volume and mount point, the local one's first.
+fn stores(drill: &str, spec: &NodeSpec) -> Vec<(String, String)> {
+    let local = (format!("{drill}-store"), STORE.to_owned());
+    let others = spec.stores.iter().map(|name| {
+        let store = beside_local(name);
+        (format!("{drill}-{store}"), format!("{ROOT}/{store}"))
+    });
+    std::iter::once(local).chain(others).collect()
+}
+
+/// The image has no mount points of theirs from which their volumes would take over the owner.
+async fn own_stores(node: &DockerNode) -> Result<(), RuntimeError> {
+    let paths = node.layout().stores.values();
+    let paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let script = "chown postgres: \"$@\" && chmod 700 \"$@\"";
+    let words = ["sh", "-c", script, "sh"].map(str::to_owned);
+    let exec = Exec::new(words.into_iter().chain(paths));
+    node.exec(exec.as_root().unrecorded()).await.map(drop)
+}
+
+fn mounts(names: &Names) -> Vec<Mount> {
+    let stores = names.stores.iter();
+    let stores = stores.map(|(name, target)| volume(name, target));
+    stores.chain([volume(&names.volume, NODE)]).collect()
+}
+
 fn volume(name: &str, target: &str) -> Mount {
     Mount {
         typ: Some(MountType::VOLUME),
@@ -298,9 +328,11 @@ fn volume(name: &str, target: &str) -> Mount {
     }
 }
 
-fn layout(major: u32) -> Layout {
-    let node = PathBuf::from(NODE);
+fn layout(spec: &NodeSpec) -> Layout {
+    let (node, major) = (PathBuf::from(NODE), spec.postgres);
+    let store = |name: &String| (name.clone(), Path::new(ROOT).join(beside_local(name)));
     Layout {
+        stores: spec.stores.iter().map(store).collect(),
         data: node.join("data"),
         tablespaces: node.join("tablespaces"),
         store: PathBuf::from(STORE),

@@ -10,7 +10,7 @@ use nix::unistd::chown;
 use sha2::{Digest, Sha256};
 
 use super::{Local, installation::Installation, leftover};
-use crate::runtime::{Layout, RuntimeError, run::Kind};
+use crate::runtime::{Layout, RuntimeError, beside_local, run::Kind};
 
 /// Longest path of a Unix socket that every Linux accepts, in bytes.
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -27,10 +27,13 @@ pub(super) enum Access {
 pub(super) fn layout(
     drill: &Path,
     dir: &Path,
+    stores: &[String],
     installation: &Installation,
     template: PathBuf,
 ) -> Layout {
+    let store = |name: &String| (name.clone(), drill.join(beside_local(name)));
     Layout {
+        stores: stores.iter().map(store).collect(),
         data: dir.join("data"),
         tablespaces: dir.join("tablespaces"),
         store: drill.join("store"),
@@ -73,15 +76,11 @@ impl Local {
         layout: &Layout,
     ) -> Result<(), RuntimeError> {
         let error = RuntimeError::io(format!("create the node's directory `{}`", dir.display()));
-        for (path, access) in [
-            (drill, Access::Passage),
-            (layout.store.as_path(), Access::User),
-            (dir, Access::User),
-            (layout.data.as_path(), Access::User),
-            (layout.tablespaces.as_path(), Access::User),
-            (layout.run.as_path(), Access::User),
-        ] {
-            self.make_dir(path, access).map_err(&error)?;
+        self.make_dir(drill, Access::Passage).map_err(&error)?;
+        let own = [&layout.data, &layout.tablespaces, &layout.run].map(PathBuf::as_path);
+        let stores = layout.stores.values().chain([&layout.store]);
+        for path in stores.map(PathBuf::as_path).chain([dir]).chain(own) {
+            self.make_dir(path, Access::User).map_err(&error)?;
         }
         Ok(())
     }

@@ -3,7 +3,10 @@
 //! A process belongs to it when it carries the marker in its environment, or when it
 //! is a server (which overwrites its environment with its title) that works there.
 
-use std::{collections::BTreeSet, fs, future::ready, io, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet, fs, future::ready, io, os::unix::fs::PermissionsExt, path::Path,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use nix::{
@@ -114,7 +117,28 @@ pub async fn gone(killed: &BTreeSet<Pid>) -> Result<(), String> {
 /// Removes what the dead stored. The file system's time, as the engine's is that of a
 /// container's volume: thousands of files may take it seconds.
 pub async fn remove_storage(dir: &Path) -> io::Result<()> {
-    outside(Activity::Tool, async { fs::remove_dir_all(dir) }).await
+    let removing = async {
+        match fs::remove_dir_all(dir) {
+            Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
+                open(dir)?;
+                fs::remove_dir_all(dir)
+            }
+            done => done,
+        }
+    };
+    outside(Activity::Tool, removing).await
+}
+
+/// Opens what a fault closed to its own owner.
+fn open(dir: &Path) -> io::Result<()> {
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn none(pids: &BTreeSet<Pid>, counts: impl Fn(char) -> bool) -> Result<(), String> {

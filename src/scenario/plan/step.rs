@@ -86,6 +86,9 @@ pub enum Action {
         from: String,
         /// Its label; none: the newest that reaches the target.
         label: Option<String>,
+        /// The store it lies in; none: the first that has one of use.
+        #[serde(default)]
+        store: Option<String>,
         /// Name of the server it becomes.
         into: String,
         /// Never to serve clients, archives nothing, removed at the end.
@@ -134,7 +137,7 @@ pub enum Action {
         /// The server.
         server: String,
     },
-    /// Make every backup and WAL file in the store look this much older.
+    /// Make every backup and WAL file in all stores look this much older.
     Age(Time),
     /// Apply the strategy's retention.
     Expire,

@@ -6,14 +6,17 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Nature;
 use crate::{
     backup::{Tool, WalArchive},
+    store::{self, LOCAL, Store, local},
     units::Time,
 };
 
 /// How a system backs up and recovers. Settings and commands may use the
 /// placeholders `{store}`, `{archive}`, `{data}`, `{bin}` and `{run}`: paths inside the node.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// `{store.NAME}` and `{archive.NAME}` are those of a store beside the local one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StrategyPlan {
     pub name: String,
     /// Server settings it demands, placeholders not yet filled in.
@@ -21,6 +24,9 @@ pub struct StrategyPlan {
     /// How a running server learns of them.
     pub apply: Apply,
     pub wal: Wal,
+    /// The stores by their names, the local one among them.
+    #[serde(default = "store::only_local")]
+    pub stores: BTreeMap<String, Store>,
     /// The backups by their names.
     pub backups: BTreeMap<String, BackupPlan>,
     /// What removes old backups and WAL.
@@ -29,16 +35,46 @@ pub struct StrategyPlan {
     pub recovery: Recovery,
 }
 
+fn to_local() -> Vec<String> {
+    vec![local()]
+}
+
 impl StrategyPlan {
     /// Where WAL is archived, and by which commands; none when it is not.
     pub fn archive(&self) -> Option<WalArchive> {
         match &self.wal {
             Wal::None => None,
-            Wal::Safe => Some(WalArchive::directory(
-                "sh {store}/archive-wal \"%p\" \"{archive}/%f\"",
-            )),
-            Wal::Command(command) => Some(WalArchive::directory(command)),
-            Wal::By(name) => self.backups.get(name)?.tool.archive(),
+            Wal::Safe => Some(WalArchive::safe(&self.stores_of_wal())),
+            Wal::Command(command) => {
+                let stores: Vec<String> = self.stores.keys().cloned().collect();
+                Some(WalArchive::command(command, &stores))
+            }
+            Wal::By(name) => {
+                let backup = self.backups.get(name)?;
+                backup.tool.archive(&backup.to)
+            }
+        }
+    }
+
+    /// The stores beside the local one.
+    pub fn further_stores(&self) -> Vec<String> {
+        let names = self.stores.keys().filter(|name| *name != LOCAL);
+        names.cloned().collect()
+    }
+
+    /// WAL goes wherever a backup goes that needs it: one store alone is to be enough.
+    fn stores_of_wal(&self) -> Vec<String> {
+        let needs = |one: &&BackupPlan| one.tool.abilities().nature == Nature::Physical;
+        let mut stores: Vec<String> = Vec::new();
+        for store in self.backups.values().filter(needs).flat_map(|one| &one.to) {
+            if !stores.contains(store) {
+                stores.push(store.clone());
+            }
+        }
+        if stores.is_empty() {
+            to_local()
+        } else {
+            stores
         }
     }
 }
@@ -48,6 +84,9 @@ impl StrategyPlan {
 pub struct BackupPlan {
     /// What takes it, with its options.
     pub tool: Tool,
+    /// The stores it goes to, the one that is taken into first.
+    #[serde(default = "to_local")]
+    pub to: Vec<String>,
     /// It is kept this long; none: for ever.
     pub keep: Option<Time>,
 }
@@ -79,7 +118,7 @@ pub enum Wal {
 }
 
 /// What removes old backups and WAL.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retention {
     /// WAL is kept at least this long; none: for ever.
     pub wal: Option<Time>,
@@ -100,7 +139,7 @@ pub enum RetentionRule {
 }
 
 /// How recovery is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovery {
     /// `recovery.signal` (version 12 on) or the `recovery.conf` of older ones.
     pub signal: RecoverySignal,

@@ -93,6 +93,16 @@ impl Check<'_> {
         let Some(plan) = self.planned(strategy, name, "restore.from", state) else {
             return;
         };
+        if let Some(store) = restore
+            .store
+            .as_ref()
+            .filter(|store| !plan.to.contains(store))
+        {
+            let problem =
+                Problem::nowhere(format!("no backup `{name}` goes to the store `{store}`"));
+            let problem = problem.known(store, plan.to.iter().map(String::as_str));
+            self.here(state, &["restore", "store"], problem);
+        }
         let abilities = plan.tool.abilities();
         if !abilities.restores {
             let message =

@@ -83,6 +83,9 @@ impl Check<'_> {
 
     /// What a step needs to be there, by names alone.
     pub(super) fn there(&mut self, need: Need<'_>, path: &str, state: &State) {
+        if let Need::Store(store) = need {
+            return self.store(store, path, state);
+        }
         let Some(databases) = self.databases else {
             return;
         };
@@ -94,10 +97,21 @@ impl Check<'_> {
             (Need::Table(name), Some(here)) => (name, strs(&here.tables)),
             (Need::Index(name), Some(here)) => (name, strs(&here.indexes)),
             (Need::Schema(name), Some(here)) => (name, strs(&here.schemas)),
-            (Need::Table(_) | Need::Index(_) | Need::Schema(_), None) => return,
+            (Need::Table(_) | Need::Index(_) | Need::Schema(_) | Need::Store(_), _) => return,
         };
         if !known.contains(&name) && !self.made_here(name, state) {
             let problem = Problem::nowhere(format!("unknown {} `{name}`", need.word()));
+            self.named(state, path, problem.known(name, known));
+        }
+    }
+
+    fn store(&mut self, name: &str, path: &str, state: &State) {
+        let Some(strategy) = self.strategy else {
+            return;
+        };
+        if !strategy.stores.contains_key(name) {
+            let known = strategy.stores.keys().map(String::as_str);
+            let problem = Problem::nowhere(format!("unknown store `{name}`"));
             self.named(state, path, problem.known(name, known));
         }
     }

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use super::place_in;
-use crate::scenario::{
-    format,
-    plan::{OVERRIDDEN, RetentionRule, Wal},
-    problem::{Problem, Source},
-    strategy::StrategyFile,
-    yaml::{Node, Position},
+use crate::{
+    backup::Stores,
+    scenario::{
+        format,
+        plan::{OVERRIDDEN, RetentionRule, Wal},
+        problem::{Problem, Source},
+        strategy::{BackupFile, StrategyFile},
+        yaml::{Node, Position},
+    },
+    store::LOCAL,
 };
 
 const PLACEHOLDERS: [&str; 5] = ["store", "archive", "data", "bin", "run"];
@@ -26,6 +30,7 @@ pub fn check(file: &StrategyFile, node: &Node, source: &Arc<Source>) -> Vec<Prob
     commands(file, node, &mut problems);
     settings(file, node, &mut problems);
     backups(file, node, &mut problems);
+    stores(file, node, &mut problems);
     archived_by(file, node, &mut problems);
     for problem in &mut problems {
         problem.source = Some(Arc::clone(source));
@@ -35,6 +40,10 @@ pub fn check(file: &StrategyFile, node: &Node, source: &Arc<Source>) -> Vec<Prob
 
 fn commands(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
     let at = |path: &[&str]| place_in(node, path);
+    let known = known(file, &[]);
+    let placeholders = |command: &str, place: Position, problems: &mut Vec<Problem>| {
+        placeholders(&known, command, place, problems);
+    };
     if let Wal::Command(command) = &file.wal {
         placeholders(command, at(&["wal", "command"]), problems);
         needs(
@@ -79,23 +88,34 @@ fn needs(command: &str, parts: &[&str], what: &str, place: Position, problems: &
     }
 }
 
-fn placeholders(command: &str, place: Position, problems: &mut Vec<Problem>) {
-    of_these(&PLACEHOLDERS, command, place, problems);
+/// Every placeholder of a strategy's text: those of each store, and `further` ones.
+fn known(file: &StrategyFile, further: &[&str]) -> Vec<String> {
+    let stores = file.stores.keys();
+    let of_stores = stores.flat_map(|name| [format!("store.{name}"), format!("archive.{name}")]);
+    let own = PLACEHOLDERS
+        .iter()
+        .chain(further)
+        .map(|&one| one.to_owned());
+    own.chain(of_stores).collect()
 }
 
 /// `{name}` that nothing fills in; `${name}` and `{}` are the shell's.
-fn of_these(known: &[&str], command: &str, place: Position, problems: &mut Vec<Problem>) {
+fn placeholders(known: &[String], command: &str, place: Position, problems: &mut Vec<Problem>) {
     let mut before = ' ';
     for (index, c) in command.char_indices() {
         let inner = command[index + c.len_utf8()..]
             .split('}')
             .next()
             .unwrap_or_default();
-        let name = !inner.is_empty() && inner.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        let letter = |c: char| c.is_ascii_lowercase() || c == '_';
+        let of_store = |c: char| letter(c) || c.is_ascii_digit() || c == '-';
+        let (word, store) = inner.split_once('.').unwrap_or((inner, ""));
+        let name = !word.is_empty() && word.chars().all(letter) && store.chars().all(of_store);
         let closed = command[index + c.len_utf8()..].contains('}');
-        if c == '{' && before != '$' && name && closed && !known.contains(&inner) {
+        if c == '{' && before != '$' && name && closed && !known.iter().any(|one| one == inner) {
             let message = format!("unknown placeholder `{{{inner}}}`");
-            problems.push(Problem::at(place, message).known(inner, known.iter().copied()));
+            problems
+                .push(Problem::at(place, message).known(inner, known.iter().map(String::as_str)));
         }
         before = c;
     }
@@ -151,16 +171,17 @@ fn backups(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
     for (name, backup) in &file.backups {
         let at = |path: &[&str]| place_in(node, &[&["backups", name.as_str()], path].concat());
         if let Err(message) = format::check("name", name) {
-            problems.push(Problem::at(key_of(node, name), message));
+            problems.push(Problem::at(key_of(node, "backups", name), message));
         }
         let word = backup.tool.abilities().tool;
         for (option, message) in backup.tool.wrong_options() {
             problems.push(Problem::at(at(&[word, option]), message));
         }
         for text in backup.tool.texts() {
-            let known = [&PLACEHOLDERS[..], text.further].concat();
-            of_these(&known, text.text, at(&[word, text.option]), problems);
+            let known = known(file, text.further);
+            placeholders(&known, text.text, at(&[word, text.option]), problems);
         }
+        to(file, backup, |index| at(&["to", index]), problems);
         tables(
             backup.tool.tables(),
             |index| at(&[word, "tables", index]),
@@ -169,10 +190,56 @@ fn backups(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
     }
 }
 
-fn key_of(node: &Node, backup: &str) -> Position {
-    let entry = node
-        .get("backups")
-        .and_then(|backups| backups.entry(backup));
+/// The stores that a backup goes to.
+fn to(
+    file: &StrategyFile,
+    backup: &BackupFile,
+    at: impl Fn(&str) -> Position,
+    problems: &mut Vec<Problem>,
+) {
+    let (to, known) = (backup.to(), file.stores());
+    for (index, store) in to.iter().enumerate() {
+        let place = at(&index.to_string());
+        if !known.contains_key(store) {
+            let problem = Problem::at(place, format!("there is no store `{store}`"));
+            problems.push(problem.known(store, known.keys().map(String::as_str)));
+        } else if to[..index].contains(store) {
+            problems.push(Problem::at(place, format!("`{store}` stands twice")));
+        }
+    }
+    let abilities = backup.tool.abilities();
+    if to.len() > 1 && abilities.stores == Stores::One {
+        let message = format!("{} keeps its backups in one store", abilities.tool);
+        let help = "a backup of another name may go to another store";
+        problems.push(Problem::at(at("1"), message).help(help));
+    }
+}
+
+/// Each store's name, and whether anything goes there.
+fn stores(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
+    let archives = file.plan("").archive();
+    let archived: Vec<&str> = archives.iter().flat_map(|one| one.stores()).collect();
+    for name in file.stores.keys() {
+        let place = key_of(node, "stores", name);
+        let used = file
+            .backups
+            .values()
+            .any(|backup| backup.to().contains(name));
+        if name == LOCAL {
+            let message = "the store `local` is there without being stated";
+            problems.push(Problem::at(place, message).help("take it out, or call it otherwise"));
+        } else if let Err(message) = format::check("name", name) {
+            problems.push(Problem::at(place, message));
+        } else if !used && !archived.contains(&name.as_str()) {
+            let problem = Problem::at(place, format!("nothing goes to the store `{name}`"));
+            let help = format!("a backup says so: `to: [local, {name}]`");
+            problems.push(problem.help(help));
+        }
+    }
+}
+
+fn key_of(node: &Node, section: &str, name: &str) -> Position {
+    let entry = node.get(section).and_then(|section| section.entry(name));
     entry.map_or(node.place, |(key, _)| key.place)
 }
 

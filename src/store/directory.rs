@@ -1,0 +1,144 @@
+//! A directory that every node of the drill sees: a volume of its own on `docker`.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Client, Place, Stored};
+use crate::runtime::{Exec, RuntimeError};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub struct Directory {}
+
+/// What it holds: a line for each file, and one for each hash. The script that archives WAL lies in
+/// the local store and is not of it.
+const HELD: &str = r#"cd "$STORE" || exit 1
+bytes=$(du -sbc "$@" 2> /dev/null | tail -n 1 | cut -f 1)
+for path; do
+    [ -e "$path" ] || continue
+    find "$path" -type f ! -path ./archive-wal -printf '%s %p\n'
+    [ "$bytes" -gt "$HASHED" ] || find "$path" -type f -exec sha256sum {} +
+done
+"#;
+
+/// Copies, and reads both. A link into the first store becomes one into this one; a copy that is
+/// not complete bears no backup's name.
+const PUT: &str = r#"set -eu
+cd "$FROM"
+for path; do
+    [ -e "$path" ] || continue
+    new=$STORE/$(dirname "$path")/.$(basename "$path").new
+    rm -rf "$new"
+    mkdir -p "$(dirname "$new")"
+    cp -a "$path" "$new"
+    sums=$(cd "$path" && find . -type f -exec sha256sum {} +)
+    [ -z "$sums" ] || (cd "$new" && echo "$sums" | sha256sum --quiet -c -)
+    find "$new" -type l | while read -r link; do
+        to=$(readlink "$link")
+        case $to in "$FROM"/*) ln -sfn "$STORE/${to#"$FROM"/}" "$link" ;; esac
+    done
+    mv "$new" "$STORE/$path"
+done
+"#;
+
+/// What is archived meanwhile can keep a directory from being empty: then once more.
+const LOSE: &str = r#"cd "$STORE"
+empty() { find . -mindepth 1 ! -path ./archive-wal -delete; }
+empty 2> /dev/null || empty
+mkdir -p base dumps wal
+"#;
+
+impl Client for Directory {
+    async fn held(
+        &self,
+        place: Place<'_>,
+        below: &[String],
+        hashed: u64,
+    ) -> Result<Vec<Stored>, RuntimeError> {
+        let exec = script(place, HELD, below).env("HASHED", hashed.to_string());
+        let text = place.node.exec(exec.unrecorded()).await?.text();
+        Ok(stored(&text))
+    }
+
+    async fn put(
+        &self,
+        place: Place<'_>,
+        from: &Path,
+        paths: &[String],
+    ) -> Result<(), RuntimeError> {
+        let exec = script(place, PUT, paths).env("FROM", from.display().to_string());
+        place.node.exec(exec).await.map(drop)
+    }
+
+    async fn lose(&self, place: Place<'_>) -> Result<(), RuntimeError> {
+        place.node.exec(script(place, LOSE, &[])).await.map(drop)
+    }
+
+    async fn close(&self, place: Place<'_>) -> Result<(), RuntimeError> {
+        permit(place, "000").await
+    }
+
+    async fn open(&self, place: Place<'_>) -> Result<(), RuntimeError> {
+        permit(place, "700").await
+    }
+}
+
+fn script(place: Place<'_>, script: &str, paths: &[String]) -> Exec {
+    let words = ["sh", "-s", "--"].map(str::to_owned);
+    let exec = Exec::new(words.into_iter().chain(paths.iter().cloned()));
+    exec.stdin(script).env("STORE", place.path())
+}
+
+/// The directory is the node's user's own.
+async fn permit(place: Place<'_>, mode: &str) -> Result<(), RuntimeError> {
+    let exec = Exec::new(["chmod", mode, &place.path()]);
+    place.node.exec(exec).await.map(drop)
+}
+
+fn stored(text: &str) -> Vec<Stored> {
+    let hash = |line: &str| {
+        line.get(..64)?
+            .bytes()
+            .all(|b| b.is_ascii_hexdigit())
+            .then_some(64)
+    };
+    let (hashes, files): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| hash(line).is_some());
+    let hashes = hashes.iter().map(|line| (&line[66..], &line[..64]));
+    let hashes: std::collections::BTreeMap<&str, &str> = hashes.collect();
+    let file = |line: &&str| {
+        let (bytes, path) = line.split_once(' ')?;
+        Some(Stored {
+            path: path.to_owned(),
+            bytes: bytes.parse().ok()?,
+            sha256: hashes.get(path).copied().unwrap_or_default().to_owned(),
+        })
+    };
+    let mut files: Vec<Stored> = files.iter().filter_map(file).collect();
+    files.sort();
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_told_with_its_hash_where_there_is_one() {
+        let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let text = format!("7 base/main-1/b c\n0 base/main-1/a\n{hash}  base/main-1/a\n");
+        let file = |path: &str, bytes, sha256: &str| Stored {
+            path: path.into(),
+            bytes,
+            sha256: sha256.into(),
+        };
+        let files = [
+            file("base/main-1/a", 0, hash),
+            file("base/main-1/b c", 7, ""),
+        ];
+        assert_eq!(stored(&text), files);
+    }
+}

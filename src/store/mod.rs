@@ -1,0 +1,229 @@
+//! Stores: where backups and WAL lie. One file a kind, and one line in the list below.
+//!
+//! What a store can be told, and what it says that it holds, is here; which backups go where says
+//! the strategy, and what they are their tools (`backup/`).
+
+mod directory;
+
+use std::{collections::BTreeMap, path::Path};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::runtime::{Node, RuntimeError};
+
+/// The store that every drill has.
+pub const LOCAL: &str = "local";
+
+/// For values that older plans and histories do not state.
+pub fn local() -> String {
+    LOCAL.into()
+}
+
+/// The stores of a drill that states no further ones.
+pub fn only_local() -> BTreeMap<String, Store> {
+    BTreeMap::from([(local(), Store::default())])
+}
+
+/// What a backup or a WAL file is called where several stores are told of: `main-1@offsite`, and
+/// in the local store by its name alone.
+pub fn named_at(store: &str, name: &str) -> String {
+    match store {
+        "" | LOCAL => name.to_owned(),
+        _ => format!("{name}@{store}"),
+    }
+}
+
+/// The name and the store of [`named_at`].
+pub fn name_and_store(text: &str) -> (&str, &str) {
+    text.split_once('@').unwrap_or((text, LOCAL))
+}
+
+/// The placeholder of a store's directory (`store`) or its WAL archive (`archive`).
+pub fn placeholder(what: &str, store: &str) -> String {
+    match store {
+        LOCAL => format!("{{{what}}}"),
+        _ => format!("{{{what}.{store}}}"),
+    }
+}
+
+/// A store as a node reaches it.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    pub store: &'a str,
+    pub node: &'a Node,
+}
+
+impl Place<'_> {
+    fn path(&self) -> String {
+        self.node.layout().store(self.store).display().to_string()
+    }
+}
+
+/// A file in a store.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stored {
+    /// From the store's beginning.
+    pub path: String,
+    pub bytes: u64,
+    /// Empty: not asked for.
+    pub sha256: String,
+}
+
+/// What files of a store come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    pub files: u64,
+    pub bytes: u64,
+    /// Of all their names, sizes and hashes.
+    pub sha256: String,
+}
+
+impl Held {
+    pub fn of(files: &[Stored]) -> Self {
+        let mut digest = Sha256::new();
+        for file in files {
+            digest.update(format!("{} {} {}\n", file.path, file.bytes, file.sha256));
+        }
+        Self {
+            files: files.len() as u64,
+            bytes: files.iter().map(|file| file.bytes).sum(),
+            sha256: hex::encode(digest.finalize()),
+        }
+    }
+}
+
+/// What every store can be told.
+trait Client {
+    /// The files below these paths, sorted; hashed where they are no more than `hashed` bytes
+    /// together.
+    async fn held(
+        &self,
+        place: Place<'_>,
+        below: &[String],
+        hashed: u64,
+    ) -> Result<Vec<Stored>, RuntimeError>;
+
+    /// Takes over these paths of a directory of the node, and holds what arrived against it.
+    async fn put(
+        &self,
+        place: Place<'_>,
+        from: &Path,
+        paths: &[String],
+    ) -> Result<(), RuntimeError>;
+
+    /// Everything in it is gone, and an empty one stands in its place.
+    async fn lose(&self, place: Place<'_>) -> Result<(), RuntimeError>;
+
+    /// Nobody reads or writes it any more.
+    async fn close(&self, place: Place<'_>) -> Result<(), RuntimeError>;
+
+    /// As before [`Client::close`].
+    async fn open(&self, place: Place<'_>) -> Result<(), RuntimeError>;
+}
+
+/// The kinds, as one enum with the verbs of [`Client`].
+macro_rules! stores {
+    ($($(#[doc = $doc:literal])+ $variant:ident($file:ident)),+ $(,)?) => {
+        /// A store beside the local one.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Store {
+            $($(#[doc = $doc])+ $variant($file::$variant)),+
+        }
+
+        impl Store {
+            /// The files below these paths, sorted; hashed where they are no more than `hashed`
+            /// bytes together.
+            ///
+            /// # Errors
+            /// When it can't be reached.
+            pub async fn held(
+                &self,
+                place: Place<'_>,
+                below: &[String],
+                hashed: u64,
+            ) -> Result<Vec<Stored>, RuntimeError> {
+                match self { $(Self::$variant(store) => store.held(place, below, hashed).await),+ }
+            }
+
+            /// Takes over these paths of a directory of the node, and holds what arrived against it.
+            ///
+            /// # Errors
+            /// When it can't be reached, or another content arrived.
+            pub async fn put(
+                &self,
+                place: Place<'_>,
+                from: &Path,
+                paths: &[String],
+            ) -> Result<(), RuntimeError> {
+                match self { $(Self::$variant(store) => store.put(place, from, paths).await),+ }
+            }
+
+            /// Everything in it is gone, and an empty one stands in its place.
+            ///
+            /// # Errors
+            /// When it can't be reached.
+            pub async fn lose(&self, place: Place<'_>) -> Result<(), RuntimeError> {
+                match self { $(Self::$variant(store) => store.lose(place).await),+ }
+            }
+
+            /// Nobody reads or writes it any more.
+            ///
+            /// # Errors
+            /// When it can't be reached.
+            pub async fn close(&self, place: Place<'_>) -> Result<(), RuntimeError> {
+                match self { $(Self::$variant(store) => store.close(place).await),+ }
+            }
+
+            /// As before it was closed.
+            ///
+            /// # Errors
+            /// When it can't be reached.
+            pub async fn open(&self, place: Place<'_>) -> Result<(), RuntimeError> {
+                match self { $(Self::$variant(store) => store.open(place).await),+ }
+            }
+        }
+    };
+}
+
+stores! {
+    /// A directory of this machine (`local`), a volume of its own (`docker`), which every server of
+    /// the drill sees.
+    Directory(directory),
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::Directory(directory::Directory {})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_its_store() {
+        assert_eq!(named_at(LOCAL, "main-1"), "main-1");
+        assert_eq!(named_at("offsite", "main-1"), "main-1@offsite");
+        assert_eq!(name_and_store("main-1@offsite"), ("main-1", "offsite"));
+        assert_eq!(name_and_store("main-1"), ("main-1", LOCAL));
+        assert_eq!(placeholder("archive", "offsite"), "{archive.offsite}");
+    }
+
+    #[test]
+    fn what_is_held_differs_by_name_and_content() {
+        let file = |path: &str, sha256: &str| Stored {
+            path: path.into(),
+            bytes: 3,
+            sha256: sha256.into(),
+        };
+        let held = |file: Stored| Held::of(&[file]);
+        assert_eq!(held(file("a", "1")).bytes, 3);
+        assert_eq!(held(file("a", "1")), held(file("a", "1")));
+        assert_ne!(held(file("a", "1")), held(file("b", "1")));
+        assert_ne!(held(file("a", "1")), held(file("a", "2")));
+    }
+}
