@@ -4,7 +4,7 @@
 //! Files are written once, for a server that is made from nothing. A restored one keeps what
 //! came home with the backup: what the runbook did not carry is missing, as in life.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use super::server::{DATABASE, SUPERUSER, Server};
 use crate::{
@@ -106,23 +106,27 @@ impl Server {
 
 /// Fills in the placeholders of a strategy's text, for a node with these places.
 pub fn fill_in(layout: &Layout, text: &str) -> String {
-    let stores = layout
-        .stores
-        .iter()
-        .map(|(name, path)| (name.as_str(), path));
-    let text =
-        stores
-            .chain([(LOCAL, &layout.store)])
-            .fold(text.to_owned(), |text, (name, path)| {
-                text.replace(
-                    &placeholder("archive", name),
-                    &path.join("wal").display().to_string(),
-                )
-                .replace(&placeholder("store", name), &path.display().to_string())
-            });
-    text.replace("{data}", &layout.data.display().to_string())
-        .replace("{bin}", &layout.bin.display().to_string())
-        .replace("{run}", &layout.run.display().to_string())
+    let own = [
+        ("{data}", &layout.data),
+        ("{bin}", &layout.bin),
+        ("{run}", &layout.run),
+    ];
+    let own = own.map(|(name, path)| (name.to_owned(), path.clone()));
+    let all = own.into_iter().chain(of_stores(layout));
+    all.fold(text.to_owned(), |text, (name, path)| {
+        text.replace(&name, &path.display().to_string())
+    })
+}
+
+/// The placeholders of every store, and what they stand for.
+pub fn of_stores(layout: &Layout) -> impl Iterator<Item = (String, PathBuf)> {
+    let stores = layout.stores.iter().map(|(name, path)| (name.as_str(), path));
+    stores.chain([(LOCAL, &layout.store)]).flat_map(|(name, path)| {
+        [
+            (placeholder("archive", name), path.join("wal")),
+            (placeholder("store", name), path.clone()),
+        ]
+    })
 }
 
 /// Of these settings the ones that read differently on two nodes: a path of one of them is in it.

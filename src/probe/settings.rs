@@ -10,6 +10,7 @@ use crate::{
     observation::{FileSetting, Observation, Setting, SettingsState},
     postgres::{
         PgError,
+        configuration::of_stores,
         query::{Cells, texts},
     },
     runtime::Layout,
@@ -79,16 +80,16 @@ fn of_role(row: &Row) -> Result<String, PgError> {
 
 /// Where things lie on a node, by the placeholders of a strategy.
 fn places(layout: &Layout) -> BTreeMap<String, String> {
-    let all = [
-        ("{archive}", layout.store.join("wal")),
-        ("{store}", layout.store.clone()),
+    let own = [
         ("{data}", layout.data.clone()),
         ("{tablespaces}", layout.tablespaces.clone()),
         ("{run}", layout.run.clone()),
         ("{bin}", layout.bin.clone()),
     ];
-    let named = all.map(|(name, path)| (name.to_owned(), path.display().to_string()));
-    named.into_iter().collect()
+    let own = own.map(|(name, path)| (name.to_owned(), path));
+    let all = own.into_iter().chain(of_stores(layout));
+    all.map(|(name, path)| (name, path.display().to_string()))
+        .collect()
 }
 
 /// A value that may hold a password is known again by its digest, and not shown.
