@@ -19,11 +19,21 @@ pub const LOG_LINE_PREFIX: &str = "%m [%p] %q%u@%d %e ";
 const ARCHIVE_SCRIPT: &str = include_str!("../../fixtures/scripts/archive-wal.sh");
 
 impl Server {
-    /// The shell lines that write the files of a server that is made from nothing. The archive
-    /// script lies in the store: a site's tools are there whichever of its servers is lost.
-    pub fn configuring(&self, settings: &BTreeMap<String, String>) -> String {
+    /// The shell lines that make what stores begin with, in those that are not cut off. The archive
+    /// script lies in the local one: a site's tools are there whichever of its servers is lost.
+    pub(super) fn preparing_stores(&self) -> String {
         let layout = self.node.layout();
-        let (data, store) = (layout.data.display(), layout.store.display());
+        let (places, store) = (layout.places_in_stores(), layout.store.display());
+        format!(
+            "for place in {places}; do [ ! -w \"${{place%/*}}\" ] || mkdir -p \"$place\"; done\n\
+             [ ! -w {store} ] || printf '%s\\n' {} > {store}/archive-wal\n",
+            quoted(ARCHIVE_SCRIPT)
+        )
+    }
+
+    /// The shell lines that write the files of a server that is made from nothing.
+    pub fn configuring(&self, settings: &BTreeMap<String, String>) -> String {
+        let data = self.node.layout().data.display();
         let mut script = String::new();
         let mut file = |name: &str, content: &str| {
             let _ = writeln!(script, "printf '%s\\n' {} > {name}", quoted(content));
@@ -37,7 +47,6 @@ impl Server {
             &format!("{data}/pg_ident.conf"),
             &format!("pgdrill /^.*$ {SUPERUSER}"),
         );
-        file(&format!("{store}/archive-wal"), ARCHIVE_SCRIPT);
         let _ = writeln!(
             script,
             "echo \"include_if_exists 'pgdrill.conf'\" >> {data}/postgresql.conf"

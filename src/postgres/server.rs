@@ -88,17 +88,17 @@ impl Server {
         let layout = self.node.layout();
         // Reading the template in large records takes two thirds of the time.
         let prepare = format!(
-            "set -eu\nmkdir -p {data} {run} {tablespaces} {stores}\n\
+            "set -eu\nmkdir -p {data} {run} {tablespaces}\n\
              chmod 700 {run}\n{fresh}tar -b 512 -C {data} -xf {template}\n",
             data = layout.data.display(),
             run = layout.run.display(),
             tablespaces = layout.tablespaces.display(),
-            stores = layout.places_in_stores(),
             fresh = fresh(&layout.data),
             template = layout.template.display(),
         );
         let script = prepare
             + &self.identifying()
+            + &self.preparing_stores()
             + &self.configuring(settings)
             + &self.starting(&[])
             + &self.setting_password();
