@@ -13,7 +13,6 @@ use std::{
 
 use futures_util::FutureExt;
 
-/// The first bug of this process.
 static FIRST: Mutex<Option<String>> = Mutex::new(None);
 
 thread_local! {

@@ -12,7 +12,6 @@ use rand::{TryRng, rngs::SysRng};
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a text that must not be printed.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }

@@ -187,7 +187,6 @@ fn is_whole(name: &str, file: &ArchivedFile, size: SegmentSize) -> bool {
     }
 }
 
-/// The whole segments' places, in order.
 fn places(state: &ArchiveState) -> Vec<SegmentPosition> {
     let files = state.files.iter();
     let whole = files.filter(|(name, file)| is_whole(name, file, size(state)));

@@ -12,7 +12,6 @@ use crate::{
 
 const ID: &str = "backups";
 
-/// Whether every backup was listed.
 pub(super) fn check(context: &Context<'_>) -> Result<Finding, String> {
     let taken = taken(context);
     if taken.is_empty() {

@@ -82,7 +82,6 @@ fn large_objects(before: &View<'_>, now: &View<'_>) -> Result<u64, LargeObjects>
 
 type Databases = BTreeMap<String, LargeObjectsState>;
 
-/// The databases whose large objects are not the same.
 fn differing(was: &Databases, is: &Databases) -> Vec<String> {
     let side = |one: Option<&LargeObjectsState>| match one {
         Some(LargeObjectsState { count, digest }) => format!("{count} with digest {digest}"),

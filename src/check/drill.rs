@@ -40,7 +40,6 @@ pub struct Judgement {
     pub measures: Vec<WorkloadMeasures>,
     /// The tools' own verifiers beside the truth.
     pub trials: Vec<verifiers::Trial>,
-    /// The worst finding.
     pub verdict: Verdict,
     /// The verdict held against the expectation.
     pub outcome: expect::Outcome,
@@ -206,7 +205,6 @@ fn workload(
     }
 }
 
-/// The figures of one workload in each recovery.
 fn recoveries(
     context: &Context<'_>,
     reconciliation: &Reconciliation,
@@ -232,7 +230,6 @@ fn recoveries(
     context.recoveries.iter().enumerate().map(figures).collect()
 }
 
-/// What one workload lost in one recovery.
 fn lost(
     context: &Context<'_>,
     reconciliation: &Reconciliation,

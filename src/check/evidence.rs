@@ -40,7 +40,6 @@ pub(super) fn check(context: &Context<'_>, files: &Files, accounts: &[Account]) 
     finding.details(troubles)
 }
 
-/// What is wrong with the history and the ledger.
 fn broken(context: &Context<'_>, files: &Files, accounts: &[Account]) -> Vec<String> {
     let mut troubles = history(context);
     troubles.extend(unfinished(context));

@@ -10,7 +10,6 @@ use crate::{
     measure::account::{Account, Loss, RowVersion, Tally},
 };
 
-/// Judges one workload.
 pub(super) fn check(workload: &str, account: &Account, allowed_elsewhere: bool) -> Finding {
     let id = format!("ledger.{workload}");
     let tally = &account.tally;

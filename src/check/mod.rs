@@ -60,7 +60,6 @@ use crate::{
 pub enum CheckResult {
     /// It holds: what would have made it fail, what was looked at, in one line, and the figures.
     Pass(AtStake, String, Vec<String>),
-    /// It can't be told.
     Unknown(String),
     /// It does not hold: why, and the particulars.
     Fail(String, Vec<String>),

@@ -23,7 +23,6 @@ use crate::{
 
 use each::Figures;
 
-/// The findings of one workload, for the objectives it has.
 pub(super) fn check(context: &Context<'_>, measures: &WorkloadMeasures) -> Vec<Finding> {
     let name = &measures.workload;
     let Some(objectives) = context.history.plan.objectives.get(name) else {

@@ -34,7 +34,6 @@ pub(super) struct Reconciliation {
     pub accounts: Vec<Account>,
     /// WAL in bytes a second; none when the ledger does not tell.
     pub wal_rate: Option<f64>,
-    /// What is wrong with the files.
     pub files: evidence::Files,
 }
 

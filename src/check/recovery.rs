@@ -59,7 +59,6 @@ fn follows_newest(context: &Context<'_>) -> bool {
     told.is_none_or(|target| target.trim_matches('\'') == "latest")
 }
 
-/// Where a recovery ended.
 struct End<'a> {
     recovery: &'a RecoveryRecord,
     size: SegmentSize,

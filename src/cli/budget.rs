@@ -11,10 +11,8 @@ use crate::scenario::plan::{Action, Plan, RunFor, Step};
 const SERVER: u64 = 256 << 20;
 /// Of a cluster without its data: WAL, system catalogs, logs.
 const CLUSTER: u64 = 300 << 20;
-/// Never more.
 const MOST: usize = 64;
 
-/// How many drills at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Jobs {
     /// As many as this machine serves.

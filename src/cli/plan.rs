@@ -50,7 +50,6 @@ fn json(plans: &[Plan]) -> Result<String, super::Failure> {
         .map_err(|cause| super::Failure::Environment(format!("cannot write the plans: {cause}")))
 }
 
-/// A plan for people.
 fn text(plan: &Plan) -> String {
     let about = plan.about.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut lines = vec![plan.drill.clone()];

@@ -78,7 +78,6 @@ pub enum EventKind {
     },
     /// A command ended in a node: one line of the runbook that was performed.
     Command(CommandRecord),
-    /// A server accepts connections.
     ServerReady {
         server: String,
         /// `server_version_num`.
@@ -88,7 +87,6 @@ pub enum EventKind {
         /// Bytes of a WAL segment.
         segment_size: u64,
     },
-    /// The data model was created and filled.
     DataLoaded {
         /// `pg_database_size` after the load, in bytes.
         bytes: u64,
@@ -119,7 +117,6 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         written: BTreeMap<String, String>,
     },
-    /// A backup ended well.
     BackupTaken(BackupRecord),
     /// What a tool said that it has.
     BackupsListed {
@@ -128,9 +125,7 @@ pub enum EventKind {
         /// Oldest first.
         listed: Vec<Listed>,
     },
-    /// Retention ran over the backup storage.
     RetentionApplied {
-        /// Labels of the backups removed.
         removed_backups: Vec<String>,
         removed_wal: Vec<String>,
     },
@@ -176,14 +171,12 @@ pub enum EventKind {
         workloads: Vec<String>,
         to: String,
     },
-    /// A probe looked at a server.
     Observed {
         moment: Moment,
         server: String,
         took_us: u64,
         observation: Observation,
     },
-    /// Images were taken of the rows that clients wrote.
     RowsImaged(ImageRecord),
     /// A probe could not look; the checks that need it are `unknown`.
     ProbeFailed {

@@ -188,7 +188,6 @@ pub enum BoundaryKind {
 /// A restore that ended in a running server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RestoreRecord {
-    /// The new server.
     pub server: String,
     /// Label of the backup it began from.
     pub backup: String,
@@ -224,7 +223,6 @@ pub struct RestoreRecord {
 /// Where a recovery ended, and what the archive held.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RecoveryRecord {
-    /// The new server.
     pub server: String,
     /// Files of the WAL archive when recovery began: name → bytes.
     pub archive: BTreeMap<String, u64>,
@@ -349,7 +347,6 @@ pub enum Revoked {
 pub enum Cause {
     /// This workload's writes are revoked.
     Freeze(String),
-    /// The fault of this name.
     Fault(String),
     /// Probes try what must be refused.
     Look,

@@ -30,9 +30,7 @@ pub const FORMAT: u32 = 4;
 
 /// Names of the files of one drill, below `<run>/drills/<drill>/`.
 pub mod files {
-    /// One event a line.
     pub const HISTORY: &str = "history.jsonl";
-    /// The plan that was performed.
     pub const PLAN: &str = "plan.json";
     /// Every transaction the workloads tried.
     pub const LEDGER: &str = "ledger";
@@ -40,7 +38,6 @@ pub mod files {
     pub const READBACK: &str = "readback";
     /// Images of rows; a number and the server's name follow.
     pub const IMAGES: &str = "images";
-    /// Server and tool logs.
     pub const LOGS: &str = "logs";
 }
 

@@ -158,7 +158,6 @@ impl Account {
         }
     }
 
-    /// Every loss before a boundary.
     pub fn lost(&self) -> impl Iterator<Item = &Loss> {
         self.parts.iter().flat_map(|part| &part.lost)
     }
@@ -205,7 +204,6 @@ impl Account {
         }
     }
 
-    /// Weighs one attempt.
     fn reconcile(
         &mut self,
         question: &Question,

@@ -63,7 +63,6 @@ pub struct CutOver<'a> {
 }
 
 impl<'a> DrillHistory<'a> {
-    /// The steps of the plan as performed, in order.
     pub fn steps(&self) -> Vec<StepTold<'a>> {
         (0..self.plan.steps.len())
             .map(|index| self.step(index))
@@ -93,7 +92,6 @@ impl<'a> DrillHistory<'a> {
         told
     }
 
-    /// The first step that failed, with its message.
     pub fn failed_step(&self) -> Option<(StepIndex, &'a str)> {
         told!(self.events, EventKind::StepEnded { step, outcome: StepOutcome::Failed(why) }
             => (*step, why.as_str()))
@@ -196,7 +194,6 @@ impl<'a> DrillHistory<'a> {
         origin
     }
 
-    /// The backup of this label, as it was taken.
     fn taken(&self, label: &str) -> Option<&'a BackupRecord> {
         let mut backups = told!(self.events, EventKind::BackupTaken(backup) => backup);
         backups.rfind(|backup| backup.listed.label == label)
@@ -249,7 +246,6 @@ impl<'a> DrillHistory<'a> {
         servers.filter(|server| *server != self.serving()).collect()
     }
 
-    /// Whether a server was restored with the target `before: fault`.
     pub fn restored_before_fault(&self, server: &str) -> bool {
         self.plan.steps.iter().any(|step| {
             let Action::Restore { into, target, .. } = &step.action else {

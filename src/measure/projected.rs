@@ -18,7 +18,6 @@ use crate::{
     wal::SegmentSize,
 };
 
-/// The exposure, with its arithmetic.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Projected {
     /// The exposure in microseconds; none when unbounded or not known (see `arithmetic`).
@@ -137,7 +136,6 @@ fn archive_timeout(plan: &Plan, observed: Option<&ServerState>) -> Option<Time> 
     time.filter(|time| time.0 > Duration::ZERO)
 }
 
-/// As the plan states it for the primary.
 fn planned(plan: &Plan) -> Option<Time> {
     let own = plan.servers.get(crate::scenario::plan::PRIMARY);
     let text = own

@@ -36,7 +36,6 @@ impl fmt::Display for Usage {
     }
 }
 
-/// A node's counters at a moment.
 struct Sample {
     at_us: u64,
     cpu_us: u64,

@@ -38,7 +38,6 @@ use crate::{event::ImageRecord, row_images::Image};
 pub struct Look<'a> {
     pub record: &'a ImageRecord,
     pub images: Vec<Image>,
-    /// When it had ended.
     pub ended_us: u64,
     /// When the step that followed had ended: what was written until then was not looked at.
     pub until_us: u64,
@@ -70,7 +69,6 @@ pub struct Sets {
     /// Rows that transactions left there which are no client's by their ids.
     pub others: u64,
     pub missing: u64,
-    /// There, with other content.
     pub changed: u64,
     pub doubled: u64,
     /// There, written by no client.
@@ -139,7 +137,6 @@ pub fn balance(
     all
 }
 
-/// One table on one server, judged.
 struct Judge<'a> {
     name: &'a str,
     server: &'a str,

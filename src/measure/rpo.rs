@@ -14,7 +14,6 @@ use crate::{
     units::Time,
 };
 
-/// What one workload lost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rpo {
     /// Boundary minus acknowledgement of the oldest lost transaction, in microseconds of

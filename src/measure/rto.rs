@@ -39,7 +39,6 @@ pub struct Rto {
     pub ended_us: Option<u64>,
 }
 
-/// Part of a recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     pub phase: Phase,
@@ -69,7 +68,6 @@ impl Rto {
     }
 }
 
-/// What the gates came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gates {
     /// The last one passed at this time, and none failed later.

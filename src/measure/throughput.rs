@@ -30,7 +30,6 @@ impl ThroughputFigures {
     }
 }
 
-/// The seconds of a workload, in order.
 pub fn series<'a>(
     history: &DrillHistory<'a>,
     workload: &str,

@@ -31,7 +31,6 @@ pub struct View<'a> {
     seen: Vec<&'a Observation>,
 }
 
-/// What was revoked of a workload's writes.
 #[derive(Clone, Copy, Debug)]
 pub struct Frozen<'a> {
     pub role: &'a str,

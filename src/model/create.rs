@@ -106,7 +106,6 @@ impl Model {
         connected.map_err(|cause| self.server(cause))
     }
 
-    /// Runs one simple-query batch.
     pub(super) async fn batch(
         &self,
         client: &Client,

@@ -10,7 +10,6 @@ pub const TRAILER: &[u8] = &(-1i16).to_be_bytes();
 const TEXT_OID: i32 = 25;
 const INT4_OID: i32 = 23;
 
-/// Begins a row of so many columns.
 pub fn row(out: &mut Vec<u8>, columns: usize) {
     out.extend_from_slice(&(columns as i16).to_be_bytes());
 }
@@ -62,7 +61,6 @@ pub fn text_array(out: &mut Vec<u8>, n: usize, mut write: impl FnMut(&mut Vec<u8
     array(out, n, TEXT_OID, |out| sized(out, &mut write));
 }
 
-/// A one-dimensional array of int4.
 pub fn int_array(out: &mut Vec<u8>, n: usize, mut next: impl FnMut() -> i32) {
     array(out, n, INT4_OID, |out| bytes(out, &next().to_be_bytes()));
 }

@@ -15,7 +15,6 @@ use crate::scenario::{
     plan::Generator,
 };
 
-/// Rows of a chunk.
 pub const CHUNK: u64 = 512;
 /// PostgreSQL counts from this day on.
 const EPOCH: Date = date(2000, 1, 1);

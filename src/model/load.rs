@@ -30,7 +30,6 @@ const BUFFER: usize = 128 << 10;
 /// Estimated bytes of one COPY: small enough to share the work out evenly.
 const UNIT: f64 = 16e6;
 
-/// What a load came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loaded {
     /// `pg_database_size` after it.
@@ -50,7 +49,6 @@ struct Unit {
     to: u64,
 }
 
-/// The work, shared by the connections.
 struct Work<'a> {
     model: &'a Model,
     tables: Vec<TableRows<'a>>,
@@ -139,7 +137,6 @@ impl Model {
         out.write_all(encode::TRAILER)
     }
 
-    /// Rows of a file; how many.
     async fn copy_file(
         &self,
         client: &Client,

@@ -31,7 +31,6 @@ use crate::{
 pub use create::Scripts;
 pub use load::Loaded;
 
-/// A data model to be created.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// What the model's `model.yaml` states.
@@ -46,16 +45,12 @@ pub struct Model {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// Its files.
     #[error("{0}")]
     Unreadable(#[from] Problems),
-    /// Its files are not those of the plan.
     #[error("data model `{0}` is not the one that was planned: its files have changed meanwhile")]
     Changed(String),
-    /// The manifest names what is not there.
     #[error("data model `{model}`: {cause}")]
     Broken { model: String, cause: String },
-    /// A login role has no password to be set.
     #[error("data model `{model}`: no password was given for login role `{role}`")]
     NoPassword { model: String, role: String },
     #[error("data model `{model}`: {cause}")]
@@ -127,7 +122,6 @@ impl Model {
     }
 }
 
-/// The first of the month, in UTC.
 pub fn this_month() -> Date {
     let now = units::wall_clock().to_zoned(TimeZone::UTC);
     now.date().first_of_month()

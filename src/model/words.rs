@@ -125,12 +125,10 @@ pub fn text(rng: &mut impl Rng, length: usize, out: &mut Vec<u8>) {
     out.resize(end, b'.');
 }
 
-/// Appends one word.
 pub fn word(rng: &mut impl Rng, out: &mut Vec<u8>) {
     out.extend_from_slice(WORDS[(rng.next_u32() & 63) as usize].as_bytes());
 }
 
-/// Appends a person's name.
 pub fn name(rng: &mut impl Rng, out: &mut Vec<u8>) {
     let bits = rng.next_u32() as usize;
     out.extend_from_slice(GIVEN[bits & 15].as_bytes());

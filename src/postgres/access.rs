@@ -67,7 +67,6 @@ pub fn describe(error: &tokio_postgres::Error) -> String {
 /// A server that does not let the harness in within this time is not there.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Why there is no connection.
 enum Unreached {
     Network(io::Error),
     Server(tokio_postgres::Error),

@@ -32,7 +32,6 @@ pub struct CopyReader {
     input: BytesMut,
 }
 
-/// What was read of an answer.
 #[derive(Default)]
 struct Answer {
     /// Bytes to come of a row that is shown in pieces.

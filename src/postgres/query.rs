@@ -8,7 +8,6 @@ use super::PgError;
 pub const WITHOUT_INDEXES: &str = "SET enable_indexscan = off; SET enable_indexonlyscan = off; \
      SET enable_bitmapscan = off";
 
-/// Facts about a running server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// `server_version_num`.
@@ -78,7 +77,6 @@ pub(super) fn shortened(sql: &str) -> String {
     }
 }
 
-/// Who a running server is.
 pub async fn identity(client: &Client) -> Result<Identity, PgError> {
     let text = one_value(
         client,

@@ -27,7 +27,6 @@ pub enum ServerError {
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
     Postgres(#[from] PgError),
-    /// The server did not start; its log tells why.
     #[error("server `{server}` did not start: {cause}\n  the last lines of its log:\n{log}")]
     Start {
         server: String,
@@ -35,7 +34,6 @@ pub enum ServerError {
         /// The log's tail, indented.
         log: String,
     },
-    /// A tablespace of a restored server lies in a directory of another.
     #[error(
         "tablespace `{tablespace}` of the restored `{server}` lies in {location}, a directory that is not its own"
     )]
@@ -44,7 +42,6 @@ pub enum ServerError {
         tablespace: String,
         location: String,
     },
-    /// Recovery does not get on.
     #[error(
         "server `{server}`: recovery hangs: {waits} for {within} and nothing moved, {reached} (hint: what does the restore_command wait for?)"
     )]
@@ -56,7 +53,6 @@ pub enum ServerError {
         within: Time,
         reached: String,
     },
-    /// A condition did not come true in time.
     #[error("`{server}`: {what} did not happen within {within}; last status: {last}")]
     Wait {
         server: String,
@@ -118,7 +114,6 @@ impl Server {
         Ok(())
     }
 
-    /// Runs `pg_ctl` on its data directory.
     pub async fn pg_ctl(&self, arguments: &[&str]) -> Result<Output, RuntimeError> {
         let mut argv = vec![
             self.program("pg_ctl"),
@@ -232,7 +227,6 @@ impl Server {
     }
 }
 
-/// A setting on a server's command line.
 fn option((name, value): &(String, String)) -> String {
     format!(" -c {}", quoted(&format!("{name}={value}")))
 }

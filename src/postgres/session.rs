@@ -31,7 +31,6 @@ impl Server {
         })
     }
 
-    /// Logs in as the superuser.
     pub async fn connect(&self) -> Result<Client, ServerError> {
         Ok(self.access().await?.connect("pgdrill").await?)
     }

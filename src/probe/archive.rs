@@ -83,7 +83,6 @@ pub enum Records {
     Left,
 }
 
-/// What segments hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Held {
     /// In the archive, by file name.

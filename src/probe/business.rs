@@ -137,7 +137,6 @@ pub(super) async fn begin(
     client.batch_execute(&format!("{begin}{tenant}")).await
 }
 
-/// Whether the last statement of a batch returned a row.
 fn returned_rows(messages: &[SimpleQueryMessage]) -> bool {
     let before_its_end = messages.iter().rev().nth(1);
     matches!(before_its_end, Some(SimpleQueryMessage::Row(_)))

@@ -44,19 +44,14 @@ impl std::ops::AddAssign for Rows {
 /// The stream is not what PostgreSQL sends.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {
-    /// No `PGCOPY` signature.
     #[error("no binary COPY stream: its signature is missing")]
     Signature,
-    /// A field with an impossible length.
     #[error("row {row} of a binary COPY stream has a field of {length} bytes")]
     Field { row: u64, length: i32 },
-    /// A row with an impossible number of fields.
     #[error("row {row} of a binary COPY stream has {fields} fields")]
     Count { row: u64, fields: i16 },
-    /// The stream ended before its trailer.
     #[error("a binary COPY stream ended after {0} rows without its trailer")]
     Torn(u64),
-    /// Bytes after the trailer.
     #[error("a binary COPY stream goes on after its trailer")]
     Excess,
 }

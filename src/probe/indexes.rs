@@ -61,7 +61,6 @@ pub(super) struct Index {
     columns: Vec<Column>,
 }
 
-/// A key column of an index.
 #[derive(Debug)]
 struct Column {
     /// The column, or what is indexed of the row.
@@ -85,7 +84,6 @@ pub(super) enum Read {
     Refused(Refused),
 }
 
-/// The indexes to read in a database.
 pub(super) async fn list(client: &Client, trees: &[u32]) -> Result<Vec<Index>, Error> {
     let mut indexes: Vec<Index> = Vec::new();
     for row in client.query(COLUMNS, &[&trees]).await? {
@@ -123,7 +121,6 @@ pub(super) async fn read(client: &Client, index: &Index) -> Read {
     all
 }
 
-/// What a server's error says.
 pub(super) fn refused(error: &Error) -> Refused {
     Refused {
         sqlstate: error

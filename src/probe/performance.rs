@@ -12,7 +12,6 @@ use crate::{
     postgres::PgError,
 };
 
-/// Executions of each query.
 const RUNS: u32 = 30;
 /// What a server says to a write in a read-only transaction.
 pub(super) const READ_ONLY: &str = "25006";

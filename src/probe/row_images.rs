@@ -78,7 +78,6 @@ pub struct Looked {
     pub counters: Counters,
 }
 
-/// Counters of a server.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// The first transaction that has not begun yet.

@@ -170,7 +170,6 @@ fn together<'a>(pieces: impl Iterator<Item = (&'a Piece, Result<Rows, ProbeError
     }
 }
 
-/// A materialised view that is still to be filled.
 fn not_populated() -> TableState {
     TableState {
         digest: TableState::NOT_POPULATED.into(),

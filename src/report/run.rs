@@ -34,7 +34,6 @@ pub struct RunSummary {
     /// The worst outcome of all drills, against what their scenarios expect. The exit code
     /// goes by this.
     pub outcome: Verdict,
-    /// The drills, by name.
     pub drills: Vec<DrillReport>,
 }
 
@@ -47,7 +46,6 @@ pub struct DrillReport {
     pub tags: Vec<String>,
     /// Path of the scenario file as given.
     pub file: String,
-    /// The variant and what it ran on.
     pub variant: Variant,
     /// Wall time at which it began (RFC 3339, UTC).
     pub began: String,
@@ -78,7 +76,6 @@ pub struct DrillReport {
 /// One variant of the matrix and what it ran on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Variant {
-    /// PostgreSQL's major version.
     pub postgres: u32,
     /// One second of the drill stands for this many.
     pub scale: u32,
@@ -92,7 +89,6 @@ pub struct Variant {
     pub versions: BTreeMap<String, String>,
     /// Version of pgdrill that performed it.
     pub pgdrill: String,
-    /// Bytes of the database after the load.
     pub data_bytes: u64,
     pub data_rows: u64,
 }

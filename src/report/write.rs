@@ -18,7 +18,6 @@ pub const REPORT_HTML: &str = "report.html";
 /// Directory of the drills' own directories.
 pub const DRILLS: &str = "drills";
 
-/// A report that could not be made.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {cause} (hint: {hint})")]
 pub struct WriteError {

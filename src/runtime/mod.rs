@@ -45,7 +45,6 @@ pub enum Runtime {
     Local(local::Local),
 }
 
-/// What a node is to be.
 #[derive(Clone, Debug, Default)]
 pub struct NodeSpec {
     /// The drill it belongs to: its network and its store are the drill's.

@@ -46,7 +46,6 @@ pub struct Document<T> {
     pub typed: T,
 }
 
-/// What scenarios come to.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// One for each variant.

@@ -22,7 +22,6 @@ pub enum Severity {
     Warning,
 }
 
-/// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub severity: Severity,

@@ -95,7 +95,6 @@ pub fn read_beside(scenario: &str, name: &str) -> Result<Source, Problem> {
     }
 }
 
-/// A shipped file of the library.
 fn shipped_text(path: &Path) -> Option<&'static str> {
     SHIPPED.get_file(in_library(path)?)?.contents_utf8()
 }
@@ -183,7 +182,6 @@ fn labels(source: &Source) -> Result<Vec<String>, Problem> {
         .collect())
 }
 
-/// All scenarios that can be selected by name.
 fn library() -> Result<Vec<Source>, Problem> {
     let path = Path::new(LIBRARY);
     if path.is_dir() {

@@ -95,7 +95,6 @@ impl Action {
 }
 
 impl Target {
-    /// In one phrase.
     pub fn title(&self) -> String {
         match self {
             Self::Latest => "to the latest".into(),

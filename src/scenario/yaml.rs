@@ -119,12 +119,10 @@ impl From<Location> for Position {
 }
 
 impl Node {
-    /// The value of a key of a map.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|(_, node)| node)
     }
 
-    /// A key of a map and its value.
     pub fn entry(&self, key: &str) -> Option<&(Key, Node)> {
         self.entries().iter().find(|(k, _)| k.text == key)
     }

@@ -13,7 +13,6 @@ const ON: f64 = 1_600_000.0;
 /// objective that makes sense, or the loss could not be measured.
 const OFF: f64 = 200_000.0;
 
-/// One client's arrivals.
 #[derive(Debug)]
 pub struct Arrivals {
     rng: ChaCha12Rng,

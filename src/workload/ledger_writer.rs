@@ -57,7 +57,6 @@ pub struct Tally {
     errors: Mutex<BTreeMap<String, u64>>,
 }
 
-/// The thread that writes the ledger.
 #[derive(Debug)]
 pub struct LedgerWriter {
     thread: JoinHandle<std::io::Result<Vec<WorkloadSummary>>>,
@@ -73,7 +72,6 @@ impl Buffer {
         })
     }
 
-    /// Puts a transaction into the buffer.
     pub fn put(&self, record: Record) {
         let tally = self.tally(record.workload);
         if record.outcome == Outcome::Ok {
@@ -90,7 +88,6 @@ impl Buffer {
         }
     }
 
-    /// Counts an error.
     pub fn error(&self, workload: u8, text: &str) {
         let mut errors = lock(&self.tally(workload).errors);
         let room = errors.len() < ERRORS || errors.contains_key(text);

@@ -69,7 +69,6 @@ pub enum WorkloadError {
     /// A table that its clients write, or the SQL that makes it.
     #[error("workload `{workload}`: {cause}")]
     Table { workload: String, cause: String },
-    /// More than keys can count.
     #[error("{0} (hint: at most 64 workloads and {CLIENTS} clients of each)")]
     TooMany(String),
     #[error("ledger: {0}")]

@@ -28,7 +28,6 @@ pub enum ReadbackError {
     File(#[from] std::io::Error),
 }
 
-/// A table to be read back.
 struct Reading<'p> {
     table: &'p LiveTable,
     /// Its index in keys.

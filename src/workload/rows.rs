@@ -42,7 +42,6 @@ pub struct Source {
     pub until: Date,
 }
 
-/// A column of a live table.
 #[derive(Clone, Debug)]
 pub struct Column {
     pub inserted: Filled,

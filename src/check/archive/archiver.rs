@@ -26,7 +26,6 @@ pub(super) struct Archiver<'a> {
     listed_us: u64,
 }
 
-/// Where a server's WAL stood at a moment.
 struct Sample<'a> {
     at_us: u64,
     lsn: u64,
@@ -72,7 +71,6 @@ impl<'a> Archiver<'a> {
         !self.samples.is_empty()
     }
 
-    /// What it does wrong, beside the segments in the archive.
     pub fn troubles(&self, places: &[SegmentPosition]) -> Vec<String> {
         let stopped = self.refused().or_else(|| self.hangs(places));
         stopped.into_iter().collect()
@@ -155,7 +153,6 @@ fn removed(context: &Context<'_>, store: &str, name: &str, samples: &[Sample<'_>
     went || expired(context, &named_at(store, name))
 }
 
-/// What a server said of its WAL until a moment.
 fn samples<'a>(context: &Context<'a>, of: &str, until_us: u64) -> Vec<Sample<'a>> {
     let size = context.history.segment_size();
     let all = told!(context.history.events, event, EventKind::WalPosition {
@@ -214,7 +211,6 @@ fn idled(moved: u64, last: &str) -> String {
     )
 }
 
-/// When the listing of the archive began.
 fn listed_us(context: &Context<'_>, now: &View<'_>) -> u64 {
     let mut listed = told!(context.history.events, event, EventKind::Observed {
         moment,
@@ -225,7 +221,6 @@ fn listed_us(context: &Context<'_>, now: &View<'_>) -> u64 {
     listed.next_back().unwrap_or(u64::MAX)
 }
 
-/// Whether retention removed a segment.
 fn expired(context: &Context<'_>, name: &str) -> bool {
     told!(context.history.events, EventKind::RetentionApplied { removed_wal, .. } => removed_wal)
         .flatten()

@@ -30,7 +30,6 @@ pub(super) struct Judged {
     pub as_written: usize,
 }
 
-/// Whether a file begins as a compressed one does.
 pub(super) fn is_packed(file: &ArchivedFile) -> bool {
     PACKED.iter().any(|magic| file.head.starts_with(magic))
 }
@@ -154,7 +153,6 @@ impl<'a> Known<'a> {
         judged.wrong.extend(self.overwritten(name, file));
     }
 
-    /// It holds something else than when it arrived.
     fn overwritten(&self, name: &str, file: &ArchivedFile) -> Option<String> {
         let (server, first) = self.arrived.get(name)?;
         let text = || format!("{name} was overwritten: it is not what `{server}` archived");

@@ -5,7 +5,6 @@ use crate::{
     measure::{RecoveryMeasures, WorkloadMeasures, rpo::Rpo, rto::Rto},
 };
 
-/// The figures of one workload in one recovery.
 pub(super) struct Figures<'m> {
     /// Which one, from 0.
     pub recovery: usize,

@@ -31,7 +31,6 @@ pub struct Readback {
 }
 
 impl Readback {
-    /// Collects rows read back.
     pub fn collect(records: impl Iterator<Item = Record>) -> Self {
         let mut readback = Self::default();
         for record in records {

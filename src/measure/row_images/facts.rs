@@ -27,7 +27,6 @@ pub(super) struct Fact {
     pub told_apart: bool,
     /// The workload of the client; of another's rows none.
     pub workload: Option<u8>,
-    /// The look it is from.
     pub look: u16,
     /// How many rows look like this: more than one only where nothing tells them apart.
     pub count: u32,

@@ -10,7 +10,6 @@ use std::{
 
 use crate::ledger::{Key, Outcome, Record};
 
-/// A client's transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Writer {
     pub acked_us: u64,
@@ -248,7 +247,6 @@ impl Writers {
             .find(|writer| writer.acked_us.saturating_sub(u64::from(writer.took_us)) <= at_us)
     }
 
-    /// One that has this id and survives.
     pub(super) fn surviving(&self, xid: u32) -> Option<&Writer> {
         self.all_of(xid).find(|writer| writer.survives)
     }

@@ -123,7 +123,6 @@ fn overview_row(drill: &DrillReport) -> Markup {
     }
 }
 
-/// A figure, or that it is not known.
 fn shown(us: Option<u64>) -> String {
     us.map_or_else(|| "unknown".to_owned(), time)
 }

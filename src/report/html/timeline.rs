@@ -24,7 +24,6 @@ const FIRST_CHART: f64 = 108.0;
 const CHART: f64 = 74.0;
 const CHART_GAP: f64 = 20.0;
 
-/// Time to place.
 #[derive(Clone, Copy)]
 struct Axis {
     from: u64,
@@ -87,7 +86,6 @@ pub(super) fn render(drill: &DrillReport) -> Markup {
     } }
 }
 
-/// The picture in words.
 fn describe(drill: &DrillReport) -> String {
     let steps = drill.steps.iter().filter_map(|step| {
         Some(format!(

@@ -69,7 +69,6 @@ impl Live {
         }
     }
 
-    /// Tells one event of a drill.
     pub fn event(&self, drill: &str, event: &Event) {
         let mut lines = self.lock();
         let Some(line) = lines.get_mut(drill) else {

@@ -36,7 +36,6 @@ impl Catalog {
         self.described(all.filter(belongs).collect())
     }
 
-    /// Whether an object is not among these.
     pub fn is_missing(&self, id: &Id, present: &BTreeSet<Identity>) -> bool {
         let identity = self.identities.get(id);
         identity.is_some_and(|identity| !present.contains(identity))

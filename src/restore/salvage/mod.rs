@@ -50,7 +50,6 @@ use session::Session;
 use transactions::Horizon;
 use wanted::Wanted;
 
-/// One of the two servers.
 #[derive(Clone, Debug)]
 pub struct Side<'a> {
     /// How the superuser logs in.
@@ -58,7 +57,6 @@ pub struct Side<'a> {
     pub node: &'a Node,
 }
 
-/// What to bring home.
 #[derive(Clone, Debug, Default)]
 pub struct SalvageRequest {
     /// Tables, schema-qualified.
@@ -92,7 +90,6 @@ pub enum SalvageError {
     Postgres(#[from] PgError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// What was asked for is not on the scratch server.
     #[error(
         "the scratch server has no {kind} `{name}` (hint: is its recovery target before the fault?)"
     )]
@@ -101,7 +98,6 @@ pub enum SalvageError {
         kind: &'static str,
         name: String,
     },
-    /// Rows would refer to rows that are not there.
     #[error(
         "{orphans} rows violate foreign key `{constraint}` of {table} (hint: salvage {referenced} as well)"
     )]
@@ -111,15 +107,12 @@ pub enum SalvageError {
         referenced: String,
         orphans: u64,
     },
-    /// What was recovered holds what it should bring back from.
     #[error(
         "the target lies after the fault: the scratch server has transaction {0} of the bad statement (hint: restore with `target: {{ before: fault }}`)"
     )]
     AfterFault(u64),
-    /// A table that can't be swapped.
     #[error("{table} can't be swapped: {cause} (hint: `by: rows`)")]
     Swap { table: String, cause: &'static str },
-    /// The list of a dump's contents was not understood.
     #[error("`pg_restore --list` printed `{0}`, which is no entry")]
     Entry(String),
 }
@@ -349,13 +342,11 @@ impl Work<'_> {
     }
 }
 
-/// Texts as an array in SQL.
 fn array(texts: &[String]) -> String {
     let literals: Vec<String> = texts.iter().map(|text| literal(text)).collect();
     format!("ARRAY[{}]::text[]", literals.join(", "))
 }
 
-/// A text as an SQL literal.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

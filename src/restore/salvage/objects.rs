@@ -55,7 +55,6 @@ pub(super) struct Catalog {
     pub refers: BTreeMap<Id, BTreeSet<Id>>,
     /// Dependent → what it is dropped with even without CASCADE, both as wholes.
     pub goes_with: BTreeMap<Id, BTreeSet<Id>>,
-    /// Tables and materialised views, by name.
     pub relations: Vec<Relation>,
 }
 

@@ -121,7 +121,6 @@ impl<'a> Session<'a> {
         }));
     }
 
-    /// Says on which server what failed.
     pub fn failed(&self, sql: &str, error: &tokio_postgres::Error) -> SalvageError {
         let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
         let shown: String = line.chars().take(SHOWN).collect();

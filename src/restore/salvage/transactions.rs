@@ -40,7 +40,6 @@ impl Horizon {
         Ok(Self { next, faults })
     }
 
-    /// The bad statements' transactions.
     pub fn faults(&self) -> &[u64] {
         &self.faults
     }

@@ -10,7 +10,6 @@ pub struct Owner {
     pub pid: i32,
     /// When it started, in clock ticks since boot.
     pub started: u64,
-    /// The boot of its machine.
     pub boot: String,
     /// Its process-id namespace: process ids of another one mean nothing here.
     pub namespace: String,

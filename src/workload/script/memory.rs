@@ -11,7 +11,6 @@ const REMEMBERED: usize = 64;
 
 #[derive(Debug)]
 pub struct Memory {
-    /// Which client of the workload.
     pub client: u16,
     pub rng: ChaCha12Rng,
     /// Rows inserted so far, by table.
@@ -27,7 +26,6 @@ pub struct KnownRow {
 }
 
 impl Memory {
-    /// Of a client that has done nothing yet.
     pub fn new(client: u16, rng: ChaCha12Rng) -> Self {
         Self {
             client,

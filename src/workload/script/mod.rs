@@ -125,7 +125,6 @@ impl Script {
         Ok(script)
     }
 
-    /// The next transaction of a client.
     pub fn next(&self, memory: &mut Memory) -> Transaction {
         let mut left = memory.rng.random_range(0..self.weights);
         let chosen = self
@@ -233,7 +232,6 @@ impl Script {
 }
 
 impl Transaction {
-    /// One that does nothing.
     pub fn none() -> Self {
         Self {
             key: Key::NONE,

@@ -30,7 +30,6 @@ use crate::postgres::lsn;
 /// A transaction that is not answered within this time is given up.
 pub const DEADLINE: Duration = Duration::from_secs(5);
 
-/// A statement that clients prepare.
 #[derive(Clone, Debug)]
 pub struct Statement {
     /// Its SQL; parameters are sent as text.
@@ -60,7 +59,6 @@ pub struct Call {
 /// What came back of a transaction that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// How far the answers came.
     pub reached: Reached,
     /// The server's error, or why there was no answer; none when all went well.
     pub error: Option<Trouble>,
@@ -70,7 +68,6 @@ pub struct Answer {
     pub xid: u32,
     /// Whether every statement that must write one row did.
     pub wrote: bool,
-    /// Whether the connection can be used again.
     pub usable: bool,
 }
 
