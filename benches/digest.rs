@@ -119,7 +119,7 @@ async fn timed<T>(work: impl Future<Output = T>) -> f64 {
 /// The same reader, doing nothing with what it reads. Returns the bytes.
 async fn thrown_away(reader: &mut CopyReader, copy: &str) -> usize {
     let mut bytes = 0;
-    let read = reader.read(copy, |data| bytes += data.len());
+    let read = reader.read(copy, |data, _ends| bytes += data.len());
     read.await.unwrap();
     bytes
 }

@@ -48,11 +48,12 @@ impl CopyReader {
         })
     }
 
-    /// Executes statements and shows the data of their COPY streams, in pieces as they come.
+    /// Executes statements and shows the messages of their COPY streams: large ones in pieces as they
+    /// come, each with whether it ends its message.
     pub async fn read(
         &mut self,
         statements: &str,
-        mut show: impl FnMut(&[u8]),
+        mut show: impl FnMut(&[u8], bool),
     ) -> Result<(), PgError> {
         let mut answer = Answer::default();
         let read = async {
@@ -90,12 +91,12 @@ impl CopyReader {
 
 impl Answer {
     /// Takes a piece from the beginning of the input; false: more must be read first.
-    fn take(&mut self, input: &mut BytesMut, show: &mut impl FnMut(&[u8])) -> io::Result<bool> {
+    fn take(&mut self, input: &mut BytesMut, show: &mut impl FnMut(&[u8], bool)) -> io::Result<bool> {
         if self.row > 0 {
             let piece = self.row.min(input.len());
-            show(&input[..piece]);
-            input.advance(piece);
             self.row -= piece;
+            show(&input[..piece], self.row == 0);
+            input.advance(piece);
             return Ok(!input.is_empty());
         }
         let Some(header) = backend::Header::parse(input)? else {
@@ -160,7 +161,7 @@ mod tests {
         let (mut answer, mut input, mut all) = (Answer::default(), BytesMut::new(), Vec::new());
         for piece in stream.chunks(piece) {
             input.extend_from_slice(piece);
-            let mut show = |bytes: &[u8]| all.extend_from_slice(bytes);
+            let mut show = |bytes: &[u8], _ends: bool| all.extend_from_slice(bytes);
             while !answer.ended && answer.take(&mut input, &mut show).unwrap() {}
         }
         assert!(input.is_empty());

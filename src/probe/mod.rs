@@ -178,7 +178,7 @@ async fn session(access: &Access) -> Result<Client, ProbeError> {
 async fn reading_session(access: &Access) -> Result<CopyReader, ProbeError> {
     let mut reader = CopyReader::connect(access, APPLICATION).await?;
     for settings in [SESSION, SESSION_17, OWN_PATH, WITHOUT_INDEXES] {
-        reader.read(settings, |_data| ()).await?;
+        reader.read(settings, |_data, _ends| ()).await?;
     }
     Ok(reader)
 }

@@ -133,9 +133,9 @@ async fn read_in(
     begin: &str,
     query: &str,
 ) -> Result<Rows, ProbeError> {
-    connection.read(begin, |_data| ()).await?;
+    connection.read(begin, |_data, _ends| ()).await?;
     let rows = digest(connection, query).await;
-    let ended = connection.read("COMMIT", |_data| ()).await;
+    let ended = connection.read("COMMIT", |_data, _ends| ()).await;
     let rows = rows?;
     ended?;
     Ok(rows)
@@ -146,9 +146,9 @@ pub async fn digest(connection: &mut CopyReader, query: &str) -> Result<Rows, Pr
     let copy = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
     let mut digest = CopyDigest::default();
     let mut taken = Ok(());
-    let read = connection.read(&copy, |data| {
+    let read = connection.read(&copy, |data, ends| {
         if taken.is_ok() {
-            taken = digest.update(data);
+            taken = digest.update(data, ends);
         }
     });
     read.await?;
