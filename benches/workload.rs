@@ -121,7 +121,15 @@ async fn ours(server: &Server, ledger: &Path, round: usize) -> (f64, f64) {
     let (access, recorder) = (server.access(), Recorder::in_memory());
     let plan = bench_plan();
     let nonce = 1000 + round as u64;
-    let running = Workloads::start(&plan, &access, &passwords, &recorder, ledger, nonce).unwrap();
+    let running = Workloads::start(
+        &plan,
+        |_| access.clone(),
+        &passwords,
+        &recorder,
+        ledger,
+        nonce,
+    )
+    .unwrap();
     // As pgbench: connecting is not counted.
     while running.acknowledged() == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;

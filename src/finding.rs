@@ -118,6 +118,11 @@ impl Finding {
         self
     }
 
+    /// It is of a cluster beside the primary's: `rows@orders`.
+    pub fn of_cluster(&mut self, cluster: &str) {
+        self.id = format!("{}@{cluster}", self.id);
+    }
+
     /// It could not be told because of that other finding.
     #[must_use]
     pub fn follows_from(mut self, other: impl Into<String>) -> Self {

@@ -16,7 +16,7 @@ use pgdrill::{
     postgres::Access,
     scenario::{
         model::Expectation,
-        plan::{Plan, WorkloadPlan},
+        plan::{PRIMARY, Plan, WorkloadPlan},
     },
     secret::Secret,
     units::{Bytes, Rate},
@@ -157,7 +157,7 @@ async fn refusal(server: &Server, create: &str) -> String {
         create: Some(create.into()),
         ..notes(1.0)
     };
-    let made = create_own_tables(&plan(SIZE, vec![notes]), &server.access()).await;
+    let made = create_own_tables(&plan(SIZE, vec![notes]), PRIMARY, &server.access()).await;
     made.err().map_or(String::new(), |error| error.to_string())
 }
 
@@ -232,7 +232,9 @@ impl Bench {
             workload("oa", 2, Rate::PerSecond(60.0)),
         ];
         let plan = plan(SIZE, workloads);
-        create_own_tables(&plan, &server.access()).await.unwrap();
+        create_own_tables(&plan, PRIMARY, &server.access())
+            .await
+            .unwrap();
         Some(Self {
             server,
             plan,
@@ -247,7 +249,7 @@ impl Bench {
         let access = self.server.access();
         Workloads::start(
             &self.plan,
-            &access,
+            |_| access.clone(),
             &self.passwords,
             &self.recorder,
             &ledger,
@@ -259,7 +261,7 @@ impl Bench {
     /// Reads back and holds the ledger against it.
     async fn judge(&self) -> Judgement {
         let file = self.dir.path().join("readback");
-        let rows = readback::read(&self.server.access(), &self.plan, NONCE, &file).await;
+        let rows = readback::read(&self.server.access(), PRIMARY, &self.plan, NONCE, &file).await;
         let present = read(&file);
         assert_eq!(rows.unwrap(), present.len() as u64);
         Judgement::of(&read(&self.dir.path().join("ledger")), &present)
@@ -449,7 +451,7 @@ async fn clients_follow_the_endpoint() {
     let (recorder, ledger) = (&bench.recorder, bench.dir.path().join("ledger"));
     let started = Workloads::start(
         &plan,
-        &bench.server.access(),
+        |_| bench.server.access(),
         &bench.passwords,
         recorder,
         &ledger,

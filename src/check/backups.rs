@@ -64,7 +64,9 @@ impl<'a> Taken<'a> {
         let (since, name) = (self.seq, self.name);
         let later = context.history.events.iter();
         later.filter_map(move |event| match &event.kind {
-            EventKind::BackupsListed { backup, listed } if backup == name && event.seq > since => {
+            EventKind::BackupsListed { backup, listed, .. }
+                if backup == name && event.seq > since =>
+            {
                 Some((event.seq, listed.as_slice()))
             }
             _other => None,
@@ -147,6 +149,7 @@ mod tests {
             listed
         };
         EventKind::BackupsListed {
+            cluster: "primary".into(),
             backup: "main".into(),
             listed: labels.iter().map(one).collect(),
         }
@@ -170,6 +173,7 @@ mod tests {
     #[test]
     fn what_retention_removed_need_not_be_listed() {
         let removed = EventKind::RetentionApplied {
+            cluster: "primary".into(),
             removed_backups: vec!["main-1".into()],
             removed_wal: vec![],
         };
@@ -218,7 +222,9 @@ mod tests {
                 fault: Fault::LoseStore(LoseStore(store.into())),
                 ..other.clone()
             };
-            let gone = fixture.clone().with(8 * SECOND, EventKind::FaultInjected(lose));
+            let gone = fixture
+                .clone()
+                .with(8 * SECOND, EventKind::FaultInjected(lose));
             gone.with(9 * SECOND, listed(&[]))
         };
         let verdict = |store: &str| finding(&lost(store).judge(), "backups").verdict;

@@ -18,6 +18,7 @@ use crate::{
     history::{self, files},
     measure::{
         RecoveryMeasures, WorkloadMeasures,
+        clusters::{clusters, plan_of, told_of},
         drill_history::DrillHistory,
         outage, projected,
         recovery::Recovery,
@@ -26,7 +27,7 @@ use crate::{
         throughput,
     },
     observation::ServerState,
-    scenario::plan::{CheckKind, Objectives, Plan},
+    scenario::plan::{CheckKind, Objectives, PRIMARY, Plan},
 };
 
 #[derive(Clone, Debug)]
@@ -77,42 +78,102 @@ fn read_plan(path: &Path) -> Result<Plan, JudgeError> {
 }
 
 fn judge_history(plan: Plan, events: Vec<Event>, drill: &Path) -> Judgement {
-    let history = DrillHistory {
-        plan: &plan,
-        events: &events,
+    let clusters = clusters(&plan);
+    let mut judged: Vec<OfCluster> = match &clusters[..] {
+        [_] => vec![of_cluster(DrillHistory::new(&plan, &events), drill)],
+        several => several
+            .iter()
+            .map(|cluster| {
+                let (own, told) = (plan_of(&plan, cluster), told_of(&plan, &events, cluster));
+                let history = DrillHistory {
+                    cluster: Some(cluster),
+                    ..DrillHistory::new(&own, &told)
+                };
+                of_cluster(history, drill)
+            })
+            .collect(),
     };
-    let mut context = Context::new(history);
-    context.made = reconciliation::made(&context, drill);
-    context.client_rows = reconciliation::client_rows(&context, drill);
-    let reconciliation = Reconciliation::open(&context, drill, &context.recoveries);
-    let measures = measures(&context, &reconciliation);
-    let (findings, not_applicable) = all_findings(&context, &reconciliation, &measures);
-    let trials = verifiers::trials(&context);
+    let context = Context::new(DrillHistory::new(&plan, &events));
+    let mut all = judged.remove(0);
+    if !judged.is_empty() {
+        all.reconciliation = Reconciliation::open(&context, drill, &context.recoveries);
+    }
+    for one in judged {
+        all.findings.extend(one.findings);
+        all.measures.extend(one.measures);
+        all.not_applicable.extend(one.not_applicable);
+    }
+    let OfCluster {
+        reconciliation,
+        mut findings,
+        not_applicable,
+        mut measures,
+    } = all;
+    of_drill(&context, &reconciliation, &mut findings);
+    measures.sort_by_key(|(index, _)| *index);
     Judgement {
         verdict: Verdict::worst(findings.iter().map(|finding| finding.verdict)),
         outcome: expect::outcome(&findings, &plan.expect),
         findings,
         not_applicable,
-        measures,
-        trials,
+        measures: measures.into_iter().map(|(_, measures)| measures).collect(),
+        trials: verifiers::trials(&context),
         plan,
         events,
     }
 }
 
+/// What is said of one cluster.
+struct OfCluster {
+    reconciliation: Reconciliation,
+    findings: Vec<Finding>,
+    not_applicable: BTreeMap<&'static str, String>,
+    /// Each with its workload's place in the plan.
+    measures: Vec<(usize, WorkloadMeasures)>,
+}
+
+fn of_cluster(history: DrillHistory<'_>, drill: &Path) -> OfCluster {
+    let mut context = Context::new(history);
+    context.made = reconciliation::made(&context, drill);
+    context.client_rows = reconciliation::client_rows(&context, drill);
+    let reconciliation = Reconciliation::open(&context, drill, &context.recoveries);
+    let measures = measures(&context, &reconciliation);
+    let (mut findings, not_applicable) = all_findings(&context, &reconciliation, &measures);
+    if let Some(cluster) = history.cluster.filter(|cluster| *cluster != PRIMARY) {
+        let named = |finding: &mut Finding| finding.of_cluster(cluster);
+        // Those of a workload say by its name which they are of.
+        let common = findings.iter_mut().filter(|one| !one.id.contains('.'));
+        common.for_each(named);
+    }
+    OfCluster {
+        reconciliation,
+        findings,
+        not_applicable,
+        measures,
+    }
+}
+
+/// What is said of the drill as a whole.
+fn of_drill(context: &Context<'_>, reconciliation: &Reconciliation, findings: &mut Vec<Finding>) {
+    let mut first = steps::check(context);
+    first.extend(fault::check(context));
+    findings.splice(..0, first);
+    let (files, accounts) = (&reconciliation.files, &reconciliation.accounts);
+    findings.push(evidence::check(context, files, accounts));
+    findings.push(evidence::leak(context));
+}
+
 fn all_findings(
     context: &Context<'_>,
     reconciliation: &Reconciliation,
-    measures: &[WorkloadMeasures],
+    measures: &[(usize, WorkloadMeasures)],
 ) -> (Vec<Finding>, BTreeMap<&'static str, String>) {
-    let mut all = steps::check(context);
-    all.extend(fault::check(context));
-    all.push(steady_state::check(context));
+    let mut all = vec![steady_state::check(context)];
     all.extend(recovery::check(context));
     all.extend(
         measures
             .iter()
-            .flat_map(|measures| objectives::check(context, measures)),
+            .flat_map(|(_, measures)| objectives::check(context, measures)),
     );
     if context.history.plan.checks.contains(&CheckKind::Ledger) {
         all.extend(ledgers(context, reconciliation));
@@ -131,39 +192,32 @@ fn all_findings(
             }
         }
     }
-    all.push(evidence::check(
-        context,
-        &reconciliation.files,
-        &reconciliation.accounts,
-    ));
-    all.push(evidence::leak(context));
     (all, not_applicable)
 }
 
 fn ledgers(context: &Context<'_>, reconciliation: &Reconciliation) -> Vec<Finding> {
     let plan = context.history.plan;
-    let judged = plan
-        .workloads
-        .keys()
-        .zip(&reconciliation.accounts)
-        .map(|(name, account)| {
-            let trouble = reconciliation.trouble();
-            if !trouble.is_empty() {
-                return context.unknown(format!("ledger.{name}"), trouble);
-            }
-            let demanded = plan
-                .objectives
-                .get(name)
-                .is_some_and(|one| one.rpo.is_some() || one.lost.is_some());
-            ledger::check(name, account, demanded)
-        });
+    let judged = context.history.workloads().map(|(index, name)| {
+        let trouble = reconciliation.trouble();
+        if !trouble.is_empty() {
+            return context.unknown(format!("ledger.{name}"), trouble);
+        }
+        let demanded = plan
+            .objectives
+            .get(name)
+            .is_some_and(|one| one.rpo.is_some() || one.lost.is_some());
+        ledger::check(name, &reconciliation.accounts[index], demanded)
+    });
     judged.collect()
 }
 
-fn measures(context: &Context<'_>, reconciliation: &Reconciliation) -> Vec<WorkloadMeasures> {
-    let names = context.history.plan.workloads.keys().enumerate();
-    names
-        .map(|(index, name)| workload(context, reconciliation, index, name))
+fn measures(
+    context: &Context<'_>,
+    reconciliation: &Reconciliation,
+) -> Vec<(usize, WorkloadMeasures)> {
+    let workloads = context.history.workloads();
+    workloads
+        .map(|(index, name)| (index, workload(context, reconciliation, index, name)))
         .collect()
 }
 

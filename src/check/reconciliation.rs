@@ -13,7 +13,7 @@ use crate::{
     measure::{
         account::{self, Account, Question, Readback, RowVersion},
         boundary::{self, Boundaries},
-        drill_history::told,
+        drill_history::{DrillHistory, told},
         projected,
         recovery::Recovery,
         row_images::{Circumstances, Eras, Look, Sets, Writers, balance},
@@ -41,7 +41,7 @@ impl Reconciliation {
     pub fn open(context: &Context<'_>, drill: &Path, recoveries: &[Recovery<'_>]) -> Self {
         let history = &context.history;
         let path = drill.join(files::LEDGER);
-        let statements = boundary::statement_instants(history.faults(), records(&path));
+        let statements = boundary::statement_instants(history.faults(), records(*history, &path));
         let names: Vec<&str> = history.plan.workloads.keys().map(String::as_str).collect();
         let gates: Vec<Vec<Gates>> = names
             .iter()
@@ -59,12 +59,12 @@ impl Reconciliation {
             })
             .collect();
         let (readback, readback_trouble) = read_back(context, drill, &names);
-        let accounts = account::balance(&questions, records(&path), readback);
+        let accounts = account::balance(&questions, records(*history, &path), readback);
         Self {
             questions,
             gates,
             accounts,
-            wal_rate: projected::wal_rate(history, records(&path)),
+            wal_rate: projected::wal_rate(history, records(*history, &path)),
             files: evidence::Files {
                 ledger: trouble_with(&path, None),
                 readback: readback_trouble,
@@ -93,7 +93,7 @@ pub(super) fn made(context: &Context<'_>, drill: &Path) -> BTreeSet<RowVersion> 
     if told.is_empty() {
         return told;
     }
-    records(&drill.join(files::LEDGER))
+    records(context.history, &drill.join(files::LEDGER))
         .filter(|record| record.outcome != Outcome::Fail)
         .map(|record| (record.key, record.version))
         .filter(|change| told.contains(change))
@@ -125,7 +125,8 @@ pub(super) fn client_rows(
     if before.is_empty() {
         return Err("the rows that clients wrote were not looked at before a fault".into());
     }
-    if let Some(server) = servers.iter().find(unseen) {
+    let mut own = history.workloads().map(|(index, _)| &servers[index]);
+    if let Some(server) = own.find(unseen) {
         let what = "rows that clients wrote were not looked at after the last step";
         return Err(format!("{what} on `{server}`"));
     }
@@ -136,8 +137,12 @@ pub(super) fn client_rows(
         return Err(trouble);
     }
     let row = |key| there.version_and_xid(key);
-    let writers = Writers::of(|| records(&ledger), row, &sides(context, &names));
-    for (index, name) in names.iter().enumerate() {
+    let writers = Writers::of(
+        || records(context.history, &ledger),
+        row,
+        &sides(context, &names),
+    );
+    for (index, name) in history.workloads() {
         let held = writers.acknowledged(index as u8);
         if let Some(short) = evidence::short_of(context, name, held) {
             return Err(short);
@@ -228,8 +233,11 @@ fn step_end_us(context: &Context<'_>, at_us: u64) -> u64 {
 }
 
 /// The records of a file; none when it can't be opened, which [`trouble_with`] tells.
-fn records(path: &Path) -> impl Iterator<Item = Record> + use<> {
-    Reader::open(path).into_iter().flatten()
+/// Of the workloads that the history is of.
+fn records<'a>(history: DrillHistory<'a>, path: &Path) -> impl Iterator<Item = Record> + use<'a> {
+    let all = Reader::open(path).into_iter().flatten();
+    let own: BTreeSet<usize> = history.workloads().map(|(index, _)| index).collect();
+    all.filter(move |record| own.contains(&usize::from(record.workload)))
 }
 
 /// What is wrong with a file of records, `stated` of which it must hold if that is known;
@@ -260,9 +268,9 @@ fn trouble_with(path: &Path, stated: Option<u64>) -> String {
 fn read_back(context: &Context<'_>, drill: &Path, names: &[&str]) -> (Readback, String) {
     let mut all = Readback::default();
     let mut troubles = Vec::new();
-    let servers: BTreeSet<&str> = names
-        .iter()
-        .map(|name| context.history.server_of(name))
+    let own = context.history.workloads();
+    let servers: BTreeSet<&str> = own
+        .map(|(_, name)| context.history.server_of(name))
         .collect();
     for server in servers {
         let after = view::after(&context.views, server);
@@ -277,7 +285,7 @@ fn read_back(context: &Context<'_>, drill: &Path, names: &[&str]) -> (Readback, 
                 .get(usize::from(index))
                 .is_none_or(|name| context.history.server_of(name) == server)
         };
-        all.extend(Readback::collect(records(&path)).only(lives_here));
+        all.extend(Readback::collect(records(context.history, &path)).only(lives_here));
     }
     troubles.retain(|trouble| !trouble.is_empty());
     (all, troubles.join("; "))
@@ -312,7 +320,7 @@ mod tests {
     fn answers_are_lost_until_the_fault_has_struck() {
         let fixture = lost_server();
         let (plan, events) = (&fixture.plan, &fixture.events);
-        let context = Context::new(DrillHistory { plan, events });
+        let context = Context::new(DrillHistory::new(plan, events));
         let fault = context.history.faults().last().unwrap();
         assert!(fault.began_us < fault.ended_us);
         let sides = sides(&context, &["agent", "oa"]);

@@ -24,7 +24,8 @@ pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
         Action::Restore { into, target, .. } => (*target == Target::Latest).then_some(into),
         _other => None,
     });
-    let physical = to_latest.filter(|server| !context.history.is_logical(server));
+    let own = to_latest.filter(|server| context.history.has_server(server));
+    let physical = own.filter(|server| !context.history.is_logical(server));
     let servers: Vec<&String> = physical.collect();
     if servers.is_empty() || plan.strategy.wal == Wal::None {
         return None;

@@ -11,10 +11,7 @@ use std::collections::BTreeMap;
 
 use super::{CheckResult, Context, any, count};
 use crate::{
-    event::RestoreRecord,
-    measure::view::View,
-    observation::SettingsState,
-    scenario::plan::{Apply, PRIMARY},
+    event::RestoreRecord, measure::view::View, observation::SettingsState, scenario::plan::Apply,
 };
 
 /// Where a setting comes from that the harness gives a server at its start.
@@ -117,7 +114,8 @@ pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> CheckResult {
 fn undeclared(context: &Context<'_>, server: &str, is: &SettingsState) -> Vec<String> {
     let plan = context.history.plan;
     let origin = context.history.origin(server);
-    let Some(own) = plan.servers.get(origin).or(plan.servers.get(PRIMARY)) else {
+    let first = context.history.first_server();
+    let Some(own) = plan.servers.get(origin).or(plan.servers.get(first)) else {
         return Vec::new();
     };
     let stated = plan.settings(own).into_iter();

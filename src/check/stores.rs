@@ -36,7 +36,8 @@ fn faults<'a>(
     let events = context.history.events.iter();
     events.filter_map(move |event| match &event.kind {
         EventKind::FaultInjected(fault) if fault.fault.facts().store() == Some(store) => {
-            Some((event, fault))
+            let own = context.history.has_server(&fault.server);
+            own.then_some((event, fault))
         }
         _other => None,
     })

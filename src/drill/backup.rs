@@ -12,6 +12,7 @@ use crate::{
     runtime::Exec,
     scenario::plan::{BackupKind, BackupPlan, RetentionRule},
     store::{named_at, placeholder},
+    units::Time,
 };
 
 /// A tool's verifier, or its catalog, may take this long.
@@ -121,6 +122,7 @@ impl Drill {
     fn tell(&self, site: &Site<'_>, listed: &[Listed]) {
         self.recorder.record(EventKind::BackupsListed {
             backup: site.name.to_owned(),
+            cluster: self.cluster_of(&site.server.name).to_owned(),
             listed: listed.to_vec(),
         });
     }
@@ -165,12 +167,18 @@ impl Drill {
     /// Has the verifiers look again at every backup that is still there: one may have been damaged
     /// after it was taken.
     pub(super) async fn verify_again(&self) {
-        let Ok(server) = self.any_server() else {
-            return;
-        };
+        for server in self.one_of_each() {
+            self.verify_cluster_again(&server).await;
+        }
+    }
+
+    async fn verify_cluster_again(&self, server: &Server) {
+        let cluster = self.cluster_of(&server.name);
         for name in self.plan.strategy.backups.keys() {
-            let site = self.site(name, &server, LOOKING);
-            let of_it = |taken: &&Taken| taken.record.backup == *name;
+            let site = self.site(name, server, LOOKING);
+            let of_it = |taken: &&Taken| {
+                taken.record.backup == *name && self.cluster_of(&taken.record.server) == cluster
+            };
             let taken: Vec<&Taken> = self.backups.iter().filter(of_it).collect();
             if taken.is_empty() {
                 continue;
@@ -222,22 +230,50 @@ impl Drill {
     /// # Errors
     /// When a tool or the strategy's own command fails.
     pub(super) async fn expire(&self) -> Result<(), StepError> {
-        let server = self.any_server()?;
-        let before = self.stored(&server).await?;
+        for server in self.reaching_stores()? {
+            self.expire_cluster(&server).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes every backup and WAL file look older.
+    ///
+    /// # Errors
+    /// When a node refuses.
+    pub(super) async fn age(&self, by: Time) -> Result<(), StepError> {
+        for server in self.reaching_stores()? {
+            retention::age(&server, by).await?;
+        }
+        Ok(())
+    }
+
+    fn reaching_stores(&self) -> Result<Vec<Server>, StepError> {
+        let servers = self.one_of_each();
+        match servers.is_empty() {
+            true => Err(StepError::Missing(
+                "there is no server left that reaches the stores".into(),
+            )),
+            false => Ok(servers),
+        }
+    }
+
+    async fn expire_cluster(&self, server: &Server) -> Result<(), StepError> {
+        let before = self.stored(server).await?;
         match &self.plan.strategy.retention.rule {
-            RetentionRule::Computed => self.expire_computed(&server).await?,
+            RetentionRule::Computed => self.expire_computed(server).await?,
             RetentionRule::Command(command) => {
                 let store = server.node.layout().store.display();
                 let command = format!("cd {store} && {}", server.fill_in(command));
                 server.node.exec(Exec::shell(command)).await?;
             }
         }
-        let after = self.stored(&server).await?;
+        let after = self.stored(server).await?;
         let gone = |was: &[String], is: &[String]| {
             let gone = was.iter().filter(|name| !is.contains(name));
             gone.cloned().collect::<Vec<_>>()
         };
         self.recorder.record(EventKind::RetentionApplied {
+            cluster: self.cluster_of(&server.name).to_owned(),
             removed_backups: gone(&before.0, &after.0),
             removed_wal: gone(&before.1, &after.1),
         });

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     event::{Cause, EventKind, Revoked},
-    postgres::Server,
+    postgres::{Server, server::DATABASE},
     restore::salvage::FrozenTable,
     scenario::plan::Business,
     workload::Endpoint,
@@ -73,7 +73,7 @@ impl Drill {
 
     fn database_of(&self, workload: &str) -> &str {
         let workload = self.plan.workloads.get(workload);
-        workload.map_or(self.plan.home(), |workload| &workload.database)
+        workload.map_or(DATABASE, |workload| &workload.database)
     }
 
     async fn writes(&self, workload: &str, server: &Server) -> Result<Writes, StepError> {

@@ -31,7 +31,10 @@ impl Drill {
         let Some(server) = self.servers.get(name).cloned() else {
             return;
         };
-        if let Err(error) = self.probe(moment, &server, kinds).await {
+        let cluster = self.cluster_of(name);
+        let has = |kind: &CheckKind| !self.plan.lacks(cluster, *kind);
+        let kinds: Vec<CheckKind> = kinds.iter().copied().filter(has).collect();
+        if let Err(error) = self.probe(moment, &server, &kinds).await {
             self.could_not_look(moment, name, Probe::All, &error);
         }
         let read_back = |kind: &CheckKind| Probe::needed_by(*kind).contains(&Probe::Readback);
@@ -46,7 +49,7 @@ impl Drill {
         server: &Server,
         kinds: &[CheckKind],
     ) -> Result<(), StepError> {
-        let models = self.models()?;
+        let models = self.models(self.cluster_of(&server.name))?;
         let operations = |model| operations(model, &self.plan);
         let business: Vec<Operation> = models.iter().flat_map(operations).collect();
         let access = server.access().await?;
@@ -113,8 +116,9 @@ impl Drill {
         let file = readback::file_name(&server.name);
         let path = self.dir.join(&file);
         let read = async {
-            let access = server.access().await?;
-            Ok::<u64, StepError>(readback::read(&access, &self.plan, self.nonce, &path).await?)
+            let (access, cluster) = (server.access().await?, self.cluster_of(&server.name));
+            let read = readback::read(&access, cluster, &self.plan, self.nonce, &path).await;
+            Ok::<u64, StepError>(read?)
         };
         match read.await {
             Ok(rows) => self.recorder.record(EventKind::Observed {

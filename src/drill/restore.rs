@@ -18,7 +18,7 @@ use crate::{
         target::{Choice, Known, Resolved, Taken, choose, resolve},
     },
     runtime::Exec,
-    scenario::plan::{PRIMARY, Target, TargetAction},
+    scenario::plan::{Target, TargetAction},
     units::wall_clock,
 };
 
@@ -27,6 +27,8 @@ use crate::{
 pub struct Restoring<'a> {
     /// The backup's name in the strategy.
     pub from: &'a str,
+    /// The cluster whose backup it is.
+    pub of: &'a str,
     pub label: Option<&'a str>,
     pub store: Option<&'a String>,
     pub into: &'a str,
@@ -84,7 +86,8 @@ impl Drill {
             true => self.given_up(restoring.into).await?,
             false => {
                 let (into, scratch) = (restoring.into, restoring.scratch);
-                self.new_server(into, scratch, &source.plan).await?
+                self.new_server(into, scratch, &source.plan, restoring.of)
+                    .await?
             }
         };
         self.configure_tools(&server).await?;
@@ -94,7 +97,7 @@ impl Drill {
         let choice = self.choice(&restoring, &planned.to, &listed);
         let chosen = choose(restoring.target, &resolved, &choice);
         let chosen = chosen.map_err(StepError::Missing)?.clone();
-        let origin = self.origin(restoring.from, &chosen);
+        let origin = self.origin(&restoring, &chosen);
         let made = self.made.get(&origin).unwrap_or(&source);
         let settings = self.plan.settings(&made.plan);
         server.moved = moved(&settings, &made.layout, server.node.layout());
@@ -155,13 +158,20 @@ impl Drill {
     }
 
     /// The server that a backup was taken of.
-    fn origin(&self, from: &str, listed: &Listed) -> String {
-        let same =
-            |one: &&Taken| one.record.backup == from && one.record.listed.name() == listed.name();
-        let taken = self.backups.iter().find(same);
+    fn origin(&self, restoring: &Restoring<'_>, listed: &Listed) -> String {
+        let mut taken = self.taken_of(restoring);
+        let taken = taken.find(|one| one.record.listed.name() == listed.name());
         taken
-            .map_or(PRIMARY, |taken| &taken.record.server)
+            .map_or(restoring.of, |taken| &taken.record.server)
             .to_owned()
+    }
+
+    /// The backups taken that a restore may begin from.
+    fn taken_of(&self, restoring: &Restoring<'_>) -> impl Iterator<Item = &Taken> {
+        self.backups.iter().filter(|taken| {
+            let record = &taken.record;
+            record.backup == restoring.from && self.cluster_of(&record.server) == restoring.of
+        })
     }
 
     /// What a restore may begin from; `to`: where its backup goes.
@@ -183,16 +193,14 @@ impl Drill {
     /// What the server was made as whose backup a restore begins from, as far as that is known
     /// before a node can look into the store.
     fn source(&self, restoring: &Restoring<'_>, resolved: &Resolved) -> Made {
-        let all: Vec<Listed> = (self.backups.iter())
-            .filter(|taken| taken.record.backup == restoring.from)
-            .map(|taken| taken.record.listed.clone())
-            .collect();
+        let taken = self.taken_of(restoring);
+        let all: Vec<Listed> = taken.map(|one| one.record.listed.clone()).collect();
         let to = self
             .planned(restoring.from)
             .map_or(&[][..], |backup| &backup.to);
         let choice = self.choice(restoring, to, &all);
         let likely = choose(restoring.target, resolved, &choice).ok();
-        let name = likely.map_or(PRIMARY.to_owned(), |one| self.origin(restoring.from, one));
+        let name = likely.map_or(restoring.of.to_owned(), |one| self.origin(restoring, one));
         self.made.get(&name).cloned().unwrap_or_default()
     }
 }
@@ -207,7 +215,7 @@ mod tests {
         history::Recorder,
         meter::Meter,
         runtime::{Layout, testing},
-        scenario::plan::ServerPlan,
+        scenario::plan::{PRIMARY, ServerPlan},
         units::Bytes,
     };
 
@@ -230,7 +238,12 @@ mod tests {
             cpus: memory as f64,
         };
         let layout = Layout::default();
-        Made { plan, layout }
+        let cluster = PRIMARY.to_owned();
+        Made {
+            plan,
+            layout,
+            cluster,
+        }
     }
 
     /// The newest backup that can reach the target says whose limits and settings count; where
@@ -254,6 +267,7 @@ mod tests {
             };
             let restoring = Restoring {
                 from: "main",
+                of: PRIMARY,
                 label: None,
                 store: None,
                 into: "new",

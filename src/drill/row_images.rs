@@ -18,8 +18,8 @@ use crate::{
 /// What looks at rows have found out so far.
 #[derive(Debug, Default)]
 pub struct RowImages {
-    /// The first transaction that may be a client's.
-    since: u64,
+    /// The first transaction that may be a client's, by cluster.
+    since: BTreeMap<String, u64>,
     identities: BTreeMap<String, String>,
     whole: BTreeSet<String>,
     taken: u32,
@@ -64,7 +64,8 @@ impl Drill {
     pub async fn begin_images(&mut self, server: &Server) -> Result<(), StepError> {
         let now = row_images::counters(&server.access().await?, &self.plan).await;
         let now = now.map_err(|error| StepError::Missing(error.to_string()))?;
-        self.row_images.since = now.next_xid;
+        let since = &mut self.row_images.since;
+        since.insert(server.name.clone(), now.next_xid);
         let others = self.row_images.others.entry(server.name.clone());
         others.or_default().deleted = now.deleted;
         Ok(())
@@ -115,7 +116,7 @@ impl Drill {
             server: name.to_owned(),
             moment,
             file,
-            since: self.row_images.since,
+            since: self.images_since(name),
             began_us,
             ..ImageRecord::default()
         };
@@ -124,6 +125,11 @@ impl Drill {
             Err(error) => record.error = error.to_string(),
         }
         self.recorder.record(EventKind::RowsImaged(record));
+    }
+
+    fn images_since(&self, server: &str) -> u64 {
+        let since = self.row_images.since.get(self.cluster_of(server));
+        since.copied().unwrap_or_default()
     }
 
     async fn look_at_rows(
@@ -138,7 +144,7 @@ impl Drill {
             plan: &self.plan,
             identities: &self.row_images.identities,
             whole: &self.row_images.whole,
-            since: (!found_out).then_some(self.row_images.since),
+            since: (!found_out).then(|| self.images_since(&server.name)),
         };
         let access = server.access().await?;
         let looked = row_images::look(&access, &imaging, &self.dir.join(file)).await;

@@ -22,28 +22,34 @@ impl Drill {
     /// # Errors
     /// When anything of it fails: the set-up was bad, not the backup.
     pub async fn set_up(&mut self) -> Result<(), StepError> {
-        let models = self.models()?;
-        let roles = models.iter().flat_map(Model::login_roles);
-        self.make_passwords(roles.map(String::as_str));
         let plan = Arc::clone(&self.plan);
+        let mut roles = Vec::new();
+        for cluster in plan.servers.keys() {
+            let models = self.models(cluster)?;
+            roles.extend(models.iter().flat_map(Model::login_roles).cloned());
+        }
+        self.make_passwords(roles.iter().map(String::as_str));
         for (name, limits) in &plan.servers {
-            let server = self.new_server(name, false, limits).await?;
+            let server = self.new_server(name, false, limits, name).await?;
             server.create(&self.first_settings(name)).await?;
             self.create_databases(&server).await?;
             server.announce(&self.recorder).await?;
-        }
-        let primary = self.server(PRIMARY)?;
-        self.prepare_tools(&primary).await?;
-        self.describe(&primary).await?;
-        self.load(&primary, &models).await?;
-        if self.plan.strategy.apply == Apply::Reload {
-            self.apply_by_reload(&primary).await?;
+            self.prepare_tools(&server).await?;
+            if name == PRIMARY {
+                self.describe(&server).await?;
+            }
+            self.load(&server).await?;
+            if self.plan.strategy.apply == Apply::Reload {
+                self.apply_by_reload(&server).await?;
+            }
         }
         // Before the archive is listed: a segment that arrives meanwhile is in the list, or sampled.
         self.watch = Some(Watch::start(&self.recorder));
-        self.watch_server(&primary).await;
-        self.look(Moment::Before, PRIMARY, &plan.checks).await;
-        self.start_clients(&primary).await
+        for name in plan.servers.keys() {
+            self.watch_server(&self.server(name)?).await;
+            self.look(Moment::Before, name, &plan.checks).await;
+        }
+        self.start_clients().await
     }
 
     /// Settings at the first start: without the strategy's, when it wants them reloaded later.
@@ -57,7 +63,7 @@ impl Drill {
 
     async fn apply_by_reload(&self, server: &Server) -> Result<(), StepError> {
         let client = server.connect().await?;
-        for (name, value) in self.plan.settings(&self.plan.servers[PRIMARY]) {
+        for (name, value) in self.plan.settings(&self.plan.servers[&server.name]) {
             let value = server.fill_in(&value).replace('\'', "''");
             run_sql(&client, &format!("alter system set {name} = '{value}'")).await?;
         }
@@ -93,35 +99,48 @@ impl Drill {
     async fn create_databases(&self, server: &Server) -> Result<(), StepError> {
         let access = server.access().await?.within(DATABASE);
         let client = access.connect("pgdrill").await?;
-        for name in self.plan.databases.keys().filter(|name| *name != DATABASE) {
+        for name in self.databases_on(server).filter(|name| *name != DATABASE) {
             run_sql(&client, &format!("create database {name}")).await?;
         }
         Ok(())
     }
 
-    async fn load(&self, server: &Server, models: &[Model]) -> Result<(), StepError> {
+    /// The databases that a server has from the beginning.
+    fn databases_on<'s>(&'s self, server: &'s Server) -> impl Iterator<Item = &'s str> {
+        let databases = self.plan.databases.iter();
+        let there = databases.filter(|(_, database)| database.server == server.name);
+        there.map(|(name, _)| name.as_str())
+    }
+
+    async fn load(&self, server: &Server) -> Result<(), StepError> {
         let access = server.access().await?;
-        let own = self.plan.databases.keys().map(String::as_str);
+        let own = self.databases_on(server);
         for database in own.chain([DATABASE, DATABASE_TEMPLATE]) {
             let client = access.within(database).connect("pgdrill").await?;
             run_sql(&client, "create extension if not exists amcheck").await?;
         }
-        for model in models {
+        for model in self.models(&server.name)? {
             let amount = (self.plan.databases[&model.database].size, self.plan.seed);
             model.install(server, amount, &self.recorder).await?;
         }
-        create_own_tables(&self.plan, &access).await?;
+        create_own_tables(&self.plan, &server.name, &access).await?;
         server.sql("checkpoint").await?;
         Ok(())
     }
 
-    async fn start_clients(&mut self, server: &Server) -> Result<(), StepError> {
-        self.begin_images(server).await?;
-        let access = server.access().await?;
+    async fn start_clients(&mut self) -> Result<(), StepError> {
+        let plan = Arc::clone(&self.plan);
+        let mut places = BTreeMap::new();
+        for name in plan.servers.keys() {
+            let server = self.server(name)?;
+            self.begin_images(&server).await?;
+            places.insert(name.as_str(), server.access().await?);
+        }
+        let place = |workload: &str| places[plan.cluster_of_workload(workload)].clone();
         let ledger = self.dir.join(files::LEDGER);
         let workloads = Workloads::start(
-            &self.plan,
-            &access,
+            &plan,
+            place,
             &self.passwords,
             &self.recorder,
             &ledger,
@@ -132,7 +151,7 @@ impl Drill {
             .plan
             .workloads
             .keys()
-            .map(|name| (name.clone(), PRIMARY.to_owned()))
+            .map(|name| (name.clone(), plan.cluster_of_workload(name).to_owned()))
             .collect();
         Ok(())
     }

@@ -19,7 +19,7 @@ use crate::{
     postgres::{Passwords, PgError, Server, ServerError, server::SUPERUSER},
     restore::{salvage::SalvageError, target::Taken},
     runtime::{Layout, NodeSpec, Runtime, RuntimeError},
-    scenario::plan::{Plan, ServerPlan},
+    scenario::plan::{PRIMARY, Plan, ServerPlan},
     secret::Secret,
     units::wall_clock,
     workload::{WorkloadError, Workloads, readback::ReadbackError},
@@ -72,6 +72,8 @@ pub struct Made {
     pub plan: ServerPlan,
     /// Where things lay on its node.
     pub layout: Layout,
+    /// The server from the beginning whose data it has: itself, or the one whose backup it is.
+    pub cluster: String,
 }
 
 /// A drill that is being performed.
@@ -160,14 +162,31 @@ impl Drill {
         self.recorder.record(EventKind::Spent(self.meter.take()));
     }
 
-    /// The data models, one a database.
+    /// The data models of a cluster, one a database.
     ///
     /// # Errors
     /// When the files of one are not those of the plan any more.
-    pub fn models(&self) -> Result<Vec<Model>, StepError> {
+    pub fn models(&self, cluster: &str) -> Result<Vec<Model>, StepError> {
         let databases = self.plan.databases.iter();
+        let databases = databases.filter(|(_, plan)| plan.server == cluster);
         let models = databases.map(|(name, plan)| Ok(Model::planned(name, plan)?));
         models.collect()
+    }
+
+    /// The cluster that a server is of.
+    pub fn cluster_of<'s>(&'s self, server: &'s str) -> &'s str {
+        let made = self.made.get(server);
+        made.map_or(server, |made| made.cluster.as_str())
+    }
+
+    /// A server of each cluster that is there: its stores are the same for all of it.
+    pub fn one_of_each(&self) -> Vec<Server> {
+        let servers = self
+            .servers
+            .values()
+            .map(|one| (self.cluster_of(&one.name), one));
+        let each: BTreeMap<&str, &Server> = servers.collect();
+        each.into_values().cloned().collect()
     }
 
     /// The server of this name.
@@ -212,10 +231,12 @@ impl Drill {
         name: &str,
         scratch: bool,
         limits: &ServerPlan,
+        cluster: &str,
     ) -> Result<Server, StepError> {
         let spec = NodeSpec {
             drill: self.plan.drill.clone(),
             name: name.to_owned(),
+            cluster: Some(cluster.to_owned()).filter(|cluster| cluster != PRIMARY),
             postgres: self.plan.postgres,
             packages: self.plan.packages.clone(),
             memory: limits.memory,
@@ -227,13 +248,14 @@ impl Drill {
             name: name.to_owned(),
             node,
             passwords: self.passwords.clone(),
-            database: self.plan.home().to_owned(),
+            database: self.plan.home(cluster).to_owned(),
             scratch,
             moved: BTreeMap::new(),
         };
         let made = Made {
             plan: limits.clone(),
             layout: server.node.layout().clone(),
+            cluster: cluster.to_owned(),
         };
         self.made.insert(name.to_owned(), made);
         self.servers.insert(name.to_owned(), server.clone());

@@ -8,7 +8,7 @@ use super::{
     state::{Drill, StepError},
 };
 use crate::{
-    backup::{retention, wal},
+    backup::wal,
     event::{Cause, EventKind, Moment},
     fault::{Fault, Injection, ServerAfter},
     meter::{Activity, outside},
@@ -58,6 +58,7 @@ impl Drill {
             Action::Thaw { workload, server } => self.thaw(workload, server).await,
             Action::Restore {
                 from,
+                of,
                 label,
                 store,
                 into,
@@ -68,6 +69,7 @@ impl Drill {
             } => {
                 let restoring = Restoring {
                     from,
+                    of,
                     label: label.as_deref(),
                     store: store.as_ref(),
                     into,
@@ -101,7 +103,7 @@ impl Drill {
             Action::Start { server } => self.start(server).await,
             Action::CutOver { workloads, to } => self.cut_over(workloads, to).await,
             Action::Verify { server } => self.verify(server).await,
-            Action::Age(by) => Ok(retention::age(&self.any_server()?, *by).await?),
+            Action::Age(by) => self.age(*by).await,
             Action::Expire => self.expire().await,
             Action::Wait { server, until } => {
                 let server = self.server_in(server, &step.database)?;
@@ -269,13 +271,6 @@ impl Drill {
         let exec = Exec::shell(server.fill_in(command)).envs(server.environment());
         server.node.exec(exec.within(deadline)).await?;
         Ok(())
-    }
-
-    /// Any server that is there: the stores are the same for all.
-    pub(super) fn any_server(&self) -> Result<Server, StepError> {
-        self.servers.values().next().cloned().ok_or_else(|| {
-            StepError::Missing("there is no server left that reaches the stores".into())
-        })
     }
 }
 

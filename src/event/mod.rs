@@ -122,10 +122,14 @@ pub enum EventKind {
     BackupsListed {
         /// The backup's name in the strategy.
         backup: String,
+        /// The cluster in whose stores it looked, by its first server.
+        cluster: String,
         /// Oldest first.
         listed: Vec<Listed>,
     },
     RetentionApplied {
+        /// The cluster whose stores they are, by its first server.
+        cluster: String,
         removed_backups: Vec<String>,
         removed_wal: Vec<String>,
     },

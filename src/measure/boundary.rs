@@ -10,7 +10,6 @@ use crate::{
     event::{BoundaryKind, EventKind, FaultRecord},
     ledger::{Outcome, Record},
     measure::{drill_history::DrillHistory, recovery::Recovery},
-    scenario::plan::PRIMARY,
 };
 
 /// On which extent of the boundary a transaction lies, and on which server it ran.
@@ -93,7 +92,7 @@ impl Boundaries {
             snapshot: history.snapshot_of(workload),
             ..Self::default()
         };
-        let mut serving = PRIMARY;
+        let mut serving = history.first_server();
         for event in history.events {
             if let EventKind::FaultInjected(fault) = &event.kind
                 && fault.boundary != BoundaryKind::None

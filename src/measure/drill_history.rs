@@ -41,6 +41,8 @@ pub(crate) use told;
 pub struct DrillHistory<'a> {
     pub plan: &'a Plan,
     pub events: &'a [Event],
+    /// The cluster that it is of, of several (`measure::clusters`); none: of all that there are.
+    pub cluster: Option<&'a str>,
 }
 
 /// A step as it was performed.
@@ -63,6 +65,35 @@ pub struct CutOver<'a> {
 }
 
 impl<'a> DrillHistory<'a> {
+    pub fn new(plan: &'a Plan, events: &'a [Event]) -> Self {
+        Self {
+            plan,
+            events,
+            cluster: None,
+        }
+    }
+
+    /// The server that it begins with.
+    pub fn first_server(&self) -> &'a str {
+        self.cluster.unwrap_or(PRIMARY)
+    }
+
+    /// Whether a server is of it.
+    pub fn has_server(&self, server: &str) -> bool {
+        let plan = self.plan;
+        self.cluster
+            .is_none_or(|cluster| plan.cluster_of(server) == cluster)
+    }
+
+    /// The workloads that it is of, each with its place in the plan.
+    pub fn workloads(&self) -> impl Iterator<Item = (usize, &'a str)> + use<'a> {
+        let (plan, cluster) = (self.plan, self.cluster);
+        let all = plan.workloads.keys().map(String::as_str).enumerate();
+        all.filter(move |(_, name)| {
+            cluster.is_none_or(|cluster| plan.cluster_of_workload(name) == cluster)
+        })
+    }
+
     pub fn steps(&self) -> Vec<StepTold<'a>> {
         (0..self.plan.steps.len())
             .map(|index| self.step(index))
@@ -104,7 +135,8 @@ impl<'a> DrillHistory<'a> {
 
     /// Whether a server crashed and came back: recovery from a crash empties unlogged tables, too.
     pub fn crashed(&self) -> bool {
-        let mut after = self.faults().map(|fault| fault.fault.facts().server_after);
+        let own = self.faults().filter(|fault| self.has_server(&fault.server));
+        let mut after = own.map(|fault| fault.fault.facts().server_after);
         after.any(|after| after == ServerAfter::Down)
     }
 
@@ -231,18 +263,22 @@ impl<'a> DrillHistory<'a> {
             .cut_overs()
             .filter(|cut| cut.workloads.iter().any(|name| name == workload))
             .filter(|cut| until_us.is_none_or(|until| cut.at_us < until));
-        moves.last().map_or(PRIMARY, |cut| cut.to)
+        moves.last().map_or(self.first_server(), |cut| cut.to)
     }
 
     /// The server that serves at the end.
     pub fn serving(&self) -> &'a str {
         let cut_over = self.cut_overs().last().map(|cut| cut.to);
-        cut_over.unwrap_or_else(|| self.plan.serves_at_first())
+        let at_first = || match self.cluster {
+            Some(cluster) if !self.plan.workloads.is_empty() => cluster,
+            _ => self.plan.serves_at_first(),
+        };
+        cut_over.unwrap_or_else(at_first)
     }
 
     /// Other servers that workloads' clients talk to at the end.
     pub fn also_serving(&self) -> BTreeSet<&'a str> {
-        let servers = self.plan.workloads.keys().map(|name| self.server_of(name));
+        let servers = self.workloads().map(|(_, name)| self.server_of(name));
         servers.filter(|server| *server != self.serving()).collect()
     }
 

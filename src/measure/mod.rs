@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod boundary;
+pub mod clusters;
 pub mod drill_history;
 pub mod outage;
 pub mod overhead;

@@ -91,10 +91,7 @@ mod tests {
         fixture.tell(SECOND, spent(0, SECOND, SECOND));
         fixture.tell(5 * SECOND, spent(SECOND, 5 * SECOND, 3 * SECOND));
         let fixture = fixture.in_order();
-        let history = DrillHistory {
-            plan: &fixture.plan,
-            events: &fixture.events,
-        };
+        let history = DrillHistory::new(&fixture.plan, &fixture.events);
         let overhead = measure(&history).unwrap();
         assert_eq!(overhead.outside_us, 4 * SECOND);
         assert_eq!(overhead.own_us, history.end_us() - 4 * SECOND);
@@ -106,10 +103,7 @@ mod tests {
     fn a_history_that_accounts_for_nothing_has_no_figure() {
         let fixture = salvage();
         assert_eq!(
-            measure(&DrillHistory {
-                plan: &fixture.plan,
-                events: &fixture.events
-            }),
+            measure(&DrillHistory::new(&fixture.plan, &fixture.events)),
             None
         );
     }

@@ -159,7 +159,7 @@ mod tests {
     use crate::check::testing::{SECOND, salvage};
 
     fn project(plan: &Plan, rate: Option<f64>, observed: Option<&ServerState>) -> Projected {
-        super::project(&DrillHistory { plan, events: &[] }, rate, observed)
+        super::project(&DrillHistory::new(plan, &[]), rate, observed)
     }
 
     fn plan(timeout: Option<&str>) -> Plan {
@@ -224,10 +224,7 @@ mod tests {
     #[test]
     fn forced_switches_are_no_wal() {
         let fixture = salvage();
-        let history = DrillHistory {
-            plan: &fixture.plan,
-            events: &fixture.events,
-        };
+        let history = DrillHistory::new(&fixture.plan, &fixture.events);
         // 100 bytes each tenth of a second, and a switch each second.
         let records = fixture.ledger.iter().map(|record| {
             let tenths = record.acked_us / 100_000;

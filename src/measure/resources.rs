@@ -110,10 +110,7 @@ mod tests {
         let once = sampled(salvage(), 3 * SECOND, SECOND, 1_000_000);
         let fixture = sampled(once.clone(), 5 * SECOND, 2 * SECOND, 9_000_000);
         let of = |fixture: &HistoryFixture, node: &str| {
-            let history = DrillHistory {
-                plan: &fixture.plan,
-                events: &fixture.events,
-            };
+            let history = DrillHistory::new(&fixture.plan, &fixture.events);
             usage(&history, node, (2 * SECOND, 6 * SECOND)).map(|usage| usage.to_string())
         };
         let told = "CPU 50 % of a core, memory 64.0 MB, read 0 B/s, written 4.0 MB/s";

@@ -251,7 +251,7 @@ mod tests {
             };
             let events: Vec<Event> = marks.iter().enumerate().map(event).collect();
             let fixture = salvage();
-            let history = DrillHistory { plan: &fixture.plan, events: &events };
+            let history = DrillHistory::new(&fixture.plan, &events);
             let (from, to) = (ends[0].min(ends[1]) % 1_200, ends[0].max(ends[1]) % 1_200);
             prop_assume!(from <= to);
             let spans = spans(&history, from, to, Phase::Inject);

@@ -170,7 +170,7 @@ fn at<'v, 'a>(views: &'v mut Vec<View<'a>>, unseen: View<'a>) -> &'v mut View<'a
     views.last_mut().expect("just pushed")
 }
 
-/// The steady state: the primary's, or the first one observed.
+/// The steady state: the first server's, or the first one observed.
 pub fn steady<'v, 'a>(views: &'v [View<'a>]) -> Option<&'v View<'a>> {
     let before = || views.iter().filter(|view| view.moment == Moment::Before);
     before()

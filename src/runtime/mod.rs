@@ -51,6 +51,8 @@ pub struct NodeSpec {
     pub drill: String,
     /// Its name, unique within the drill; also its host name.
     pub name: String,
+    /// Whose stores it sees; none: the drill's first cluster's.
+    pub cluster: Option<String>,
     /// PostgreSQL's major version.
     pub postgres: u32,
     /// Debian packages that its image has beside (`docker`).
@@ -98,10 +100,19 @@ impl Layout {
     }
 }
 
-/// How a store beside the local one is called where that is `store`: with a dot, which no
-/// server's name has.
-fn beside_local(store: &str) -> String {
-    format!("store.{store}")
+impl NodeSpec {
+    /// How the local store of its cluster is called, and any other: with dots, which no server's
+    /// name has.
+    fn local_store(&self) -> String {
+        let cluster = self.cluster.iter().map(|cluster| format!("{cluster}."));
+        cluster.collect::<String>() + "store"
+    }
+
+    /// Each store beside the local one by its name, and how it is called.
+    fn stores_beside(&self) -> impl Iterator<Item = (&String, String)> {
+        let stores = self.stores.iter();
+        stores.map(|store| (store, format!("{}.{store}", self.local_store())))
+    }
 }
 
 /// Resources of a node since it was created (CPU, I/O) and now (memory).

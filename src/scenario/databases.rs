@@ -8,12 +8,13 @@ use super::{
     file::{DataFile, DatabaseFile, ScenarioFile, WorkloadFile},
     model::{Catalog, Manifest, Model},
     of,
-    plan::CheckKind,
+    plan::{CheckKind, PRIMARY},
     problem::{Problem, Problems},
     select,
+    step_file::{ActionFile, StepFile},
     yaml::Node,
 };
-use crate::units::Bytes;
+use crate::{postgres::server::DATABASE, units::Bytes};
 
 /// The model where a scenario names none.
 pub const DEFAULT_MODEL: &str = "dual-tenant";
@@ -23,6 +24,8 @@ pub const DEFAULT_MODEL: &str = "dual-tenant";
 pub struct Database {
     pub model: Model,
     pub size: Option<Bytes>,
+    /// The server that it is on at the beginning.
+    pub server: String,
 }
 
 /// All of them, by name; one at least.
@@ -43,8 +46,13 @@ impl Databases {
                 Ok(model) => {
                     let own = || model.manifest.database.clone();
                     let name = name.map_or_else(own, str::to_owned);
-                    let size = file.size;
-                    databases.insert(name, Database { model, size });
+                    let server = file.server.unwrap_or(PRIMARY.to_owned());
+                    let database = Database {
+                        model,
+                        size: file.size,
+                        server,
+                    };
+                    databases.insert(name, database);
                 }
                 Err(Problems(more)) => problems.extend(more),
             }
@@ -60,9 +68,30 @@ impl Databases {
         all.map(|(name, database)| (name.as_str(), database))
     }
 
-    /// The first: where the superuser logs in when no database is meant.
-    pub fn home(&self) -> &str {
-        self.names().next().unwrap_or_default()
+    /// The first of a cluster: where the superuser logs in when no database is meant.
+    pub fn home(&self, cluster: &str) -> &str {
+        let mut all = self.iter();
+        let first = all.find(|(_, database)| database.server == cluster);
+        first.map_or(DATABASE, |(name, _)| name)
+    }
+
+    /// The server that a database is on.
+    pub fn server(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|database| database.server.as_str())
+    }
+
+    /// The server that a step acts on where it names none: its workload's, its database's, or the
+    /// primary.
+    pub fn server_of<'s>(&'s self, file: &'s ScenarioFile, step: &'s StepFile) -> &'s str {
+        let database = match &step.action {
+            ActionFile::Freeze(name) | ActionFile::Thaw(name) => {
+                let workload = file.workloads.get(name);
+                workload.and_then(|workload| self.of_workload(name, workload))
+            }
+            _other => step.database.as_deref(),
+        };
+        let server = step.server.as_deref();
+        server.or_else(|| self.server(database?)).unwrap_or(PRIMARY)
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
@@ -122,6 +151,7 @@ pub fn stated(data: &DataFile) -> Vec<(Option<&str>, DatabaseFile)> {
         let only = DatabaseFile {
             model: data.model.clone(),
             size: data.size,
+            server: None,
         };
         return vec![(None, only)];
     };

@@ -5,34 +5,29 @@ use std::{
     time::Duration,
 };
 
+mod steps;
+
 use super::{
     Document,
     databases::{Database, Databases},
     file::{CustomFile, ObjectivesFile, ScenarioFile, WorkloadFile},
     plan::{
-        Action, BackupKind, Business, CheckKind, DatabasePlan, Expect, Generator, HumanSpans,
-        Length, LiveColumn, LiveTable, Objectives, PRIMARY, Plan, RunFor, ServerPlan, Statement,
-        Step, StrategyPlan, Target, Transaction, WorkloadPlan, Writes,
+        Business, CheckKind, DatabasePlan, Expect, Generator, HumanSpans, Length, LiveColumn,
+        LiveTable, Objectives, PRIMARY, Plan, ServerPlan, Statement, StrategyPlan, Transaction,
+        WorkloadPlan, Writes,
     },
     problem::Problem,
-    select,
-    step_file::{
-        ActionFile, BackupFile, PlainTarget, RestoreFile, RunFile, SalvageFile, StepFile,
-        TargetFile,
-    },
-    strategy,
+    select, strategy,
 };
 use crate::units::{Bytes, Time};
+pub use steps::{NEWEST, clusters, fault_names, is_scratch, restored_from};
 
 /// The major when a scenario names none.
 pub const DEFAULT_POSTGRES: [u32; 1] = [17];
-/// What stands for the newest fault where one is named.
-pub const NEWEST: &str = "fault";
 /// Length of the payload of a workload of one statement.
 const PAYLOAD: Length = Length { min: 20, max: 200 };
 const DEFAULT_SEED: u64 = 42;
 const DEFAULT_CLIENTS: u32 = 2;
-const STEP_DEADLINE: Time = Time(Duration::from_secs(600));
 const DRILL_DEADLINE: Time = Time(Duration::from_secs(1800));
 
 /// One plan for each major of PostgreSQL.
@@ -63,7 +58,7 @@ pub fn plans(
         databases: databases.iter().map(planned).collect(),
         workloads: workloads.clone(),
         strategy: strategy.clone(),
-        steps: steps(document, databases, strategy),
+        steps: steps::of(document, databases, strategy),
         objectives: objectives(&file.objectives),
         human: human(file),
         checks: file.checks.clone().unwrap_or_else(|| {
@@ -84,7 +79,7 @@ pub fn plans(
 pub fn deadline(file: &ScenarioFile) -> Time {
     let objectives = file.objectives.values();
     let demanded = objectives.flat_map(|one| [one.rto, one.outage]).flatten();
-    let missed = demanded.map(|time| Time(time.0 + STEP_DEADLINE.0)).max();
+    let missed = demanded.map(|time| Time(time.0 + steps::DEADLINE.0)).max();
     let enough = missed.map_or(DRILL_DEADLINE, |time| time.max(DRILL_DEADLINE));
     file.deadline.unwrap_or(enough)
 }
@@ -100,11 +95,6 @@ pub fn read_sql(written: &str, scenario: &str) -> Result<String, Problem> {
     select::read_beside(scenario, written).map(|source| source.text)
 }
 
-/// Whether a server of this name is a scratch server.
-pub fn is_scratch(server: &str) -> bool {
-    server == "scratch" || server.starts_with("scratch-")
-}
-
 /// What scenario and models ask for, of this major.
 fn packages(file: &ScenarioFile, databases: &Databases, major: u32) -> Vec<String> {
     let models = databases.manifests().flat_map(|model| &model.packages);
@@ -113,12 +103,17 @@ fn packages(file: &ScenarioFile, databases: &Databases, major: u32) -> Vec<Strin
     BTreeSet::from_iter(named).into_iter().collect()
 }
 
-fn planned((name, Database { model, size }): (&str, &Database)) -> (String, DatabasePlan) {
-    let size = size.unwrap_or(Bytes(0));
+fn planned((name, database): (&str, &Database)) -> (String, DatabasePlan) {
+    let model = &database.model;
+    let size = database.size.unwrap_or(Bytes(0));
     let rows = model.manifest.rows(size).into_iter();
     let plan = DatabasePlan {
         model: model.name.clone(),
         identity: model.identity.clone(),
+        server: database.server.clone(),
+        lacks: (CheckKind::ALL.into_iter())
+            .filter(|check| model.manifest.lacks(*check).is_some())
+            .collect(),
         size,
         rows: rows.map(|(table, rows)| (table.to_owned(), rows)).collect(),
     };
@@ -231,177 +226,4 @@ fn objectives(written: &BTreeMap<String, ObjectivesFile>) -> BTreeMap<String, Ob
         (name.clone(), plan)
     };
     written.iter().map(plan).collect()
-}
-
-fn steps(
-    document: &Document<ScenarioFile>,
-    databases: &Databases,
-    strategy: &StrategyPlan,
-) -> Vec<Step> {
-    let file = &document.typed;
-    let nodes = document
-        .root
-        .get("steps")
-        .map(|n| n.items())
-        .unwrap_or_default();
-    let all: Vec<String> = file.workloads.keys().cloned().collect();
-    let (mut scratch, mut newest) = (String::new(), String::new());
-    let mut steps = Vec::new();
-    for ((step, node), name) in file.steps.iter().zip(nodes).zip(fault_names(file)) {
-        if let ActionFile::Inject(_) = &step.action {
-            newest = name;
-        }
-        if let ActionFile::Restore(RestoreFile { into, .. }) = &step.action
-            && is_scratch(into)
-        {
-            scratch.clone_from(into);
-        }
-        let action = action(step, &all, &scratch, &newest, strategy);
-        let database = databases.meant(step.database.as_deref());
-        let within = step
-            .database
-            .iter()
-            .map(|name| format!(" in database {name}"));
-        steps.push(Step {
-            line: node.place.line,
-            title: action.title() + &within.collect::<String>(),
-            deadline: step.deadline.unwrap_or(STEP_DEADLINE),
-            database: database.unwrap_or(databases.home()).to_owned(),
-            action,
-        });
-    }
-    steps
-}
-
-/// What the fault of each step is called: as the scenario says, or by its own word, numbered where
-/// that is taken; empty where a step injects none.
-pub fn fault_names(file: &ScenarioFile) -> Vec<String> {
-    let stated = file.steps.iter().filter_map(|step| step.name.clone());
-    let mut taken: BTreeSet<String> = stated.collect();
-    let mut name = |step: &StepFile| match (&step.action, &step.name) {
-        (ActionFile::Inject(_), Some(name)) => name.clone(),
-        (ActionFile::Inject(fault), None) => unlike(&mut taken, fault.word()),
-        _other => String::new(),
-    };
-    file.steps.iter().map(&mut name).collect()
-}
-
-fn unlike(taken: &mut BTreeSet<String>, word: &str) -> String {
-    let numbered = (2..).map(|number| format!("{word}-{number}"));
-    let mut names = std::iter::once(word.to_owned()).chain(numbered);
-    let free = names.find(|name| taken.insert(name.clone()));
-    free.expect("there is no end of numbers")
-}
-
-/// `all`: the names of all workloads; `scratch`: the scratch server restored last; `newest`:
-/// the fault injected last, by this step or before.
-fn action(
-    step: &StepFile,
-    all: &[String],
-    scratch: &str,
-    newest: &str,
-    strategy: &StrategyPlan,
-) -> Action {
-    let server = step.server.as_deref().unwrap_or(PRIMARY).to_owned();
-    match step.action.clone() {
-        ActionFile::Backup(backup) => taking(server, &backup, strategy),
-        ActionFile::Run(RunFile::Time(time)) => Action::Run(RunFor::Time(time)),
-        ActionFile::Run(RunFile::Transactions(count)) => {
-            Action::Run(RunFor::Transactions(count.transactions))
-        }
-        ActionFile::Checkpoint {} => Action::Checkpoint { server },
-        ActionFile::SwitchWal {} => Action::SwitchWal { server },
-        ActionFile::RestorePoint(name) => Action::RestorePoint { server, name },
-        ActionFile::Inject(fault) => Action::Inject {
-            server,
-            name: newest.to_owned(),
-            fault,
-        },
-        ActionFile::Heal(fault) => Action::Heal { fault },
-        ActionFile::Freeze(workload) => Action::Freeze { workload, server },
-        ActionFile::Thaw(workload) => Action::Thaw { workload, server },
-        ActionFile::Restore(restore) => Action::Restore {
-            scratch: is_scratch(&restore.into),
-            from: restored_from(&restore, strategy)
-                .unwrap_or_default()
-                .to_owned(),
-            label: restore.backup,
-            store: restore.store,
-            into: restore.into,
-            in_place: restore.in_place,
-            target: restore
-                .target
-                .map_or(Target::Latest, |file| target(file, newest)),
-            action: restore.action,
-        },
-        ActionFile::Salvage(file) => salvage(file, scratch),
-        ActionFile::Reindex(object) => Action::Reindex { server, object },
-        ActionFile::Start(server) => Action::Start { server },
-        ActionFile::CutOver(file) => Action::CutOver {
-            workloads: file.workloads.unwrap_or(all.to_vec()),
-            to: file.to,
-        },
-        ActionFile::Verify(server) => Action::Verify { server },
-        ActionFile::Age(time) => Action::Age(time),
-        ActionFile::Expire {} => Action::Expire,
-        ActionFile::Wait(wait) => Action::Wait {
-            server,
-            until: wait.until,
-        },
-        ActionFile::Sql(sql) => Action::Sql { server, sql },
-        ActionFile::Command(command) => Action::Command { server, command },
-    }
-}
-
-/// The kind is what the step says, or what the backup's tool takes where nobody says.
-fn taking(server: String, backup: &BackupFile, strategy: &StrategyPlan) -> Action {
-    let (of, _, kind) = backup.named();
-    let tool = strategy.backups.get(of).map(|backup| &backup.tool);
-    let usual = tool.and_then(|tool| tool.abilities().kinds.first());
-    Action::Backup {
-        server,
-        of: of.to_owned(),
-        kind: kind.or(usual.copied()).unwrap_or(BackupKind::Full),
-    }
-}
-
-/// The backup that a restore begins from: the one it names, or the only one of a whole cluster.
-pub fn restored_from<'s>(restore: &'s RestoreFile, strategy: &'s StrategyPlan) -> Option<&'s str> {
-    if let Some(from) = &restore.from {
-        return Some(from);
-    }
-    let mut whole = strategy.backups.iter();
-    let mut whole = whole
-        .by_ref()
-        .filter(|(_, one)| one.tool.abilities().restores);
-    let (name, _) = whole.next()?;
-    whole.next().is_none().then_some(name.as_str())
-}
-
-fn salvage(file: SalvageFile, scratch: &str) -> Action {
-    Action::Salvage {
-        from: file.from.unwrap_or(scratch.to_owned()),
-        into: file.into.unwrap_or(PRIMARY.to_owned()),
-        tables: file.tables,
-        schemas: file.schemas,
-        by: file.by,
-    }
-}
-
-fn target(file: TargetFile, newest: &str) -> Target {
-    match file {
-        TargetFile::Before(before) => Target::Before {
-            fault: match before.before.as_str() {
-                NEWEST => newest.to_owned(),
-                _ => before.before,
-            },
-            by: before.by,
-        },
-        TargetFile::Plain(PlainTarget::Latest) => Target::Latest,
-        TargetFile::Plain(PlainTarget::Immediate) => Target::Immediate,
-        TargetFile::Plain(PlainTarget::Time(time)) => Target::Time(time),
-        TargetFile::Plain(PlainTarget::Lsn(lsn)) => Target::Lsn(lsn),
-        TargetFile::Plain(PlainTarget::Xid(xid)) => Target::Xid(xid),
-        TargetFile::Plain(PlainTarget::Name(name)) => Target::Name(name),
-    }
 }

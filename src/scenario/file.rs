@@ -127,6 +127,8 @@ pub struct DatabaseFile {
     /// Its size, 10MB to 100GB. Default: needed, unless the model holds the same rows whatever the
     /// size.
     pub size: Option<Bytes>,
+    /// The server that it is on, one of `servers`. Default: `primary`.
+    pub server: Option<String>,
 }
 
 /// One workload.

@@ -128,6 +128,9 @@ pub struct RestoreFile {
     /// serves clients, archives nothing and is removed at the end.
     #[schemars(extend("format" = "name"))]
     pub into: String,
+    /// Whose backup it is: a server that is there from the beginning. Default: `primary`, or in place
+    /// the one that `into` comes from.
+    pub of: Option<String>,
     /// The backup's name in the strategy. Default: the only one of a whole cluster.
     pub from: Option<String>,
     /// A backup's own label, as its tool lists it. Default: the newest that reaches the target.
@@ -303,7 +306,8 @@ fn add_siblings(branch: &mut Json, time: &Json) {
     deadline["description"] = json!("It must have ended by then. Default: 10m");
     branch["properties"]["deadline"] = deadline;
     if WITH_SERVER.contains(&word.as_str()) || WITH_WORKLOAD.contains(&word.as_str()) {
-        let text = "The server it acts on. Default: `primary`";
+        let text =
+            "The server it acts on. Default: that of its workload or database, else `primary`";
         branch["properties"]["server"] = json!({"type": "string", "description": text});
     }
     if WITH_DATABASE.contains(&word.as_str()) {

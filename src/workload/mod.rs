@@ -79,11 +79,11 @@ pub enum WorkloadError {
 }
 
 impl Workloads {
-    /// Starts every workload of the plan against the server of `access` (host and port; each
-    /// logs in to its own database as its own role). Must be called within a tokio runtime.
+    /// Starts every workload of the plan, each against the server that `place` says (host and port;
+    /// it logs in to its own database as its own role). Must be called within a tokio runtime.
     pub fn start(
         plan: &Plan,
-        access: &Access,
+        place: impl Fn(&str) -> Access,
         passwords: &BTreeMap<String, Secret>,
         recorder: &Recorder,
         ledger_file: &Path,
@@ -103,7 +103,7 @@ impl Workloads {
             recorder: recorder.clone(),
         };
         for ((name, workload), (script, password)) in plan.workloads.iter().zip(prepared) {
-            workloads.begin(name, workload, script, &password, access);
+            workloads.begin(name, workload, script, &password, &place(name));
         }
         Ok(workloads)
     }

@@ -14,23 +14,24 @@ use super::WorkloadError;
 use crate::{
     model::columns,
     postgres::{Access, access::describe, query::Cells},
-    scenario::plan::{LiveTable, Plan},
+    scenario::plan::{LiveTable, Plan, WorkloadPlan},
 };
 
-/// Makes the tables of the scenario's own, and sees that the rows of every workload will be
+/// Makes the tables of the scenario's own on a server, and sees that the rows of every workload will be
 /// told and compared. `access` is a superuser's.
 ///
 /// # Errors
 /// When the server refuses the SQL, or key and payload are not what a ledger can be held
 /// against.
-pub async fn create(plan: &Plan, access: &Access) -> Result<(), WorkloadError> {
-    for (workload, plan) in &plan.workloads {
+pub async fn create(plan: &Plan, server: &str, access: &Access) -> Result<(), WorkloadError> {
+    let here = |(name, _): &(&String, &WorkloadPlan)| plan.cluster_of_workload(name) == server;
+    for (workload, plan) in plan.workloads.iter().filter(here) {
         if let Some(sql) = &plan.create {
             let made = make(&access.within(&plan.database), sql).await;
             made.map_err(|cause| wrong(workload, cause))?;
         }
     }
-    for (workload, plan) in &plan.workloads {
+    for (workload, plan) in plan.workloads.iter().filter(here) {
         let access = access.within(&plan.database);
         let fit = fits(&access, &plan.business.tables).await;
         fit.map_err(|cause| wrong(workload, cause))?;

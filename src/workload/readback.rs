@@ -110,18 +110,22 @@ pub fn file_name(server: &str) -> String {
     format!("{}-{server}", files::READBACK)
 }
 
-/// Reads every row that has a key, of the tables that the plan's workloads write, into
+/// Reads every row that has a key, of the tables that the workloads of a cluster write, into
 /// `file`, a ledger, and returns how many there are. A table that is gone has none. `access` must be
 /// a superuser's: row-level security would hide rows. Memory is constant.
 pub async fn read(
     access: &Access,
+    cluster: &str,
     plan: &Plan,
     nonce: u64,
     file: &Path,
 ) -> Result<u64, ReadbackError> {
     let mut writer = Writer::create(file)?;
     let mut rows = 0;
-    for (index, workload) in plan.workloads.values().enumerate() {
+    for (index, (name, workload)) in plan.workloads.iter().enumerate() {
+        if plan.cluster_of_workload(name) != cluster {
+            continue;
+        }
         let client = session(access, &workload.database).await?;
         for (table, at) in workload.business.tables.iter().zip(0..) {
             let reading = Reading {

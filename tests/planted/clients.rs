@@ -16,7 +16,7 @@ use pgdrill::{
         row_images::{Imaging, Looked, look, next_xid},
     },
     row_images::{self, Image},
-    scenario::plan::Plan,
+    scenario::plan::{PRIMARY, Plan},
     secret::Secret,
     workload::{Workloads, readback},
 };
@@ -57,7 +57,8 @@ impl Clients {
         let file = dir.path().join(files::LEDGER);
         let access = server.access().await.unwrap();
         let since = next_xid(&access).await.unwrap();
-        let workloads = Workloads::start(plan, &access, passwords, recorder, &file, NONCE);
+        let workloads =
+            Workloads::start(plan, |_| access.clone(), passwords, recorder, &file, NONCE);
         let workloads = workloads.unwrap();
         let began = Instant::now();
         while workloads.acknowledged() < ACKNOWLEDGED {
@@ -96,7 +97,7 @@ impl Clients {
         let rows = Rows::told(Moment::After, self.since, looked.tables, images);
         let file = dir.path().join("readback");
         let access = server.access().await.map_err(|error| error.to_string())?;
-        let read_back = readback::read(&access, plan, NONCE, &file).await;
+        let read_back = readback::read(&access, PRIMARY, plan, NONCE, &file).await;
         read_back.map_err(|error| error.to_string())?;
         Ok((rows, read(&file)))
     }

@@ -28,6 +28,8 @@ pub fn plan(size: u64, workloads: Vec<WorkloadPlan>) -> Plan {
             DatabasePlan {
                 model: "dual-tenant".into(),
                 identity: String::new(),
+                server: PRIMARY.into(),
+                lacks: Vec::new(),
                 size: Bytes(size),
                 rows: model().rows(Bytes(size)),
             },

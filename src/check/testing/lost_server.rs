@@ -81,6 +81,7 @@ fn steps(workloads: &[String]) -> Vec<Action> {
         run_for("8s"),
         inject(Fault::LoseServer),
         Action::Restore {
+            of: "primary".into(),
             into: REPLACEMENT.into(),
             from: "main".into(),
             label: None,

@@ -88,6 +88,7 @@ fn steps() -> Vec<Action> {
     let back = |into: &str| {
         [
             Action::Restore {
+                of: "primary".into(),
                 into: into.into(),
                 from: "main".into(),
                 label: None,

@@ -66,10 +66,7 @@ pub fn seconds(text: &str) -> Time {
 impl HistoryFixture {
     /// Its history, to be asked.
     pub fn history(&self) -> DrillHistory<'_> {
-        DrillHistory {
-            plan: &self.plan,
-            events: &self.events,
-        }
+        DrillHistory::new(&self.plan, &self.events)
     }
 
     /// Nothing has been told yet.

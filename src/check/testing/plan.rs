@@ -53,6 +53,8 @@ pub fn plan(drill: &str, actions: Vec<Action>) -> Plan {
             DatabasePlan {
                 model: "dual-tenant".into(),
                 identity: "00000000000000000000000000000000".into(),
+                server: PRIMARY.into(),
+                lacks: Vec::new(),
                 size: Bytes(20_000_000),
                 rows: BTreeMap::new(),
             },

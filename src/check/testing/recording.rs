@@ -91,6 +91,7 @@ impl HistoryFixture {
     pub fn backed_up(&mut self) {
         self.tell(4 * SECOND, EventKind::BackupTaken(backup()));
         let listed = EventKind::BackupsListed {
+            cluster: PRIMARY.into(),
             backup: "main".into(),
             listed: vec![backup().listed],
         };

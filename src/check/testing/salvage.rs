@@ -91,6 +91,7 @@ fn steps() -> Vec<Action> {
             server: PRIMARY.into(),
         },
         Action::Restore {
+            of: "primary".into(),
             into: "scratch".into(),
             from: "main".into(),
             label: None,

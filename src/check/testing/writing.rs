@@ -74,10 +74,7 @@ impl HistoryFixture {
     }
 
     fn server_of(&self, workload: u8) -> &str {
-        let history = DrillHistory {
-            plan: &self.plan,
-            events: &self.events,
-        };
+        let history = DrillHistory::new(&self.plan, &self.events);
         let name = self.plan.workloads.keys().nth(usize::from(workload));
         history.server_of(name.unwrap())
     }

@@ -38,10 +38,7 @@ impl DrillReport {
     }
 
     fn from_events(judgement: &Judgement) -> Self {
-        let story = DrillHistory {
-            plan: &judgement.plan,
-            events: &judgement.events,
-        };
+        let story = DrillHistory::new(&judgement.plan, &judgement.events);
         let mut report = Self {
             took_us: story.end_us(),
             overhead: overhead::measure(&story),

@@ -13,7 +13,7 @@ mod node;
 
 use std::{
     collections::{HashMap, HashSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -28,13 +28,12 @@ use tokio::sync::Mutex;
 pub use self::node::DockerNode;
 use self::{engine::Engine, images::Row};
 use super::{
-    Exec, LABEL_DRILL, LABEL_OWNER, LABEL_RUN, Layout, NodeSpec, RuntimeError, beside_local,
+    Exec, LABEL_DRILL, LABEL_OWNER, LABEL_RUN, Layout, NodeSpec, RuntimeError,
     run::{Kind, Run},
 };
 use crate::history::Recorder;
 
 /// Below it everything is mounted.
-const ROOT: &str = "/pgdrill";
 /// Where a node's volume is mounted.
 const NODE: &str = "/pgdrill/node";
 /// Where the drill's local store is mounted.
@@ -292,12 +291,16 @@ fn host_config(spec: &NodeSpec, names: &Names) -> HostConfig {
 
 /// Each store's volume and mount point, the local one's first.
 fn stores(drill: &str, spec: &NodeSpec) -> Vec<(String, String)> {
-    let local = (format!("{drill}-store"), STORE.to_owned());
-    let others = spec.stores.iter().map(|name| {
-        let store = beside_local(name);
-        (format!("{drill}-{store}"), format!("{ROOT}/{store}"))
-    });
+    let local = format!("{drill}-{}", spec.local_store());
+    let local = (local, STORE.to_owned());
+    let others = spec.stores_beside();
+    let others = others.map(|(name, store)| (format!("{drill}-{store}"), mounted(name)));
     std::iter::once(local).chain(others).collect()
+}
+
+/// Where a store beside the local one is mounted.
+fn mounted(store: &str) -> String {
+    format!("{STORE}.{store}")
 }
 
 /// The image has no mount points of theirs from which their volumes would take over the owner.
@@ -330,7 +333,7 @@ fn volume(name: &str, target: &str) -> Mount {
 
 fn layout(spec: &NodeSpec) -> Layout {
     let (node, major) = (PathBuf::from(NODE), spec.postgres);
-    let store = |name: &String| (name.clone(), Path::new(ROOT).join(beside_local(name)));
+    let store = |name: &String| (name.clone(), PathBuf::from(mounted(name)));
     Layout {
         stores: spec.stores.iter().map(store).collect(),
         data: node.join("data"),

@@ -10,7 +10,7 @@ use nix::unistd::chown;
 use sha2::{Digest, Sha256};
 
 use super::{Local, installation::Installation, leftover};
-use crate::runtime::{Layout, RuntimeError, beside_local, run::Kind};
+use crate::runtime::{Layout, NodeSpec, RuntimeError, run::Kind};
 
 /// Longest path of a Unix socket that every Linux accepts, in bytes.
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -27,16 +27,18 @@ pub(super) enum Access {
 pub(super) fn layout(
     drill: &Path,
     dir: &Path,
-    stores: &[String],
+    spec: &NodeSpec,
     installation: &Installation,
     template: PathBuf,
 ) -> Layout {
-    let store = |name: &String| (name.clone(), drill.join(beside_local(name)));
+    let beside = spec.stores_beside();
     Layout {
-        stores: stores.iter().map(store).collect(),
+        stores: beside
+            .map(|(name, store)| (name.clone(), drill.join(store)))
+            .collect(),
         data: dir.join("data"),
         tablespaces: dir.join("tablespaces"),
-        store: drill.join("store"),
+        store: drill.join(spec.local_store()),
         run: dir.join("run"),
         bin: installation.bin.clone(),
         template,

@@ -96,7 +96,7 @@ impl Local {
         let template = self.template(installation).await?;
         let drill = self.drill_dir(&spec.drill);
         let dir = drill.join(&spec.name);
-        let layout = layout(&drill, &dir, &spec.stores, installation, template);
+        let layout = layout(&drill, &dir, spec, installation, template);
         check_socket_path(&layout.run)?;
         if dir.exists() {
             let error = RuntimeError::io(format!("create the node `{}`", spec.name));

@@ -30,7 +30,10 @@ pub use workload::{
     Business, LiveColumn, LiveTable, Statement, Tenants, Transaction, Value, WorkloadPlan, Writes,
 };
 
-use crate::units::{Bytes, Time};
+use crate::{
+    postgres::server::DATABASE,
+    units::{Bytes, Time},
+};
 
 /// The server that every scenario begins with; its steady state is what counts.
 pub const PRIMARY: &str = "primary";
@@ -93,16 +96,43 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The first of its databases: where the superuser logs in when no database is meant.
-    pub fn home(&self) -> &str {
-        let first = self.databases.keys().next();
-        first.map_or("", String::as_str)
+    /// The cluster that a server is of, which is called as its first server is: itself where it is
+    /// there from the beginning, else the one whose backup it is restored from.
+    pub fn cluster_of<'s>(&'s self, server: &'s str) -> &'s str {
+        let restored = self.steps.iter().find_map(|step| match &step.action {
+            Action::Restore { into, of, .. } if into == server => Some(of.as_str()),
+            _other => None,
+        });
+        match restored {
+            Some(of) if !self.servers.contains_key(server) => of,
+            _ => server,
+        }
+    }
+
+    /// The first of a cluster's databases: where the superuser logs in when no database is meant.
+    pub fn home(&self, cluster: &str) -> &str {
+        let mut all = self.databases.iter();
+        let first = all.find(|(_, database)| database.server == cluster);
+        first.map_or(DATABASE, |(name, _)| name)
+    }
+
+    /// Whether no data model of a cluster has something for a check.
+    pub fn lacks(&self, cluster: &str, check: CheckKind) -> bool {
+        let mut own = self.databases.values().filter(|one| one.server == cluster);
+        own.all(|database| database.lacks.contains(&check))
+    }
+
+    /// The cluster that a workload works in, which is the server that it begins on.
+    pub fn cluster_of_workload(&self, workload: &str) -> &str {
+        let workload = self.workloads.get(workload);
+        let database = workload.and_then(|workload| self.databases.get(&workload.database));
+        database.map_or(PRIMARY, |database| &database.server)
     }
 
     /// What an object is called in findings: by its name, and with its database unless that is the
     /// only one of the scenario.
     pub fn told(&self, name: &str, database: &str) -> String {
-        match self.databases.len() == 1 && database == self.home() {
+        match self.databases.len() == 1 && self.databases.contains_key(database) {
             true => name.to_owned(),
             false => format!("{name}{IN_DATABASE}{database}"),
         }
@@ -156,6 +186,10 @@ pub struct DatabasePlan {
     pub model: String,
     /// Hash of the model's files.
     pub identity: String,
+    /// The server that it is on at the beginning.
+    pub server: String,
+    /// The checks that its model has nothing for.
+    pub lacks: Vec<CheckKind>,
     /// `pg_database_size` wanted, within 10 %; 0: as large as the model's files make it.
     pub size: Bytes,
     /// Rows that generators load, by table.

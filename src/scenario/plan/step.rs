@@ -89,6 +89,8 @@ pub enum Action {
         /// The store it lies in; none: the first that has one of use.
         #[serde(default)]
         store: Option<String>,
+        /// The cluster whose backup it is, by its first server.
+        of: String,
         /// Name of the server it becomes.
         into: String,
         /// Never to serve clients, archives nothing, removed at the end.

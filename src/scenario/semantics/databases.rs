@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::{Check, steps::State};
 use crate::{
     scenario::{
-        databases,
+        databases, expand,
         file::{DatabaseFile, WorkloadFile},
         format,
         model::Catalog,
+        plan::PRIMARY,
         problem::Problem,
         step_file::{ActionFile, StepFile},
         yaml::Position,
@@ -39,8 +40,41 @@ impl Check<'_> {
                 self.problem(Problem::at(place, message));
             }
             self.size(&file, Some(name), &["data", "databases", name]);
+            if let Some(server) = &file.server {
+                self.from_the_beginning(server, &["data", "databases", name, "server"]);
+            }
         }
         self.roles();
+    }
+
+    /// A server that is named must be there from the beginning.
+    pub(super) fn from_the_beginning(&mut self, server: &str, path: &[&str]) {
+        if server != PRIMARY && !self.file.servers.contains_key(server) {
+            let known = self.file.servers.keys().map(String::as_str);
+            let known: Vec<&str> = known.chain([PRIMARY]).collect();
+            let message = format!("no server `{server}` is there from the beginning");
+            let problem = Problem::at(self.place(path), message).known(server, known);
+            self.problem(problem);
+        }
+    }
+
+    /// A workload can go only where its database is.
+    pub(super) fn same_cluster(&mut self, workload: &str, to: &str, path: &str, state: &State) {
+        let (Some(databases), Some(file)) = (self.databases, self.file.workloads.get(workload))
+        else {
+            return;
+        };
+        let restored = expand::clusters(self.file);
+        let cluster = restored.get(to).copied().unwrap_or(to);
+        let database = databases.of_workload(workload, file);
+        let Some(server) = database.and_then(|database| databases.server(database)) else {
+            return;
+        };
+        if server != cluster {
+            let message = format!("`{workload}` works on `{server}`, and `{to}` is of `{cluster}`");
+            let path: Vec<&str> = path.split('.').collect();
+            self.here(state, &path, Problem::nowhere(message));
+        }
     }
 
     /// `name`: of one among several.

@@ -45,6 +45,12 @@ impl Check<'_> {
 
     /// Why a finding of this id cannot exist; none when it can.
     fn finding(&self, id: &str) -> Option<Problem> {
+        // What is said of a cluster beside the primary's: `rows@orders`.
+        if let Some((of_primary, server)) = id.split_once('@')
+            && self.file.servers.contains_key(server)
+        {
+            return self.finding(of_primary);
+        }
         let (kind, workload) = id.split_once('.').map_or((id, None), |(k, w)| (k, Some(w)));
         if let Some((_, objective)) = MEASURES.iter().find(|(m, _)| *m == kind) {
             return self.of_measure(id, kind, workload, objective);

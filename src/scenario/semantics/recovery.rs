@@ -18,6 +18,10 @@ use crate::{
 impl Check<'_> {
     pub(super) fn restore(&mut self, restore: &RestoreFile, state: &mut State) {
         self.restored_from(restore, state);
+        if let Some(of) = &restore.of {
+            let number = (state.step - 1).to_string();
+            self.from_the_beginning(of, &["steps", &number, "restore", "of"]);
+        }
         if let Some(target) = &restore.target {
             self.target(target, restore, state);
         }
@@ -235,7 +239,9 @@ impl Check<'_> {
         }
         let named = cut_over.workloads.iter().flatten();
         for (index, workload) in named.enumerate() {
-            self.workload(workload, &format!("cut-over.workloads.{index}"), state);
+            let path = format!("cut-over.workloads.{index}");
+            self.workload(workload, &path, state);
+            self.same_cluster(workload, &cut_over.to, &path, state);
         }
     }
 }

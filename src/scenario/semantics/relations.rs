@@ -6,7 +6,7 @@ use crate::scenario::{
     expand,
     file::{CustomFile, ScenarioFile, StrategyChoice, WorkloadFile},
     model::Catalog,
-    plan::REQUEST_ID,
+    plan::{PRIMARY, REQUEST_ID},
     problem::Problem,
     step_file::{ActionFile, StepFile},
 };
@@ -16,7 +16,7 @@ impl Check<'_> {
         let (Some(strategy), Some(databases)) = (self.strategy, self.databases) else {
             return;
         };
-        let Some(catalog) = databases.catalog(databases.home()) else {
+        let Some(catalog) = databases.catalog(databases.home(PRIMARY)) else {
             return;
         };
         let dumped = |step: &StepFile| match &step.action {

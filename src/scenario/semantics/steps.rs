@@ -75,7 +75,8 @@ impl Check<'_> {
         let number = (state.step - 1).to_string();
         self.never_zero("deadline", step.deadline, &["steps", &number, "deadline"]);
         self.database_of(step, &number);
-        let server = step.server.as_deref().unwrap_or(PRIMARY);
+        let meant = self.databases.map(|all| all.server_of(self.file, step));
+        let server = meant.or(step.server.as_deref()).unwrap_or(PRIMARY);
         match &step.action {
             ActionFile::Backup(backup) => {
                 self.up(server, "server", state);

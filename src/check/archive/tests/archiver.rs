@@ -93,6 +93,7 @@ fn a_segment_told_to_be_archived_that_is_not_there_is_red() {
 fn a_segment_that_retention_removed_is_no_lie() {
     let removed = "000000010000000000000004";
     let expired = EventKind::RetentionApplied {
+        cluster: "primary".into(),
         removed_backups: vec![],
         removed_wal: vec![removed.into()],
     };

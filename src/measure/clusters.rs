@@ -1,0 +1,78 @@
+//! The clusters of a drill: servers that share no data, each with its own backups, WAL and workloads.
+//! Each is judged by what was told of it alone. A cluster is called as its first server is.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    event::{Event, EventKind},
+    scenario::plan::{PRIMARY, Plan},
+};
+
+/// The clusters that have databases of the scenario, the primary's first.
+pub fn clusters(plan: &Plan) -> Vec<&str> {
+    let servers = plan.databases.values().map(|one| one.server.as_str());
+    let servers: BTreeSet<&str> = servers.collect();
+    let (first, others): (Vec<_>, Vec<_>) = servers.into_iter().partition(|one| *one == PRIMARY);
+    [first, others].concat()
+}
+
+/// The plan as far as it is to be judged of one of several, without the checks that its data models
+/// have nothing for.
+pub fn plan_of(plan: &Plan, cluster: &str) -> Plan {
+    let mut own = plan.clone();
+    own.checks.retain(|check| !plan.lacks(cluster, *check));
+    own
+}
+
+/// What was told of one of several, or of none.
+pub fn told_of(plan: &Plan, events: &[Event], cluster: &str) -> Vec<Event> {
+    let own = |server: &str| plan.cluster_of(server) == cluster;
+    let told = events.iter().filter(|event| is_of(&event.kind, own));
+    told.cloned().collect()
+}
+
+/// What names no server is of all. So is a fault: of another cluster it must take nothing.
+fn is_of(kind: &EventKind, own: impl Fn(&str) -> bool) -> bool {
+    match kind {
+        EventKind::ServerReady { server, .. }
+        | EventKind::WalPosition { server, .. }
+        | EventKind::Observed { server, .. }
+        | EventKind::ProbeFailed { server, .. }
+        | EventKind::ServerLogRead { server, .. }
+        | EventKind::NodeStats { node: server, .. }
+        | EventKind::BackupsListed {
+            cluster: server, ..
+        }
+        | EventKind::RetentionApplied {
+            cluster: server, ..
+        }
+        | EventKind::Salvaged { into: server, .. }
+        | EventKind::CutOver { to: server, .. } => own(server),
+        EventKind::Command(one) => own(&one.node),
+        EventKind::BackupTaken(one) => own(&one.server),
+        EventKind::Recovered(one) => own(&one.server),
+        EventKind::Restored(one) => own(&one.server),
+        EventKind::RowsImaged(one) => own(&one.server),
+        EventKind::ServerLog(one) => own(&one.server),
+        EventKind::DrillStarted { .. }
+        | EventKind::Environment { .. }
+        | EventKind::PhaseBegan { .. }
+        | EventKind::StepBegan { .. }
+        | EventKind::StepEnded { .. }
+        | EventKind::Spent(_)
+        | EventKind::Progress { .. }
+        | EventKind::DataLoaded { .. }
+        | EventKind::WorkloadBegan { .. }
+        | EventKind::Throughput(_)
+        | EventKind::WorkloadEnded(_)
+        | EventKind::VerifierSaid { .. }
+        | EventKind::FaultInjected(_)
+        | EventKind::Frozen { .. }
+        | EventKind::Thawed { .. }
+        | EventKind::ErrorsExpected { .. }
+        | EventKind::ErrorsOver { .. }
+        | EventKind::Withheld
+        | EventKind::Note { .. }
+        | EventKind::DrillEnded { .. } => true,
+    }
+}
