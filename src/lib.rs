@@ -33,7 +33,7 @@
 //! - [`probe`]: look at a server and say what was seen, without judging.
 //!
 //! Words used everywhere: [`units`] (time, bytes, rates), [`wal`] (segments, positions),
-//! [`secret`] (cannot be printed); [`bug`]: what a panic of the harness itself comes to.
+//! [`text`] (on one line), [`secret`] (cannot be printed); [`bug`]: what a panic of the harness itself comes to.
 //! [`cli`] asks for all of it.
 
 #[cfg(test)]
@@ -62,6 +62,7 @@ pub mod runtime;
 pub mod scenario;
 pub mod secret;
 pub mod store;
+pub mod text;
 pub mod units;
 pub mod wal;
 pub mod workload;

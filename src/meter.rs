@@ -80,7 +80,6 @@ tokio::task_local! {
 }
 
 impl Meter {
-    /// A meter whose clock read zero at `began`.
     pub fn new(began: Instant) -> Self {
         let sums = Arc::default();
         Self { began, sums }

@@ -90,7 +90,6 @@ impl Probe {
 /// Begins the names of definitions that say who may do what: `acl table sales.orders`.
 pub const ACL: &str = "acl ";
 
-/// What one probe saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Observation {

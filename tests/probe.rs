@@ -1,7 +1,11 @@
 //! Probes against a real server: what is the same looks the same, what differs does not.
 
+#[path = "probe/indexes.rs"]
+mod indexes;
 #[path = "support/plan.rs"]
 mod plan;
+#[path = "probe/rows.rs"]
+mod rows;
 mod server;
 
 use std::{collections::BTreeMap, sync::LazyLock};
@@ -366,159 +370,9 @@ async fn the_faults_own_rows_are_apart(server: &Server, seen: &BTreeMap<&str, Ob
     );
 }
 
-/// Every column of every index counts: of several columns, of single values that many rows share,
-/// and of an access method that knows no scan of the whole.
-const INDEXED: &str = "
-CREATE EXTENSION amcheck; CREATE EXTENSION bloom;
-CREATE TABLE words (tags int[], letters text[], colour text, size int);
-INSERT INTO words SELECT '{1}', ARRAY['w' || n, 'v' || n], 'colour ' || n % 40, n FROM generate_series(1, 20000) n;
-CREATE INDEX words_gin ON words USING gin (tags, letters);
-CREATE INDEX words_hash ON words USING hash (colour);
-CREATE INDEX words_bloom ON words USING bloom (size);
-CREATE SEQUENCE shared; CREATE TABLE a (n bigint DEFAULT nextval('shared')); CREATE TABLE b (n int DEFAULT nextval('shared') * 10);
-INSERT INTO a DEFAULT VALUES; INSERT INTO b DEFAULT VALUES; INSERT INTO a DEFAULT VALUES;
-CHECKPOINT";
-
-#[tokio::test(flavor = "multi_thread")]
-async fn indexes_are_read_in_every_column_and_sequences_beside_what_they_feed() {
-    let Some(bench) = Bench::open().await else {
-        return;
-    };
-    let server = bench.server("one", INDEXED).await;
-    let copy = bench.copy(&server, "two").await;
-    let sound = structure(&server).await;
-    let all = ["gin", "hash", "bloom"].map(|kind| format!("postgres: public.words_{kind}"));
-    assert_eq!(sound.read, all);
-    for index in ["words_gin", "words_hash", "words_bloom"] {
-        zero_the_last_page(&copy, index).await;
-    }
-    let damaged = structure(&copy).await;
-    let found = damaged.different.iter().chain(damaged.refused.keys());
-    let found: Vec<&String> = found.collect();
-    assert_eq!(damaged.read, Vec::<String>::new(), "{found:?}");
-    fed_by_a_sequence(&server).await;
-    bench.close().await;
-}
-
 async fn only(target: &ProbeTarget<'_>, check: CheckKind) -> Observation {
     match observed(target, &[check]).await.pop() {
         Some(EventKind::Observed { observation, .. }) => observation,
         other => panic!("{other:#?}"),
     }
-}
-
-async fn structure(server: &Server) -> Structure {
-    let (passwords, business) = (passwords(&[]), Vec::new());
-    let target = target(server, &passwords, &business, None);
-    match only(&target, CheckKind::Amcheck).await {
-        Observation::Amcheck(structure) => structure,
-        other => panic!("{other:#?}"),
-    }
-}
-
-async fn zero_the_last_page(server: &Server, relation: &str) {
-    let client = server.connect().await;
-    let where_ = "SELECT pg_relation_filepath($1::text::regclass), pg_relation_size($1::text::regclass) / 8192 - 1";
-    let row = client.query_one(where_, &[&relation]).await.unwrap();
-    let (path, page): (String, i64) = (row.get(0), row.get(1));
-    let file = server.node.layout().data.join(path).display().to_string();
-    shell(
-        server,
-        format!("dd if=/dev/zero of={file} bs=8192 count=1 seek={page} conv=notrunc"),
-    )
-    .await;
-}
-
-async fn fed_by_a_sequence(server: &Server) {
-    let (passwords, business) = (passwords(&[]), Vec::new());
-    let target = target(server, &passwords, &business, None);
-    let Observation::Sequences(sequences) = only(&target, CheckKind::Sequences).await else {
-        panic!("no sequences");
-    };
-    let [shared] = &sequences[..] else {
-        panic!("{sequences:#?}");
-    };
-    assert_eq!(shared.column.as_deref(), Some("public.a.n"));
-    assert_eq!((shared.next, shared.max), (4, Some(3)));
-}
-
-/// An entry repeats the row of its change, or it is no entry of it.
-const AUDITED: &str = "
-CREATE TABLE public.things (id int, request_id uuid);
-CREATE TABLE public.trail (table_name text, action text, request_id uuid, request_version int, new_row jsonb);
-INSERT INTO things SELECT n, gen_random_uuid() FROM generate_series(1, 4) n;
-INSERT INTO trail SELECT 'public.things', 'INSERT', request_id, 0, to_jsonb(things) FROM things;
-UPDATE trail SET new_row = NULL WHERE new_row ->> 'id' = '1';
-UPDATE trail SET new_row = new_row || '{\"id\": 9}' WHERE new_row ->> 'id' = '2'";
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_audit_entry_tells_the_row_as_it_is() {
-    let Some(bench) = Bench::open().await else {
-        return;
-    };
-    let server = bench.server("one", AUDITED).await;
-    let (passwords, business) = (passwords(&[]), Vec::new());
-    let tables = ["public.things".to_owned()];
-    let target = ProbeTarget {
-        audit: vec![Trail {
-            database: "postgres",
-            log: "public.trail",
-            tables: &tables,
-            nonce: 0,
-        }],
-        ..target(&server, &passwords, &business, None)
-    };
-    let Observation::Audit(audit) = only(&target, CheckKind::Audit).await else {
-        panic!("no trail");
-    };
-    let AuditState {
-        missing,
-        different,
-        right,
-        ..
-    } = audit;
-    assert_eq!((missing.count, different.count, right), (0, 2, 2));
-    bench.close().await;
-}
-
-/// A table of several ranges.
-const LARGE: &str = "CREATE TABLE large WITH (fillfactor = 50) AS
-  SELECT id, repeat(md5(id::text), 40) AS body FROM generate_series(1, 30000) id";
-/// Gives rows new places, and leaves what is in them.
-const MOVE: &str =
-    "UPDATE large SET id = id WHERE id % 5 = extract(milliseconds FROM clock_timestamp())::int % 5";
-
-/// Whatever moves meanwhile, no row is read twice or not at all: the ranges of a table are
-/// read at one moment.
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_that_move_are_read_once() {
-    let Some(bench) = Bench::open().await else {
-        return;
-    };
-    let server = bench.server("one", LARGE).await;
-    let mut reader = CopyReader::connect(&server.access, "test").await.unwrap();
-    let alone = readers::digest(&mut reader, "SELECT body, id FROM large");
-    let alone = alone.await.unwrap();
-    let mover = server.connect().await;
-    let moving = async {
-        loop {
-            mover.batch_execute(MOVE).await.unwrap();
-        }
-    };
-    let reading = async {
-        for _ in 0..8 {
-            let readers = Readers::open(&server.access).await.unwrap();
-            let tables: Vec<Table> = probe_tables::tables(readers.keeper(), &BTreeMap::new())
-                .await
-                .unwrap();
-            let states = probe_tables::states(&readers, &tables, &[]).await.unwrap();
-            let large = &states["public.large"];
-            assert_eq!((large.rows, &large.digest), (alone.count, &alone.hex()));
-        }
-    };
-    tokio::select! {
-        () = moving => {}
-        () = reading => {}
-    }
-    bench.close().await;
 }

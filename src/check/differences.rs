@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::text::cut;
+
 /// Lines of a definition that are told, of each side.
 const LINES: usize = 3;
 /// Characters of a line that are told.
-const WIDTH: usize = 160;
+const WIDTH: usize = 161;
 
 pub(super) type Definitions = BTreeMap<String, String>;
 
@@ -30,7 +32,11 @@ fn lines(was: &str, is: &str) -> String {
         new = is.lines().collect();
     }
     let side = |word: &str, lines: &[&str]| {
-        let shown: Vec<String> = lines.iter().take(LINES).map(|line| cut(line)).collect();
+        let shown: Vec<String> = lines
+            .iter()
+            .take(LINES)
+            .map(|line| cut(line.trim(), WIDTH))
+            .collect();
         let more = if lines.len() > LINES { " …" } else { "" };
         (!lines.is_empty()).then(|| format!("{word} `{}`{more}", shown.join("` `")))
     };
@@ -52,14 +58,6 @@ pub(super) fn without<'t, L: PartialEq + ?Sized>(
         }
     }
     left
-}
-
-fn cut(line: &str) -> String {
-    let line = line.trim();
-    match line.char_indices().nth(WIDTH) {
-        Some((at, _)) => format!("{}…", &line[..at]),
-        None => line.to_owned(),
-    }
 }
 
 /// The head of a difference, for a message of one line.

@@ -30,7 +30,6 @@ pub(super) struct Reconciliation {
     pub questions: Vec<Question>,
     /// What the gates of each recovery came to, of each workload.
     pub gates: Vec<Vec<Gates>>,
-    /// What became of each workload's transactions.
     pub accounts: Vec<Account>,
     /// WAL in bytes a second; none when the ledger does not tell.
     pub wal_rate: Option<f64>,

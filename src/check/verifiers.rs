@@ -53,7 +53,6 @@ impl Trial {
     }
 }
 
-/// What a verifier said.
 #[derive(Clone, Copy, Debug)]
 struct Word<'a> {
     tool: &'a str,

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CommandResult, Failure};
+use super::{CommandResult, Failure, environment};
 use crate::{
     history::{self, HistoryError, files, planned},
     report::{DRILLS, terminal, write_run},
@@ -32,7 +32,7 @@ pub async fn run(args: Args) -> CommandResult {
             "only a whole run is judged, by the pgdrill that performed it or one of its format";
         Failure::BadInput(format!("{error}\n  hint: {hint}"))
     })?;
-    let summary = write_run(&args.run).map_err(|error| Failure::Environment(error.to_string()))?;
+    let summary = write_run(&args.run).map_err(environment)?;
     terminal::summary(&summary, &args.run);
     super::unless_a_bug(summary.outcome, &args.run)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CommandResult, Failure};
+use super::{CommandResult, environment};
 use crate::{
     finding::Verdict,
     report::terminal,
@@ -26,16 +26,12 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> CommandResult {
-    let engine = match Engine::find().await {
-        Ok(engine) => Some(engine),
-        Err(error) => {
-            terminal::say(&format!("this machine only: {error}"));
-            None
-        }
-    };
+    let engine = Engine::find().await;
+    let engine = engine.inspect_err(|error| terminal::say(&format!("this machine only: {error}")));
+    let engine = engine.ok();
     let parents = leftover::parents(&args.reports, args.local_dir.as_deref());
     let found = leftover::find(&parents, engine.as_ref()).await;
-    let found = found.map_err(|error| Failure::Environment(error.to_string()))?;
+    let found = found.map_err(environment)?;
     let reaped = leftover::remove(&found, args.all).await;
     for removed in &reaped.removed {
         terminal::say(&format!("removed {removed}"));
@@ -43,7 +39,7 @@ pub async fn run(args: Args) -> CommandResult {
     say_kept(&found, args.all);
     match reaped.failures.is_empty() {
         true => Ok(Verdict::Pass),
-        false => Err(Failure::Environment(format!(
+        false => Err(environment(format!(
             "not everything could be removed\n  {}",
             reaped.failures.join("\n  ")
         ))),

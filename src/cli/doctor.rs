@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CommandResult, Failure};
+use super::{CommandResult, environment};
 use crate::{
     finding::Verdict,
     report::terminal::{self, fold},
@@ -32,19 +32,13 @@ pub struct Args {
 
 /// Does it: pass when at least one runtime can serve.
 pub async fn run(args: Args) -> CommandResult {
-    examine(&args)
-        .await
-        .map_err(|error| Failure::Environment(error.to_string()))
+    examine(&args).await.map_err(environment)
 }
 
 async fn examine(args: &Args) -> Result<Verdict, RuntimeError> {
-    let engine = match Engine::find().await {
-        Ok(engine) => Some(engine),
-        Err(error) => {
-            line("engine", &error.to_string());
-            None
-        }
-    };
+    let engine = Engine::find().await;
+    let engine = engine.inspect_err(|error| line("engine", &error.to_string()));
+    let engine = engine.ok();
     let docker = match &engine {
         Some(engine) => docker(engine).await?,
         None => false,

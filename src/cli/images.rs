@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{CommandResult, Failure};
+use super::{CommandResult, Failure, environment};
 use crate::{
     finding::Verdict,
     report::terminal,
@@ -44,7 +44,7 @@ pub async fn run(args: Args) -> CommandResult {
         Command::List => list().await,
     }
     .map(|()| Verdict::Pass)
-    .map_err(|error| Failure::Environment(error.to_string()))
+    .map_err(environment)
 }
 
 fn wanted(postgres: &[u32]) -> Result<Vec<Row>, Failure> {

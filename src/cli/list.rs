@@ -3,8 +3,9 @@
 use super::CommandResult;
 use crate::{
     finding::Verdict,
-    report::terminal::{self, WIDTH, cut},
+    report::terminal::{self, WIDTH},
     scenario::{self, plan::Plan},
+    text::cut,
 };
 
 #[derive(Debug, clap::Args)]

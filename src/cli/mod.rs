@@ -84,6 +84,10 @@ impl From<Problems> for Failure {
     }
 }
 
+fn environment(error: impl std::fmt::Display) -> Failure {
+    Failure::Environment(error.to_string())
+}
+
 pub type CommandResult = Result<Verdict, Failure>;
 
 /// Parses the command line, does it, and returns the exit code.
@@ -153,21 +157,15 @@ fn exit_code(outcome: CommandResult) -> u8 {
         Ok(Verdict::Pass) => 0,
         Ok(Verdict::Fail) => 1,
         Ok(Verdict::Unknown) => 2,
+        Err(failure @ Failure::Environment(_)) => {
+            terminal::say(&format!("error: {failure}"));
+            2
+        }
         Err(failure) => {
-            let text = format!("error: {failure}");
+            terminal::show(&format!("error: {failure}"));
             match failure {
-                Failure::BadInput(_) => {
-                    terminal::show(&text);
-                    BAD_INPUT
-                }
-                Failure::Environment(_) => {
-                    terminal::say(&text);
-                    2
-                }
-                Failure::Bug(_) => {
-                    terminal::show(&text);
-                    BUG
-                }
+                Failure::Bug(_) => BUG,
+                _bad_input => BAD_INPUT,
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::{
         self,
         plan::{CheckKind, Objectives, Plan, TargetAction, Wal, WorkloadPlan},
     },
+    text::on_one_line,
 };
 
 #[derive(Debug, clap::Args)]
@@ -47,11 +48,11 @@ pub async fn run(args: Args) -> CommandResult {
 
 fn json(plans: &[Plan]) -> Result<String, super::Failure> {
     serde_json::to_string_pretty(plans)
-        .map_err(|cause| super::Failure::Environment(format!("cannot write the plans: {cause}")))
+        .map_err(|cause| super::environment(format!("cannot write the plans: {cause}")))
 }
 
 fn text(plan: &Plan) -> String {
-    let about = plan.about.split_whitespace().collect::<Vec<_>>().join(" ");
+    let about = on_one_line(&plan.about);
     let mut lines = vec![plan.drill.clone()];
     lines.push(fold(&format!("    {about}"), Some(4)));
     let mut fact = |name: &str, value: String| {

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     CommandResult, Failure,
     budget::Jobs,
+    environment,
     people::{self, Timing},
     signals,
 };
@@ -88,8 +89,7 @@ fn jobs(args: &Args) -> Result<Jobs, Failure> {
 }
 
 async fn prepare_and_drill(args: &Args, plans: Vec<Plan>, id: RunId, dir: &Path) -> CommandResult {
-    let environment = |error: &dyn std::fmt::Display| Failure::Environment(error.to_string());
-    let own = Run::begin(id, dir).map_err(|error| environment(&error))?;
+    let own = Run::begin(id, dir).map_err(environment)?;
     let wanted = Wanted {
         choice: args.runtime,
         versions: plans
@@ -102,7 +102,7 @@ async fn prepare_and_drill(args: &Args, plans: Vec<Plan>, id: RunId, dir: &Path)
     };
     let (runtime, why) = choose(&wanted, own, &terminal::say)
         .await
-        .map_err(|error| environment(&error))?;
+        .map_err(environment)?;
     terminal::say(&format!("runtime {why}"));
     let mut plans = servable(args, plans, &runtime)?;
     super::tools::there(&plans, &runtime).await?;
@@ -120,9 +120,7 @@ async fn perform_and_report(
     runtime: &Runtime,
     dir: &Path,
 ) -> CommandResult {
-    let environment = |error: &dyn std::fmt::Display| Failure::Environment(error.to_string());
-    planned::write(dir, plans.iter().map(|plan| plan.drill.as_str()))
-        .map_err(|error| environment(&error))?;
+    planned::write(dir, plans.iter().map(|plan| plan.drill.as_str())).map_err(environment)?;
     let reaped = runtime.reap().await;
     for removed in &reaped.removed {
         terminal::say(&format!("removed what a dead run left: {removed}"));
@@ -135,7 +133,7 @@ async fn perform_and_report(
         terminal::say(&format!("could not be removed: {left}"));
     }
     drilled?;
-    let summary = report::write_run(dir).map_err(|error| environment(&error))?;
+    let summary = report::write_run(dir).map_err(environment)?;
     point_latest(&args.reports, dir);
     terminal::summary(&summary, dir);
     super::unless_a_bug(summary.outcome, dir)
@@ -235,7 +233,7 @@ async fn perform(
     );
     performed.await.map_err(|error| {
         cancel.cancel();
-        Failure::Environment(error.to_string())
+        environment(error)
     })
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::Failure;
+use super::{Failure, environment};
 use crate::{
     backup::{Needed, Tool, Version},
     history::Recorder,
-    runtime::{Exec, Node, NodeSpec, Runtime, RuntimeError},
+    runtime::{Exec, Node, NodeSpec, Runtime},
     scenario::plan::Plan,
 };
 
@@ -26,9 +26,7 @@ pub async fn there(plans: &[Plan], runtime: &Runtime) -> Result<(), Failure> {
         let leaked = runtime.close_drill(ASKED).await;
         asked?;
         if let Some(left) = leaked.first() {
-            return Err(Failure::Environment(format!(
-                "could not be removed: {left}"
-            )));
+            return Err(environment(format!("could not be removed: {left}")));
         }
     }
     Ok(())
@@ -67,7 +65,6 @@ async fn ask(
     major: u32,
     runtime: &Runtime,
 ) -> Result<(), Failure> {
-    let environment = |error: RuntimeError| Failure::Environment(error.to_string());
     let spec = NodeSpec {
         drill: ASKED.into(),
         name: ASKED.into(),

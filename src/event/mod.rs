@@ -47,7 +47,6 @@ pub enum EventKind {
     Environment {
         /// `docker` or `local`.
         runtime: String,
-        /// PostgreSQL's major version.
         postgres: u32,
         /// The image and its digest; empty on `local`.
         image: String,
@@ -165,7 +164,6 @@ pub enum EventKind {
     Restored(RestoreRecord),
     /// Lost rows were brought home.
     Salvaged {
-        /// From the scratch server.
         from: String,
         into: String,
         tables: Vec<SalvagedTable>,

@@ -49,7 +49,6 @@ pub struct Throughput {
     pub p95_us: u64,
 }
 
-/// A workload over its whole life.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorkloadSummary {
     pub workload: String,
@@ -156,7 +155,6 @@ pub struct FaultRecord {
     pub server: String,
     /// The database that it hit, where it did not hit a whole server.
     pub database: String,
-    /// Which kind of boundary it draws.
     pub boundary: BoundaryKind,
     pub began_us: u64,
     pub ended_us: u64,
@@ -168,7 +166,6 @@ pub struct FaultRecord {
     pub xid: Option<u64>,
     /// LSN of the statement's commit record, read with `pg_waldump`.
     pub commit_lsn: Option<u64>,
-    /// Whether it was shown to have taken effect.
     pub took_effect: bool,
     pub evidence: String,
 }
@@ -345,7 +342,6 @@ pub enum Revoked {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// This workload's writes are revoked.
     Freeze(String),
     Fault(String),
     /// Probes try what must be refused.

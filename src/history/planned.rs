@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{FORMAT, HistoryError};
 
-/// Name of the list below the run's directory.
 pub const FILE: &str = "drills.json";
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -33,7 +33,6 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// Work that begins now, e.g. `backup`.
     pub fn begin(recorder: &'a Recorder, work: &'static str) -> Self {
         Self {
             recorder,

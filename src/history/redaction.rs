@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use crate::event::Event;
 
-/// In a secret's place.
 const HIDDEN: &str = "***";
 
 /// How a server stores a password: whoever has it can log in as whoever it is of.
@@ -27,7 +26,6 @@ impl Secrets {
         }
     }
 
-    /// A text without them.
     pub fn hide(&self, text: &str) -> String {
         let hidden = self.0.iter().fold(text.to_owned(), |text, form| {
             match text.contains(form.as_str()) {

@@ -103,7 +103,6 @@ pub struct Account {
 #[derive(Clone, Debug, Default)]
 pub struct Part {
     pub lost: Vec<Loss>,
-    /// How many of them are holes.
     pub holes: u64,
     /// Last acknowledged write at or before the boundary.
     pub last_before_us: Option<u64>,

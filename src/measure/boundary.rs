@@ -63,15 +63,11 @@ pub struct Boundary {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Extent {
-    /// An instant: before it, or after the end of the injection.
-    Instant { began_us: u64, ended_us: u64 },
-    /// A statement's commit.
-    Statement {
-        began_us: u64,
-        ended_us: u64,
-        commit_lsn: u64,
-    },
+struct Extent {
+    began_us: u64,
+    ended_us: u64,
+    /// Of a bad statement; 0 when not known. None: before the instant, or after the injection.
+    commit_lsn: Option<u64>,
 }
 
 /// The latest instants at which bad statements can have committed, by the beginning of their
@@ -124,7 +120,7 @@ impl Boundaries {
         (from, to): (&str, &str),
     ) {
         let open = |boundary: &&Boundary| {
-            let lived_on = || history.lived_on(from, boundary.extent.began_us()..at_us);
+            let lived_on = || history.lived_on(from, boundary.extent.began_us..at_us);
             boundary.cut_over_us.is_none() && !lived_on()
         };
         if self.all.last().filter(open).is_none() {
@@ -148,7 +144,7 @@ impl Boundaries {
                     .push(Boundary::at(index, fault.began_us, lsn(fault)));
             }
         }
-        self.all.sort_by_key(|boundary| boundary.extent.began_us());
+        self.all.sort_by_key(|boundary| boundary.extent.began_us);
     }
 
     fn aim(&mut self, history: &DrillHistory<'_>, recoveries: &[Recovery<'_>]) {
@@ -192,7 +188,6 @@ impl Boundaries {
         self.all.iter().any(around)
     }
 
-    /// Whether a recovery moved the workload to another server.
     pub fn moved_in(&self, recovery: usize) -> bool {
         let mut own = self
             .all
@@ -209,24 +204,20 @@ impl Boundary {
         statements: &StatementInstants,
     ) -> Self {
         let (began_us, ended_us) = (fault.began_us, fault.ended_us);
-        let recovery = position(recoveries, began_us);
-        let drawn = Self::at(recovery, began_us, lsn(fault));
-        if fault.boundary == BoundaryKind::Statement {
-            let instant_us = statements.get(&began_us).copied().unwrap_or(ended_us);
-            let commit_lsn = fault.commit_lsn.unwrap_or(0);
-            let extent = Extent::Statement {
+        let statement = fault.boundary == BoundaryKind::Statement;
+        let instant_us = match statement {
+            true => statements.get(&began_us).copied().unwrap_or(ended_us),
+            false => began_us,
+        };
+        Self {
+            instant_us,
+            extent: Extent {
                 began_us,
                 ended_us,
-                commit_lsn,
-            };
-            return Self {
-                instant_us,
-                extent,
-                ..drawn
-            };
+                commit_lsn: statement.then_some(fault.commit_lsn.unwrap_or(0)),
+            },
+            ..Self::at(position(recoveries, began_us), began_us, lsn(fault))
         }
-        let extent = Extent::Instant { began_us, ended_us };
-        Self { extent, ..drawn }
     }
 
     /// An instant, and nothing lost by it.
@@ -239,9 +230,10 @@ impl Boundary {
             reached_lsn: None,
             aimed_us: None,
             absent_after: false,
-            extent: Extent::Instant {
+            extent: Extent {
                 began_us: at_us,
                 ended_us: at_us,
+                commit_lsn: None,
             },
         }
     }
@@ -252,7 +244,7 @@ impl Boundary {
             .map(|restore| restore.reached_lsn);
         self.cut_over_us = Some(at_us);
         self.reached_lsn = reached.filter(|lsn| *lsn != 0);
-        if let Extent::Statement { commit_lsn, .. } = self.extent {
+        if let Some(commit_lsn) = self.extent.commit_lsn {
             let before = self.reached_lsn.is_some_and(|lsn| lsn < commit_lsn);
             self.absent_after = before || history.restored_before_fault(server);
         }
@@ -282,7 +274,7 @@ impl Boundary {
 
     /// What tells it from other boundaries; one fault's is the same for all workloads.
     pub fn source(&self) -> u64 {
-        self.extent.began_us()
+        self.extent.began_us
     }
 
     /// Whether a transaction had survived the recovery, by its WAL position; none when that
@@ -294,26 +286,13 @@ impl Boundary {
 }
 
 impl Extent {
-    fn began_us(self) -> u64 {
-        let (Self::Instant { began_us, .. } | Self::Statement { began_us, .. }) = self;
-        began_us
-    }
-
     /// What the clock says for certain comes first; the WAL position decides between.
     fn of(self, record: &Record) -> Side {
-        let (began_us, ended_us, commit_lsn) = match self {
-            Self::Instant { began_us, ended_us } => (began_us, ended_us, 0),
-            Self::Statement {
-                began_us,
-                ended_us,
-                commit_lsn,
-            } => (began_us, ended_us, commit_lsn),
-        };
-        if record.acked_us <= began_us {
+        if record.acked_us <= self.began_us {
             Side::Before
-        } else if record.sent_us >= ended_us {
+        } else if record.sent_us >= self.ended_us {
             Side::After
-        } else if record.lsn != 0 && record.lsn <= commit_lsn {
+        } else if record.lsn != 0 && record.lsn <= self.commit_lsn.unwrap_or(0) {
             Side::Before
         } else {
             Side::Between

@@ -45,7 +45,6 @@ pub struct DrillHistory<'a> {
     pub cluster: Option<&'a str>,
 }
 
-/// A step as it was performed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepTold<'a> {
     /// Its position in the plan.

@@ -19,7 +19,6 @@ pub struct Overhead {
     pub tools_us: u64,
     pub servers_us: u64,
     pub waits_us: u64,
-    /// The stretches that were accounted for, in order.
     pub stretches: Vec<Stretch>,
 }
 
@@ -30,7 +29,6 @@ pub struct Stretch {
     pub step: usize,
     pub from_us: u64,
     pub us: u64,
-    /// The harness's own time in it.
     pub own_us: u64,
 }
 

@@ -71,7 +71,6 @@ pub struct Sets {
     pub missing: u64,
     pub changed: u64,
     pub doubled: u64,
-    /// There, written by no client.
     pub unexpected: u64,
     /// Why it could not be read; empty: it was.
     pub error: String,
@@ -234,7 +233,6 @@ impl Judge<'_> {
         sets
     }
 
-    /// Rows that clients, or others, left.
     fn seen(&self, owner: Owner) -> u64 {
         let rows = self.facts.iter().flat_map(|table| table.rows.values());
         let theirs = rows.filter(|fact| fact.owner == owner && self.counts(fact));
@@ -307,7 +305,6 @@ impl Judge<'_> {
             && self.writers.all_erasures_spare(look.record.began_us)
     }
 
-    /// The most rows that one client's transaction left.
     fn most(&self) -> u64 {
         self.facts.map_or(1, facts::Table::most_by_one).max(1)
     }

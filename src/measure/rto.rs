@@ -147,7 +147,6 @@ pub fn measure(
 }
 
 impl Rto {
-    /// There was nothing to recover from.
     pub fn of_no_fault(people: &HumanSpans) -> Self {
         let rto = Self {
             detect_us: people.detect.micros(),

@@ -42,38 +42,19 @@ pub fn measure(
     workload: &str,
     ready_us: Option<u64>,
 ) -> ThroughputFigures {
-    let before = history.steady_runs();
-    let after: Vec<(u64, u64)> = match ready_us {
-        Some(ready) => history
-            .runs()
-            .into_iter()
-            .filter(|(from, _)| *from >= ready)
-            .collect(),
-        None => Vec::new(),
-    };
-    let mut figures = ThroughputFigures {
-        before: rate(history, workload, &before),
+    let mut after = history.runs();
+    after.retain(|(from, _)| ready_us.is_some_and(|ready| *from >= ready));
+    let summary = summary(history, workload).cloned().unwrap_or_default();
+    let mut errors: Vec<(String, u64)> = summary.errors.into_iter().collect();
+    errors.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    ThroughputFigures {
+        before: rate(history, workload, &history.steady_runs()),
         after: rate(history, workload, &after),
-        ..ThroughputFigures::default()
-    };
-    if let Some(summary) = summary(history, workload) {
-        figures.add(summary);
-    }
-    figures
-}
-
-impl ThroughputFigures {
-    fn add(&mut self, summary: &WorkloadSummary) {
-        self.p50_us = summary.p50_us;
-        self.p95_us = summary.p95_us;
-        self.p99_us = summary.p99_us;
-        self.max_us = summary.max_us;
-        self.errors = summary
-            .errors
-            .iter()
-            .map(|(what, n)| (what.clone(), *n))
-            .collect();
-        self.errors.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        p50_us: summary.p50_us,
+        p95_us: summary.p95_us,
+        p99_us: summary.p99_us,
+        max_us: summary.max_us,
+        errors,
     }
 }
 

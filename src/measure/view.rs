@@ -20,7 +20,6 @@ use crate::{
 pub struct View<'a> {
     pub moment: Moment,
     pub server: &'a str,
-    /// The step during which it was looked at.
     pub step: Option<StepIndex>,
     /// When it was first looked at.
     pub at_us: u64,

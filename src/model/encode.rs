@@ -4,7 +4,6 @@
 
 /// Signature, flags and length of the header's extension.
 pub const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// Says that there are no more rows.
 pub const TRAILER: &[u8] = &(-1i16).to_be_bytes();
 
 const TEXT_OID: i32 = 25;

@@ -33,7 +33,6 @@ pub struct TableRows<'a> {
     columns: Vec<Filled>,
 }
 
-/// In which of COPY's formats rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Binary,

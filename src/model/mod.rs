@@ -33,7 +33,6 @@ pub use load::Loaded;
 
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// What the model's `model.yaml` states.
     pub manifest: Arc<Manifest>,
     /// The first of the month in which it is loaded, in UTC: loaded rows lie before it and
     /// partitions around it, so that a drill is the same drill next year.

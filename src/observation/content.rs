@@ -2,10 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-#[allow(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands over a reference"
-)]
 fn not_any(count: &u64) -> bool {
     *count == 0
 }
@@ -25,16 +21,12 @@ pub struct TableState {
     pub by_fault: u64,
     /// Whether it, or each of its partitions, is unlogged: empty after a crash or a restore, by
     /// design.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unlogged: bool,
     /// The server's error when the table could not be read to its end: nothing else is then
     /// known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-}
-
-fn is_false(it: &bool) -> bool {
-    !it
 }
 
 impl TableState {
@@ -48,11 +40,9 @@ impl TableState {
 pub struct AuditState {
     /// How many have one entry, as it should be; a row deleted since, and told as deleted, too.
     pub right: u64,
-    /// Those without an entry.
     pub missing: Changes,
     /// Those that an entry tells of, and that are not there.
     pub unfounded: Changes,
-    /// Those with more than one entry.
     pub repeated: Changes,
     /// Those whose entry tells another row than there is.
     pub different: Changes,

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BusinessResult {
     pub name: String,
-    /// The role that logged in.
     pub role: String,
     /// What must happen: `rows`, `no rows` or an SQLSTATE.
     pub expected: String,
@@ -31,7 +30,6 @@ pub struct ServerState {
     pub system_identifier: u64,
     /// Sum of `checksum_failures` over all databases; none when checksums are off.
     pub checksum_failures: Option<u64>,
-    /// `archive_mode` in force.
     pub archive_mode: String,
     /// `pg_stat_archiver.archived_count`.
     pub archived: u64,
@@ -89,7 +87,6 @@ pub struct AccessState {
 }
 
 impl AccessState {
-    /// A login that was not refused.
     pub const LET_IN: &str = "let in";
 }
 

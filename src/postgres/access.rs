@@ -165,7 +165,6 @@ impl Access {
         }
     }
 
-    /// The same server as another role.
     #[must_use]
     pub fn as_role(&self, user: &str, password: &Secret) -> Self {
         Self {

@@ -129,13 +129,18 @@ pub fn fill_in(layout: &Layout, text: &str) -> String {
 
 /// The placeholders of every store, and what they stand for.
 pub fn of_stores(layout: &Layout) -> impl Iterator<Item = (String, PathBuf)> {
-    let stores = layout.stores.iter().map(|(name, path)| (name.as_str(), path));
-    stores.chain([(LOCAL, &layout.store)]).flat_map(|(name, path)| {
-        [
-            (placeholder("archive", name), path.join("wal")),
-            (placeholder("store", name), path.clone()),
-        ]
-    })
+    let stores = layout
+        .stores
+        .iter()
+        .map(|(name, path)| (name.as_str(), path));
+    stores
+        .chain([(LOCAL, &layout.store)])
+        .flat_map(|(name, path)| {
+            [
+                (placeholder("archive", name), path.join("wal")),
+                (placeholder("store", name), path.clone()),
+            ]
+        })
 }
 
 /// Of these settings the ones that read differently on two nodes: a path of one of them is in it.

@@ -91,7 +91,11 @@ impl CopyReader {
 
 impl Answer {
     /// Takes a piece from the beginning of the input; false: more must be read first.
-    fn take(&mut self, input: &mut BytesMut, show: &mut impl FnMut(&[u8], bool)) -> io::Result<bool> {
+    fn take(
+        &mut self,
+        input: &mut BytesMut,
+        show: &mut impl FnMut(&[u8], bool),
+    ) -> io::Result<bool> {
         if self.row > 0 {
             let piece = self.row.min(input.len());
             self.row -= piece;

@@ -3,6 +3,7 @@
 use tokio_postgres::{Client, Row, types::FromSql};
 
 use super::PgError;
+use crate::text::{cut, on_one_line};
 
 /// For reading rows from the tables themselves: an index that lacks an entry would hide the row.
 pub const WITHOUT_INDEXES: &str = "SET enable_indexscan = off; SET enable_indexonlyscan = off; \
@@ -16,7 +17,6 @@ pub struct Identity {
     pub timeline: u32,
     /// Bytes of a WAL segment.
     pub segment_size: u64,
-    /// The next transaction id that it gives out.
     pub next_xid: u64,
 }
 
@@ -70,11 +70,7 @@ pub async fn one_value(client: &Client, query: &str) -> Result<String, PgError> 
 }
 
 pub(super) fn shortened(sql: &str) -> String {
-    let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(120) {
-        Some((cut, _)) => format!("{}…", &line[..cut]),
-        None => line,
-    }
+    cut(&on_one_line(sql), 121)
 }
 
 pub async fn identity(client: &Client) -> Result<Identity, PgError> {

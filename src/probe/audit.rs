@@ -20,7 +20,6 @@ pub struct Trail<'a> {
     /// The database that it is in.
     pub database: &'a str,
     pub log: &'a str,
-    /// The tables whose changes it tells of.
     pub tables: &'a [String],
     /// The upper half of the drill's keys.
     pub nonce: u64,

@@ -19,7 +19,6 @@ pub struct Operation {
     pub role: String,
     /// Whose it is; none when it is no tenant's.
     pub tenants: Option<Tenants>,
-    /// One batch of statements.
     pub sql: String,
     pub writes: bool,
     /// The SQLSTATE it must end with; none: its last statement returns a row at least.
@@ -31,7 +30,6 @@ pub struct Operation {
 pub struct Tenants {
     /// The setting that names a session's tenant.
     pub setting: String,
-    /// How many there are.
     pub count: u64,
 }
 

@@ -22,7 +22,6 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// The digest as 32 hexadecimal digits.
     pub fn hex(&self) -> String {
         format!("{:032x}", self.sum)
     }
@@ -87,7 +86,6 @@ impl CopyDigest {
         Ok(())
     }
 
-    /// What the rows came to.
     pub fn finish(self) -> Result<Rows, CopyError> {
         match self.ended {
             true => Ok(self.rows),

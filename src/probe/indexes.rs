@@ -71,7 +71,6 @@ struct Column {
     equal: Vec<bool>,
 }
 
-/// What reading one came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Read {
     /// All of it answers as the table does.

@@ -183,7 +183,6 @@ async fn reading_session(access: &Access) -> Result<CopyReader, ProbeError> {
     Ok(reader)
 }
 
-/// Says what was tried when the driver fails.
 fn pg(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> ProbeError {
     |error| PgError::new(doing, &error).into()
 }

@@ -51,7 +51,6 @@ struct Request {
 type Queue = Arc<Mutex<UnboundedReceiver<Request>>>;
 
 impl Readers {
-    /// Logs in and takes the snapshot.
     pub async fn open(access: &Access) -> Result<Self, ProbeError> {
         let keeper = session(access).await?;
         let begun = keeper.batch_execute(BEGIN).await;
@@ -141,7 +140,6 @@ async fn read_in(
     Ok(rows)
 }
 
-/// Digest of a query's rows, read as a stream.
 pub async fn digest(connection: &mut CopyReader, query: &str) -> Result<Rows, ProbeError> {
     let copy = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
     let mut digest = CopyDigest::default();

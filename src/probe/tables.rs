@@ -189,7 +189,6 @@ enum Whose {
     Faults,
 }
 
-/// A query for some rows of a table.
 #[derive(Debug)]
 struct Piece {
     whose: Whose,

@@ -11,7 +11,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::{DrillReport, RunSummary};
 use crate::{
     finding::{Finding, Verdict},
-    measure::WorkloadMeasures,
+    measure::{WorkloadMeasures, rto::phase_word},
 };
 
 pub fn render(run: &RunSummary) -> Result<String, quick_junit::SerializeError> {
@@ -161,37 +161,24 @@ fn figures(measures: &WorkloadMeasures) -> Vec<(String, String)> {
             |us| format!("{:.6}", us as f64 / 1e6),
         )
     };
-    let name = &measures.workload;
-    let mut all = vec![
-        (
-            format!("measured.rpo.seconds.{name}"),
-            seconds(measures.rpo.measured_us),
-        ),
-        (
-            format!("measured.rpo.transactions.{name}"),
-            measures.rpo.transactions.to_string(),
-        ),
-        (
-            format!("measured.rto.seconds.{name}"),
-            seconds(measures.rto.measured_us),
-        ),
-        (
-            format!("measured.outage.seconds.{name}"),
-            seconds(measures.outage.measured_us),
-        ),
-        (
-            format!("projected.rpo.seconds.{name}"),
-            seconds(measures.projected.us),
-        ),
+    let times = [
+        ("measured.rpo", measures.rpo.measured_us),
+        ("measured.rto", measures.rto.measured_us),
+        ("measured.outage", measures.outage.measured_us),
+        ("projected.rpo", measures.projected.us),
     ];
-    all.extend(measures.rto.spans.iter().map(|span| {
-        let phase = crate::measure::rto::phase_word(span.phase).replace(' ', "-");
-        (
-            format!("measured.rto.{phase}.seconds.{name}"),
-            seconds(Some(span.us)),
-        )
-    }));
-    all
+    let times = times.map(|(what, us)| (what.to_owned(), us));
+    let spans = measures.rto.spans.iter().map(|span| {
+        let phase = phase_word(span.phase).replace(' ', "-");
+        (format!("measured.rto.{phase}"), Some(span.us))
+    });
+    let name = &measures.workload;
+    let lost = measures.rpo.transactions.to_string();
+    let figures = times.into_iter().chain(spans);
+    figures
+        .map(|(what, us)| (format!("{what}.seconds.{name}"), seconds(us)))
+        .chain([(format!("measured.rpo.transactions.{name}"), lost)])
+        .collect()
 }
 
 /// Without U+FFFE and U+FFFF, which XML 1.0 can't hold; quick-junit strips the controls and

@@ -17,7 +17,6 @@ use crate::{
     scenario::plan::Objectives,
 };
 
-/// Version of the format of `run.json`.
 pub const SCHEMA_VERSION: u32 = 1;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use std::{
     path::Path,
 };
 
-pub use fold::{WIDTH, cut, fold};
+pub use fold::{WIDTH, fold};
 pub use live::Live;
 
 use super::RunSummary;

@@ -8,7 +8,6 @@ use crate::{
     wal::SegmentSize,
 };
 
-/// Characters of a segment's name.
 const SEGMENT_NAME: usize = 24;
 /// Bytes of the header of a page that does not begin a segment.
 const PAGE_HEADER: u64 = 24;

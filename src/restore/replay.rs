@@ -96,7 +96,6 @@ fn at_its_target(error: ServerError) -> ServerError {
     }
 }
 
-/// What recovery had before it, and where it ended.
 pub(super) async fn recovery(
     request: &Restore<'_>,
     identity: Identity,

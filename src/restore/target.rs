@@ -125,9 +125,8 @@ fn at_lsn(position: u64, inclusive: bool) -> Resolved {
         setting("recovery_target_inclusive", inclusive),
     ];
     Resolved {
-        settings,
         by_lsn: Some(position),
-        by_us: None,
+        ..plain(settings)
     }
 }
 
@@ -143,9 +142,8 @@ fn at_time(time: Timestamp, known: Known<'_>) -> Result<Resolved, String> {
         .map_err(|_| format!("{time} is before the drill began: no backup reaches it"))?;
     let text = time.strftime("%Y-%m-%d %H:%M:%S%.6f+00").to_string();
     Ok(Resolved {
-        settings: vec![setting("recovery_target_time", &text)],
-        by_lsn: None,
         by_us: Some(by_us),
+        ..plain(vec![setting("recovery_target_time", &text)])
     })
 }
 
@@ -153,9 +151,8 @@ fn named(name: &str, known: Known<'_>) -> Result<Resolved, String> {
     let point = known.points.iter().find(|(point, _)| point == name);
     let (_, position) = point.ok_or_else(|| format!("there is no restore point `{name}`"))?;
     Ok(Resolved {
-        settings: vec![setting("recovery_target_name", name)],
         by_lsn: Some(*position),
-        by_us: None,
+        ..plain(vec![setting("recovery_target_name", name)])
     })
 }
 
@@ -169,7 +166,6 @@ fn before_fault(known: Known<'_>) -> Result<Resolved, String> {
 pub struct Choice<'a> {
     /// The backup's name in the strategy.
     pub from: &'a str,
-    /// A label, where the scenario names one.
     pub label: Option<&'a str>,
     /// The stores to look into: the first that has one of use.
     pub stores: &'a [String],
@@ -227,11 +223,7 @@ impl<'a> Choice<'a> {
     }
 
     fn unlisted(&self, label: &str) -> String {
-        let labels: Vec<String> = self.listed.iter().map(Listed::name).collect();
-        let labels = match labels.is_empty() {
-            true => "none".to_owned(),
-            false => labels.join(", "),
-        };
+        let labels = or_none(self.listed.iter().map(Listed::name).collect());
         format!(
             "there is no backup `{label}` of `{}` in {}; listed: {labels}",
             self.from,
@@ -254,16 +246,19 @@ impl<'a> Choice<'a> {
             .iter()
             .filter(|one| self.stores.contains(&one.store))
             .map(|one| format!("{} (too late for the target)", one.name()));
-        let looked: Vec<String> = gone.chain(late).collect();
-        let looked = match looked.is_empty() {
-            true => "none".to_owned(),
-            false => looked.join(", "),
-        };
+        let looked = or_none(gone.chain(late).collect());
         format!(
             "no backup of `{}` can reach the target `{}`; looked at: {looked}",
             self.from,
             resolved.show()
         )
+    }
+}
+
+fn or_none(names: Vec<String>) -> String {
+    match names.is_empty() {
+        true => "none".to_owned(),
+        false => names.join(", "),
     }
 }
 

@@ -16,7 +16,6 @@ pub enum RuntimeError {
     },
     #[error(transparent)]
     Command(#[from] CommandFailed),
-    /// The runtime cannot do this at all.
     #[error("the `{runtime}` runtime cannot {what}")]
     Unsupported {
         /// `docker` or `local`.

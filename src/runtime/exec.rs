@@ -16,7 +16,6 @@ pub const GRACE: Duration = Duration::from_secs(2);
 /// no translation, whatever `lc_messages` a server or a role has: what they say is read.
 pub const UNTRANSLATED: (&str, &str) = ("LANGUAGE", "C");
 
-/// Which user a command runs as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RunAs {
     /// The node's unprivileged user, who owns the server.
@@ -28,7 +27,6 @@ pub enum RunAs {
 
 #[derive(Clone, Debug)]
 pub struct Exec {
-    /// Program and arguments.
     pub argv: Vec<String>,
     pub env: Vec<(String, String)>,
     pub stdin: Vec<u8>,

@@ -66,39 +66,23 @@ pub fn load(selectors: &[String], postgres: &[u32]) -> Result<Loaded, Problems> 
     let mut loaded = Loaded::default();
     let mut problems = Vec::new();
     for source in sources {
-        match plans_of(source, postgres) {
-            Ok(more) => {
-                loaded.plans.extend(more.plans);
-                loaded.warnings.extend(more.warnings);
-            }
-            Err(Problems(more)) => problems.extend(more),
+        if let Some(more) = Problems::noted(plans_of(source, postgres), &mut problems) {
+            loaded.plans.extend(more.plans);
+            loaded.warnings.extend(more.warnings);
         }
     }
     problems.extend(same_names(&loaded.plans));
     // What is wrong with an argument is wrong for every scenario, and said once.
     let mut said = HashSet::new();
     problems.retain(|problem| said.insert(problem.to_string()));
-    if problems.is_empty() {
-        Ok(loaded)
-    } else {
-        Err(Problems(problems))
-    }
+    Problems::unless(problems, loaded)
 }
 
-/// The plans of one scenario file.
 pub fn plans_of(source: Source, postgres: &[u32]) -> Result<Loaded, Problems> {
     let document = read::<ScenarioFile>(source, &SCENARIO)?;
-    let (strategy, mut problems) = match resolve_strategy(&document) {
-        Ok(strategy) => (Some(strategy), Vec::new()),
-        Err(Problems(problems)) => (None, problems),
-    };
-    let databases = match Databases::open(&document) {
-        Ok(databases) => Some(databases),
-        Err(Problems(more)) => {
-            problems.extend(more);
-            None
-        }
-    };
+    let mut problems = Vec::new();
+    let strategy = Problems::noted(resolve_strategy(&document), &mut problems);
+    let databases = Problems::noted(Databases::open(&document), &mut problems);
     let found = semantics::check(&document, strategy.as_ref(), databases.as_ref(), postgres);
     let (warnings, errors): (Vec<_>, Vec<_>) = found
         .into_iter()
@@ -150,12 +134,7 @@ fn resolve_strategy(document: &Document<ScenarioFile>) -> Result<StrategyPlan, P
     let name = match &document.typed.strategy {
         StrategyChoice::Inline(file) => {
             let problems = semantics::strategy(file, node, &document.source);
-            let plan = file.plan("inline");
-            return if problems.is_empty() {
-                Ok(plan)
-            } else {
-                Err(Problems(problems))
-            };
+            return Problems::unless(problems, file.plan("inline"));
         }
         StrategyChoice::Named(name) => name,
     };
@@ -175,11 +154,7 @@ fn resolve_strategy(document: &Document<ScenarioFile>) -> Result<StrategyPlan, P
         .unwrap_or(name)
         .trim_end_matches(".yaml");
     let problems = semantics::strategy(&found.typed, &found.root, &found.source);
-    if problems.is_empty() {
-        Ok(found.typed.plan(stem))
-    } else {
-        Err(Problems(problems))
-    }
+    Problems::unless(problems, found.typed.plan(stem))
 }
 
 fn strategy_source(name: &str, scenario: &str) -> Result<Source, Problem> {

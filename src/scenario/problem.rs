@@ -28,7 +28,6 @@ pub struct Problem {
     /// The file; none when the problem is in the command line.
     pub source: Option<Arc<Source>>,
     pub place: Position,
-    /// What is wrong, in one line.
     pub message: String,
     /// What was expected; empty: nothing to say.
     pub expected: String,
@@ -216,6 +215,21 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+impl Problems {
+    /// What was made; where it was not, what is wrong goes to the rest of that.
+    pub fn noted<T>(made: Result<T, Self>, rest: &mut Vec<Problem>) -> Option<T> {
+        made.map_err(|Self(problems)| rest.extend(problems)).ok()
+    }
+
+    /// This, unless something is wrong with it.
+    pub fn unless<T>(problems: Vec<Problem>, good: T) -> Result<T, Self> {
+        match problems.is_empty() {
+            true => Ok(good),
+            false => Err(Self(problems)),
+        }
+    }
+}
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {

@@ -22,7 +22,6 @@ static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
 /// A scenario, a strategy or a file of SQL is no larger, in bytes.
 pub const LARGEST: u64 = 4 << 20;
 
-/// Where names and tags are looked up.
 const LIBRARY: &str = "scenarios";
 
 /// The files that the selectors mean, each once, in order; none given: the whole library.
@@ -33,20 +32,13 @@ pub fn find(selectors: &[String]) -> Result<Vec<Source>, Problems> {
     let mut found: Vec<Source> = Vec::new();
     let mut problems = Vec::new();
     for selector in selectors {
-        match one(selector) {
-            Ok(sources) => {
-                let new = |s: &Source| !found.iter().any(|f| f.path == s.path);
-                let more: Vec<Source> = sources.into_iter().filter(new).collect();
-                found.extend(more);
+        for source in Problems::noted(one(selector), &mut problems).unwrap_or_default() {
+            if !found.iter().any(|other| other.path == source.path) {
+                found.push(source);
             }
-            Err(Problems(more)) => problems.extend(more),
         }
     }
-    if problems.is_empty() {
-        Ok(found)
-    } else {
-        Err(Problems(problems))
-    }
+    Problems::unless(problems, found)
 }
 
 /// Reads a file.
@@ -121,12 +113,10 @@ fn one(selector: &str) -> Result<Vec<Source>, Problems> {
     let path = Path::new(selector);
     if path.is_dir() {
         let files = folder(path)?;
-        let empty = || Problem::nowhere(format!("no scenario in `{selector}`"));
-        return if files.is_empty() {
-            Err(empty().into())
-        } else {
-            Ok(files)
-        };
+        let empty = || Problem::nowhere(format!("no scenario in `{selector}`")).into();
+        return Some(files)
+            .filter(|files| !files.is_empty())
+            .ok_or_else(empty);
     }
     if path.is_file() || selector.ends_with(".yaml") {
         return Ok(vec![read_file(path)?]);
@@ -149,13 +139,11 @@ fn by_name_or_tag(selector: &str) -> Result<Vec<Source>, Problems> {
             Err(problem) => problems.push(problem),
         }
     }
-    if !problems.is_empty() {
-        return Err(Problems(problems));
+    let found = Problems::unless(problems, found)?;
+    match found.is_empty() {
+        true => Err(unknown(selector, known).into()),
+        false => Ok(found),
     }
-    if found.is_empty() {
-        return Err(unknown(selector, known).into());
-    }
-    Ok(found)
 }
 
 fn unknown(selector: &str, mut known: Vec<String>) -> Problem {

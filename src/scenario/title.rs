@@ -1,6 +1,7 @@
 //! What a step and a target are called, in one line.
 
 use super::plan::{Action, RunFor, SalvageBy, Target};
+use crate::text::{cut, on_one_line};
 
 /// Every step's word, as a scenario writes it and as the id of its finding.
 macro_rules! words {
@@ -115,9 +116,5 @@ impl Target {
 /// The text on one line, shortened to what a terminal shows.
 pub fn line(text: &str) -> String {
     const SHOWN: usize = 60;
-    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if joined.chars().count() <= SHOWN {
-        return joined;
-    }
-    joined.chars().take(SHOWN - 1).chain(['…']).collect()
+    cut(&on_one_line(text), SHOWN)
 }

@@ -13,7 +13,6 @@ use serde_saphyr::{
 /// Maps and lists within each other, far beyond what any scenario needs.
 const MAX_DEPTH: usize = 32;
 
-/// A place in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// Line, from 1; 0: not known.
@@ -24,14 +23,12 @@ pub struct Position {
     pub length: usize,
 }
 
-/// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     pub value: Value,
     pub place: Position,
 }
 
-/// A key of a map and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     pub text: String,
@@ -40,7 +37,6 @@ pub struct Key {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Nothing, or `null`.
     Null,
     Bool(bool),
     Number(serde_json::Number),
@@ -131,9 +127,7 @@ impl Node {
     pub fn entries(&self) -> &[(Key, Node)] {
         match &self.value {
             Value::Map(entries) => entries,
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::List(_) => {
-                &[]
-            }
+            _other => &[],
         }
     }
 
@@ -141,7 +135,7 @@ impl Node {
     pub fn items(&self) -> &[Node] {
         match &self.value {
             Value::List(items) => items,
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::Map(_) => &[],
+            _other => &[],
         }
     }
 

@@ -62,7 +62,6 @@ impl Arrivals {
         self.gap.map_or(now_us, |_| self.due as u64)
     }
 
-    /// Goes on to the next arrival.
     pub fn advance(&mut self) {
         let Some(mean) = self.gap else {
             return;

@@ -31,7 +31,6 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
-/// A client with all that it needs.
 #[derive(Debug)]
 pub struct Client {
     pub script: Arc<Script>,

@@ -63,7 +63,6 @@ pub struct LedgerWriter {
 }
 
 impl Buffer {
-    /// For so many workloads.
     pub fn new(workloads: usize) -> Arc<Self> {
         Arc::new(Self {
             waiting: Mutex::default(),

@@ -36,7 +36,6 @@ pub struct Values {
 #[derive(Clone, Debug)]
 pub struct Source {
     pub seed: u64,
-    /// The drill's nonce.
     pub nonce: u64,
     /// Every time lies before this day.
     pub until: Date,

@@ -12,13 +12,10 @@ impl Boundaries {
         commit_lsn: Option<u64>,
         cut_over_us: Option<u64>,
     ) -> Self {
-        let extent = match commit_lsn {
-            None => Extent::Instant { began_us, ended_us },
-            Some(commit_lsn) => Extent::Statement {
-                began_us,
-                ended_us,
-                commit_lsn,
-            },
+        let extent = Extent {
+            began_us,
+            ended_us,
+            commit_lsn,
         };
         let boundary = Boundary {
             lsn: commit_lsn,

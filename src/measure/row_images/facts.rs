@@ -38,7 +38,6 @@ pub(super) struct Table {
     pub workloads: BTreeSet<u8>,
     /// Whether every row of it was looked at.
     pub whole: bool,
-    /// Whether others write it as well.
     pub others: bool,
     /// Rows that clients deleted from it before any fault.
     pub deleted: u64,

@@ -57,7 +57,6 @@ pub struct Writers {
     /// When the last one was sent that was acknowledged before the first fault and survives; of
     /// several snapshots, in the one that has the oldest.
     last_us: Option<u64>,
-    /// When each workload's first erasure was acknowledged.
     first_erasure_us: HashMap<u8, u64>,
 }
 
@@ -228,7 +227,6 @@ impl Writers {
         }
     }
 
-    /// Transactions acknowledged to a workload, reads among them.
     pub fn acknowledged(&self, workload: u8) -> u64 {
         self.acknowledged
             .get(&workload)

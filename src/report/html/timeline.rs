@@ -10,8 +10,9 @@ use crate::{
         rpo::time,
         rto::{Span, phase_word},
     },
-    report::{DrillReport, terminal::cut},
+    report::DrillReport,
     scenario::plan::Phase,
+    text::cut,
 };
 
 const WIDTH: f64 = 1000.0;
@@ -183,7 +184,6 @@ fn phases(drill: &DrillReport, axis: Axis) -> Markup {
     } }
 }
 
-/// The families of spans in the legend.
 const FAMILIES: [(&str, &str); 6] = [
     ("harm", "inject"),
     ("people", "detect, decide, freeze"),

@@ -27,14 +27,6 @@ fn fold_line(line: &str, hang: usize) -> Vec<String> {
     folded
 }
 
-/// The beginning of a text that is too long, with a sign that there is more.
-pub fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width - 1).chain(['…']).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +53,7 @@ mod tests {
         ] {
             assert_eq!(fold(text, None), text);
         }
-        assert_eq!(cut(&"x".repeat(90), WIDTH).chars().count(), WIDTH);
+        let cut = crate::text::cut(&"x".repeat(90), WIDTH);
+        assert_eq!(cut.chars().count(), WIDTH);
     }
 }

@@ -35,7 +35,6 @@ struct Line {
 }
 
 impl Live {
-    /// Begins with the drills of a run, in order.
     pub fn new(drills: &[Plan]) -> Self {
         let screen = std::io::stderr().is_terminal().then(MultiProgress::new);
         let width = drills

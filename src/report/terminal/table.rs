@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 
-use super::{cut, fold};
+use super::fold;
 use crate::{
     finding::{Finding, Verdict},
     measure::{
@@ -13,6 +13,7 @@ use crate::{
         rto::Rto,
     },
     report::{DrillReport, RunSummary, write::REPORT_HTML},
+    text::cut,
     units::Time,
 };
 

@@ -4,7 +4,6 @@
 use super::{SalvageError, literal, rows::Columns, session::Session};
 use crate::{event::SalvagedTable, postgres::query::Cells};
 
-/// Bytes carried at once.
 const CHUNK: i32 = 1 << 20;
 
 /// Columns that can hold the number of a large object.

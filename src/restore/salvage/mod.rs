@@ -52,7 +52,6 @@ use wanted::Wanted;
 
 #[derive(Clone, Debug)]
 pub struct Side<'a> {
-    /// How the superuser logs in.
     pub access: Access,
     pub node: &'a Node,
 }

@@ -73,7 +73,6 @@ pub(super) struct Relation {
     pub inherits: Vec<u32>,
 }
 
-/// How one object depends on another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bond {
     /// It needs it.
@@ -84,7 +83,6 @@ pub(super) enum Bond {
 }
 
 impl Bond {
-    /// Of `pg_depend.deptype`.
     fn of(kind: &str) -> Self {
         match kind {
             "i" | "e" => Self::Part,
@@ -95,7 +93,6 @@ impl Bond {
 }
 
 impl Relation {
-    /// Of a row of [`RELATIONS`].
     fn of(row: &Row) -> Result<Self, PgError> {
         Ok(Self {
             id: (row.cell(6)?, row.cell(0)?),
@@ -113,7 +110,6 @@ impl Relation {
     }
 }
 
-/// Identities of a server's objects.
 pub(super) async fn identities(server: &Session<'_>) -> Result<BTreeSet<Identity>, SalvageError> {
     let rows = server.query(OBJECTS).await?;
     let identity = |row: &Row| Ok((row.cell(2)?, row.cell(3)?));
@@ -121,7 +117,6 @@ pub(super) async fn identities(server: &Session<'_>) -> Result<BTreeSet<Identity
 }
 
 impl Catalog {
-    /// Reads the scratch server's.
     pub async fn read(scratch: &Session<'_>) -> Result<Self, SalvageError> {
         let id = |row: &Row, at: usize| -> Result<Id, PgError> {
             Ok((row.cell(at)?, row.cell(at + 1)?))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{SalvageError, literal, session::Session, wanted::Wanted};
+use super::{SalvageError, array, literal, session::Session, wanted::Wanted};
 use crate::postgres::query::{Cells, texts};
 
 /// Sequences of these schemas, and those that columns of these tables own.
@@ -40,18 +40,10 @@ pub(super) async fn positions(
 }
 
 async fn names(server: &Session<'_>, wanted: &Wanted) -> Result<Vec<String>, SalvageError> {
-    let list = |names: &[String]| {
-        let names = names
-            .iter()
-            .map(|name| literal(name))
-            .collect::<Vec<_>>()
-            .join(", ");
-        format!("ARRAY[{names}]::text[]")
-    };
     let sql = format!(
         "{SEQUENCES} (quote_ident(n.nspname) = ANY ({}) OR t.name = ANY ({}))",
-        list(&wanted.schemas),
-        list(&wanted.tables)
+        array(&wanted.schemas),
+        array(&wanted.tables)
     );
     Ok(texts(&server.query(&sql).await?)?)
 }

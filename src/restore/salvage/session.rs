@@ -9,6 +9,7 @@ use crate::{
     event::{CommandRecord, EventKind},
     history::Recorder,
     postgres::PgError,
+    text::{cut, on_one_line},
 };
 
 /// Longest statement shown whole in an error.
@@ -122,8 +123,7 @@ impl<'a> Session<'a> {
     }
 
     pub fn failed(&self, sql: &str, error: &tokio_postgres::Error) -> SalvageError {
-        let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
-        let shown: String = line.chars().take(SHOWN).collect();
+        let shown = cut(&on_one_line(sql), SHOWN);
         PgError::new(format!("on `{}`: {shown}", self.node), error).into()
     }
 }

@@ -22,7 +22,6 @@ use crate::{
 
 /// Line pointers per page, more than there ever are: addresses are block × this + line.
 const LINES: u64 = 512;
-/// Pages read at once.
 const RANGE: u64 = 128;
 /// A transaction that was still in progress at the target may have begun so many earlier.
 const IN_PROGRESS: u64 = 100_000;

@@ -30,7 +30,6 @@ impl Output {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// The last `count` lines of a stream.
     pub fn tail(stream: &[u8], count: usize) -> String {
         let text = String::from_utf8_lossy(stream);
         let lines: Vec<&str> = text.trim_end().lines().collect();

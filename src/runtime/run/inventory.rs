@@ -21,7 +21,6 @@ pub enum Kind {
     Directory,
 }
 
-/// One line of an inventory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     pub kind: Kind,
@@ -35,7 +34,6 @@ pub struct Inventory(Option<Arc<(PathBuf, Mutex<File>)>>);
 impl Inventory {
     pub const FILE: &str = "inventory.jsonl";
 
-    /// Begins one in the run directory.
     pub fn create(dir: &Path) -> Result<Self, RuntimeError> {
         let path = dir.join(Self::FILE);
         let file = File::create_new(&path)

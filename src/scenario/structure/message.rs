@@ -4,9 +4,12 @@
 use serde_json::Value as Json;
 
 use super::form::{describe, has_type, main_key};
-use crate::scenario::{
-    problem::{Problem, one_of},
-    yaml::{Key, Node, Position, Value},
+use crate::{
+    scenario::{
+        problem::{Problem, one_of},
+        yaml::{Key, Node, Position, Value},
+    },
+    text::on_one_line,
 };
 
 fn unknown(key: &str, path: &str) -> String {
@@ -75,9 +78,8 @@ pub(super) fn wrong_form(node: &Node, forms: &[&Json], path: &str) -> Problem {
     }
 }
 
-/// The first sentence, on one line.
 pub(super) fn first_sentence(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = on_one_line(text);
     let end = line.find(". ").unwrap_or(line.len());
     line[..end].trim_end_matches('.').to_owned()
 }

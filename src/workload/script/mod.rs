@@ -28,13 +28,10 @@ use crate::{
 /// What the clients of a workload have in common: its business, names resolved.
 #[derive(Debug)]
 pub struct Script {
-    /// The role they log in as.
     pub role: String,
     /// The statements they use, by index.
     pub statements: Arc<[Statement]>,
-    /// Whether arrivals come in bursts.
     pub bursts: bool,
-    /// Index of the workload in the plan.
     pub workload: u8,
     pub source: Source,
     tables: Vec<Table>,
@@ -96,7 +93,6 @@ pub struct Transaction {
 const SET_TENANT: usize = 0;
 
 impl Script {
-    /// Prepares a workload of the plan.
     pub fn new(plan: &Plan, name: &str, index: u8, nonce: u64) -> Result<Self, WorkloadError> {
         let workload = &plan.workloads[name];
         let business = &workload.business;

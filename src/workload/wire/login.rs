@@ -19,7 +19,6 @@ const CONNECT: Duration = Duration::from_secs(5);
 const STATEMENT_TIMEOUT: &str = "-c statement_timeout=4s";
 
 impl Wire {
-    /// Logs in over TCP.
     pub async fn connect(
         place: &Place,
         user: &str,
