@@ -173,7 +173,8 @@ async fn takes_each_kind(bench: &Bench, primary: &Server, able: &Abilities) -> V
     }
     let mut names: Vec<String> = taken.iter().map(Listed::name).collect();
     let mut listed: Vec<String> = bench.list(primary).await.iter().map(Listed::name).collect();
-    (names.sort(), listed.sort());
+    names.sort();
+    listed.sort();
     assert_eq!(listed, names);
     taken
 }

@@ -14,44 +14,25 @@ mod contents;
 mod data_directory;
 mod position;
 pub mod retention;
+mod site;
 pub mod tablespaces;
 pub mod wal;
-
-use std::{collections::BTreeMap, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use abilities::{Abilities, Needed, Stores, Version};
 pub use archive::WalArchive;
+pub use site::Site;
 
 use crate::{
     event::Listed,
-    history::Recorder,
     postgres::{Server, ServerError},
     restore::target::Resolved,
     runtime::{Exec, RuntimeError},
     scenario::plan::{BackupKind, TargetAction},
-    store::{Held, LOCAL, Place, Store},
-    units::{Time, wall_clock},
+    units::wall_clock,
 };
-
-/// What a tool works with: one backup of a strategy, on one server's node.
-#[derive(Clone, Copy, Debug)]
-pub struct Site<'a> {
-    /// The backup's name in the strategy.
-    pub name: &'a str,
-    /// The server that is backed up, restored, or from whose node the backups are looked at.
-    pub server: &'a Server,
-    /// The stores it goes to, the one that is taken into first.
-    pub to: &'a [String],
-    /// What every store is.
-    pub stores: &'a BTreeMap<String, Store>,
-    /// How long backups are kept; none: for ever.
-    pub keep: Option<Time>,
-    pub deadline: Duration,
-    pub recorder: &'a Recorder,
-}
 
 /// What is to be restored.
 #[derive(Clone, Copy, Debug)]
@@ -322,58 +303,6 @@ tools! {
     PgDump(pg_dump),
     /// pgBackRest, with a repository in each store.
     Pgbackrest(pgbackrest),
-}
-
-/// A backup of no more bytes is hashed when it was taken and at the end, of a larger one only names
-/// and sizes are looked at.
-const HASHED: u64 = 1 << 30;
-
-impl Site<'_> {
-    /// The store that is taken into first.
-    fn first(&self) -> &str {
-        self.to.first().map_or(LOCAL, String::as_str)
-    }
-
-    fn store(&self, name: &str) -> Store {
-        self.stores.get(name).cloned().unwrap_or_default()
-    }
-
-    /// What a backup's files come to; hashed where it is of reasonable size.
-    ///
-    /// # Errors
-    /// When its store can't be reached.
-    pub async fn held(&self, tool: &Tool, backup: &Listed) -> Result<Held, BackupError> {
-        let place = Place {
-            store: &backup.store,
-            node: &self.server.node,
-        };
-        let paths = tool.paths(&backup.label);
-        let store = self.store(&backup.store);
-        Ok(Held::of(&store.held(place, &paths, HASHED).await?))
-    }
-
-    /// A directory or file of a store.
-    fn stored(&self, store: &str, path: &str) -> String {
-        let store = self.server.node.layout().store(store);
-        store.join(path).display().to_string()
-    }
-
-    /// Copies what was taken into the first store to the others: of one snapshot all are the same,
-    /// and the server is read but once.
-    async fn copied(&self, taken: Listed, paths: &[String]) -> Result<Vec<Listed>, BackupError> {
-        let node = &self.server.node;
-        let from = node.layout().store(self.first());
-        let mut all = vec![taken.in_store(self.first())];
-        for store in self.to.iter().skip(1) {
-            let place = Place { store, node };
-            self.store(store).put(place, from, paths).await?;
-            all.push(Listed {
-                store: store.clone(),
-                ..all[0].clone()
-            });
-        }
-        Ok(all)
-    }
 }
 
 /// What went wrong with a backup.

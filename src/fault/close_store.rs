@@ -23,7 +23,7 @@ impl Kind for CloseStore {
         let effect = Effect {
             took: answer.is_err(),
             evidence: match answer {
-                Err(error) => error.to_string(),
+                Err(error) => error.to_string().lines().next().unwrap_or_default().into(),
                 Ok(_) => "it still says what it holds".into(),
             },
         };

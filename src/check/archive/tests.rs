@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 
 use crate::{
     check::testing::*,
+    event::FaultRecord,
+    fault::{CloseStore, Fault, LoseStore},
     observation::{ArchiveState, ArchivedFile},
-    scenario::plan::Wal,
+    scenario::plan::{CheckKind, Wal},
+    store::Store,
 };
 
 /// A history in which the archive was listed otherwise.
@@ -208,4 +211,53 @@ fn an_archive_that_was_broken_already_is_no_fault_of_the_backup() {
     });
     let text = "000000010000000000000002 has 5 of 16777216 bytes";
     steady(&short, Verdict::Unknown, text);
+}
+
+/// A history whose WAL goes to two stores, with what each holds at the end.
+fn in_two_stores(bend: impl Fn(&mut ArchiveState)) -> HistoryFixture {
+    let both = |state: &mut ArchiveState| {
+        let copies = state.files.iter();
+        let copies = copies.map(|(name, file)| (format!("{name}@offsite"), file.clone()));
+        state.files = copies.chain(state.files.clone()).collect();
+    };
+    let fixture = listed(salvage(), Moment::Before, both);
+    let mut fixture = listed(fixture, Moment::After, |state| {
+        both(state);
+        bend(state);
+    });
+    fixture.plan.checks = vec![CheckKind::Archive];
+    let strategy = &mut fixture.plan.strategy;
+    strategy.stores.insert("offsite".into(), Store::default());
+    let backup = strategy.backups.get_mut("main").unwrap();
+    backup.to.push("offsite".into());
+    fixture
+}
+
+#[test]
+fn each_store_is_looked_at_and_named() {
+    let whole = in_two_stores(|_| ());
+    assert_eq!(finding(&whole.judge(), "archive").verdict, Verdict::Pass);
+    let gap = in_two_stores(|state| drop(state.files.remove("000000010000000000000002@offsite")));
+    let why = "in `offsite`: gap: 000000010000000000000001 is followed by";
+    expect(&gap, "archive", Verdict::Fail, why);
+}
+
+#[test]
+fn what_went_with_its_store_is_not_missed() {
+    let emptied = in_two_stores(|state| state.files.retain(|name, _| name.ends_with("@offsite")));
+    expect(&emptied, "archive", Verdict::Fail, "empty");
+    let at_us = 12 * SECOND;
+    let fault = |fault| FaultRecord {
+        fault,
+        ended_us: at_us,
+        ..emptied.history().faults().next().unwrap().clone()
+    };
+    let lost = fault(Fault::LoseStore(LoseStore("local".into())));
+    let lost = emptied.clone().with(at_us, EventKind::FaultInjected(lost));
+    assert_eq!(finding(&lost.judge(), "archive").verdict, Verdict::Pass);
+    let closed = fault(Fault::CloseStore(CloseStore("local".into())));
+    let closed = emptied
+        .clone()
+        .with(at_us, EventKind::FaultInjected(closed));
+    expect(&closed, "archive", Verdict::Unknown, "it is cut off");
 }

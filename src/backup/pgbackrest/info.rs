@@ -1,0 +1,115 @@
+//! What `pgbackrest info --output=json` says, as far as it is read: pgBackRest's user guide,
+//! "Information".
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::TOOL;
+use crate::{backup::BackupError, event::Listed, postgres::lsn, scenario::plan::BackupKind};
+
+#[derive(Deserialize)]
+struct Stanza {
+    #[serde(default)]
+    backup: Vec<Backup>,
+}
+
+#[derive(Deserialize)]
+struct Backup {
+    label: String,
+    #[serde(rename = "type")]
+    kind: BackupKind,
+    prior: Option<String>,
+    archive: Range<String>,
+    lsn: Range<String>,
+    timestamp: Range<i64>,
+    info: Info,
+}
+
+#[derive(Deserialize)]
+struct Range<T> {
+    start: Option<T>,
+    stop: Option<T>,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    repository: Repository,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    /// With what it builds on; a repository of bundles does not say.
+    size: Option<u64>,
+    delta: u64,
+}
+
+pub(super) fn listed(info: &str) -> Result<Vec<Listed>, BackupError> {
+    let stanzas: Vec<Stanza> =
+        serde_json::from_str(info).map_err(|cause| BackupError::Unreadable {
+            what: "`pgbackrest info --output=json`".into(),
+            cause: cause.to_string(),
+        })?;
+    let backups = stanzas.into_iter().flat_map(|stanza| stanza.backup);
+    Ok(backups.map(Backup::listed).collect())
+}
+
+impl Backup {
+    fn listed(self) -> Listed {
+        let first_segment = self.archive.start.unwrap_or_default();
+        let position = |lsn: &Option<String>| lsn.as_deref().and_then(lsn::parse);
+        let instant = |seconds: Option<i64>| Timestamp::from_second(seconds?).ok();
+        Listed {
+            label: self.label,
+            tool: TOOL.into(),
+            kind: self.kind,
+            parent: self.prior,
+            start_lsn: position(&self.lsn.start),
+            stop_lsn: position(&self.lsn.stop),
+            timeline: (first_segment.get(..8)).and_then(|name| u32::from_str_radix(name, 16).ok()),
+            first_segment,
+            bytes: self
+                .info
+                .repository
+                .size
+                .unwrap_or(self.info.repository.delta),
+            began: instant(self.timestamp.start),
+            ended: instant(self.timestamp.stop),
+            ..Listed::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INFO: &str = r#"[{"name": "main", "backup": [{
+        "label": "20261126-141940F_20261126-141948D", "type": "diff", "prior": "20261126-141940F",
+        "archive": {"start": "000000010000000000000004", "stop": "000000010000000000000005"},
+        "lsn": {"start": "0/4000028", "stop": "0/5000050"},
+        "timestamp": {"start": 1795702788, "stop": 1795702790},
+        "info": {"delta": 5038346, "repository": {"delta": 581057, "size": 3475410}, "size": 1}}]}]"#;
+
+    #[test]
+    fn a_backup_is_listed_as_info_tells_it() {
+        let all = listed(INFO).unwrap();
+        let [diff] = all.as_slice() else {
+            panic!("{all:?}");
+        };
+        assert_eq!(diff.kind, BackupKind::Diff);
+        assert_eq!(diff.parent.as_deref(), Some("20261126-141940F"));
+        assert_eq!(
+            (diff.start_lsn, diff.stop_lsn),
+            (Some(0x400_0028), Some(0x500_0050))
+        );
+        assert_eq!((diff.timeline, diff.bytes), (Some(1), 3_475_410));
+    }
+
+    #[test]
+    fn a_stanza_that_is_not_there_has_no_backup() {
+        let missing =
+            r#"[{"name": "main", "status": {"code": 1, "message": "missing stanza path"}}]"#;
+        assert_eq!(listed(missing).unwrap(), []);
+        assert!(listed("ERROR: [055]").is_err());
+    }
+}
