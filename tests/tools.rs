@@ -235,6 +235,12 @@ async fn keeps_its_contract(tool: Tool) {
         node: &primary.node,
     };
     bench.stores[&bench.to[0]].close(place).await.unwrap();
+    let there = bench.list(&primary).await;
+    assert!(
+        there.iter().all(|one| one.store == bench.to[1]),
+        "{there:?}"
+    );
+    assert_eq!(there.len(), able.kinds.len());
     let second = bench.server("second").await;
     assert_eq!(bench.restored(&second, newest, false).await, expected);
     if able.in_place {

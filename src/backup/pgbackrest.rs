@@ -31,6 +31,9 @@ const CONFIGURATION: &str = "{run}/pgbackrest.conf";
 /// Where its repository is in a store.
 const REPOSITORY: &str = "pgbackrest";
 
+/// Fetches WAL from whichever repository has it.
+const FETCH: &str = "archive-get %f \"%p\"";
+
 /// Takes of a file's name in the archive the checksum that pgBackRest adds to a segment's.
 const RENAME: &str = r"s/^\([0-9A-F]\{24\}[^ ]*\)-[0-9a-f]\{40\}/\1/";
 
@@ -106,14 +109,7 @@ impl BackupTool for Pgbackrest {
     }
 
     fn archive(&self, to: &[String]) -> Option<WalArchive> {
-        let command = format!(
-            "pgbackrest --config={CONFIGURATION} --stanza={}",
-            self.stanza
-        );
-        let commands = (
-            format!("{command} archive-push %p"),
-            format!("{command} archive-get %f \"%p\""),
-        );
+        let commands = (self.command("archive-push %p"), self.command(FETCH));
         let directory = |store: &String| {
             let (in_store, stanza) = (placeholder("store", store), &self.stanza);
             let directory = format!("{in_store}/{REPOSITORY}/archive/{stanza}");
@@ -155,7 +151,11 @@ impl BackupTool for Pgbackrest {
     }
 
     async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
-        let arguments = restore_arguments(site, wanted);
+        let mut arguments = restore_arguments(site, wanted);
+        // The one that it writes by itself asks the repository of the backup alone.
+        let fetch = site.server.fill_in(&self.command(FETCH));
+        let command = wanted.restore_command.unwrap_or(&fetch);
+        arguments.push(format!("--recovery-option=restore_command={command}"));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         self.perform(site, &arguments).await?;
         Ok(Asked::ByTool)
@@ -201,6 +201,12 @@ fn repo(site: &Site<'_>, store: &str) -> String {
 }
 
 impl Pgbackrest {
+    /// For a server's configuration, placeholders not yet filled in.
+    fn command(&self, what: &str) -> String {
+        let stanza = &self.stanza;
+        format!("pgbackrest --config={CONFIGURATION} --stanza={stanza} {what}")
+    }
+
     async fn take_into(
         &self,
         site: &Site<'_>,
@@ -325,9 +331,6 @@ fn restore_arguments(site: &Site<'_>, wanted: &Wanted<'_>) -> Vec<String> {
     }
     if let Some(action) = wanted.action.filter(|_| !wanted.target.settings.is_empty()) {
         arguments.push(format!("--target-action={}", action.name()));
-    }
-    if let Some(command) = wanted.restore_command {
-        arguments.push(format!("--recovery-option=restore_command={command}"));
     }
     arguments
 }

@@ -60,12 +60,15 @@ impl Action {
             Self::Thaw { workload, .. } => format!("thaw {workload}"),
             Self::Restore {
                 from,
+                store,
                 into,
                 in_place,
                 target,
                 ..
             } => {
                 let place = if *in_place { "in place on" } else { "into" };
+                let store = store.iter().map(|store| format!(" of {store}"));
+                let from = from.clone() + &store.collect::<String>();
                 format!("restore {from} {} {place} {into}", target.title())
             }
             Self::Salvage {
