@@ -264,4 +264,3 @@ fn or_none(names: Vec<String>) -> String {
         false => names.join(", "),
     }
 }
-

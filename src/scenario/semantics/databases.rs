@@ -41,14 +41,14 @@ impl Check<'_> {
             }
             self.size(&file, Some(name), &["data", "databases", name]);
             if let Some(server) = &file.server {
-                self.from_the_beginning(server, &["data", "databases", name, "server"]);
+                self.there_at_first(server, &["data", "databases", name, "server"]);
             }
         }
         self.roles();
     }
 
     /// A server that is named must be there from the beginning.
-    pub(super) fn from_the_beginning(&mut self, server: &str, path: &[&str]) {
+    pub(super) fn there_at_first(&mut self, server: &str, path: &[&str]) {
         if server != PRIMARY && !self.file.servers.contains_key(server) {
             let known = self.file.servers.keys().map(String::as_str);
             let known: Vec<&str> = known.chain([PRIMARY]).collect();

@@ -20,7 +20,7 @@ impl Check<'_> {
         self.restored_from(restore, state);
         if let Some(of) = &restore.of {
             let number = (state.step - 1).to_string();
-            self.from_the_beginning(of, &["steps", &number, "restore", "of"]);
+            self.there_at_first(of, &["steps", &number, "restore", "of"]);
         }
         if let Some(target) = &restore.target {
             self.target(target, restore, state);
