@@ -71,7 +71,10 @@ fn text(plan: &Plan) -> String {
             0 => String::new(),
             _ => format!(", {}", database.size),
         };
-        let model = plan.told(&database.model, name);
+        let mut model = plan.told(&database.model, name);
+        if plan.servers.len() > 1 {
+            model = format!("{model} on {}", database.server);
+        }
         fact("data", format!("{model}{size}, seed {}", plan.seed));
     }
     for workload in plan.workloads.values() {

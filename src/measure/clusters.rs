@@ -76,3 +76,25 @@ fn is_of(kind: &EventKind, own: impl Fn(&str) -> bool) -> bool {
         | EventKind::DrillEnded { .. } => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::salvage;
+
+    #[test]
+    fn of_another_cluster_only_its_faults_are_told() {
+        let mut fixture = salvage();
+        assert_eq!(clusters(&fixture.plan), [PRIMARY]);
+        let mut shop = fixture.plan.databases["postgres"].clone();
+        shop.server = "orders".into();
+        fixture.plan.databases.insert("shop".into(), shop);
+        assert_eq!(clusters(&fixture.plan), [PRIMARY, "orders"]);
+        let told = |cluster| told_of(&fixture.plan, &fixture.events, cluster);
+        assert_eq!(told(PRIMARY), fixture.events);
+        let names = |event: &&Event| !is_of(&event.kind, |_server| false);
+        assert_eq!(told("orders").iter().find(names), None);
+        let fault = |event: &Event| matches!(event.kind, EventKind::FaultInjected(_));
+        assert!(told("orders").iter().any(fault));
+    }
+}

@@ -1,6 +1,6 @@
 //! What a step and a target are called, in one line.
 
-use super::plan::{Action, RunFor, SalvageBy, Target};
+use super::plan::{Action, PRIMARY, RunFor, SalvageBy, Target};
 use crate::text::{cut, on_one_line};
 
 /// Every step's word, as a scenario writes it and as the id of its finding.
@@ -60,6 +60,7 @@ impl Action {
             Self::Thaw { workload, .. } => format!("thaw {workload}"),
             Self::Restore {
                 from,
+                of,
                 store,
                 into,
                 in_place,
@@ -67,8 +68,10 @@ impl Action {
                 ..
             } => {
                 let place = if *in_place { "in place on" } else { "into" };
-                let store = store.iter().map(|store| format!(" of {store}"));
-                let from = from.clone() + &store.collect::<String>();
+                let store = store.iter().map(|store| format!(" in {store}"));
+                let of = Some(of).filter(|of| *of != PRIMARY);
+                let of = of.iter().map(|of| format!(" of {of}"));
+                let from = from.clone() + &of.chain(store).collect::<String>();
                 format!("restore {from} {} {place} {into}", target.title())
             }
             Self::Salvage {
