@@ -116,6 +116,10 @@ fn tells_progress(history: &Path) {
                 continue;
             };
             let listed = outcome.get("listed").unwrap_or(outcome);
+            // A further store has a copy of what was taken, or is told of with it.
+            if listed.get("store").is_some_and(|store| store != "local") {
+                continue;
+            }
             // Nothing is replayed where a dump was loaded.
             let logical = outcome["nature"] == "logical";
             for work in works.iter().filter(|work| !logical || **work != "replay") {
