@@ -21,7 +21,7 @@ use crate::{
         view::{self, View},
     },
     row_images,
-    scenario::plan::CheckKind,
+    scenario::plan::{CheckKind, Nature},
 };
 
 /// The ledger balanced against the readback; each list is in the plan's order.
@@ -179,7 +179,16 @@ fn sides(context: &Context<'_>, names: &[&str]) -> Eras {
             .restores()
             .find(after_it)
             .map(|(_, one)| one.next_xid as u32),
+        reached: reached(history),
     }
+}
+
+/// When and how far the only server was restored that may serve, where WAL led it there.
+fn reached(history: &DrillHistory<'_>) -> Option<(u64, u64)> {
+    let mut real = history.restores().filter(|(_, one)| !one.scratch);
+    let (at_us, only) = real.next().filter(|_| real.next().is_none())?;
+    let physical = only.nature == Nature::Physical && only.reached_lsn > 0;
+    physical.then_some((at_us, only.reached_lsn))
 }
 
 fn circumstances<'a>(context: &Context<'a>, servers: Vec<&'a str>) -> Circumstances<'a> {

@@ -118,6 +118,7 @@ impl World {
                 first_fault_us: Some(UNTIL_US),
                 last_fault_us: Some(UNTIL_US),
                 next_xid: None,
+                reached: None,
                 cut_off: true,
             },
         );

@@ -37,6 +37,9 @@ pub struct Eras {
     pub cut_off: bool,
     /// The first id that the server restored after it gave out; none: nothing was restored.
     pub next_xid: Option<u32>,
+    /// When the only server was restored, and how far WAL was replayed; none where there were
+    /// several, or where that is not known.
+    pub reached: Option<(u64, u64)>,
 }
 
 #[derive(Debug, Default)]
@@ -102,7 +105,10 @@ impl Proofs {
         let side = (record.workload, sides.of(record));
         let inserted_us = self.inserted_us.get(&side).copied();
         let last_us = self.last_us.get(&sides.snapshot_of(record)).copied();
-        inserted_us.max(last_us) > Some(record.acked_us)
+        let replayed = sides.reached.is_some_and(|(restored_us, lsn)| {
+            record.acked_us <= restored_us && (1..=lsn).contains(&record.lsn)
+        });
+        replayed || inserted_us.max(last_us) > Some(record.acked_us)
     }
 }
 

@@ -154,3 +154,30 @@ fn a_write_that_was_given_up_may_take_its_id_after_one_that_was_sent_later() {
     // The server was lost, and every transaction with it.
     assert_eq!(known(true, soon), 0);
 }
+
+/// Erased while a fault was being injected: no later write tells that recovery went past it, but
+/// its place in the WAL does.
+#[test]
+fn an_erasure_that_was_replayed_survives() {
+    let erasure = Record {
+        version: 1,
+        digest: Record::TOMBSTONE,
+        lsn: 500,
+        ..record(41)
+    };
+    let moved_us = erasure.acked_us + 10;
+    let survives = |reached| {
+        let sides = Eras {
+            breaks_us: vec![vec![moved_us]],
+            first_fault_us: Some(erasure.sent_us - 1),
+            last_fault_us: Some(erasure.acked_us + 1),
+            reached,
+            ..Eras::default()
+        };
+        let writers = Writers::of(|| [erasure].into_iter(), |_key| None, &sides);
+        writers.surviving(erasure.xid).is_some()
+    };
+    assert!(!survives(None));
+    assert!(survives(Some((moved_us, 500))));
+    assert!(!survives(Some((moved_us, 499))));
+}
