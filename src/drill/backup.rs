@@ -122,7 +122,7 @@ impl Drill {
     fn tell(&self, site: &Site<'_>, listed: &[Listed]) {
         self.recorder.record(EventKind::BackupsListed {
             backup: site.name.to_owned(),
-            cluster: self.cluster_of(&site.server.name).to_owned(),
+            cluster: self.plan.cluster_of(&site.server.name).to_owned(),
             listed: listed.to_vec(),
         });
     }
@@ -173,11 +173,12 @@ impl Drill {
     }
 
     async fn verify_cluster_again(&self, server: &Server) {
-        let cluster = self.cluster_of(&server.name);
+        let cluster = self.plan.cluster_of(&server.name);
         for name in self.plan.strategy.backups.keys() {
             let site = self.site(name, server, LOOKING);
             let of_it = |taken: &&Taken| {
-                taken.record.backup == *name && self.cluster_of(&taken.record.server) == cluster
+                taken.record.backup == *name
+                    && self.plan.cluster_of(&taken.record.server) == cluster
             };
             let taken: Vec<&Taken> = self.backups.iter().filter(of_it).collect();
             if taken.is_empty() {
@@ -273,7 +274,7 @@ impl Drill {
             gone.cloned().collect::<Vec<_>>()
         };
         self.recorder.record(EventKind::RetentionApplied {
-            cluster: self.cluster_of(&server.name).to_owned(),
+            cluster: self.plan.cluster_of(&server.name).to_owned(),
             removed_backups: gone(&before.0, &after.0),
             removed_wal: gone(&before.1, &after.1),
         });
@@ -290,10 +291,8 @@ impl Drill {
         }
         for store in strategy.stores.keys() {
             let wal = retention::archived(server, store).await?;
-            let (here, _): (Vec<Listed>, _) = kept
-                .iter()
-                .cloned()
-                .partition(|backup| backup.store == *store);
+            let here = kept.iter().filter(|backup| backup.store == *store);
+            let here: Vec<Listed> = here.cloned().collect();
             let gone = retention::expired_wal(&wal, &here, strategy.retention.wal);
             let archive = server.fill_in(&placeholder("archive", store));
             let paths: Vec<String> = gone

@@ -142,9 +142,9 @@ impl Drill {
             .collect()
     }
 
-    /// The tables of the scratch server's database that businesses without a group of writers write to and may not for now, with
-    /// their roles. How they are thawed of which one was gone when they were frozen, the scratch
-    /// server tells.
+    /// The tables of the scratch server's database that businesses without a group of writers write
+    /// to and may not for now, with their roles. How they are thawed of which one was gone when they
+    /// were frozen, the scratch server tells.
     ///
     /// # Errors
     /// When the scratch server refuses.

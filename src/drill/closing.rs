@@ -31,7 +31,7 @@ impl Drill {
         let Some(server) = self.servers.get(name).cloned() else {
             return;
         };
-        let cluster = self.cluster_of(name);
+        let cluster = self.plan.cluster_of(name);
         let has = |kind: &CheckKind| !self.plan.lacks(cluster, *kind);
         let kinds: Vec<CheckKind> = kinds.iter().copied().filter(has).collect();
         if let Err(error) = self.probe(moment, &server, &kinds).await {
@@ -49,7 +49,7 @@ impl Drill {
         server: &Server,
         kinds: &[CheckKind],
     ) -> Result<(), StepError> {
-        let models = self.models(self.cluster_of(&server.name))?;
+        let models = self.models(self.plan.cluster_of(&server.name))?;
         let operations = |model| operations(model, &self.plan);
         let business: Vec<Operation> = models.iter().flat_map(operations).collect();
         let access = server.access().await?;
@@ -116,7 +116,7 @@ impl Drill {
         let file = readback::file_name(&server.name);
         let path = self.dir.join(&file);
         let read = async {
-            let (access, cluster) = (server.access().await?, self.cluster_of(&server.name));
+            let (access, cluster) = (server.access().await?, self.plan.cluster_of(&server.name));
             let read = readback::read(&access, cluster, &self.plan, self.nonce, &path).await;
             Ok::<u64, StepError>(read?)
         };

@@ -86,8 +86,7 @@ impl Drill {
             true => self.given_up(restoring.into).await?,
             false => {
                 let (into, scratch) = (restoring.into, restoring.scratch);
-                self.new_server(into, scratch, &source.plan, restoring.of)
-                    .await?
+                self.new_server(into, scratch, &source.plan).await?
             }
         };
         self.configure_tools(&server).await?;
@@ -170,7 +169,7 @@ impl Drill {
     fn taken_of(&self, restoring: &Restoring<'_>) -> impl Iterator<Item = &Taken> {
         self.backups.iter().filter(|taken| {
             let record = &taken.record;
-            record.backup == restoring.from && self.cluster_of(&record.server) == restoring.of
+            record.backup == restoring.from && self.plan.cluster_of(&record.server) == restoring.of
         })
     }
 
@@ -211,7 +210,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        check::testing::salvage,
+        check::testing::lost_server,
         history::Recorder,
         meter::Meter,
         runtime::{Layout, testing},
@@ -238,12 +237,7 @@ mod tests {
             cpus: memory as f64,
         };
         let layout = Layout::default();
-        let cluster = PRIMARY.to_owned();
-        Made {
-            plan,
-            layout,
-            cluster,
-        }
+        Made { plan, layout }
     }
 
     /// The newest backup that can reach the target says whose limits and settings count; where
@@ -251,7 +245,7 @@ mod tests {
     #[test]
     fn a_restored_server_is_made_as_the_source_of_its_backup() {
         let dir = tempfile::tempdir().unwrap();
-        let (plan, runtime) = (salvage().plan, testing::local(dir.path()));
+        let (plan, runtime) = (lost_server().plan, testing::local(dir.path()));
         let meter = Meter::new(Instant::now());
         let recorder = Recorder::in_memory();
         let mut drill = Drill::new(plan.into(), runtime, dir.path().into(), recorder, meter);

@@ -128,7 +128,7 @@ impl Drill {
     }
 
     fn images_since(&self, server: &str) -> u64 {
-        let since = self.row_images.since.get(self.cluster_of(server));
+        let since = self.row_images.since.get(self.plan.cluster_of(server));
         since.copied().unwrap_or_default()
     }
 

@@ -30,7 +30,7 @@ impl Drill {
         }
         self.make_passwords(roles.iter().map(String::as_str));
         for (name, limits) in &plan.servers {
-            let server = self.new_server(name, false, limits, name).await?;
+            let server = self.new_server(name, false, limits).await?;
             server.create(&self.first_settings(name)).await?;
             self.create_databases(&server).await?;
             server.announce(&self.recorder).await?;
@@ -99,22 +99,16 @@ impl Drill {
     async fn create_databases(&self, server: &Server) -> Result<(), StepError> {
         let access = server.access().await?.within(DATABASE);
         let client = access.connect("pgdrill").await?;
-        for name in self.databases_on(server).filter(|name| *name != DATABASE) {
+        let there = self.plan.databases_of(&server.name);
+        for (name, _) in there.filter(|(name, _)| *name != DATABASE) {
             run_sql(&client, &format!("create database {name}")).await?;
         }
         Ok(())
     }
 
-    /// The databases that a server has from the beginning.
-    fn databases_on<'s>(&'s self, server: &'s Server) -> impl Iterator<Item = &'s str> {
-        let databases = self.plan.databases.iter();
-        let there = databases.filter(|(_, database)| database.server == server.name);
-        there.map(|(name, _)| name.as_str())
-    }
-
     async fn load(&self, server: &Server) -> Result<(), StepError> {
         let access = server.access().await?;
-        let own = self.databases_on(server);
+        let own = self.plan.databases_of(&server.name).map(|(name, _)| name);
         for database in own.chain([DATABASE, DATABASE_TEMPLATE]) {
             let client = access.within(database).connect("pgdrill").await?;
             run_sql(&client, "create extension if not exists amcheck").await?;

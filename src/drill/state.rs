@@ -72,8 +72,6 @@ pub struct Made {
     pub plan: ServerPlan,
     /// Where things lay on its node.
     pub layout: Layout,
-    /// The server from the beginning whose data it has: itself, or the one whose backup it is.
-    pub cluster: String,
 }
 
 /// A drill that is being performed.
@@ -167,16 +165,9 @@ impl Drill {
     /// # Errors
     /// When the files of one are not those of the plan any more.
     pub fn models(&self, cluster: &str) -> Result<Vec<Model>, StepError> {
-        let databases = self.plan.databases.iter();
-        let databases = databases.filter(|(_, plan)| plan.server == cluster);
+        let databases = self.plan.databases_of(cluster);
         let models = databases.map(|(name, plan)| Ok(Model::planned(name, plan)?));
         models.collect()
-    }
-
-    /// The cluster that a server is of.
-    pub fn cluster_of<'s>(&'s self, server: &'s str) -> &'s str {
-        let made = self.made.get(server);
-        made.map_or(server, |made| made.cluster.as_str())
     }
 
     /// A server of each cluster that is there: its stores are the same for all of it.
@@ -184,7 +175,7 @@ impl Drill {
         let servers = self
             .servers
             .values()
-            .map(|one| (self.cluster_of(&one.name), one));
+            .map(|one| (self.plan.cluster_of(&one.name), one));
         let each: BTreeMap<&str, &Server> = servers.collect();
         each.into_values().cloned().collect()
     }
@@ -231,8 +222,9 @@ impl Drill {
         name: &str,
         scratch: bool,
         limits: &ServerPlan,
-        cluster: &str,
     ) -> Result<Server, StepError> {
+        let plan = Arc::clone(&self.plan);
+        let cluster = plan.cluster_of(name);
         let spec = NodeSpec {
             drill: self.plan.drill.clone(),
             name: name.to_owned(),
@@ -255,7 +247,6 @@ impl Drill {
         let made = Made {
             plan: limits.clone(),
             layout: server.node.layout().clone(),
-            cluster: cluster.to_owned(),
         };
         self.made.insert(name.to_owned(), made);
         self.servers.insert(name.to_owned(), server.clone());

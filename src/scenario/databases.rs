@@ -42,25 +42,20 @@ impl Databases {
         let (mut databases, mut problems) = (BTreeMap::new(), Vec::new());
         for (name, file) in stated(&document.typed.data) {
             let node = name.map_or(Some(data), |name| data.get("databases")?.get(name));
-            match open(document, &file, node.unwrap_or(data)) {
-                Ok(model) => {
-                    let own = || model.manifest.database.clone();
-                    let name = name.map_or_else(own, str::to_owned);
-                    let server = file.server.unwrap_or(PRIMARY.to_owned());
-                    let database = Database {
-                        model,
-                        size: file.size,
-                        server,
-                    };
-                    databases.insert(name, database);
-                }
-                Err(Problems(more)) => problems.extend(more),
-            }
+            let opened = open(document, &file, node.unwrap_or(data));
+            let Some(model) = Problems::noted(opened, &mut problems) else {
+                continue;
+            };
+            let own = || model.manifest.database.clone();
+            let name = name.map_or_else(own, str::to_owned);
+            let database = Database {
+                model,
+                size: file.size,
+                server: file.server.unwrap_or(PRIMARY.to_owned()),
+            };
+            databases.insert(name, database);
         }
-        match problems.is_empty() {
-            true => Ok(Self(databases)),
-            false => Err(Problems(problems)),
-        }
+        Problems::unless(problems, Self(databases))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Database)> {
@@ -75,23 +70,26 @@ impl Databases {
         first.map_or(DATABASE, |(name, _)| name)
     }
 
-    /// The server that a database is on.
-    pub fn server(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|database| database.server.as_str())
+    fn server(&self, database: &str) -> Option<&str> {
+        let database = self.0.get(database);
+        database.map(|database| database.server.as_str())
+    }
+
+    /// The server that a workload begins on: its database's.
+    pub fn server_of_workload(&self, name: &str, workload: &WorkloadFile) -> Option<&str> {
+        self.server(self.of_workload(name, workload)?)
     }
 
     /// The server that a step acts on where it names none: its workload's, its database's, or the
     /// primary.
     pub fn server_of<'s>(&'s self, file: &'s ScenarioFile, step: &'s StepFile) -> &'s str {
-        let database = match &step.action {
+        let meant = || match &step.action {
             ActionFile::Freeze(name) | ActionFile::Thaw(name) => {
-                let workload = file.workloads.get(name);
-                workload.and_then(|workload| self.of_workload(name, workload))
+                self.server_of_workload(name, file.workloads.get(name)?)
             }
-            _other => step.database.as_deref(),
+            _other => self.server(step.database.as_deref()?),
         };
-        let server = step.server.as_deref();
-        server.or_else(|| self.server(database?)).unwrap_or(PRIMARY)
+        step.server.as_deref().or_else(meant).unwrap_or(PRIMARY)
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {

@@ -20,7 +20,7 @@ use super::{
     select, strategy,
 };
 use crate::units::{Bytes, Time};
-pub use steps::{NEWEST, clusters, fault_names, is_scratch, restored_from};
+pub use steps::{NEWEST, cluster_of, fault_names, is_scratch, restored_from};
 
 /// The major when a scenario names none.
 pub const DEFAULT_POSTGRES: [u32; 1] = [17];

@@ -1,9 +1,6 @@
 //! The steps of a plan: what each acts on where the scenario does not say so.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     scenario::{
@@ -28,7 +25,6 @@ struct Planning<'a> {
     file: &'a ScenarioFile,
     databases: &'a Databases,
     strategy: &'a StrategyPlan,
-    clusters: BTreeMap<&'a str, &'a str>,
     /// The scratch server restored last.
     scratch: &'a str,
     /// The fault injected last, by this step or before.
@@ -47,7 +43,6 @@ pub(super) fn of(
         file,
         databases,
         strategy,
-        clusters: clusters(file),
         scratch: "",
         newest: String::new(),
     };
@@ -71,20 +66,16 @@ pub fn is_scratch(server: &str) -> bool {
     server == "scratch" || server.starts_with("scratch-")
 }
 
-/// The servers that are restored, each with the cluster that it is of: the server from the beginning
-/// whose backup it is.
-pub fn clusters(file: &ScenarioFile) -> BTreeMap<&str, &str> {
-    let made = file.steps.iter().filter_map(|step| match &step.action {
-        ActionFile::Restore(restore) if !restore.in_place => Some(restore),
+/// The cluster that a server is of: itself where it is there from the beginning, else the server
+/// whose backup it is restored from.
+pub fn cluster_of<'s>(file: &'s ScenarioFile, server: &'s str) -> &'s str {
+    let made = file.steps.iter().find_map(|step| match &step.action {
+        ActionFile::Restore(restore) if !restore.in_place && restore.into == server => {
+            Some(restore.of.as_deref().unwrap_or(PRIMARY))
+        }
         _other => None,
     });
-    made.map(|restore| {
-        (
-            restore.into.as_str(),
-            restore.of.as_deref().unwrap_or(PRIMARY),
-        )
-    })
-    .collect()
+    made.unwrap_or(server)
 }
 
 /// What the fault of each step is called: as the scenario says, or by its own word, numbered where
@@ -107,10 +98,10 @@ fn unlike(taken: &mut BTreeSet<String>, word: &str) -> String {
     free.expect("there is no end of numbers")
 }
 
-impl<'a> Planning<'a> {
+impl Planning<'_> {
     fn step(&self, step: &StepFile, line: usize) -> Step {
         let server = self.databases.server_of(self.file, step);
-        let home = self.databases.home(self.cluster_of(server));
+        let home = self.databases.home(cluster_of(self.file, server));
         let database = self.databases.meant(step.database.as_deref());
         let action = self.action(step, server.to_owned());
         let within = step.database.iter();
@@ -122,13 +113,6 @@ impl<'a> Planning<'a> {
             database: database.unwrap_or(home).to_owned(),
             action,
         }
-    }
-
-    fn cluster_of<'s>(&self, server: &'s str) -> &'s str
-    where
-        'a: 's,
-    {
-        self.clusters.get(server).copied().unwrap_or(server)
     }
 
     fn action(&self, step: &StepFile, server: String) -> Action {
@@ -173,7 +157,7 @@ impl<'a> Planning<'a> {
             scratch: is_scratch(&file.into),
             from: from.to_owned(),
             of: match file.in_place {
-                true => self.cluster_of(&file.into).to_owned(),
+                true => cluster_of(self.file, &file.into).to_owned(),
                 false => file.of.unwrap_or(PRIMARY.to_owned()),
             },
             label: file.backup,
@@ -197,10 +181,9 @@ impl<'a> Planning<'a> {
 
     /// Where a step does not say so, those go that work in the cluster that the server is of.
     fn cut_over(&self, file: CutOverFile) -> Action {
-        let cluster = self.cluster_of(&file.to);
+        let cluster = cluster_of(self.file, &file.to);
         let workloads = self.file.workloads.iter().filter(|(name, workload)| {
-            let database = self.databases.of_workload(name, workload);
-            database.and_then(|database| self.databases.server(database)) == Some(cluster)
+            self.databases.server_of_workload(name, workload) == Some(cluster)
         });
         let theirs = || workloads.map(|(name, _)| name.clone()).collect();
         Action::CutOver {

@@ -109,17 +109,23 @@ impl Plan {
         }
     }
 
+    /// The databases of a cluster, by name.
+    pub fn databases_of(&self, cluster: &str) -> impl Iterator<Item = (&str, &DatabasePlan)> {
+        let all = self.databases.iter();
+        let own = all.filter(move |(_, database)| database.server == cluster);
+        own.map(|(name, database)| (name.as_str(), database))
+    }
+
     /// The first of a cluster's databases: where the superuser logs in when no database is meant.
     pub fn home(&self, cluster: &str) -> &str {
-        let mut all = self.databases.iter();
-        let first = all.find(|(_, database)| database.server == cluster);
+        let first = self.databases_of(cluster).next();
         first.map_or(DATABASE, |(name, _)| name)
     }
 
     /// Whether no data model of a cluster has something for a check.
     pub fn lacks(&self, cluster: &str, check: CheckKind) -> bool {
-        let mut own = self.databases.values().filter(|one| one.server == cluster);
-        own.all(|database| database.lacks.contains(&check))
+        self.databases_of(cluster)
+            .all(|(_, database)| database.lacks.contains(&check))
     }
 
     /// The cluster that a workload works in, which is the server that it begins on.

@@ -64,10 +64,8 @@ impl Check<'_> {
         else {
             return;
         };
-        let restored = expand::clusters(self.file);
-        let cluster = restored.get(to).copied().unwrap_or(to);
-        let database = databases.of_workload(workload, file);
-        let Some(server) = database.and_then(|database| databases.server(database)) else {
+        let cluster = expand::cluster_of(self.file, to);
+        let Some(server) = databases.server_of_workload(workload, file) else {
             return;
         };
         if server != cluster {
