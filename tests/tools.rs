@@ -306,7 +306,6 @@ fn row(tool: &Tool) -> String {
         yes(able.in_place),
         yes(able.archives),
         match able.stores {
-            Stores::One => "–",
             Stores::Copied => "by copies",
             Stores::Each => "takes into each",
         },

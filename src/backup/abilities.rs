@@ -42,8 +42,6 @@ impl Abilities {
 /// How a tool keeps several stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stores {
-    /// Not at all: it has but one.
-    One,
     /// It takes into the first, and the others are given a copy.
     Copied,
     /// It takes into each by itself.

@@ -7,7 +7,7 @@ use crate::{
     event::Listed,
     history::Recorder,
     postgres::Server,
-    store::{Held, LOCAL, Place, Store},
+    store::{Held, LOCAL, Place, Store, named},
     units::Time,
 };
 
@@ -38,10 +38,6 @@ impl Site<'_> {
         self.to.first().map_or(LOCAL, String::as_str)
     }
 
-    fn store(&self, name: &str) -> Store {
-        self.stores.get(name).cloned().unwrap_or_default()
-    }
-
     /// What a backup's files come to; hashed where it is of reasonable size.
     ///
     /// # Errors
@@ -52,7 +48,7 @@ impl Site<'_> {
             node: &self.server.node,
         };
         let paths = tool.paths(&backup.label);
-        let store = self.store(&backup.store);
+        let store = named(self.stores, &backup.store);
         Ok(Held::of(&store.held(place, &paths, HASHED).await?))
     }
 
@@ -74,7 +70,7 @@ impl Site<'_> {
         let mut all = vec![taken.in_store(self.first())];
         for store in self.to.iter().skip(1) {
             let place = Place { store, node };
-            self.store(store).put(place, from, paths).await?;
+            named(self.stores, store).put(place, from, paths).await?;
             all.push(Listed {
                 store: store.clone(),
                 ..all[0].clone()

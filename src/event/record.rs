@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     fault::Fault,
     scenario::plan::{BackupKind, Nature},
-    store::{Held, local, named_at},
+    store::{Held, named_at},
     wal::{SegmentPosition, SegmentSize},
 };
 
@@ -79,7 +79,6 @@ pub struct Listed {
     /// Its name among those of its tool.
     pub label: String,
     /// The store it lies in.
-    #[serde(default = "local")]
     pub store: String,
     /// The tool, as a strategy names it.
     pub tool: String,
@@ -189,7 +188,6 @@ pub struct RestoreRecord {
     /// Label of the backup it began from.
     pub backup: String,
     /// The store that was in.
-    #[serde(default = "local")]
     pub store: String,
     #[serde(default)]
     pub nature: Nature,

@@ -6,7 +6,7 @@ use crate::{
     postgres::{PgError, Server, ServerError, lsn},
     runtime::RuntimeError,
     scenario::plan::StrategyPlan,
-    store::{Place, Store},
+    store::{Place, Store, named},
 };
 
 use super::Fault;
@@ -94,9 +94,8 @@ pub(super) fn store<'s>(
     server: &'s Server,
     name: &'s str,
 ) -> (Store, Place<'s>) {
-    let store = strategy.stores.get(name).cloned().unwrap_or_default();
     let node = &server.node;
-    (store, Place { store: name, node })
+    (named(&strategy.stores, name), Place { store: name, node })
 }
 
 impl Effect {

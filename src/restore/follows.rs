@@ -33,7 +33,8 @@ pub(super) async fn follows(
     Ok(read(&answer, size.start(number)))
 }
 
-/// A segment, brought from whichever store and however packed by the archive's own command to where it can be read.
+/// A segment, brought from whichever store and however packed by the archive's own command to where
+/// it can be read.
 async fn fetched(request: &Restore<'_>, name: &str) -> Option<String> {
     let (server, archive) = (request.server, request.recovery.archive?);
     let path = server.fill_in("{run}/last-segment");

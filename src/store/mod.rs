@@ -16,7 +16,6 @@ use crate::runtime::{Node, RuntimeError};
 /// The store that every drill has.
 pub const LOCAL: &str = "local";
 
-/// For values that older plans and histories do not state.
 pub fn local() -> String {
     LOCAL.into()
 }
@@ -46,6 +45,11 @@ pub fn placeholder(what: &str, store: &str) -> String {
         LOCAL => format!("{{{what}}}"),
         _ => format!("{{{what}.{store}}}"),
     }
+}
+
+/// A strategy's store of this name.
+pub fn named(stores: &BTreeMap<String, Store>, name: &str) -> Store {
+    stores.get(name).cloned().unwrap_or_default()
 }
 
 /// A store as a node reaches it.

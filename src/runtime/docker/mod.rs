@@ -33,7 +33,6 @@ use super::{
 };
 use crate::history::Recorder;
 
-/// Below it everything is mounted.
 /// Where a node's volume is mounted.
 const NODE: &str = "/pgdrill/node";
 /// Where the drill's local store is mounted.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Nature;
 use crate::{
     backup::{Tool, WalArchive},
-    store::{self, LOCAL, Store, local},
+    store::{LOCAL, Store},
     units::Time,
 };
 
@@ -25,7 +25,6 @@ pub struct StrategyPlan {
     pub apply: Apply,
     pub wal: Wal,
     /// The stores by their names, the local one among them.
-    #[serde(default = "store::only_local")]
     pub stores: BTreeMap<String, Store>,
     /// The backups by their names.
     pub backups: BTreeMap<String, BackupPlan>,
@@ -33,10 +32,6 @@ pub struct StrategyPlan {
     pub retention: Retention,
     /// How recovery is asked for.
     pub recovery: Recovery,
-}
-
-fn to_local() -> Vec<String> {
-    vec![local()]
 }
 
 impl StrategyPlan {
@@ -72,7 +67,7 @@ impl StrategyPlan {
             }
         }
         if stores.is_empty() {
-            to_local()
+            vec![LOCAL.to_owned()]
         } else {
             stores
         }
@@ -85,7 +80,6 @@ pub struct BackupPlan {
     /// What takes it, with its options.
     pub tool: Tool,
     /// The stores it goes to, the one that is taken into first.
-    #[serde(default = "to_local")]
     pub to: Vec<String>,
     /// It is kept this long; none: for ever.
     pub keep: Option<Time>,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::place_in;
 use crate::{
-    backup::Stores,
     scenario::{
         format,
         plan::{OVERRIDDEN, RetentionRule, Wal},
@@ -206,12 +205,6 @@ fn to(
         } else if to[..index].contains(store) {
             problems.push(Problem::at(place, format!("`{store}` stands twice")));
         }
-    }
-    let abilities = backup.tool.abilities();
-    if to.len() > 1 && abilities.stores == Stores::One {
-        let message = format!("{} keeps its backups in one store", abilities.tool);
-        let help = "a backup of another name may go to another store";
-        problems.push(Problem::at(at("1"), message).help(help));
     }
 }
 
