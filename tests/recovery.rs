@@ -104,6 +104,7 @@ impl BackedUp {
         let site = Site {
             name: "main",
             server: primary,
+            node: &primary.node,
             to: &to,
             stores: &stores,
             keep: None,

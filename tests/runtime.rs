@@ -69,7 +69,7 @@ use pgdrill::{
     history::Recorder,
     report::terminal::say,
     runtime::{
-        Choice, Exec, Node, Runtime, RuntimeError,
+        Choice, Exec, Node, POSTGRES_PORT, Runtime, RuntimeError,
         exec::CommandFailed,
         leftover::{self, Leftover},
         run::{Inventory, Life},
@@ -210,7 +210,7 @@ async fn server(node: &Node) {
     let layout = node.layout();
     let [data, template, run] =
         [&layout.data, &layout.template, &layout.run].map(|path| path.display());
-    let port = node.port();
+    let port = node.port(POSTGRES_PORT);
     // What a killed server left may name the process id of the new one, and say "ready" for it.
     let start = format!(
         "rm -f '{data}/postmaster.pid' && pg_ctl -D '{data}' -w -t 30 -l '{run}/log' -o \"-p {port} -k '{run}' -h '*'\" start"
@@ -237,13 +237,13 @@ async fn server(node: &Node) {
 }
 
 async fn reached(node: &Node) {
-    let (host, port) = node.address().await.unwrap();
+    let (host, port) = node.address(POSTGRES_PORT).await.unwrap();
     let connected = tokio::net::TcpStream::connect((host.as_str(), port)).await;
     assert!(connected.is_ok(), "{host}:{port}: {connected:?}");
 }
 
 async fn removal(bench: &common::Bench, node: Node) {
-    let kept = node.layout().store.join("kept");
+    let kept = node.layout().store("local").join("kept");
     node.put(&kept, b"backup", 0o600).await.unwrap();
     node.remove().await.unwrap();
     assert!(node.exec(Exec::new(["true"])).await.is_err());
@@ -275,7 +275,7 @@ async fn network(bench: &common::Bench) {
     server(&two).await;
     assert_eq!(meet().await, 0);
     two.cut_off().await.unwrap();
-    assert!(two.address().await.is_err());
+    assert!(two.address(POSTGRES_PORT).await.is_err());
     assert_eq!(meet().await, 1);
     two.exec(Exec::new(["true"])).await.unwrap();
     two.rejoin().await.unwrap();

@@ -14,10 +14,11 @@ use pgdrill::{
     history::Recorder,
     postgres::{Server, server::SUPERUSER},
     restore::{Recovery, Restore, restore, target::Resolved},
-    runtime::{self, Exec, NodeSpec, Runtime, Wanted, choose, run::Run},
+    runtime::{self, Exec, Mount, NodeSpec, Runtime, Wanted, choose, run::Run},
     scenario::plan::{BackupKind, Nature, RecoverySignal},
     secret::Secret,
     store::{Held, LOCAL, Place, Store, only_local},
+    units::Bytes,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -76,11 +77,18 @@ impl Bench {
     }
 
     async fn server(&self, name: &str) -> Server {
+        let mount = |store: &String| {
+            let mount = Mount {
+                store: format!("store.{store}"),
+                size: Bytes(0),
+            };
+            (store.clone(), mount)
+        };
         let spec = NodeSpec {
             drill: self.drill.clone(),
             name: name.into(),
             postgres: self.major,
-            stores: vec![self.to[1].clone()],
+            mounts: self.to.iter().map(mount).collect(),
             ..NodeSpec::default()
         };
         let node = self.runtime.create(&spec, &self.recorder).await.unwrap();
@@ -99,6 +107,7 @@ impl Bench {
     fn site<'a>(&'a self, server: &'a Server) -> Site<'a> {
         Site {
             name: "main",
+            node: &server.node,
             server,
             to: &self.to,
             stores: &self.stores,

@@ -16,6 +16,8 @@ pub struct Abilities {
     pub kinds: &'static [BackupKind],
     /// Whether a server can be restored from them: they hold a whole cluster.
     pub restores: bool,
+    /// Whether it takes a backup on another node than the server's own.
+    pub from_elsewhere: bool,
     /// Whether it restores in the place of data that are there.
     pub in_place: bool,
     /// Whether it archives WAL, and fetches it.

@@ -27,9 +27,9 @@ impl Command {
         directory: &str,
         spaces: &[Tablespace],
     ) -> Result<(), BackupError> {
-        let layout = site.server.node.layout();
+        let layout = site.node.layout();
         let words = tablespaces::mapping_words(spaces, directory);
-        let command = site.server.fill_in(&self.0).replace(TABLESPACES, &words);
+        let command = site.fill_in(&self.0).replace(TABLESPACES, &words);
         let exec = Exec::shell(format!("mkdir -p {directory} && {command}"))
             .env("PGDRILL_BACKUP", directory)
             .env(
@@ -37,9 +37,8 @@ impl Command {
                 layout.store(site.first()).display().to_string(),
             )
             .env("PGDRILL_DATA", layout.data.display().to_string())
-            .envs(site.server.environment())
-            .within(site.deadline);
-        site.server.node.exec(exec).await?;
+            .envs(site.environment());
+        site.exec(exec).await?;
         Ok(())
     }
 }

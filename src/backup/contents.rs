@@ -4,10 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::BackupError;
-use crate::{
-    postgres::Server,
-    runtime::{Exec, exec::quoted},
-};
+use crate::runtime::{Exec, Node, exec::quoted};
 
 mod judge;
 #[cfg(test)]
@@ -41,7 +38,7 @@ impl Contents {
     ///
     /// # Errors
     /// When the node refuses.
-    pub async fn read(server: &Server, store: &str, directory: &str) -> Result<Self, BackupError> {
+    pub async fn read(node: &Node, store: &str, directory: &str) -> Result<Self, BackupError> {
         let script = format!(
             "cd {directory} 2>/dev/null || exit 0\n\
              echo \"entries $(ls -A | wc -l)\"\n\
@@ -57,11 +54,18 @@ impl Contents {
              echo \"space ${{entry##*/}} $in $full $place\"\n\
              done\n",
             directory = quoted(directory),
-            controldata = quoted(&server.program("pg_controldata")),
+            controldata = quoted(
+                &node
+                    .layout()
+                    .bin
+                    .join("pg_controldata")
+                    .display()
+                    .to_string()
+            ),
             store = quoted(store),
         );
         let exec = Exec::new(["sh", "-s"]).stdin(script).unrecorded();
-        Ok(Self::parse(&server.node.exec(exec).await?.text()))
+        Ok(Self::parse(&node.exec(exec).await?.text()))
     }
 
     fn parse(text: &str) -> Self {

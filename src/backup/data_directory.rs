@@ -29,6 +29,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     nature: Nature::Physical,
     kinds: &[BackupKind::Full],
     restores: true,
+    from_elsewhere: false,
     in_place: true,
     archives: false,
     stores: Stores::Copied,
@@ -84,7 +85,7 @@ async fn found(
     (position, spaces): &(Position, Vec<Tablespace>),
 ) -> Result<Found, BackupError> {
     let server = site.server;
-    let contents = Contents::read(server, &site.stored(site.first(), ""), directory).await?;
+    let contents = Contents::read(site.node, &site.stored(site.first(), ""), directory).await?;
     let started = match contents.start_time() {
         Some(time) => {
             epoch(
@@ -134,7 +135,7 @@ pub(super) async fn list(
         .stdin(LIST)
         .env("BASE", site.stored(store, "base"))
         .env("NAME", site.name);
-    let output = site.server.node.exec(exec.unrecorded()).await?;
+    let output = site.node.exec(exec.unrecorded()).await?;
     Ok(listed(&output.text(), tool))
 }
 
@@ -196,13 +197,12 @@ fn number(label: &str) -> u64 {
 /// where the *source* kept them: a server begun so would run in another's directories.
 pub(super) async fn restore(site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
     let script = copy_script(site, wanted.backup, wanted.in_place);
-    let exec = Exec::shell(script).within(site.deadline);
-    site.server.node.exec(exec).await?;
+    site.exec(Exec::shell(script)).await?;
     Ok(Asked::NotYet)
 }
 
 fn copy_script(site: &Site<'_>, backup: &Listed, in_place: bool) -> String {
-    let layout = site.server.node.layout();
+    let layout = site.node.layout();
     let path = |path: &Path| quoted(&path.display().to_string());
     let empty = match in_place {
         true => "find \"$data\" \"$spaces\" -mindepth 1 -delete\n",
@@ -235,7 +235,7 @@ fn copy_script(site: &Site<'_>, backup: &Listed, in_place: bool) -> String {
         data = path(&layout.data),
         spaces = path(&layout.tablespaces),
         from = quoted(&directory(site, &backup.store, &backup.label)),
-        controldata = quoted(&site.server.program("pg_controldata")),
+        controldata = quoted(&site.program("pg_controldata")),
     )
 }
 
@@ -249,13 +249,12 @@ pub(super) async fn verify(
     if !has_manifest(site, &directory).await? {
         return Ok(None);
     }
-    let program = site.server.program("pg_verifybackup");
+    let program = site.program("pg_verifybackup");
     let exec = Exec::shell(format!(
         "wal=; ls {directory}/pg_wal | grep -Eq '^[0-9A-F]{{24}}$' || wal=-n; \
          {program} -q $wal {directory}"
     ));
-    let node = &site.server.node;
-    let output = node.exec(exec.within(site.deadline).allow(1)).await?;
+    let output = site.exec(exec.allow(1)).await?;
     Ok(Some(VerifierWord {
         verifier: "pg_verifybackup".into(),
         good: output.exit == 0,
@@ -266,5 +265,5 @@ pub(super) async fn verify(
 async fn has_manifest(site: &Site<'_>, directory: &str) -> Result<bool, BackupError> {
     let manifest = format!("{directory}/backup_manifest");
     let exec = Exec::new(["test", "-f", &manifest]).allow(1).unrecorded();
-    Ok(site.server.node.exec(exec).await?.exit == 0)
+    Ok(site.node.exec(exec).await?.exit == 0)
 }

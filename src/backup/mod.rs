@@ -27,9 +27,9 @@ pub use site::Site;
 
 use crate::{
     event::Listed,
-    postgres::{Server, ServerError},
+    postgres::ServerError,
     restore::target::Resolved,
-    runtime::{Exec, RuntimeError},
+    runtime::{Exec, Node, RuntimeError},
     scenario::plan::{BackupKind, TargetAction},
     units::wall_clock,
 };
@@ -155,7 +155,7 @@ trait BackupTool {
             let gone = retention::expired(&listed, site.keep, wall_clock());
             let paths = gone.iter().flat_map(|label| self.paths(label));
             let paths: Vec<String> = paths.map(|path| site.stored(store, &path)).collect();
-            retention::remove(site.server, &paths).await?;
+            retention::remove(site.node, &paths).await?;
         }
         Ok(())
     }
@@ -334,8 +334,8 @@ impl From<RuntimeError> for BackupError {
 ///
 /// # Errors
 /// When the node refuses.
-pub async fn size(server: &Server, paths: &str) -> Result<u64, BackupError> {
+pub async fn size(node: &Node, paths: &str) -> Result<u64, BackupError> {
     let command = format!("du -sbc {paths} 2>/dev/null | tail -n 1 | cut -f 1");
-    let output = server.node.exec(Exec::shell(command).unrecorded()).await?;
+    let output = node.exec(Exec::shell(command).unrecorded()).await?;
     Ok(output.text().trim().parse().unwrap_or_default())
 }

@@ -32,9 +32,8 @@ impl PgBasebackup {
             .to_vec();
         arguments.extend(tablespaces::mapping(spaces, directory));
         let further = self.options.iter();
-        arguments.extend(further.map(|option| site.server.fill_in(option)));
-        let taking = site.server.tool("pg_basebackup", &arguments, site.deadline);
-        taking.await?;
+        arguments.extend(further.map(|option| site.fill_in(option)));
+        site.tool("pg_basebackup", &arguments).await?;
         Ok(())
     }
 }
@@ -43,6 +42,7 @@ impl BackupTool for PgBasebackup {
     fn abilities(&self) -> Abilities {
         Abilities {
             tool: TOOL,
+            from_elsewhere: true,
             needs: &const { [Needed::of_postgres("pg_basebackup")] },
             ..data_directory::ABILITIES
         }

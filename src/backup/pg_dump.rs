@@ -107,6 +107,7 @@ impl BackupTool for PgDump {
             nature: Nature::Logical,
             kinds: &[BackupKind::Logical],
             restores: self.tables.is_empty(),
+            from_elsewhere: true,
             in_place: false,
             archives: false,
             stores: Stores::Copied,
@@ -138,7 +139,7 @@ impl BackupTool for PgDump {
         let directory = directory(site, site.first(), label);
         let progress = Progress::begin(site.recorder, "backup");
         let written = async || {
-            let done = super::size(site.server, &directory).await.ok()?;
+            let done = super::size(site.node, &directory).await.ok()?;
             Some(Bytes { done, total: 0 })
         };
         progress
@@ -164,7 +165,7 @@ impl BackupTool for PgDump {
             name = site.name,
         );
         let exec = Exec::new(["sh", "-s"]).stdin(script).unrecorded();
-        let output = site.server.node.exec(exec).await?;
+        let output = site.node.exec(exec).await?;
         let mut all: Vec<Listed> = output.text().lines().filter_map(listed).collect();
         all.sort_by_key(|dump| (dump.ended, dump.snapshot_lsn));
         Ok(all)
@@ -183,9 +184,7 @@ impl BackupTool for PgDump {
             self.restore_database(site, &directory, database).await?;
         }
         let arguments = ["--all", "--analyze", "--quiet"].map(str::to_owned);
-        site.server
-            .tool("vacuumdb", &arguments, site.deadline)
-            .await?;
+        site.tool("vacuumdb", &arguments).await?;
         Ok(Asked::NotYet)
     }
 
@@ -194,13 +193,12 @@ impl BackupTool for PgDump {
         site: &Site<'_>,
         backup: &Listed,
     ) -> Result<Option<VerifierWord>, BackupError> {
-        let program = site.server.program("pg_restore");
+        let program = site.program("pg_restore");
         let exec = Exec::shell(format!(
             "for dump in {}/*.dump; do {program} --list \"$dump\" > /dev/null || exit 1; done",
             directory(site, &backup.store, &backup.label)
         ));
-        let node = &site.server.node;
-        let output = node.exec(exec.within(site.deadline).allow(1)).await?;
+        let output = site.exec(exec.allow(1)).await?;
         Ok(Some(VerifierWord {
             verifier: "pg_restore --list".into(),
             good: output.exit == 0,
@@ -223,21 +221,18 @@ impl PgDump {
             tables: self.tables.clone(),
         };
         let make = ["mkdir", "-p", "-m", "700", directory];
-        server.node.exec(Exec::new(make).unrecorded()).await?;
+        site.node.exec(Exec::new(make).unrecorded()).await?;
         if self.globals && self.tables.is_empty() {
             let file = format!("{directory}/{GLOBALS}");
             let arguments = ["--globals-only".to_owned(), "--file".into(), file];
-            server.tool("pg_dumpall", &arguments, site.deadline).await?;
+            site.tool("pg_dumpall", &arguments).await?;
         }
         for database in &report.databases {
             self.dump_database(site, directory, database).await?;
         }
         let text = serde_json::to_string(&report).unwrap_or_default();
         let file = format!("{directory}/{REPORT}");
-        Ok(server
-            .node
-            .put(file.as_ref(), text.as_bytes(), 0o600)
-            .await?)
+        Ok(site.node.put(file.as_ref(), text.as_bytes(), 0o600).await?)
     }
 
     /// The databases' names; of single tables the one that is drilled.
@@ -271,9 +266,8 @@ impl PgDump {
             }
         }
         arguments.extend(self.options.iter().cloned());
-        let exec = server.tool_exec("pg_dump", &arguments);
-        let exec = exec.env("PGDATABASE", database).within(site.deadline);
-        server.node.exec(exec).await?;
+        let exec = site.tool_exec("pg_dump", &arguments);
+        site.exec(exec.env("PGDATABASE", database)).await?;
         Ok(())
     }
 
@@ -284,35 +278,34 @@ impl PgDump {
         directory: &str,
         database: &str,
     ) -> Result<(), BackupError> {
-        let server = site.server;
         let mut arguments = vec!["--exit-on-error".to_owned()];
         if database == "template1" {
             arguments.extend(["--clean", "--if-exists", "--dbname=template1"].map(str::to_owned));
         } else {
             arguments.extend(["--create", "--dbname=template1"].map(str::to_owned));
-            if is_there(server, database).await? {
+            if is_there(site, database).await? {
                 arguments.extend(["--clean", "--if-exists"].map(str::to_owned));
             }
         }
         arguments.extend(self.jobs.map(|jobs| format!("--jobs={jobs}")));
         arguments.push(file(directory, database));
-        server.tool("pg_restore", &arguments, site.deadline).await?;
+        site.tool("pg_restore", &arguments).await?;
         Ok(())
     }
 }
 
-async fn is_there(server: &Server, database: &str) -> Result<bool, BackupError> {
+async fn is_there(site: &Site<'_>, database: &str) -> Result<bool, BackupError> {
     let name = database.replace('\'', "''");
     let query = format!("select count(*) from pg_database where datname = '{name}'");
     let arguments = ["-XAt", "-d", "template1", "-c", &query].map(str::to_owned);
-    let exec = server.tool_exec("psql", &arguments).unrecorded();
-    Ok(server.node.exec(exec).await?.text().trim() == "1")
+    let exec = site.tool_exec("psql", &arguments).unrecorded();
+    Ok(site.exec(exec).await?.text().trim() == "1")
 }
 
 /// Performs what all databases share. The superuser is there already, and each tablespace gets a
 /// place of the server's own.
 async fn restore_globals(site: &Site<'_>, directory: &str) -> Result<(), BackupError> {
-    let layout = site.server.node.layout();
+    let layout = site.node.layout();
     let script = format!(
         "set -eu\numask 077\nspaces={spaces} globals={globals}\n\
          sed -n \"s/^CREATE TABLESPACE .* LOCATION '\\(.*\\)';\\$/\\1/p\" {directory}/{GLOBALS} | \
@@ -324,10 +317,10 @@ async fn restore_globals(site: &Site<'_>, directory: &str) -> Result<(), BackupE
          rm $globals\n",
         spaces = quoted(&layout.tablespaces.display().to_string()),
         globals = quoted(&layout.run.join(GLOBALS).display().to_string()),
-        psql = site.server.program("psql"),
+        psql = site.program("psql"),
     );
-    let exec = Exec::shell(script).envs(site.server.environment());
-    site.server.node.exec(exec.within(site.deadline)).await?;
+    site.exec(Exec::shell(script).envs(site.environment()))
+        .await?;
     Ok(())
 }
 

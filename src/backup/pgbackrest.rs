@@ -19,7 +19,7 @@ use crate::{
     event::Listed,
     history::{Bytes, Progress},
     postgres::server::SUPERUSER,
-    runtime::{Exec, Output},
+    runtime::{Exec, Output, POSTGRES_PORT},
     scenario::plan::{BackupKind, Nature},
     store::placeholder,
 };
@@ -82,6 +82,7 @@ impl BackupTool for Pgbackrest {
             nature: Nature::Physical,
             kinds: &[BackupKind::Full, BackupKind::Diff, BackupKind::Incr],
             restores: true,
+            from_elsewhere: false,
             in_place: true,
             archives: true,
             stores: Stores::Each,
@@ -121,9 +122,8 @@ impl BackupTool for Pgbackrest {
 
     async fn configure(&self, site: &Site<'_>) -> Result<(), BackupError> {
         let text = self.configuration(site);
-        let file = site.server.fill_in(CONFIGURATION);
-        let node = &site.server.node;
-        Ok(node.put(file.as_ref(), text.as_bytes(), 0o600).await?)
+        let file = site.fill_in(CONFIGURATION);
+        Ok(site.node.put(file.as_ref(), text.as_bytes(), 0o600).await?)
     }
 
     async fn prepare(&self, site: &Site<'_>) -> Result<(), BackupError> {
@@ -146,14 +146,14 @@ impl BackupTool for Pgbackrest {
 
     async fn list(&self, site: &Site<'_>, store: &str) -> Result<Vec<Listed>, BackupError> {
         let exec = self.exec(site, &["info", "--output=json", &repo(site, store)]);
-        let output = site.server.node.exec(exec.unrecorded()).await?;
+        let output = site.node.exec(exec.unrecorded()).await?;
         info::listed(&output.text())
     }
 
     async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
         let mut arguments = restore_arguments(site, wanted);
         // The one that it writes by itself asks the repository of the backup alone.
-        let fetch = site.server.fill_in(&self.command(FETCH));
+        let fetch = site.fill_in(&self.command(FETCH));
         let command = wanted.restore_command.unwrap_or(&fetch);
         arguments.push(format!("--recovery-option=restore_command={command}"));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -172,7 +172,7 @@ impl BackupTool for Pgbackrest {
         let mut exec = self.exec(site, &["verify", "--log-level-console=info", &repo]);
         // Whatever it ends with is its word, but for what says that it was not called rightly.
         exec.allowed = (1..=255).filter(|code| !USAGE.contains(code)).collect();
-        let output = site.server.node.exec(exec).await?;
+        let output = site.node.exec(exec).await?;
         let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
         Ok(Some(VerifierWord {
             verifier: "pgbackrest verify".into(),
@@ -216,11 +216,11 @@ impl Pgbackrest {
         let before = self.list(site, store).await?;
         let progress = Progress::begin(site.recorder, "backup");
         let repository = site.stored(store, &format!("{REPOSITORY}/backup"));
-        let held = super::size(site.server, &repository)
+        let held = super::size(site.node, &repository)
             .await
             .unwrap_or_default();
         let written = async || {
-            let now = super::size(site.server, &repository).await.ok()?;
+            let now = super::size(site.node, &repository).await.ok()?;
             let done = now.saturating_sub(held);
             Some(Bytes { done, total: 0 })
         };
@@ -246,7 +246,7 @@ impl Pgbackrest {
     }
 
     fn exec(&self, site: &Site<'_>, arguments: &[&str]) -> Exec {
-        let configuration = site.server.fill_in(CONFIGURATION);
+        let configuration = site.fill_in(CONFIGURATION);
         let own = [
             "pgbackrest".to_owned(),
             format!("--config={configuration}"),
@@ -257,12 +257,12 @@ impl Pgbackrest {
     }
 
     async fn perform(&self, site: &Site<'_>, arguments: &[&str]) -> Result<(), BackupError> {
-        site.server.node.exec(self.exec(site, arguments)).await?;
+        site.node.exec(self.exec(site, arguments)).await?;
         Ok(())
     }
 
     fn configuration(&self, site: &Site<'_>) -> String {
-        let layout = site.server.node.layout();
+        let layout = site.node.layout();
         let run = layout.run.display();
         let mut text = format!(
             "# Written by pgdrill.\n[global]\nlock-path={run}\nlog-path={run}\n\
@@ -288,7 +288,7 @@ impl Pgbackrest {
             "\n[{}]\npg1-path={}\npg1-port={}\npg1-socket-path={run}\npg1-user={SUPERUSER}\n",
             self.stanza,
             layout.data.display(),
-            site.server.node.port(),
+            site.server.node.port(POSTGRES_PORT),
         );
         text
     }
@@ -303,7 +303,7 @@ fn type_of(kind: BackupKind) -> &'static str {
 }
 
 fn restore_arguments(site: &Site<'_>, wanted: &Wanted<'_>) -> Vec<String> {
-    let spaces = site.server.node.layout().tablespaces.display();
+    let spaces = site.node.layout().tablespaces.display();
     let mut arguments = vec![
         "restore".to_owned(),
         repo(site, &wanted.backup.store),

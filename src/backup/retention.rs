@@ -11,7 +11,7 @@ use super::BackupError;
 use crate::{
     event::Listed,
     postgres::Server,
-    runtime::{Exec, exec::quoted},
+    runtime::{Exec, Node, exec::quoted},
     store::placeholder,
     units::Time,
 };
@@ -35,13 +35,13 @@ pub fn expired(listed: &[Listed], keep: Option<Time>, now: Timestamp) -> Vec<Str
 ///
 /// # Errors
 /// When the node refuses.
-pub async fn remove(server: &Server, paths: &[String]) -> Result<(), BackupError> {
+pub async fn remove(node: &Node, paths: &[String]) -> Result<(), BackupError> {
     if paths.is_empty() {
         return Ok(());
     }
     let words = ["rm", "-rf", "--"].map(str::to_owned);
     let exec = Exec::new(words.into_iter().chain(paths.iter().cloned()));
-    server.node.exec(exec).await?;
+    node.exec(exec).await?;
     Ok(())
 }
 

@@ -6,7 +6,8 @@ use super::{BackupError, Tool};
 use crate::{
     event::Listed,
     history::Recorder,
-    postgres::Server,
+    postgres::{Server, configuration::fill_in},
+    runtime::{Exec, Node, Output},
     store::{Held, LOCAL, Place, Store, named},
     units::Time,
 };
@@ -16,8 +17,10 @@ use crate::{
 pub struct Site<'a> {
     /// The backup's name in the strategy.
     pub name: &'a str,
-    /// The server that is backed up, restored, or from whose node the backups are looked at.
+    /// The server that is backed up or restored.
     pub server: &'a Server,
+    /// The node that its tool works on: the server's own, or a backup host.
+    pub node: &'a Node,
     /// The stores it goes to, the one that is taken into first.
     pub to: &'a [String],
     /// What every store is.
@@ -33,6 +36,41 @@ pub struct Site<'a> {
 const HASHED: u64 = 1 << 30;
 
 impl Site<'_> {
+    /// Executes one of PostgreSQL's programs where the tool works, connected to the server as its
+    /// superuser.
+    pub(super) async fn tool(
+        &self,
+        program: &str,
+        arguments: &[String],
+    ) -> Result<Output, BackupError> {
+        self.exec(self.tool_exec(program, arguments)).await
+    }
+
+    /// The command of [`Site::tool`], to be adjusted.
+    pub(super) fn tool_exec(&self, program: &str, arguments: &[String]) -> Exec {
+        let argv = std::iter::once(self.program(program)).chain(arguments.iter().cloned());
+        Exec::new(argv).envs(self.environment())
+    }
+
+    /// Executes a command where the tool works, until the step's deadline.
+    pub(super) async fn exec(&self, exec: Exec) -> Result<Output, BackupError> {
+        Ok(self.node.exec(exec.within(self.deadline)).await?)
+    }
+
+    /// Path of one of PostgreSQL's programs where the tool works.
+    pub(super) fn program(&self, name: &str) -> String {
+        self.node.layout().bin.join(name).display().to_string()
+    }
+
+    /// Environment with which PostgreSQL's tools reach the server from where they work.
+    pub(super) fn environment(&self) -> Vec<(String, String)> {
+        self.server.environment_on(self.node)
+    }
+
+    pub(super) fn fill_in(&self, text: &str) -> String {
+        fill_in(self.node.layout(), text)
+    }
+
     /// The store that is taken into first.
     pub(super) fn first(&self) -> &str {
         self.to.first().map_or(LOCAL, String::as_str)
@@ -45,7 +83,7 @@ impl Site<'_> {
     pub async fn held(&self, tool: &Tool, backup: &Listed) -> Result<Held, BackupError> {
         let place = Place {
             store: &backup.store,
-            node: &self.server.node,
+            node: self.node,
         };
         let paths = tool.paths(&backup.label);
         let store = named(self.stores, &backup.store);
@@ -54,7 +92,7 @@ impl Site<'_> {
 
     /// A directory or file of a store.
     pub(super) fn stored(&self, store: &str, path: &str) -> String {
-        let store = self.server.node.layout().store(store);
+        let store = self.node.layout().store(store);
         store.join(path).display().to_string()
     }
 
@@ -65,7 +103,7 @@ impl Site<'_> {
         taken: Listed,
         paths: &[String],
     ) -> Result<Vec<Listed>, BackupError> {
-        let node = &self.server.node;
+        let node = self.node;
         let from = node.layout().store(self.first());
         let mut all = vec![taken.in_store(self.first())];
         for store in self.to.iter().skip(1) {

@@ -9,9 +9,9 @@ use crate::{
     event::{BackupRecord, EventKind, Listed},
     postgres::Server,
     restore::target::Taken,
-    runtime::Exec,
+    runtime::{Exec, Node},
     scenario::plan::{BackupKind, BackupPlan, RetentionRule},
-    store::{named_at, placeholder},
+    store::{LOCAL, named_at, placeholder},
     units::Time,
 };
 
@@ -30,12 +30,19 @@ impl Drill {
         Site {
             name,
             server,
+            node: self.working_on(plan, &server.node),
             to: plan.map_or(&[], |plan| &plan.to),
             stores: &self.plan.strategy.stores,
             keep: plan.and_then(|plan| plan.keep),
             deadline,
             recorder: &self.recorder,
         }
+    }
+
+    /// The node on which a backup's tool works: its own, or this.
+    fn working_on<'s>(&'s self, plan: Option<&BackupPlan>, own: &'s Node) -> &'s Node {
+        let stated = plan.and_then(|plan| self.nodes.get(plan.on.as_ref()?));
+        stated.unwrap_or(own)
     }
 
     pub(super) fn planned(&self, name: &str) -> Result<&BackupPlan, StepError> {
@@ -263,7 +270,7 @@ impl Drill {
         match &self.plan.strategy.retention.rule {
             RetentionRule::Computed => self.expire_computed(server).await?,
             RetentionRule::Command(command) => {
-                let store = server.node.layout().store.display();
+                let store = server.node.layout().store(LOCAL).display();
                 let command = format!("cd {store} && {}", server.fill_in(command));
                 server.node.exec(Exec::shell(command)).await?;
             }
@@ -299,7 +306,7 @@ impl Drill {
                 .iter()
                 .map(|name| format!("{archive}/{name}"))
                 .collect();
-            retention::remove(server, &paths).await?;
+            retention::remove(&server.node, &paths).await?;
         }
         Ok(())
     }

@@ -43,6 +43,20 @@ pub fn by_restore(server: &str) -> [ExpectedError; 1] {
     }]
 }
 
+/// What a standby runs into whose primary is gone: it tries again and again to stream.
+pub fn by_lost_primary<'s>(
+    standbys: impl Iterator<Item = &'s str>,
+) -> impl Iterator<Item = ExpectedError> {
+    standbys.flat_map(|standby| {
+        // The end of the stream, and connections that fail.
+        ["08P01", "08006"].map(|sqlstate| ExpectedError {
+            sqlstate: sqlstate.into(),
+            server: Some(standby.into()),
+            role: None,
+        })
+    })
+}
+
 /// What looking at a server comes to: what its business checks run into, and wrong passwords.
 pub fn by_look(server: &str, business: &[Operation]) -> Vec<ExpectedError> {
     let login = access::REFUSED.map(|sqlstate| ExpectedError {

@@ -14,7 +14,7 @@ use crate::{
     event::{Cause, EventKind, Listed},
     postgres::{Server, configuration::moved, lsn},
     restore::{
-        self, Restore, restore,
+        self, Restore, restore, standby,
         target::{Choice, Known, Resolved, Taken, choose, resolve},
     },
     runtime::Exec,
@@ -130,6 +130,18 @@ impl Drill {
         Ok(())
     }
 
+    /// Has a standby take over from the server that it copied.
+    ///
+    /// # Errors
+    /// What went wrong, in full.
+    pub(super) async fn promote(&mut self, name: &str) -> Result<(), StepError> {
+        let server = self.server(name)?;
+        let promoted = standby::promote(&server, &self.recorder).await?;
+        let of = self.plan.cluster_of(name).to_owned();
+        self.faults.restored(&promoted, &of);
+        Ok(())
+    }
+
     /// A server that is stopped, and whose files may be replaced: what it was is given up, and
     /// its clients wait for what it will be.
     async fn given_up(&mut self, name: &str) -> Result<Server, StepError> {
@@ -213,8 +225,8 @@ mod tests {
         check::testing::lost_server,
         history::Recorder,
         meter::Meter,
-        runtime::{Layout, testing},
-        scenario::plan::{PRIMARY, ServerPlan},
+        runtime::{Layout, Limits, testing},
+        scenario::plan::{NodePlan, PRIMARY, ServerPlan},
         units::Bytes,
     };
 
@@ -233,8 +245,14 @@ mod tests {
     fn made(memory: u64) -> Made {
         let plan = ServerPlan {
             settings: [("work_mem".to_owned(), format!("{memory}MB"))].into(),
-            memory: Bytes(memory),
-            cpus: memory as f64,
+            node: NodePlan {
+                limits: Limits {
+                    memory: Bytes(memory),
+                    cpus: memory as f64,
+                },
+                ..NodePlan::default()
+            },
+            ..ServerPlan::default()
         };
         let layout = Layout::default();
         Made { plan, layout }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use jiff::SignedDuration;
+
 use super::state::{Drill, StepError};
 use crate::{
     event::EventKind,
@@ -81,9 +83,15 @@ impl Drill {
         all.find(|file| !file.exists()).unwrap_or_default()
     }
 
+    /// By the drill's clock, whatever the server's says.
     fn tell_log(&self, server: &str, log: &str) {
         let log = server_log::read(server, log);
-        for lines in log.lines {
+        let made = self.made.get(server);
+        let ahead = made.map_or(0, |made| made.plan.node.clock.ahead);
+        for mut lines in log.lines {
+            for at in [&mut lines.first, &mut lines.last] {
+                *at -= SignedDuration::from_secs(ahead);
+            }
             self.recorder.record(EventKind::ServerLog(lines));
         }
         self.recorder.record(EventKind::ServerLogRead {

@@ -10,7 +10,8 @@ use crate::{
     event::{EventKind, Moment},
     history::files,
     model::Model,
-    postgres::{DATABASE_TEMPLATE, Server, query::run_sql, server::DATABASE},
+    postgres::{DATABASE_TEMPLATE, Server, configuration::moved, query::run_sql, server::DATABASE},
+    restore::standby,
     runtime::Exec,
     scenario::plan::{Apply, PRIMARY},
     workload::{Workloads, create_own_tables},
@@ -24,13 +25,14 @@ impl Drill {
     pub async fn set_up(&mut self) -> Result<(), StepError> {
         let plan = Arc::clone(&self.plan);
         let mut roles = Vec::new();
-        for cluster in plan.servers.keys() {
+        for cluster in plan.clusters() {
             let models = self.models(cluster)?;
             roles.extend(models.iter().flat_map(Model::login_roles).cloned());
         }
         self.make_passwords(roles.iter().map(String::as_str));
-        for (name, limits) in &plan.servers {
-            let server = self.new_server(name, false, limits).await?;
+        self.create_nodes().await?;
+        for name in plan.clusters() {
+            let server = self.new_server(name, false, &plan.servers[name]).await?;
             server.create(&self.first_settings(name)).await?;
             self.create_databases(&server).await?;
             server.announce(&self.recorder).await?;
@@ -42,14 +44,31 @@ impl Drill {
             if self.plan.strategy.apply == Apply::Reload {
                 self.apply_by_reload(&server).await?;
             }
+            for standby in plan.standbys_of(name) {
+                self.create_standby(standby, &server).await?;
+            }
         }
         // Before the archive is listed: a segment that arrives meanwhile is in the list, or sampled.
         self.watch = Some(Watch::start(&self.recorder));
-        for name in plan.servers.keys() {
+        for name in plan.clusters() {
             self.watch_server(&self.server(name)?).await;
             self.look(Moment::Before, name, &plan.checks).await;
         }
         self.start_clients().await
+    }
+
+    /// A copy of a server that is set up already: it has its files, with the places of its node.
+    async fn create_standby(&mut self, name: &str, primary: &Server) -> Result<(), StepError> {
+        let plan = Arc::clone(&self.plan);
+        let mut standby = self.new_server(name, false, &plan.servers[name]).await?;
+        let made = &self.made[&primary.name];
+        let settings = plan.settings(&made.plan);
+        standby.moved = moved(&settings, &made.layout, standby.node.layout());
+        self.servers.insert(name.to_owned(), standby.clone());
+        self.configure_tools(&standby).await?;
+        standby::follow(&standby, primary).await?;
+        standby.announce(&self.recorder).await?;
+        Ok(())
     }
 
     /// Settings at the first start: without the strategy's, when it wants them reloaded later.
@@ -125,10 +144,10 @@ impl Drill {
     async fn start_clients(&mut self) -> Result<(), StepError> {
         let plan = Arc::clone(&self.plan);
         let mut places = BTreeMap::new();
-        for name in plan.servers.keys() {
+        for name in plan.clusters() {
             let server = self.server(name)?;
             self.begin_images(&server).await?;
-            places.insert(name.as_str(), server.access().await?);
+            places.insert(name, server.access().await?);
         }
         let place = |workload: &str| places[plan.cluster_of_workload(workload)].clone();
         let ledger = self.dir.join(files::LEDGER);

@@ -16,11 +16,15 @@ use crate::{
     history::Recorder,
     meter::Meter,
     model::{Model, ModelError},
-    postgres::{Passwords, PgError, Server, ServerError, server::SUPERUSER},
+    postgres::{
+        Passwords, PgError, Server, ServerError,
+        server::{SUPERUSER, write_passfile},
+    },
     restore::{salvage::SalvageError, target::Taken},
-    runtime::{Layout, NodeSpec, Runtime, RuntimeError},
-    scenario::plan::{PRIMARY, Plan, ServerPlan},
+    runtime::{Layout, Mount, Node, NodeSpec, POSTGRES_PORT, Runtime, RuntimeError},
+    scenario::plan::{NodePlan, PRIMARY, Plan, ServerPlan},
     secret::Secret,
+    store::{LOCAL, Store},
     units::wall_clock,
     workload::{WorkloadError, Workloads, readback::ReadbackError},
 };
@@ -94,6 +98,8 @@ pub struct Drill {
     pub passwords: Passwords,
     /// Servers that exist.
     pub servers: BTreeMap<String, Server>,
+    /// Nodes that are no server's.
+    pub nodes: BTreeMap<String, Node>,
     /// What every server was made as, also one that is lost.
     pub made: BTreeMap<String, Made>,
     /// The clients, once started.
@@ -140,6 +146,7 @@ impl Drill {
             nonce,
             passwords: Arc::default(),
             servers: BTreeMap::new(),
+            nodes: BTreeMap::new(),
             made: BTreeMap::new(),
             workloads: None,
             serving: BTreeMap::new(),
@@ -172,10 +179,8 @@ impl Drill {
 
     /// A server of each cluster that is there: its stores are the same for all of it.
     pub fn one_of_each(&self) -> Vec<Server> {
-        let servers = self
-            .servers
-            .values()
-            .map(|one| (self.plan.cluster_of(&one.name), one));
+        let servers = self.servers.values();
+        let servers = servers.map(|one| (self.plan.cluster_of(&one.name), one));
         let each: BTreeMap<&str, &Server> = servers.collect();
         each.into_values().cloned().collect()
     }
@@ -213,6 +218,72 @@ impl Drill {
         self.passwords = Arc::new(passwords);
     }
 
+    /// Creates the nodes on which only tools run, and those that keep stores which last only as
+    /// long as a node sees them.
+    ///
+    /// # Errors
+    /// When the runtime refuses.
+    pub async fn create_nodes(&mut self) -> Result<(), StepError> {
+        let plan = Arc::clone(&self.plan);
+        for (name, node) in &plan.nodes {
+            let node = self.new_node((name, PRIMARY), node, Vec::new()).await?;
+            write_passfile(&node, &self.passwords).await?;
+            self.nodes.insert(name.clone(), node);
+        }
+        let sized = plan
+            .strategy
+            .stores
+            .values()
+            .any(|store| store.size().0 > 0);
+        for cluster in plan.clusters().filter(|_| sized) {
+            // With a dot, as no other node's.
+            let name = format!("{cluster}.stores");
+            let plain = NodePlan::default();
+            let node = self.new_node((&name, cluster), &plain, Vec::new()).await?;
+            self.nodes.insert(name, node);
+        }
+        Ok(())
+    }
+
+    /// A node, and the cluster whose stores it sees.
+    async fn new_node(
+        &self,
+        (name, cluster): (&str, &str),
+        plan: &NodePlan,
+        ports: Vec<u16>,
+    ) -> Result<Node, RuntimeError> {
+        let spec = NodeSpec {
+            drill: self.plan.drill.clone(),
+            name: name.to_owned(),
+            postgres: self.plan.postgres,
+            packages: self.plan.packages.clone(),
+            ports,
+            mounts: self.mounts(cluster),
+            limits: plan.limits,
+            clock: plan.clock.clone(),
+            reach_out: plan.reach_out,
+        };
+        self.runtime.create(&spec, &self.recorder).await
+    }
+
+    /// The stores of a cluster: what is backed up of one is nowhere near another's.
+    fn mounts(&self, cluster: &str) -> BTreeMap<String, Mount> {
+        let of = match cluster {
+            PRIMARY => String::new(),
+            _ => format!("{cluster}."),
+        };
+        let mount = |(name, store): (&String, &Store)| {
+            let beside = Some(name).filter(|name| *name != LOCAL);
+            let beside = beside.map(|name| format!(".{name}")).unwrap_or_default();
+            let mount = Mount {
+                store: format!("{of}store{beside}"),
+                size: store.size(),
+            };
+            (name.clone(), mount)
+        };
+        self.plan.strategy.stores.iter().map(mount).collect()
+    }
+
     /// Creates a node and the handle of the server that will run on it.
     ///
     /// # Errors
@@ -223,24 +294,15 @@ impl Drill {
         scratch: bool,
         limits: &ServerPlan,
     ) -> Result<Server, StepError> {
-        let plan = Arc::clone(&self.plan);
-        let cluster = plan.cluster_of(name);
-        let spec = NodeSpec {
-            drill: self.plan.drill.clone(),
-            name: name.to_owned(),
-            cluster: Some(cluster.to_owned()).filter(|cluster| cluster != PRIMARY),
-            postgres: self.plan.postgres,
-            packages: self.plan.packages.clone(),
-            memory: limits.memory,
-            cpus: limits.cpus,
-            stores: self.plan.strategy.further_stores(),
-        };
-        let node = self.runtime.create(&spec, &self.recorder).await?;
+        let cluster = self.plan.cluster_of(name).to_owned();
+        let node = self
+            .new_node((name, &cluster), &limits.node, vec![POSTGRES_PORT])
+            .await?;
         let server = Server {
             name: name.to_owned(),
             node,
             passwords: self.passwords.clone(),
-            database: self.plan.home(cluster).to_owned(),
+            database: self.plan.home(&cluster).to_owned(),
             scratch,
             moved: BTreeMap::new(),
         };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    expected_errors::by_lost_primary,
     restore::Restoring,
     salvage::Salvaging,
     state::{Drill, StepError},
@@ -101,6 +102,7 @@ impl Drill {
                 self.reindex(server, &step.database, object).await
             }
             Action::Start { server } => self.start(server).await,
+            Action::Promote { server } => self.promote(server).await,
             Action::CutOver { workloads, to } => self.cut_over(workloads, to).await,
             Action::Verify { server } => self.verify(server).await,
             Action::Age(by) => self.age(*by).await,
@@ -137,6 +139,7 @@ impl Drill {
             Action::Salvage { .. } => Phase::Salvage,
             Action::Reindex { .. } => Phase::Reindex,
             Action::Start { .. } => Phase::Start,
+            Action::Promote { .. } => Phase::Promote,
             Action::Verify { .. } => Phase::Verify,
             Action::Thaw { .. } | Action::CutOver { .. } => Phase::CutOver,
             _ if self.faults.newest().is_none() => return,
@@ -197,7 +200,12 @@ impl Drill {
             self.keep_log(&on).await;
         }
         let cause = Cause::Fault(name.to_owned());
-        self.expect_errors(cause, facts.expected_errors(server));
+        let own = facts.expected_errors(server);
+        let standbys = self
+            .plan
+            .standbys_of(server)
+            .filter(|_| after != ServerAfter::Up);
+        self.expect_errors(cause, own.into_iter().chain(by_lost_primary(standbys)));
         let injection = Injection {
             name,
             fault,

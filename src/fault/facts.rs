@@ -14,6 +14,8 @@ pub struct Facts<'a> {
     pub needs: Vec<Need<'a>>,
     /// Whether it needs a WAL archive.
     pub needs_archive: bool,
+    /// Whether its store must be one that holds so much and no more.
+    pub needs_size: bool,
     pub boundary: BoundaryKind,
     /// SQLSTATEs of the errors that clients of its server run into while it lasts.
     pub errors: &'static [&'static str],
@@ -115,6 +117,7 @@ impl<'a> Facts<'a> {
             particulars: String::new(),
             needs: Vec::new(),
             needs_archive: false,
+            needs_size: false,
             boundary: BoundaryKind::None,
             errors: &[],
             role: None,

@@ -127,6 +127,8 @@ faults! {
         lose_store: LoseStore = "lose-store",
         /// This store can be neither read nor written, until `heal`.
         close_store: CloseStore = "close-store",
+        /// This store, which has a `size`, is full, until `heal`.
+        fill_store: FillStore = "fill-store",
     }
     whole {
         /// kill -9 of every server process.

@@ -222,7 +222,10 @@ impl<'a> DrillHistory<'a> {
                 origin = &backup.server;
             }
         }
-        origin
+        let copied = self.plan.servers.get(origin);
+        copied
+            .and_then(|server| server.standby_of.as_deref())
+            .unwrap_or(origin)
     }
 
     fn taken(&self, label: &str) -> Option<&'a BackupRecord> {

@@ -8,13 +8,13 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use super::server::{DATABASE, SUPERUSER, Server};
 use crate::{
-    runtime::{Layout, exec::quoted},
+    runtime::{Layout, POSTGRES_PORT, exec::quoted},
     secret::Secret,
     store::{LOCAL, placeholder},
 };
 
 /// `log_line_prefix` of every drilled server; `probe::server_log` reads it.
-pub const LOG_LINE_PREFIX: &str = "%m [%p] %q%u@%d %e ";
+pub const LOG_LINE_PREFIX: &str = "%m [%p] %e %q%u@%d ";
 
 const ARCHIVE_SCRIPT: &str = include_str!("../../fixtures/scripts/archive-wal.sh");
 
@@ -23,7 +23,7 @@ impl Server {
     /// script lies in the local one: a site's tools are there whichever of its servers is lost.
     pub(super) fn preparing_stores(&self) -> String {
         let layout = self.node.layout();
-        let (places, store) = (layout.places_in_stores(), layout.store.display());
+        let (places, store) = (layout.places_in_stores(), layout.store(LOCAL).display());
         format!(
             "for place in {places}; do [ ! -w \"${{place%/*}}\" ] || mkdir -p \"$place\"; done\n\
              [ ! -w {store} ] || printf '%s\\n' {} > {store}/archive-wal\n",
@@ -41,7 +41,7 @@ impl Server {
         file(&format!("{data}/pgdrill.conf"), &self.conf(settings));
         file(
             &format!("{data}/pg_hba.conf"),
-            "local all all peer map=pgdrill\nlocal replication all peer map=pgdrill\nhost all all all scram-sha-256",
+            "local all all peer map=pgdrill\nlocal replication all peer map=pgdrill\nhost all all all scram-sha-256\nhost replication all all scram-sha-256",
         );
         file(
             &format!("{data}/pg_ident.conf"),
@@ -87,7 +87,7 @@ impl Server {
             ("log_line_prefix", LOG_LINE_PREFIX.to_owned()),
             ("log_timezone", "UTC".to_owned()),
             ("logging_collector", "off".to_owned()),
-            ("port", self.node.port().to_string()),
+            ("port", self.node.port(POSTGRES_PORT).to_string()),
             ("restart_after_crash", "off".to_owned()),
             ("unix_socket_directories", layout.run.display().to_string()),
         ]
@@ -129,18 +129,12 @@ pub fn fill_in(layout: &Layout, text: &str) -> String {
 
 /// The placeholders of every store, and what they stand for.
 pub fn of_stores(layout: &Layout) -> impl Iterator<Item = (String, PathBuf)> {
-    let stores = layout
-        .stores
-        .iter()
-        .map(|(name, path)| (name.as_str(), path));
-    stores
-        .chain([(LOCAL, &layout.store)])
-        .flat_map(|(name, path)| {
-            [
-                (placeholder("archive", name), path.join("wal")),
-                (placeholder("store", name), path.clone()),
-            ]
-        })
+    layout.stores.iter().flat_map(|(name, path)| {
+        [
+            (placeholder("archive", name), path.join("wal")),
+            (placeholder("store", name), path.clone()),
+        ]
+    })
 }
 
 /// Of these settings the ones that read differently on two nodes: a path of one of them is in it.
@@ -202,7 +196,7 @@ mod tests {
     fn settings_with_a_path_of_a_lost_node_move_with_the_server() {
         let node = |name: &str| Layout {
             data: format!("/drill/{name}/data").into(),
-            store: "/drill/store".into(),
+            stores: [(LOCAL.to_owned(), "/drill/store".into())].into(),
             ..Layout::default()
         };
         let settings = BTreeMap::from([

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use super::{PgError, configuration::fill_in};
 use crate::{
-    runtime::{Exec, Node, Output, RuntimeError, exec::quoted},
+    runtime::{Exec, Node, Output, POSTGRES_PORT, RuntimeError, exec::quoted},
     secret::Secret,
     units::Time,
 };
@@ -147,10 +147,28 @@ impl Server {
         let layout = self.node.layout();
         vec![
             ("PGHOST".into(), layout.run.display().to_string()),
-            ("PGPORT".into(), self.node.port().to_string()),
+            ("PGPORT".into(), self.node.port(POSTGRES_PORT).to_string()),
             ("PGUSER".into(), SUPERUSER.into()),
             ("PGDATABASE".into(), self.database.clone()),
         ]
+    }
+
+    /// Environment with which PostgreSQL's tools reach it from a node: from its own over its Unix
+    /// socket, from another by the network, with the password that lies there
+    /// ([`write_passfile`]).
+    pub fn environment_on(&self, node: &Node) -> Vec<(String, String)> {
+        let own = self.environment();
+        if node.name() == self.node.name() {
+            return own;
+        }
+        let (host, port) = self.node.inside_address(POSTGRES_PORT);
+        let there = [
+            ("PGHOST", host),
+            ("PGPORT", port.to_string()),
+            ("PGPASSFILE", passfile(node)),
+        ];
+        let there = there.map(|(name, value)| (name.to_owned(), value));
+        own.into_iter().chain(there).collect()
     }
 
     /// Path of one of PostgreSQL's programs in the node.
@@ -225,6 +243,22 @@ impl Server {
                 log = self.log().display()
             )
     }
+}
+
+/// Where a node's user keeps the superuser's password of the drill's servers.
+pub fn passfile(node: &Node) -> String {
+    node.layout().run.join("pgpass").display().to_string()
+}
+
+/// Writes it: what runs there may log in to every server of the drill.
+///
+/// # Errors
+/// When the node refuses.
+pub async fn write_passfile(node: &Node, passwords: &Passwords) -> Result<(), RuntimeError> {
+    let password = passwords.get(SUPERUSER).map_or("", Secret::reveal);
+    let line = format!("*:*:*:{SUPERUSER}:{password}\n");
+    let path = passfile(node);
+    node.put(path.as_ref(), line.as_bytes(), 0o600).await
 }
 
 fn option((name, value): &(String, String)) -> String {

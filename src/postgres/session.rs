@@ -10,13 +10,17 @@ use super::{
     server::SUPERUSER,
 };
 use crate::{
-    event::EventKind, history::Recorder, runtime::RuntimeError, secret::Secret, units::Time,
+    event::EventKind,
+    history::Recorder,
+    runtime::{POSTGRES_PORT, RuntimeError},
+    secret::Secret,
+    units::Time,
 };
 
 impl Server {
     /// How to log in as the superuser, from the harness.
     pub async fn access(&self) -> Result<Access, RuntimeError> {
-        let (host, port) = self.node.address().await?;
+        let (host, port) = self.node.address(POSTGRES_PORT).await?;
         let password = self
             .passwords
             .get(SUPERUSER)

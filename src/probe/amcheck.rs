@@ -16,7 +16,7 @@ use super::{
 use crate::{
     observation::{Observation, Structure},
     postgres::Access,
-    runtime::{Exec, Output},
+    runtime::{Exec, Output, POSTGRES_PORT},
 };
 
 const DEADLINE: Duration = Duration::from_secs(3600);
@@ -72,7 +72,7 @@ async fn run(target: &ProbeTarget<'_>) -> Result<Output, ProbeError> {
     ];
     let exec = Exec::new(std::iter::once(program.as_str()).chain(arguments))
         .env("PGHOST", layout.run.display().to_string())
-        .env("PGPORT", target.node.port().to_string())
+        .env("PGPORT", target.node.port(POSTGRES_PORT).to_string())
         .env("PGUSER", &target.access.user)
         .env("PGOPTIONS", "-c log_min_messages=fatal")
         .within(DEADLINE)

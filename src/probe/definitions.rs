@@ -12,7 +12,11 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::future::{try_join, try_join_all};
 
 use super::{ProbeError, ProbeTarget, databases, session};
-use crate::{observation::Observation, runtime::Exec, secret::Secret};
+use crate::{
+    observation::Observation,
+    runtime::{Exec, POSTGRES_PORT},
+    secret::Secret,
+};
 
 const DEADLINE: Duration = Duration::from_secs(600);
 
@@ -64,7 +68,7 @@ async fn execute(
     let exec = Exec::new(std::iter::once(path.as_str()).chain(arguments.iter().copied()))
         .arg("--no-password")
         .env("PGHOST", layout.run.display().to_string())
-        .env("PGPORT", target.node.port().to_string())
+        .env("PGPORT", target.node.port(POSTGRES_PORT).to_string())
         .env("PGUSER", &target.access.user)
         .env("PGDATABASE", database)
         .within(DEADLINE)

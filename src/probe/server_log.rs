@@ -1,6 +1,6 @@
 //! Lines of a server's log with severity ERROR or worse, as they were written.
 //!
-//! Reads logs written with the `log_line_prefix` of drilled servers (`%m [%p] %q%u@%d %e `,
+//! Reads logs written with the `log_line_prefix` of drilled servers (`%m [%p] %e %q%u@%d `,
 //! `postgres::configuration`), in English: a drilled server finds no translations
 //! (`runtime::exec::UNTRANSLATED`), whatever its `lc_messages`. What explains a line is judged in
 //! `check::server_log`.
@@ -119,7 +119,8 @@ impl Line<'_> {
     }
 }
 
-/// `2026-11-21 02:38:24.123 UTC [77] role@database 42501 ERROR:  text`
+/// `2026-11-21 02:38:24.123 UTC [77] 42501 role@database ERROR:  text`; a background process has no
+/// session, and what is logged before the settings are read has neither.
 fn parse(line: &str) -> Option<Line<'_>> {
     let (time, after) = line.split_once(" [")?;
     let at = stamp(time)?;
@@ -129,7 +130,7 @@ fn parse(line: &str) -> Option<Line<'_>> {
     }
     let (origin, message) = rest.split_once(":  ")?;
     let (origin, severity) = origin.rsplit_once(' ').unwrap_or(("", origin));
-    let (session, sqlstate) = origin.rsplit_once(' ').unwrap_or(("", origin));
+    let (sqlstate, session) = origin.split_once(' ').unwrap_or((origin, ""));
     let role = session.rsplit_once('@').map_or("", |(role, _)| role);
     Some(Line {
         at,
@@ -152,12 +153,12 @@ mod tests {
     use super::*;
 
     const LOG: &str = "\
-2026-11-21 02:38:24.123 UTC [77] LOG:  database system is ready to accept connections
-2026-11-21 02:38:25.001 UTC [81] oa_app_user@postgres 42501 ERROR:  permission denied for table users
-2026-11-21 02:38:25.001 UTC [81] oa_app_user@postgres 42501 STATEMENT:  select 'x ERROR:  no'
-2026-11-21 02:38:26.000 UTC [78] FATAL:  archive command failed with exit code 127
-2026-11-21 02:38:27.000 UTC [90] [unknown]@[unknown] 57P03 FATAL:  the database system is starting up
-2026-11-21 02:38:28.000 UTC [91] postgres@postgres XX001 ERROR:  invalid page in block 1 of relation base/5/16384
+2026-11-21 02:38:24.123 UTC [77] 00000 LOG:  database system is ready to accept connections
+2026-11-21 02:38:25.001 UTC [81] 42501 oa_app_user@postgres ERROR:  permission denied for table users
+2026-11-21 02:38:25.001 UTC [81] 42501 oa_app_user@postgres STATEMENT:  select 'x ERROR:  no'
+2026-11-21 02:38:26.000 UTC [78] XX000 FATAL:  archive command failed with exit code 127
+2026-11-21 02:38:27.000 UTC [90] 57P03 [unknown]@[unknown] FATAL:  the database system is starting up
+2026-11-21 02:38:28.000 UTC [91] XX001 postgres@postgres ERROR:  invalid page in block 1 of relation base/5/16384
 \tERROR:  continued, not a line of its own
 2026-11-21 02:38:29.000 UTC [77] PANIC:  could not write to file: terminating connection due to administrator command
 ";
@@ -172,7 +173,7 @@ mod tests {
         let short: Vec<_> = log.lines.iter().map(short).collect();
         let expected = [
             ["ERROR", "42501", "oa_app_user"],
-            ["FATAL", "", ""],
+            ["FATAL", "XX000", ""],
             ["FATAL", "57P03", "[unknown]"],
             ["ERROR", "XX001", "postgres"],
             ["PANIC", "", ""],
@@ -186,7 +187,7 @@ mod tests {
     fn at(millis: &[u32]) -> Vec<LogLines> {
         let line = |ms: &u32| {
             let (s, ms) = (ms / 1000, ms % 1000);
-            format!("2026-11-21 02:38:{s:02}.{ms:03} UTC [81] oa@postgres 42501 ERROR:  no\n")
+            format!("2026-11-21 02:38:{s:02}.{ms:03} UTC [81] 42501 oa@postgres ERROR:  no\n")
         };
         read("primary", &millis.iter().map(line).collect::<String>()).lines
     }
@@ -204,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_severity_that_is_not_known_is_no_silence() {
-        let german = "2026-11-21 02:38:25.001 UTC [81] oa@postgres 42501 FEHLER:  keine\n";
+        let german = "2026-11-21 02:38:25.001 UTC [81] 42501 oa@postgres FEHLER:  keine\n";
         let log = read("primary", german);
         assert!(
             log.unread
@@ -215,7 +216,7 @@ mod tests {
     #[test]
     fn a_log_of_endless_errors_is_told_in_part_and_says_so() {
         let line =
-            |n: usize| format!("2026-11-21 02:38:25.001 UTC [81] oa@postgres 23505 ERROR:  {n}\n");
+            |n: usize| format!("2026-11-21 02:38:25.001 UTC [81] 23505 oa@postgres ERROR:  {n}\n");
         let log = read("primary", &(0..=MOST).map(line).collect::<String>());
         assert_eq!(log.lines.len(), MOST);
         assert!(log.unread.contains("more than 10000"));

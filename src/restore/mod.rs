@@ -4,7 +4,7 @@
 //! `target` says up to where and from which backup. What a tool brings back is its own business
 //! (`backup/`); what follows depends on what the backup is: `physical` asks for recovery and has
 //! it replayed (`replay`, which is watched by `stall` and looks at its end with `follows`),
-//! `logical` has a server made first. `salvage` brings lost rows home. Whether what came back is
+//! `logical` has a server made first. `standby` copies a server and has the copy take over, `salvage` brings lost rows home. Whether what came back is
 //! right is judged in `check/`.
 
 mod follows;
@@ -13,6 +13,7 @@ mod physical;
 mod replay;
 pub mod salvage;
 mod stall;
+pub mod standby;
 pub mod target;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -87,6 +88,7 @@ async fn by_tool(
     let site = Site {
         name,
         server: request.server,
+        node: &request.server.node,
         to: request.stores.0,
         stores: request.stores.1,
         keep: None,
@@ -105,7 +107,7 @@ async fn by_tool(
     let progress = Progress::begin(recorder, "fetch");
     let total = request.listed.bytes;
     let fetched = async || {
-        let done = size(request.server, &paths).await.ok()?;
+        let done = size(&request.server.node, &paths).await.ok()?;
         Some(Bytes { done, total })
     };
     let asked = progress

@@ -25,9 +25,12 @@ pub use choose::{Choice, Chosen, Wanted, choose};
 pub use error::RuntimeError;
 pub use exec::{Exec, Output, RunAs};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     history::Recorder,
     meter::{Activity, outside},
+    store::LOCAL,
     units::Bytes,
 };
 
@@ -45,25 +48,95 @@ pub enum Runtime {
     Local(local::Local),
 }
 
-#[derive(Clone, Debug, Default)]
+/// What a node is to be: where a server of PostgreSQL runs, tools, a proxy, or what keeps a store.
+#[derive(Clone, Debug)]
 pub struct NodeSpec {
-    /// The drill it belongs to: its network and its store are the drill's.
+    /// The drill it belongs to: its network and its stores are the drill's.
     pub drill: String,
     /// Its name, unique within the drill; also its host name.
     pub name: String,
-    /// Whose stores it sees; none: the drill's first cluster's.
-    pub cluster: Option<String>,
-    /// PostgreSQL's major version.
+    /// PostgreSQL's major version, whose programs it has.
     pub postgres: u32,
     /// Debian packages that its image has beside (`docker`).
     pub packages: Vec<String>,
-    /// Memory limit; 0: none.
-    pub memory: Bytes,
-    /// CPU limit in CPUs; 0: none.
-    pub cpus: f64,
-    /// The drill's stores beside the local one.
-    pub stores: Vec<String>,
+    /// The ports that what runs in it serves, as a container has them to itself.
+    pub ports: Vec<u16>,
+    /// The stores it sees, by the names they have in it.
+    pub mounts: BTreeMap<String, Mount>,
+    pub limits: Limits,
+    pub clock: Clock,
+    /// Whether it may open connections to what is outside of its drill (`docker`).
+    pub reach_out: bool,
 }
+
+impl Default for NodeSpec {
+    /// Of a server, with the local store.
+    fn default() -> Self {
+        let store = Mount {
+            store: "store".into(),
+            size: Bytes(0),
+        };
+        Self {
+            drill: String::new(),
+            name: String::new(),
+            postgres: 0,
+            packages: Vec::new(),
+            ports: vec![POSTGRES_PORT],
+            mounts: BTreeMap::from([(LOCAL.to_owned(), store)]),
+            limits: Limits::default(),
+            clock: Clock::default(),
+            reach_out: false,
+        }
+    }
+}
+
+/// A store as nodes share it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// What it is called within the drill; with a dot, which no node's name has, or `store`.
+    pub store: String,
+    /// How much it holds; 0: as much as the disk.
+    pub size: Bytes,
+}
+
+/// What a node may use at most; 0: as much as there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    pub memory: Bytes,
+    /// In CPUs.
+    pub cpus: f64,
+}
+
+/// What a node's programs take the time for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clock {
+    /// The time zone (`TZ`); empty: UTC.
+    pub zone: String,
+    /// How many seconds it is ahead of the harness's; negative: behind.
+    pub ahead: i64,
+}
+
+impl Clock {
+    /// The environment of every program of a node. `library`: libfaketime's.
+    fn environment(&self, library: &str) -> Vec<(String, String)> {
+        let mut environment = Vec::new();
+        let mut set = |name: &str, value: String| environment.push((name.to_owned(), value));
+        if !self.zone.is_empty() {
+            set("TZ", self.zone.clone());
+        }
+        if self.ahead != 0 {
+            set("LD_PRELOAD", library.to_owned());
+            set("FAKETIME", format!("{:+}", self.ahead));
+            // Time-outs and the times of files stay what they are.
+            set("FAKETIME_DONT_FAKE_MONOTONIC", "1".into());
+            set("NO_FAKE_STAT", "1".into());
+        }
+        environment
+    }
+}
+
+/// PostgreSQL's port.
+pub const POSTGRES_PORT: u16 = 5432;
 
 /// Where things lie inside a node. The same on every node of the `docker` runtime,
 /// below the node's private directory on `local`.
@@ -73,9 +146,7 @@ pub struct Layout {
     pub data: PathBuf,
     /// The second tablespace's parent directory (in the same volume's life as `data`).
     pub tablespaces: PathBuf,
-    /// The local store, shared by the nodes of a drill, outlives each of them. Mode 0700.
-    pub store: PathBuf,
-    /// The stores beside it, by name, just so.
+    /// The stores, by name, shared by the nodes of a drill; each outlives them. Mode 0700.
     pub stores: BTreeMap<String, PathBuf>,
     /// Scratch space, Unix sockets, logs.
     pub run: PathBuf,
@@ -86,32 +157,21 @@ pub struct Layout {
 
 impl Layout {
     /// The directory of a store.
+    ///
+    /// # Panics
+    /// When the node does not see it: a bug.
     pub fn store(&self, name: &str) -> &Path {
-        self.stores.get(name).unwrap_or(&self.store)
+        let store = self.stores.get(name);
+        store.unwrap_or_else(|| panic!("no store `{name}` in {:?}", self.stores))
     }
 
     /// The directories that every store begins with, as words of a shell command.
     pub fn places_in_stores(&self) -> String {
-        let stores = self.stores.values().chain([&self.store]);
+        let stores = self.stores.values();
         let places =
             stores.flat_map(|store| ["base", "dumps", "wal"].map(|place| store.join(place)));
         let words = places.map(|place| place.display().to_string());
         words.collect::<Vec<_>>().join(" ")
-    }
-}
-
-impl NodeSpec {
-    /// How the local store of its cluster is called, and any other: with dots, which no server's
-    /// name has.
-    fn local_store(&self) -> String {
-        let cluster = self.cluster.iter().map(|cluster| format!("{cluster}."));
-        cluster.collect::<String>() + "store"
-    }
-
-    /// Each store beside the local one by its name, and how it is called.
-    fn stores_beside(&self) -> impl Iterator<Item = (&String, String)> {
-        let stores = self.stores.iter();
-        stores.map(|store| (store, format!("{}.{store}", self.local_store())))
     }
 }
 
@@ -241,18 +301,29 @@ impl Node {
         each_node!(self, node => node.layout())
     }
 
-    /// Host and TCP port at which the harness reaches the node's PostgreSQL. Ask again
+    /// Host and TCP port at which the harness reaches what serves this port of the node. Ask again
     /// after a stop, start or rejoin.
-    pub async fn address(&self) -> Result<(String, u16), RuntimeError> {
-        await_node!(self, node => node.address())
+    pub async fn address(&self, port: u16) -> Result<(String, u16), RuntimeError> {
+        await_node!(self, node => node.address(port))
     }
 
-    /// The TCP port PostgreSQL must listen on inside the node.
-    pub fn port(&self) -> u16 {
-        each_node!(self, node => node.port())
+    /// Host and TCP port at which the nodes of its drill reach it.
+    pub fn inside_address(&self, port: u16) -> (String, u16) {
+        match self {
+            Self::Docker(node) => (node.name().to_owned(), port),
+            Self::Local(node) => ("127.0.0.1".to_owned(), node.port(port)),
+        }
     }
 
-    /// The addresses PostgreSQL must listen on inside the node: all of its own; of this
+    /// The TCP port that what serves this one must listen on inside the node.
+    pub fn port(&self, port: u16) -> u16 {
+        match self {
+            Self::Docker(_) => port,
+            Self::Local(node) => node.port(port),
+        }
+    }
+
+    /// The addresses that servers must listen on inside the node: all of its own; of this
     /// machine only the loopback interface.
     pub fn listen_addresses(&self) -> &'static str {
         match self {

@@ -10,16 +10,19 @@ mod steps;
 use super::{
     Document,
     databases::{Database, Databases},
-    file::{CustomFile, ObjectivesFile, ScenarioFile, WorkloadFile},
+    file::{ClockFile, CustomFile, NodeFile, ObjectivesFile, ScenarioFile, WorkloadFile},
     plan::{
         Business, CheckKind, DatabasePlan, Expect, Generator, HumanSpans, Length, LiveColumn,
-        LiveTable, Objectives, PRIMARY, Plan, ServerPlan, Statement, StrategyPlan, Transaction,
-        WorkloadPlan, Writes,
+        LiveTable, NodePlan, Objectives, PRIMARY, Plan, ServerPlan, Statement, StrategyPlan,
+        Transaction, WorkloadPlan, Writes,
     },
     problem::Problem,
     select, strategy,
 };
-use crate::units::{Bytes, Time};
+use crate::{
+    runtime::{Clock, Limits},
+    units::{Bytes, Time},
+};
 pub use steps::{NEWEST, cluster_of, fault_names, is_scratch, restored_from};
 
 /// The major when a scenario names none.
@@ -55,6 +58,7 @@ pub fn plans(
         scale: file.scale.unwrap_or(1),
         seed: file.data.seed.unwrap_or(DEFAULT_SEED),
         servers: servers(file),
+        nodes: nodes(file),
         databases: databases.iter().map(planned).collect(),
         workloads: workloads.clone(),
         strategy: strategy.clone(),
@@ -100,7 +104,13 @@ fn packages(file: &ScenarioFile, databases: &Databases, major: u32) -> Vec<Strin
     let models = databases.manifests().flat_map(|model| &model.packages);
     let all = file.packages.iter().chain(models);
     let named = all.map(|package| package.0.replace("{postgres}", &major.to_string()));
-    BTreeSet::from_iter(named).into_iter().collect()
+    let servers = servers(file).into_values().map(|server| server.node);
+    let wrong = |node: NodePlan| node.clock.ahead != 0;
+    let clock = servers.chain(nodes(file).into_values()).any(wrong);
+    let clock = clock.then(|| "libfaketime".to_owned());
+    BTreeSet::from_iter(named.chain(clock))
+        .into_iter()
+        .collect()
 }
 
 fn planned((name, database): (&str, &Database)) -> (String, DatabasePlan) {
@@ -132,12 +142,43 @@ fn servers(file: &ScenarioFile) -> BTreeMap<String, ServerPlan> {
     for (name, server) in &file.servers {
         let plan = ServerPlan {
             settings: strategy::settings(&server.settings),
-            memory: server.memory.unwrap_or(Bytes(0)),
-            cpus: server.cpus.unwrap_or(0.0),
+            standby_of: server.standby_of.clone(),
+            node: NodePlan {
+                limits: limits(server.memory, server.cpus),
+                clock: clock(server.clock.as_ref()),
+                reach_out: server.reach_out,
+            },
         };
         servers.insert(name.clone(), plan);
     }
     servers
+}
+
+fn nodes(file: &ScenarioFile) -> BTreeMap<String, NodePlan> {
+    let plan = |(name, node): (&String, &NodeFile)| {
+        let plan = NodePlan {
+            limits: limits(node.memory, node.cpus),
+            clock: clock(node.clock.as_ref()),
+            reach_out: node.reach_out,
+        };
+        (name.clone(), plan)
+    };
+    file.nodes.iter().map(plan).collect()
+}
+
+fn limits(memory: Option<Bytes>, cpus: Option<f64>) -> Limits {
+    Limits {
+        memory: memory.unwrap_or(Bytes(0)),
+        cpus: cpus.unwrap_or(0.0),
+    }
+}
+
+fn clock(file: Option<&ClockFile>) -> Clock {
+    let seconds = |time: Option<Time>| time.unwrap_or_default().0.as_secs() as i64;
+    file.map_or_else(Clock::default, |file| Clock {
+        zone: file.zone.clone().unwrap_or_default(),
+        ahead: seconds(file.ahead) - seconds(file.behind),
+    })
 }
 
 fn workloads(

@@ -37,6 +37,9 @@ pub struct ScenarioFile {
     /// Servers that exist from the beginning, beside or refining `primary`.
     #[serde(default)]
     pub servers: BTreeMap<String, ServerFile>,
+    /// Nodes beside those of the servers, on which tools run: a backup host.
+    #[serde(default)]
+    pub nodes: BTreeMap<String, NodeFile>,
     /// Debian packages that the servers need beside those of the data model, like
     /// `postgresql-{postgres}-pgvector`; `{postgres}` stands for the major.
     #[serde(default)]
@@ -93,11 +96,48 @@ pub struct ServerFile {
     /// Settings beside the strategy's.
     #[serde(default)]
     pub settings: BTreeMap<String, SettingValue>,
+    /// The server that it is a standby of: a copy of it from the beginning, which streams its WAL.
+    /// Default: it has data of its own.
+    pub standby_of: Option<String>,
     /// Memory limit of its node. Default: none.
     pub memory: Option<Bytes>,
     /// CPU limit of its node, in CPUs. Default: none.
     #[schemars(range(min = 0))]
     pub cpus: Option<f64>,
+    /// What time it is on its node. Default: the right one, in UTC.
+    pub clock: Option<ClockFile>,
+    /// Whether its node may open connections to what is outside of the drill (`docker`).
+    #[serde(default)]
+    pub reach_out: bool,
+}
+
+/// A node that is no server's.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct NodeFile {
+    /// Memory limit. Default: none.
+    pub memory: Option<Bytes>,
+    /// CPU limit, in CPUs. Default: none.
+    #[schemars(range(min = 0))]
+    pub cpus: Option<f64>,
+    /// What time it is on it. Default: the right one, in UTC.
+    pub clock: Option<ClockFile>,
+    /// Whether it may open connections to what is outside of the drill (`docker`).
+    #[serde(default)]
+    pub reach_out: bool,
+}
+
+/// A node's clock, other than the right one.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
+pub struct ClockFile {
+    /// The time zone of its programs: `Asia/Shanghai`. Default: UTC.
+    pub zone: Option<String>,
+    /// It is fast by this much.
+    pub ahead: Option<Time>,
+    /// It is slow by this much.
+    pub behind: Option<Time>,
 }
 
 /// The data model and how much of it.

@@ -55,6 +55,8 @@ pub enum ActionFile {
     Reindex(String),
     /// Start this server, which is down, in place (crash recovery).
     Start(String),
+    /// Promote this standby.
+    Promote(String),
     /// Move workloads to another server.
     CutOver(CutOverFile),
     /// Make the gate checks on this server: RTO ends no earlier than this.

@@ -59,6 +59,7 @@ pub struct StrategyFile {
 #[derive(Clone, Debug)]
 pub struct BackupFile {
     pub to: Option<Vec<String>>,
+    pub on: Option<String>,
     pub keep: Option<Time>,
     pub tool: Tool,
 }
@@ -66,9 +67,10 @@ pub struct BackupFile {
 impl<'de> Deserialize<'de> for BackupFile {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut map = Map::deserialize(deserializer)?;
-        let (to, keep) = (take(&mut map, "to")?, take(&mut map, "keep")?);
+        let (to, on) = (take(&mut map, "to")?, take(&mut map, "on")?);
+        let keep = take(&mut map, "keep")?;
         let tool = serde_json::from_value(Json::Object(map)).map_err(D::Error::custom)?;
-        Ok(Self { to, keep, tool })
+        Ok(Self { to, on, keep, tool })
     }
 }
 
@@ -86,9 +88,12 @@ impl JsonSchema for BackupFile {
         let to = json!({
             "type": "array", "items": {"type": "string"}, "minItems": 1, "description": text
         });
+        let text = "The node of the scenario that it is taken on. Default: the server's own";
+        let on = json!({"type": "string", "description": text});
         if let Some(Json::Array(branches)) = schema.get_mut("oneOf") {
             for branch in branches {
                 branch["properties"]["keep"] = keep.clone();
+                branch["properties"]["on"] = on.clone();
                 branch["properties"]["to"] = to.clone();
             }
         }
@@ -161,7 +166,7 @@ impl StrategyFile {
     /// With the local one.
     pub fn stores(&self) -> BTreeMap<String, Store> {
         let mut stores = self.stores.clone();
-        stores.insert(local(), Store::default());
+        stores.entry(local()).or_default();
         stores
     }
 
@@ -171,6 +176,7 @@ impl StrategyFile {
             let plan = BackupPlan {
                 tool: backup.tool.clone(),
                 to: backup.to(),
+                on: backup.on.clone(),
                 keep: backup.keep,
             };
             (name.clone(), plan)

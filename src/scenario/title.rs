@@ -33,6 +33,7 @@ words! {
     Salvage = "salvage",
     Reindex = "reindex",
     Start = "start",
+    Promote = "promote",
     CutOver = "cut-over",
     Verify = "verify",
     Age = "age",
@@ -90,6 +91,7 @@ impl Action {
             }
             Self::Reindex { server, object } => format!("reindex {object} on {server}"),
             Self::Start { server } => format!("start {server}"),
+            Self::Promote { server } => format!("promote {server}"),
             Self::CutOver { workloads, to } => format!("cut {} over to {to}", workloads.join(", ")),
             Self::Verify { server } => format!("verify {server}"),
             Self::Age(time) => format!("make the backups {time} older"),

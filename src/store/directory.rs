@@ -6,12 +6,26 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Client, Place, Stored};
-use crate::runtime::{Exec, RuntimeError};
+use crate::{
+    runtime::{Exec, RuntimeError},
+    units::Bytes,
+};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
-pub struct Directory {}
+pub struct Directory {
+    /// How much it holds (`docker`; it lies in memory then). Default: as much as the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    size: Option<Bytes>,
+}
+
+/// Writes until there is no room, and says how much is left.
+const FILL: &str = r#"cd "$STORE"
+cat /dev/zero > .filler 2> /dev/null
+echo x >> .filler 2> /dev/null && { echo 'it takes more still' >&2; exit 1; }
+exit 0
+"#;
 
 /// What it holds: a line for each file, and one for each hash. The script that archives WAL lies in
 /// the local store and is not of it.
@@ -19,7 +33,7 @@ const HELD: &str = r#"cd "$STORE" || exit 1
 bytes=$(du -sbc "$@" 2> /dev/null | tail -n 1 | cut -f 1)
 for path; do
     [ -e "$path" ] || continue
-    find "$path" -type f ! -path ./archive-wal -printf '%s %p\n'
+    find "$path" -type f ! -path ./archive-wal ! -path ./.filler -printf '%s %p\n'
     [ "$bytes" -gt "$HASHED" ] || find "$path" -type f -exec sha256sum {} +
 done
 "#;
@@ -83,6 +97,20 @@ impl Client for Directory {
 
     async fn open(&self, place: Place<'_>) -> Result<(), RuntimeError> {
         permit(place, "700").await
+    }
+
+    fn size(&self) -> Bytes {
+        self.size.unwrap_or_default()
+    }
+
+    async fn fill(&self, place: Place<'_>) -> Result<(), RuntimeError> {
+        place.node.exec(script(place, FILL, &[])).await.map(drop)
+    }
+
+    async fn relieve(&self, place: Place<'_>) -> Result<(), RuntimeError> {
+        let filler = format!("{}/.filler", place.path());
+        let exec = Exec::new(["rm", "-f", &filler]);
+        place.node.exec(exec).await.map(drop)
     }
 }
 

@@ -11,7 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::runtime::{Node, RuntimeError};
+use crate::{
+    runtime::{Node, RuntimeError},
+    units::Bytes,
+};
 
 /// The store that every drill has.
 pub const LOCAL: &str = "local";
@@ -125,6 +128,15 @@ trait Client {
 
     /// As before [`Client::close`].
     async fn open(&self, place: Place<'_>) -> Result<(), RuntimeError>;
+
+    /// How much it holds; 0: nobody knows, and it can't be filled up.
+    fn size(&self) -> Bytes;
+
+    /// It holds no byte more.
+    async fn fill(&self, place: Place<'_>) -> Result<(), RuntimeError>;
+
+    /// As before [`Client::fill`].
+    async fn relieve(&self, place: Place<'_>) -> Result<(), RuntimeError>;
 }
 
 /// The kinds, as one enum with the verbs of [`Client`].
@@ -188,6 +200,27 @@ macro_rules! stores {
             pub async fn open(&self, place: Place<'_>) -> Result<(), RuntimeError> {
                 match self { $(Self::$variant(store) => store.open(place).await),+ }
             }
+
+            /// How much it holds; 0: nobody knows, and it can't be filled up.
+            pub fn size(&self) -> Bytes {
+                match self { $(Self::$variant(store) => store.size()),+ }
+            }
+
+            /// It holds no byte more.
+            ///
+            /// # Errors
+            /// When it can't be reached.
+            pub async fn fill(&self, place: Place<'_>) -> Result<(), RuntimeError> {
+                match self { $(Self::$variant(store) => store.fill(place).await),+ }
+            }
+
+            /// As before it was filled up.
+            ///
+            /// # Errors
+            /// When it can't be reached.
+            pub async fn relieve(&self, place: Place<'_>) -> Result<(), RuntimeError> {
+                match self { $(Self::$variant(store) => store.relieve(place).await),+ }
+            }
         }
     };
 }
@@ -200,7 +233,7 @@ stores! {
 
 impl Default for Store {
     fn default() -> Self {
-        Self::Directory(directory::Directory {})
+        Self::Directory(directory::Directory::default())
     }
 }
 

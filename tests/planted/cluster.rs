@@ -279,7 +279,7 @@ fn keep(server: &Server) -> String {
          mkdir -p {kept}/data {kept}/spaces
          cp -a {data}/. {kept}/data/; cp -a {spaces}/. {kept}/spaces/",
         controldata = server.program("pg_controldata"),
-        kept = layout.store.join("kept").display(),
+        kept = layout.store("local").join("kept").display(),
     )
 }
 
@@ -293,8 +293,8 @@ fn reset(server: &Server) -> String {
          cp -a {kept}/data/. {data}/; cp -a {kept}/spaces/. {spaces}/
          rm -f {log}",
         pg_ctl = server.program("pg_ctl"),
-        store = layout.store.display(),
-        kept = layout.store.join("kept").display(),
+        store = layout.store("local").display(),
+        kept = layout.store("local").join("kept").display(),
         log = server.log().display(),
     )
 }

@@ -11,7 +11,9 @@ use pgdrill::{
     history::Recorder,
     postgres::Access,
     report::terminal::say,
-    runtime::{Choice, Exec, Node, NodeSpec, Runtime, Wanted, choose, run::Run, run::RunId},
+    runtime::{
+        Choice, Exec, Node, NodeSpec, POSTGRES_PORT, Runtime, Wanted, choose, run::Run, run::RunId,
+    },
     secret::Secret,
 };
 use tokio_postgres::Client;
@@ -68,7 +70,7 @@ impl Bench {
     pub async fn copy(&self, of: &Server, name: &str) -> Server {
         let node = self.node(name).await;
         let from = of.node.layout();
-        let backup = from.store.join(name).display().to_string();
+        let backup = from.store("local").join(name).display().to_string();
         let (bin, spaces) = (from.bin.display(), from.tablespaces.display());
         let take = format!(
             "set -e; map=''; for space in {spaces}/*; do [ -d $space ] || continue
@@ -119,11 +121,11 @@ impl Bench {
              printf 'host all all all trust\nlocal all all trust\nlocal replication all trust\n' > {data}/pg_hba.conf
              printf \"port=%s\nlisten_addresses='%s'\nunix_socket_directories='%s'\nfsync=off\n\" {} '{listen}' {run} >> {data}/postgresql.auto.conf
              {}/pg_ctl -D {data} -l {run}/server.log -w start",
-            node.port(),
+            node.port(POSTGRES_PORT),
             layout.bin.display(),
         );
         node.exec(Exec::shell(script)).await.unwrap();
-        let (host, port) = node.address().await.unwrap();
+        let (host, port) = node.address(POSTGRES_PORT).await.unwrap();
         let access = Access {
             host,
             port,
@@ -174,7 +176,7 @@ impl Server {
 
     pub fn connected(&self, exec: Exec) -> Exec {
         exec.env("PGHOST", self.node.layout().run.display().to_string())
-            .env("PGPORT", self.node.port().to_string())
+            .env("PGPORT", self.node.port(POSTGRES_PORT).to_string())
             .env("PGUSER", "postgres")
     }
 }

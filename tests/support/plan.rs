@@ -23,6 +23,7 @@ pub fn plan(size: u64, workloads: Vec<WorkloadPlan>) -> Plan {
         scale: 1,
         seed: 42,
         servers: BTreeMap::new(),
+        nodes: BTreeMap::new(),
         databases: BTreeMap::from([(
             "postgres".into(),
             DatabasePlan {

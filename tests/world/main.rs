@@ -20,7 +20,7 @@ use cli::{has_engine, has_postgres, left_in, pgdrill, place, postgres_bin, serve
 use pgdrill::{
     history::Recorder,
     postgres::Server,
-    runtime::{Choice, NodeSpec, Wanted, choose, run::Run, run::RunId},
+    runtime::{Choice, NodeSpec, POSTGRES_PORT, Wanted, choose, run::Run, run::RunId},
 };
 use tempfile::TempDir;
 
@@ -177,7 +177,7 @@ async fn a_port_that_somebody_took_is_told_and_nothing_is_left() {
     };
     let node = runtime.create(&spec, &Recorder::in_memory()).await.unwrap();
     // Only one who insists on this very port gets it.
-    let _stranger = TcpListener::bind(("127.0.0.1", node.port())).unwrap();
+    let _stranger = TcpListener::bind(("127.0.0.1", node.port(POSTGRES_PORT))).unwrap();
     let server = Server {
         name: "primary".into(),
         node,

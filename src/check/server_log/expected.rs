@@ -21,15 +21,13 @@ const ORDINARY: &[(&str, &str)] = &[
     ("57014", "canceling authentication due to timeout"),
     ("08006", ""),
     ("08P01", "unexpected EOF"),
-    // What background processes say when a postmaster dies or stops.
-    ("", "terminating connection due to administrator command"),
+    // What background processes say when a postmaster dies or stops, or a standby is promoted.
     (
-        "",
+        "57P01",
         "terminating walreceiver process due to administrator command",
     ),
-    ("", "terminating background worker"),
-    ("", "terminating logical replication worker"),
-    ("", "the database system is"),
+    ("57P01", "terminating background worker"),
+    ("57P01", "terminating logical replication worker"),
 ];
 
 /// A line may be stamped so much before or after what caused it: a client that was in the

@@ -48,6 +48,7 @@ pub fn plan(drill: &str, actions: Vec<Action>) -> Plan {
         scale: 60,
         seed: 42,
         servers: BTreeMap::from([(PRIMARY.into(), ServerPlan::default())]),
+        nodes: BTreeMap::new(),
         databases: BTreeMap::from([(
             "postgres".into(),
             DatabasePlan {
@@ -100,6 +101,7 @@ fn base_backup() -> BackupPlan {
     BackupPlan {
         tool: Tool::PgBasebackup(Default::default()),
         to: vec![local()],
+        on: None,
         keep: Some(seconds("30d")),
     }
 }

@@ -40,7 +40,7 @@ impl Files {
         fs::create_dir_all(files.path("wal")).unwrap();
         fs::create_dir_all(files.path("data/pg_wal/archive_status")).unwrap();
         let layout = Layout {
-            store: files.path(""),
+            stores: [("local".to_owned(), files.path(""))].into(),
             ..Layout::default()
         };
         let listing = WalArchive::safe(&["local".to_owned()]).listing(&layout);

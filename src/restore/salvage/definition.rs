@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use super::{SalvageError, Side, objects::Id};
-use crate::runtime::Exec;
+use crate::runtime::{Exec, POSTGRES_PORT};
 
 const DEADLINE: Duration = Duration::from_secs(600);
 
@@ -95,7 +95,7 @@ async fn tool(from: &Side<'_>, program: &str, arguments: &[&str]) -> Result<Stri
     let program = layout.bin.join(program).display().to_string();
     let exec = Exec::new(std::iter::once(program.as_str()).chain(arguments.iter().copied()))
         .env("PGHOST", layout.run.display().to_string())
-        .env("PGPORT", from.node.port().to_string())
+        .env("PGPORT", from.node.port(POSTGRES_PORT).to_string())
         .env("PGUSER", &from.access.user)
         .env("PGDATABASE", &from.access.database)
         .within(DEADLINE);

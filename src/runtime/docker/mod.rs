@@ -28,19 +28,22 @@ use tokio::sync::Mutex;
 pub use self::node::DockerNode;
 use self::{engine::Engine, images::Row};
 use super::{
-    Exec, LABEL_DRILL, LABEL_OWNER, LABEL_RUN, Layout, NodeSpec, RuntimeError,
+    Exec, LABEL_DRILL, LABEL_OWNER, LABEL_RUN, Layout, Limits, NodeSpec, RuntimeError,
     run::{Kind, Run},
 };
-use crate::history::Recorder;
+use crate::{history::Recorder, store::LOCAL, units::Bytes};
 
 /// Where a node's volume is mounted.
 const NODE: &str = "/pgdrill/node";
-/// Where the drill's local store is mounted.
+/// Where the local store is mounted, and others beside it.
 const STORE: &str = "/pgdrill/store";
 /// Scratch space.
 const SCRATCH: &str = "/pgdrill/run";
-/// PostgreSQL's port inside a container, as the engine names it.
-const PORT: &str = "5432/tcp";
+/// libfaketime in the image of a node whose clock is ahead or behind: its package's.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+/// What keeps a network's nodes from opening connections to what is outside: the engine does not
+/// translate their addresses, and nothing answers to them.
+const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 /// `/dev/shm` of a container: the engine's 64 MiB end parallel queries early.
 const SHARED_MEMORY: i64 = 1 << 30;
 
@@ -49,7 +52,7 @@ const SHARED_MEMORY: i64 = 1 << 30;
 pub struct Docker {
     run: Run,
     engine: Engine,
-    /// Drills whose network is there. Held while one is being made.
+    /// Networks that are there. Held while one is being made.
     networks: Arc<Mutex<HashSet<String>>>,
 }
 
@@ -59,8 +62,16 @@ struct Names {
     container: String,
     volume: String,
     network: String,
-    /// Volume and mount point of each store.
-    stores: Vec<(String, String)>,
+    /// The network beside it of nodes that may reach out.
+    outwards: Option<String>,
+    /// Volume, mount point and size of each store.
+    stores: Vec<(String, String, Bytes)>,
+}
+
+impl Names {
+    fn networks(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.network).chain(&self.outwards)
+    }
 }
 
 impl Docker {
@@ -118,17 +129,18 @@ impl Docker {
     ) -> Result<DockerNode, RuntimeError> {
         let row = images::row(spec.postgres)?.with(&spec.packages);
         let names = self.names(spec);
-        let stores = names.stores.iter().map(|(volume, _)| volume.as_str());
-        let volumes: Vec<&str> = stores.chain([names.volume.as_str()]).collect();
-        let mut things = vec![(Kind::Network, names.network.as_str())];
-        things.extend(volumes.iter().map(|volume| (Kind::Volume, *volume)));
+        let stores = names.stores.iter();
+        let stores = stores.map(|(volume, _, size)| (volume.as_str(), *size));
+        let volumes: Vec<_> = stores.chain([(names.volume.as_str(), Bytes(0))]).collect();
+        let networks = names.networks().map(|one| (Kind::Network, one.as_str()));
+        let mut things: Vec<_> = networks.collect();
+        things.extend(volumes.iter().map(|(volume, _)| (Kind::Volume, *volume)));
         things.push((Kind::Container, &names.container));
         self.run.inventory.add(&things)?;
-        let volumes = volumes
-            .iter()
-            .map(|one| self.create_volume(&spec.drill, one));
+        let volumes = volumes.iter();
+        let volumes = volumes.map(|(one, size)| self.create_volume(&spec.drill, one, *size));
         tokio::try_join!(
-            self.ensure_network(&spec.drill, &names.network),
+            self.ensure_networks(&spec.drill, &names),
             try_join_all(volumes),
         )?;
         let body = self.container(spec, &names, row.tag());
@@ -148,10 +160,16 @@ impl Docker {
 
     /// A volume that is there already is no failure. By itself, not by its first mount:
     /// podman forgets the labels of a mount, and without labels nobody finds it again.
-    async fn create_volume(&self, drill: &str, name: &str) -> Result<(), RuntimeError> {
+    async fn create_volume(
+        &self,
+        drill: &str,
+        name: &str,
+        size: Bytes,
+    ) -> Result<(), RuntimeError> {
         let request = VolumeCreateRequest {
             name: Some(name.to_owned()),
             labels: Some(self.labels(drill)),
+            driver_opts: (size.0 > 0).then(|| in_memory(size)),
             ..VolumeCreateRequest::default()
         };
         let created = self.engine.api.create_volume(request).await;
@@ -192,11 +210,14 @@ impl Docker {
 
     /// Removes a drill: containers, volumes, network. Returns what could not be removed.
     pub async fn close_drill(&self, drill: &str) -> Vec<String> {
-        self.networks.lock().await.remove(drill);
         let filters = [
             format!("{LABEL_RUN}={}", self.run.id),
             format!("{LABEL_DRILL}={drill}"),
         ];
+        let own = format!("pgdrill-{}-{drill}", self.run.id);
+        let beside = format!("{own}-outwards");
+        let kept = |name: &String| *name != own && *name != beside;
+        self.networks.lock().await.retain(kept);
         leftover::remove(&self.engine, &filters).await
     }
 
@@ -213,6 +234,7 @@ impl Docker {
             volume: format!("{container}-data"),
             container,
             stores: stores(&drill, spec),
+            outwards: spec.reach_out.then(|| format!("{drill}-outwards")),
             network: drill,
         }
     }
@@ -225,39 +247,61 @@ impl Docker {
         ])
     }
 
-    async fn ensure_network(&self, drill: &str, name: &str) -> Result<(), RuntimeError> {
+    async fn ensure_networks(&self, drill: &str, names: &Names) -> Result<(), RuntimeError> {
         let mut networks = self.networks.lock().await;
-        if networks.contains(drill) {
-            return Ok(());
+        for name in names.networks() {
+            if networks.contains(name) {
+                continue;
+            }
+            let translated = names.outwards.as_ref() == Some(name);
+            let request = NetworkCreateRequest {
+                name: name.clone(),
+                labels: Some(self.labels(drill)),
+                options: Some([(MASQUERADE.to_owned(), translated.to_string())].into()),
+                ..NetworkCreateRequest::default()
+            };
+            let error = RuntimeError::engine(format!("create the network `{name}`"));
+            let created = self.engine.api.create_network(request);
+            created.await.map_err(error)?;
+            networks.insert(name.clone());
         }
-        let request = NetworkCreateRequest {
-            name: name.to_owned(),
-            labels: Some(self.labels(drill)),
-            ..NetworkCreateRequest::default()
-        };
-        let error = RuntimeError::engine(format!("create the network `{name}`"));
-        let created = self.engine.api.create_network(request);
-        created.await.map_err(error)?;
-        networks.insert(drill.to_owned());
         Ok(())
     }
 
     fn container(&self, spec: &NodeSpec, names: &Names, image: String) -> ContainerCreateBody {
         let labels = self.labels(&spec.drill);
-        let endpoint = (names.network.clone(), endpoint(&spec.name));
+        let endpoint = |network: &String| (network.clone(), endpoint(&spec.name));
+        let environment = spec.clock.environment(FAKETIME).into_iter();
+        let environment = environment.map(|(name, value)| format!("{name}={value}"));
         ContainerCreateBody {
             image: Some(image),
             hostname: Some(spec.name.clone()),
             working_dir: Some(SCRATCH.to_owned()),
-            exposed_ports: Some(vec![PORT.to_owned()]),
+            env: Some(environment.collect()),
+            exposed_ports: Some(spec.ports.iter().copied().map(engine_port).collect()),
             host_config: Some(host_config(spec, names)),
             networking_config: Some(NetworkingConfig {
-                endpoints_config: Some(HashMap::from([endpoint])),
+                endpoints_config: Some(names.networks().map(endpoint).collect()),
             }),
             labels: Some(labels),
             ..ContainerCreateBody::default()
         }
     }
+}
+
+/// A port as the engine names it.
+fn engine_port(port: u16) -> String {
+    format!("{port}/tcp")
+}
+
+/// The options of a volume that holds no more than this. It lives as long as a node sees it.
+fn in_memory(size: Bytes) -> HashMap<String, String> {
+    let options = [
+        ("type", "tmpfs".to_owned()),
+        ("device", "tmpfs".to_owned()),
+        ("o", format!("size={}", size.0)),
+    ];
+    options.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 /// Other nodes of the drill reach it by its name.
@@ -273,36 +317,41 @@ fn host_config(spec: &NodeSpec, names: &Names) -> HostConfig {
         host_ip: Some("127.0.0.1".to_owned()),
         host_port: Some(String::new()),
     };
-    let memory = (spec.memory.0 > 0).then_some(spec.memory.0 as i64);
+    let bound = |port: &u16| (engine_port(*port), Some(vec![binding.clone()]));
+    let Limits { memory, cpus } = spec.limits;
+    let memory = (memory.0 > 0).then_some(memory.0 as i64);
     HostConfig {
         mounts: Some(mounts(names)),
         network_mode: Some(names.network.clone()),
-        port_bindings: Some(HashMap::from([(PORT.to_owned(), Some(vec![binding]))])),
+        port_bindings: Some(spec.ports.iter().map(bound).collect()),
         // Takes note of ended daemons: a server does not start beside a dead one's number.
         init: Some(true),
         shm_size: Some(SHARED_MEMORY),
         memory,
         memory_swap: memory,
-        nano_cpus: (spec.cpus > 0.0).then_some((spec.cpus * 1e9) as i64),
+        nano_cpus: (cpus > 0.0).then_some((cpus * 1e9) as i64),
         ..HostConfig::default()
     }
 }
 
-/// Each store's volume and mount point, the local one's first.
-fn stores(drill: &str, spec: &NodeSpec) -> Vec<(String, String)> {
-    let local = format!("{drill}-{}", spec.local_store());
-    let local = (local, STORE.to_owned());
-    let others = spec.stores_beside();
-    let others = others.map(|(name, store)| (format!("{drill}-{store}"), mounted(name)));
-    std::iter::once(local).chain(others).collect()
+/// Each store's volume, mount point and size.
+fn stores(drill: &str, spec: &NodeSpec) -> Vec<(String, String, Bytes)> {
+    let mounts = spec.mounts.iter();
+    let volume = |name: &str| format!("{drill}-{name}");
+    mounts
+        .map(|(name, mount)| (volume(&mount.store), mounted(name), mount.size))
+        .collect()
 }
 
-/// Where a store beside the local one is mounted.
+/// Where a store is mounted.
 fn mounted(store: &str) -> String {
-    format!("{STORE}.{store}")
+    match store {
+        LOCAL => STORE.to_owned(),
+        _ => format!("{STORE}.{store}"),
+    }
 }
 
-/// The image has no mount points of theirs from which their volumes would take over the owner.
+/// The image has no mount points of all of them from which their volumes would take over the owner.
 async fn own_stores(node: &DockerNode) -> Result<(), RuntimeError> {
     let paths = node.layout().stores.values();
     let paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
@@ -317,7 +366,7 @@ async fn own_stores(node: &DockerNode) -> Result<(), RuntimeError> {
 
 fn mounts(names: &Names) -> Vec<Mount> {
     let stores = names.stores.iter();
-    let stores = stores.map(|(name, target)| volume(name, target));
+    let stores = stores.map(|(name, target, _)| volume(name, target));
     stores.chain([volume(&names.volume, NODE)]).collect()
 }
 
@@ -334,10 +383,9 @@ fn layout(spec: &NodeSpec) -> Layout {
     let (node, major) = (PathBuf::from(NODE), spec.postgres);
     let store = |name: &String| (name.clone(), PathBuf::from(mounted(name)));
     Layout {
-        stores: spec.stores.iter().map(store).collect(),
+        stores: spec.mounts.keys().map(store).collect(),
         data: node.join("data"),
         tablespaces: node.join("tablespaces"),
-        store: PathBuf::from(STORE),
         run: PathBuf::from(SCRATCH),
         bin: PathBuf::from(format!("/usr/lib/postgresql/{major}/bin")),
         template: PathBuf::from("/usr/share/pgdrill/template.tar"),

@@ -13,7 +13,7 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt;
 
-use super::{Names, PORT, command, endpoint, engine::Engine, io, leftover};
+use super::{Names, command, endpoint, engine::Engine, engine_port, io, leftover};
 use crate::{
     history::Recorder,
     runtime::{
@@ -71,16 +71,11 @@ impl DockerNode {
         &self.inner.layout
     }
 
-    /// PostgreSQL's own port: each container has all ports to itself.
-    pub fn port(&self) -> u16 {
-        5432
-    }
-
-    /// Host and port at which the engine publishes its server.
+    /// Host and port at which the engine publishes one of its ports.
     ///
     /// # Errors
     /// When the node is not running or is cut off.
-    pub async fn address(&self) -> Result<(String, u16), RuntimeError> {
+    pub async fn address(&self, port: u16) -> Result<(String, u16), RuntimeError> {
         let error = self.error("find the address of");
         let inspected = self
             .inner
@@ -91,7 +86,10 @@ impl DockerNode {
         let mut ports = settings
             .and_then(|settings| settings.ports)
             .unwrap_or_default();
-        let bindings = ports.remove(PORT).flatten().unwrap_or_default();
+        let bindings = ports
+            .remove(&engine_port(port))
+            .flatten()
+            .unwrap_or_default();
         let port = bindings
             .into_iter()
             .find_map(|binding| binding.host_port?.parse().ok());
@@ -192,32 +190,38 @@ impl DockerNode {
         })
     }
 
-    /// Cuts it off from its drill's network, and thereby from the harness.
+    /// Cuts it off from its drill's network and what is outside, and thereby from the harness.
     ///
     /// # Errors
     /// When the engine refuses.
     pub async fn cut_off(&self) -> Result<(), RuntimeError> {
-        let request = NetworkDisconnectRequest {
-            container: self.container().to_owned(),
-            force: Some(true),
-        };
         let Inner { engine, names, .. } = &*self.inner;
-        let answer = engine.api.disconnect_network(&names.network, request);
-        answer.await.map_err(self.error("cut off"))
+        for network in names.networks() {
+            let request = NetworkDisconnectRequest {
+                container: self.container().to_owned(),
+                force: Some(true),
+            };
+            let answer = engine.api.disconnect_network(network, request);
+            answer.await.map_err(self.error("cut off"))?;
+        }
+        Ok(())
     }
 
-    /// Brings it back to its drill's network; its port is another one then.
+    /// Brings it back to its networks; its port is another one then.
     ///
     /// # Errors
     /// When the engine refuses.
     pub async fn rejoin(&self) -> Result<(), RuntimeError> {
-        let request = NetworkConnectRequest {
-            container: self.container().to_owned(),
-            endpoint_config: Some(endpoint(self.name())),
-        };
         let Inner { engine, names, .. } = &*self.inner;
-        let answer = engine.api.connect_network(&names.network, request);
-        answer.await.map_err(self.error("bring back"))
+        for network in names.networks() {
+            let request = NetworkConnectRequest {
+                container: self.container().to_owned(),
+                endpoint_config: Some(endpoint(self.name())),
+            };
+            let answer = engine.api.connect_network(network, request);
+            answer.await.map_err(self.error("bring back"))?;
+        }
+        Ok(())
     }
 
     /// Resources as its control group counts them: since its last start.

@@ -31,14 +31,13 @@ pub(super) fn layout(
     installation: &Installation,
     template: PathBuf,
 ) -> Layout {
-    let beside = spec.stores_beside();
+    let stores = spec.mounts.iter();
     Layout {
-        stores: beside
-            .map(|(name, store)| (name.clone(), drill.join(store)))
+        stores: stores
+            .map(|(name, mount)| (name.clone(), drill.join(&mount.store)))
             .collect(),
         data: dir.join("data"),
         tablespaces: dir.join("tablespaces"),
-        store: drill.join(spec.local_store()),
         run: dir.join("run"),
         bin: installation.bin.clone(),
         template,
@@ -80,7 +79,7 @@ impl Local {
         let error = RuntimeError::io(format!("create the node's directory `{}`", dir.display()));
         self.make_dir(drill, Access::Passage).map_err(&error)?;
         let own = [&layout.data, &layout.tablespaces, &layout.run].map(PathBuf::as_path);
-        let stores = layout.stores.values().chain([&layout.store]);
+        let stores = layout.stores.values();
         for path in stores.map(PathBuf::as_path).chain([dir]).chain(own) {
             self.make_dir(path, Access::User).map_err(&error)?;
         }

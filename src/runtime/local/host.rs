@@ -55,6 +55,8 @@ pub struct Host {
     pub owner: String,
     pub bin: PathBuf,
     pub home: PathBuf,
+    /// What sets their clock.
+    pub clock: Vec<(String, String)>,
 }
 
 impl User {
@@ -112,6 +114,7 @@ impl Host {
             .args(exec.argv.iter().skip(1))
             .env_clear()
             .envs(self.environment())
+            .envs(self.clock.iter().cloned())
             .envs(exec.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.home)
             .stdin(if exec.stdin.is_empty() {
@@ -295,6 +298,7 @@ mod tests {
             owner: String::new(),
             bin: PathBuf::from("/usr/bin"),
             home: home.path().to_owned(),
+            clock: Vec::new(),
         };
         let (child, _awaited) = host.spawn(&Exec::new(["env"])).unwrap();
         let output = child.wait_with_output().await.unwrap();

@@ -31,7 +31,7 @@ use self::{
 };
 pub use node::LocalNode;
 
-use super::{Exec, Layout, NodeSpec, RuntimeError, run::Run};
+use super::{Exec, Layout, Limits, NodeSpec, RuntimeError, run::Run};
 use crate::history::Recorder;
 
 /// Done in the template's directory.
@@ -84,12 +84,7 @@ impl Local {
         spec: &NodeSpec,
         recorder: &Recorder,
     ) -> Result<LocalNode, RuntimeError> {
-        if spec.memory.0 > 0 || spec.cpus > 0.0 {
-            return Err(RuntimeError::Unsupported {
-                runtime: "local",
-                what: "limit a node's memory or CPUs",
-            });
-        }
+        possible(spec)?;
         let installation = self.installation(spec.postgres)?;
         self.adopt_orphans()?;
         self.create_root()?;
@@ -108,8 +103,9 @@ impl Local {
             let _ = fs::remove_dir_all(&dir);
         }
         created?;
-        let host = self.host(&format!("{}/{}", spec.drill, spec.name), &layout);
-        LocalNode::new(&spec.name, host, drill, dir, layout, recorder)
+        let mut host = self.host(&format!("{}/{}", spec.drill, spec.name), &layout);
+        host.clock = spec.clock.environment(&faketime());
+        LocalNode::new(spec, host, drill, dir, layout, recorder)
     }
 
     /// Removes a drill: processes, directories. Returns what could not be removed.
@@ -150,6 +146,7 @@ impl Local {
             owner: self.run.owner.to_string(),
             bin: layout.bin.clone(),
             home: layout.run.clone(),
+            clock: Vec::new(),
         }
     }
 
@@ -176,6 +173,38 @@ impl Local {
         templates.insert(installation.major, packed.clone());
         Ok(packed)
     }
+}
+
+/// Whether processes of this machine can be a node like this.
+fn possible(spec: &NodeSpec) -> Result<(), RuntimeError> {
+    let sized = spec.mounts.values().any(|mount| mount.size.0 > 0);
+    let asked = [
+        (
+            spec.limits != Limits::default(),
+            "limit a node's memory or CPUs",
+        ),
+        (sized, "limit a store's size"),
+        (
+            spec.clock.ahead != 0 && faketime().is_empty(),
+            "set a node's clock without libfaketime (hint: install the package `libfaketime`)",
+        ),
+    ];
+    match asked.into_iter().find(|(asked, _)| *asked) {
+        Some((_, what)) => Err(RuntimeError::Unsupported {
+            runtime: "local",
+            what,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Where libfaketime lies on this machine; empty: nowhere.
+fn faketime() -> String {
+    let libraries = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let paths = libraries.map(|one| one.path().join("faketime/libfaketime.so.1"));
+    let mut found = paths.filter(|path| path.exists());
+    let found = found.next().map(|path| path.display().to_string());
+    found.unwrap_or_default()
 }
 
 /// The name of the user that commands run as.
@@ -219,7 +248,10 @@ mod tests {
     #[tokio::test]
     async fn limits_are_refused_rather_than_ignored() {
         let spec = NodeSpec {
-            cpus: 1.0,
+            limits: Limits {
+                cpus: 1.0,
+                ..Limits::default()
+            },
             ..NodeSpec::default()
         };
         let error = local().create(&spec, &Recorder::in_memory()).await;

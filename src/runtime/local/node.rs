@@ -1,7 +1,7 @@
 //! A node of this machine: a directory, a port, and the processes started in it.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{self, Read, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
@@ -18,7 +18,7 @@ use tokio::net::TcpSocket;
 use super::{host::Host, process, shared_memory};
 use crate::{
     history::Recorder,
-    runtime::{Exec, Layout, Output, RuntimeError, Stats, exec::MOST},
+    runtime::{Exec, Layout, NodeSpec, Output, RuntimeError, Stats, exec::MOST},
 };
 
 #[derive(Clone, Debug)]
@@ -33,27 +33,30 @@ struct Inner {
     drill: PathBuf,
     dir: PathBuf,
     layout: Layout,
-    port: Port,
+    /// Each port of a container, and what stands for it.
+    ports: BTreeMap<u16, Port>,
     killed: AtomicBool,
     recorder: Recorder,
 }
 
 impl LocalNode {
     pub(super) fn new(
-        name: &str,
+        spec: &NodeSpec,
         host: Host,
         drill: PathBuf,
         dir: PathBuf,
         layout: Layout,
         recorder: &Recorder,
     ) -> Result<Self, RuntimeError> {
+        let ports = spec.ports.iter();
+        let ports = ports.map(|port| Ok((*port, Port::reserve()?)));
         let inner = Inner {
-            name: name.to_owned(),
+            name: spec.name.clone(),
             host,
             drill,
             dir,
             layout,
-            port: Port::reserve()?,
+            ports: ports.collect::<Result<_, RuntimeError>>()?,
             killed: AtomicBool::new(false),
             recorder: recorder.clone(),
         };
@@ -72,18 +75,19 @@ impl LocalNode {
         &self.inner.layout
     }
 
-    /// The TCP port that is reserved for its server as long as the node is there.
-    pub fn port(&self) -> u16 {
-        self.inner.port.number
+    /// The TCP port that is reserved for one of its own as long as the node is there; 0: for none.
+    pub fn port(&self, port: u16) -> u16 {
+        let reserved = self.inner.ports.get(&port);
+        reserved.map_or(0, |port| port.number)
     }
 
-    /// Host and port of its server.
+    /// Host and port at which one of its ports is served.
     ///
     /// # Errors
     /// When the node was killed.
-    pub async fn address(&self) -> Result<(String, u16), RuntimeError> {
+    pub async fn address(&self, port: u16) -> Result<(String, u16), RuntimeError> {
         self.up("tell the address of")?;
-        Ok(("127.0.0.1".into(), self.port()))
+        Ok(("127.0.0.1".into(), self.port(port)))
     }
 
     /// Executes a command to its end.

@@ -67,8 +67,12 @@ pub fn is_scratch(server: &str) -> bool {
 }
 
 /// The cluster that a server is of: itself where it is there from the beginning, else the server
-/// whose backup it is restored from.
+/// that it is a standby of, or whose backup it is restored from.
 pub fn cluster_of<'s>(file: &'s ScenarioFile, server: &'s str) -> &'s str {
+    let copied = file.servers.get(server);
+    if let Some(of) = copied.and_then(|server| server.standby_of.as_deref()) {
+        return of;
+    }
     let made = file.steps.iter().find_map(|step| match &step.action {
         ActionFile::Restore(restore) if !restore.in_place && restore.into == server => {
             Some(restore.of.as_deref().unwrap_or(PRIMARY))
@@ -137,6 +141,7 @@ impl Planning<'_> {
             ActionFile::Salvage(file) => self.salvage(file, server),
             ActionFile::Reindex(object) => Action::Reindex { server, object },
             ActionFile::Start(server) => Action::Start { server },
+            ActionFile::Promote(server) => Action::Promote { server },
             ActionFile::CutOver(file) => self.cut_over(file),
             ActionFile::Verify(server) => Action::Verify { server },
             ActionFile::Age(time) => Action::Age(time),

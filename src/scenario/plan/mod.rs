@@ -32,6 +32,7 @@ pub use workload::{
 
 use crate::{
     postgres::server::DATABASE,
+    runtime::{Clock, Limits},
     units::{Bytes, Time},
 };
 
@@ -75,6 +76,8 @@ pub struct Plan {
     pub seed: u64,
     /// Server name → what it is to be; [`PRIMARY`] is one of them.
     pub servers: BTreeMap<String, ServerPlan>,
+    /// The nodes beside them, on which tools run.
+    pub nodes: BTreeMap<String, NodePlan>,
     /// The databases that the scenario makes, by name; one at least.
     pub databases: BTreeMap<String, DatabasePlan>,
     /// The workloads, by name.
@@ -96,9 +99,36 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The cluster that a server is of, which is called as its first server is: itself where it is
-    /// there from the beginning, else the one whose backup it is restored from.
+    /// The clusters, by their first servers: those that are nobody's standby.
+    pub fn clusters(&self) -> impl Iterator<Item = &str> {
+        let first = |(_, server): &(&String, &ServerPlan)| server.standby_of.is_none();
+        let servers = self.servers.iter().filter(first);
+        servers.map(|(name, _)| name.as_str())
+    }
+
+    /// The standbys of a cluster, by name.
+    pub fn standbys_of(&self, cluster: &str) -> impl Iterator<Item = &str> {
+        let of = move |(_, server): &(&String, &ServerPlan)| {
+            server.standby_of.as_deref() == Some(cluster)
+        };
+        let servers = self.servers.iter().filter(of);
+        servers.map(|(name, _)| name.as_str())
+    }
+
+    /// The cluster that a server or a node is of, which is called as its first server is: itself
+    /// where it is there from the beginning and nobody's standby, else the one that it copies or
+    /// whose backup it is restored from.
     pub fn cluster_of<'s>(&'s self, server: &'s str) -> &'s str {
+        if self.nodes.contains_key(server) {
+            return PRIMARY;
+        }
+        if let Some(of) = self
+            .servers
+            .get(server)
+            .and_then(|one| one.standby_of.as_deref())
+        {
+            return of;
+        }
         let restored = self.steps.iter().find_map(|step| match &step.action {
             Action::Restore { into, of, .. } if into == server => Some(of.as_str()),
             _other => None,
@@ -179,10 +209,19 @@ impl Plan {
 pub struct ServerPlan {
     /// Settings beside the strategy's, name → value.
     pub settings: BTreeMap<String, String>,
-    /// Memory limit of its node in bytes; 0: none.
-    pub memory: Bytes,
-    /// CPU limit of its node in CPUs; 0: none.
-    pub cpus: f64,
+    /// The server whose WAL it streams from the beginning; none: it is a cluster's first.
+    pub standby_of: Option<String>,
+    /// What it runs on.
+    pub node: NodePlan,
+}
+
+/// A node: that of a server, or one that only tools run on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NodePlan {
+    pub limits: Limits,
+    pub clock: Clock,
+    /// Whether it may open connections to what is outside of the drill.
+    pub reach_out: bool,
 }
 
 /// A database: its data model and how much of it.

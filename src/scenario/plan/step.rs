@@ -127,6 +127,11 @@ pub enum Action {
         /// The server.
         server: String,
     },
+    /// Have a standby leave recovery and accept writes.
+    Promote {
+        /// The server.
+        server: String,
+    },
     /// Move workloads to another server.
     CutOver {
         /// The workloads.
@@ -192,6 +197,7 @@ impl Action {
             | Self::Heal { .. }
             | Self::Freeze { .. }
             | Self::Restore { .. }
+            | Self::Promote { .. }
             | Self::Verify { .. }
             | Self::Age(_)
             | Self::Expire

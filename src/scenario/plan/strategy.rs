@@ -51,12 +51,6 @@ impl StrategyPlan {
         }
     }
 
-    /// The stores beside the local one.
-    pub fn further_stores(&self) -> Vec<String> {
-        let names = self.stores.keys().filter(|name| *name != LOCAL);
-        names.cloned().collect()
-    }
-
     /// WAL goes wherever a backup goes that needs it: one store alone is to be enough.
     fn stores_of_wal(&self) -> Vec<String> {
         let needs = |one: &&BackupPlan| one.tool.abilities().nature == Nature::Physical;
@@ -81,6 +75,8 @@ pub struct BackupPlan {
     pub tool: Tool,
     /// The stores it goes to, the one that is taken into first.
     pub to: Vec<String>,
+    /// The node that its tool takes it on; none: the server's own.
+    pub on: Option<String>,
     /// It is kept this long; none: for ever.
     pub keep: Option<Time>,
 }

@@ -47,14 +47,18 @@ impl Check<'_> {
         self.roles();
     }
 
-    /// A server that is named must be there from the beginning.
+    /// A server that is named must be there from the beginning, with data of its own.
     pub(super) fn there_at_first(&mut self, server: &str, path: &[&str]) {
-        if server != PRIMARY && !self.file.servers.contains_key(server) {
-            let known = self.file.servers.keys().map(String::as_str);
-            let known: Vec<&str> = known.chain([PRIMARY]).collect();
-            let message = format!("no server `{server}` is there from the beginning");
-            let problem = Problem::at(self.place(path), message).known(server, known);
-            self.problem(problem);
+        let servers = self.file.servers.iter();
+        let firsts = servers.filter(|(_, one)| one.standby_of.is_none());
+        let firsts = firsts.map(|(name, _)| name.as_str());
+        let known: Vec<&str> = firsts.chain([PRIMARY]).collect();
+        if !known.contains(&server) {
+            let message = match self.file.servers.contains_key(server) {
+                true => format!("`{server}` is a standby: it has no data of its own"),
+                false => format!("no server `{server}` is there from the beginning"),
+            };
+            self.problem(Problem::at(self.place(path), message).known(server, known));
         }
     }
 

@@ -7,6 +7,7 @@ mod at_stake;
 mod databases;
 mod expectation;
 mod names;
+mod nodes;
 mod recovery;
 mod relations;
 mod steps;
@@ -47,6 +48,7 @@ pub fn check(
     check.matrix(postgres);
     check.databases();
     check.names();
+    check.nodes();
     check.workloads();
     check.objectives();
     check.scale();

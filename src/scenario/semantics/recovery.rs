@@ -47,6 +47,11 @@ impl Check<'_> {
     fn in_place(&mut self, restore: &RestoreFile, state: &State) {
         match state.servers.get(&restore.into) {
             Some(Server::Up | Server::Down(_)) => {}
+            Some(Server::Standby) => {
+                let problem = Problem::nowhere(format!("`{}` is a standby", restore.into));
+                let help = "what streams from another server is not restored";
+                self.here(state, &["restore", "into"], problem.help(help));
+            }
             Some(Server::Lost(step)) => {
                 let message = format!("`{}` is lost since step {step}", restore.into);
                 let problem = Problem::nowhere(message);

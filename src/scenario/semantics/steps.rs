@@ -17,6 +17,8 @@ use crate::units::Time;
 pub(super) enum Server {
     /// Running.
     Up,
+    /// Running, and read-only: it streams another's WAL.
+    Standby,
     /// Stopped by the step of this number (from 1), its storage there.
     Down(usize),
     /// Gone with its storage since the step of this number.
@@ -48,13 +50,14 @@ impl State {
 
 impl Check<'_> {
     pub(super) fn steps(&mut self) {
-        let existing = self.file.servers.keys().map(String::as_str);
-        let servers = existing
-            .chain([PRIMARY])
-            .map(|name| (name.to_owned(), Server::Up));
+        let existing = self.file.servers.iter();
+        let existing = existing.map(|(name, server)| match server.standby_of {
+            Some(_) => (name.clone(), Server::Standby),
+            None => (name.clone(), Server::Up),
+        });
         let mut state = State {
             step: 0,
-            servers: servers.collect(),
+            servers: existing.chain([(PRIMARY.to_owned(), Server::Up)]).collect(),
             scratch: None,
             backed_up: BTreeSet::new(),
             faults: BTreeMap::new(),
@@ -90,10 +93,14 @@ impl Check<'_> {
             }
             ActionFile::Age(_) => self.age(state),
             ActionFile::Expire {} => {}
-            ActionFile::Checkpoint {}
-            | ActionFile::SwitchWal {}
-            | ActionFile::Wait(_)
-            | ActionFile::Command(_) => self.up(server, "server", state),
+            ActionFile::Checkpoint {} | ActionFile::SwitchWal {} => {
+                self.up(server, "server", state);
+            }
+            ActionFile::Wait(_) | ActionFile::Command(_) => {
+                if state.servers.get(server) != Some(&Server::Standby) {
+                    self.up(server, "server", state);
+                }
+            }
             ActionFile::RestorePoint(name) => {
                 self.up(server, "server", state);
                 state.restore_points.insert(name.clone());
@@ -113,6 +120,7 @@ impl Check<'_> {
                 self.relation(object, "reindex", state);
             }
             ActionFile::Start(server) => self.start(server, state),
+            ActionFile::Promote(server) => self.promote(server, state),
             ActionFile::CutOver(cut_over) => self.cut_over(cut_over, state),
             ActionFile::Verify(server) => self.up(server, "verify", state),
         }
@@ -138,6 +146,8 @@ impl Check<'_> {
         let path: Vec<&str> = key.split('.').collect();
         let problem = match state.servers.get(server) {
             Some(Server::Up) => return,
+            Some(Server::Standby) => Problem::nowhere(format!("`{server}` is a standby"))
+                .help(format!("have it take over first: `promote: {server}`")),
             Some(Server::Down(step)) => {
                 Problem::nowhere(format!("`{server}` is down since step {step}"))
                     .help(format!("start it again: `start: {server}`"))
@@ -219,6 +229,13 @@ impl Check<'_> {
         if facts.needs_archive {
             self.archives(fault.word(), "inject", state);
         }
+        let stores = self.strategy.map(|strategy| &strategy.stores);
+        let hit = stores.and_then(|stores| stores.get(facts.store()?));
+        if facts.needs_size && hit.is_some_and(|store| store.size().0 == 0) {
+            let message = "this store holds as much as the disk: it cannot be filled up";
+            let help = "give it a size: `directory: { size: 64MB }`";
+            self.here(state, &["inject"], Problem::nowhere(message).help(help));
+        }
         match facts.server_after {
             ServerAfter::Up | ServerAfter::Restarted => {}
             ServerAfter::Down => state.becomes(server, Server::Down(state.step)),
@@ -296,8 +313,10 @@ impl Check<'_> {
                 state.servers.insert(server.to_owned(), Server::Up);
                 return;
             }
-            Some(Server::Up) => Problem::nowhere(format!("`{server}` runs already"))
-                .help("`start` comes after `inject: crash-server`"),
+            Some(Server::Up | Server::Standby) => {
+                Problem::nowhere(format!("`{server}` runs already"))
+                    .help("`start` comes after `inject: crash-server`")
+            }
             Some(Server::Lost(step)) => Problem::nowhere(format!(
                 "`{server}` is lost with its storage since step {step}"
             ))
@@ -305,6 +324,16 @@ impl Check<'_> {
             None => unknown_server(server, state),
         };
         self.here(state, &["start"], problem);
+    }
+
+    fn promote(&mut self, server: &str, state: &mut State) {
+        let problem = match state.servers.get(server) {
+            Some(Server::Standby) => return state.becomes(server, Server::Up),
+            Some(_) => Problem::nowhere(format!("`{server}` is no standby"))
+                .help("one has `standby-of`, until it is promoted; what waits at its target goes on by `sql: select pg_promote()`"),
+            None => unknown_server(server, state),
+        };
+        self.here(state, &["promote"], problem);
     }
 
     pub(super) fn workload(&mut self, workload: &str, path: &str, state: &State) {

@@ -212,18 +212,19 @@ fn to(
 fn stores(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
     let archives = file.plan("").archive();
     let archived: Vec<&str> = archives.iter().flat_map(|one| one.stores()).collect();
-    for name in file.stores.keys() {
+    for (name, store) in &file.stores {
         let place = key_of(node, "stores", name);
         let used = file
             .backups
             .values()
             .any(|backup| backup.to().contains(name));
-        if name == LOCAL {
+        if name == LOCAL && store.size().0 == 0 {
             let message = "the store `local` is there without being stated";
-            problems.push(Problem::at(place, message).help("take it out, or call it otherwise"));
+            let help = "take it out, call it otherwise, or give it a `size`";
+            problems.push(Problem::at(place, message).help(help));
         } else if let Err(message) = format::check("name", name) {
             problems.push(Problem::at(place, message));
-        } else if !used && !archived.contains(&name.as_str()) {
+        } else if name != LOCAL && !used && !archived.contains(&name.as_str()) {
             let problem = Problem::at(place, format!("nothing goes to the store `{name}`"));
             let help = format!("a backup says so: `to: [local, {name}]`");
             problems.push(problem.help(help));
