@@ -66,13 +66,21 @@ fn text(plan: &Plan) -> String {
     if plan.scale > 1 {
         fact("scale", format!("1 s stands for {} s", plan.scale));
     }
+    for (name, server) in &plan.servers {
+        if let Some(of) = &server.standby_of {
+            fact("standby", format!("{name} of {of}"));
+        }
+    }
+    for name in plan.nodes.keys() {
+        fact("node", name.clone());
+    }
     for (name, database) in &plan.databases {
         let size = match database.size.0 {
             0 => String::new(),
             _ => format!(", {}", database.size),
         };
         let mut model = plan.told(&database.model, name);
-        if plan.servers.len() > 1 {
+        if plan.clusters().count() > 1 {
             model = format!("{model} on {}", database.server);
         }
         fact("data", format!("{model}{size}, seed {}", plan.seed));

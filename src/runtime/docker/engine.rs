@@ -90,6 +90,11 @@ impl Engine {
         })
     }
 
+    /// Whether it is Docker itself, and not what only speaks as it does.
+    pub(super) fn is_docker(&self) -> bool {
+        self.version.starts_with("Docker")
+    }
+
     /// Whether it still answers.
     ///
     /// # Errors

@@ -41,8 +41,8 @@ const STORE: &str = "/pgdrill/store";
 const SCRATCH: &str = "/pgdrill/run";
 /// libfaketime in the image of a node whose clock is ahead or behind: its package's.
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
-/// What keeps a network's nodes from opening connections to what is outside: the engine does not
-/// translate their addresses, and nothing answers to them.
+/// What keeps a network's nodes from opening connections to what is outside: Docker does not
+/// translate their addresses, and nothing answers to them. Podman refuses the option.
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 /// `/dev/shm` of a container: the engine's 64 MiB end parallel queries early.
 const SHARED_MEMORY: i64 = 1 << 30;
@@ -147,6 +147,7 @@ impl Docker {
         let node = DockerNode::new(self.engine.clone(), spec, names, layout(spec), recorder);
         self.create_container(&node, body, &row).await?;
         let started = async {
+            node.join_outwards().await?;
             self.start_container(&node).await?;
             own_stores(&node).await
         };
@@ -214,9 +215,11 @@ impl Docker {
             format!("{LABEL_RUN}={}", self.run.id),
             format!("{LABEL_DRILL}={drill}"),
         ];
-        let own = format!("pgdrill-{}-{drill}", self.run.id);
-        let beside = format!("{own}-outwards");
-        let kept = |name: &String| *name != own && *name != beside;
+        let own = [
+            format!("pgdrill-{}-{drill}", self.run.id),
+            self.outwards(drill),
+        ];
+        let kept = |name: &String| !own.contains(name);
         self.networks.lock().await.retain(kept);
         leftover::remove(&self.engine, &filters).await
     }
@@ -227,6 +230,12 @@ impl Docker {
         leftover::remove_run(&self.engine, self.run.id.as_str()).await
     }
 
+    /// The network of a drill's nodes that may reach out. Its name sorts before the drill's own
+    /// network's: of several the engine takes the first for the default route.
+    fn outwards(&self, drill: &str) -> String {
+        format!("pgdrill-{}--outwards-{drill}", self.run.id)
+    }
+
     fn names(&self, spec: &NodeSpec) -> Names {
         let drill = format!("pgdrill-{}-{}", self.run.id, spec.drill);
         let container = format!("{drill}-{}", spec.name);
@@ -234,7 +243,7 @@ impl Docker {
             volume: format!("{container}-data"),
             container,
             stores: stores(&drill, spec),
-            outwards: spec.reach_out.then(|| format!("{drill}-outwards")),
+            outwards: spec.reach_out.then(|| self.outwards(&spec.drill)),
             network: drill,
         }
     }
@@ -257,7 +266,10 @@ impl Docker {
             let request = NetworkCreateRequest {
                 name: name.clone(),
                 labels: Some(self.labels(drill)),
-                options: Some([(MASQUERADE.to_owned(), translated.to_string())].into()),
+                options: self.engine.is_docker().then(|| {
+                    let translates = (MASQUERADE.to_owned(), translated.to_string());
+                    HashMap::from([translates])
+                }),
                 ..NetworkCreateRequest::default()
             };
             let error = RuntimeError::engine(format!("create the network `{name}`"));
@@ -270,7 +282,7 @@ impl Docker {
 
     fn container(&self, spec: &NodeSpec, names: &Names, image: String) -> ContainerCreateBody {
         let labels = self.labels(&spec.drill);
-        let endpoint = |network: &String| (network.clone(), endpoint(&spec.name));
+        let endpoint = (names.network.clone(), endpoint(&spec.name));
         let environment = spec.clock.environment(FAKETIME).into_iter();
         let environment = environment.map(|(name, value)| format!("{name}={value}"));
         ContainerCreateBody {
@@ -281,7 +293,7 @@ impl Docker {
             exposed_ports: Some(spec.ports.iter().copied().map(engine_port).collect()),
             host_config: Some(host_config(spec, names)),
             networking_config: Some(NetworkingConfig {
-                endpoints_config: Some(names.networks().map(endpoint).collect()),
+                endpoints_config: Some(HashMap::from([endpoint])),
             }),
             labels: Some(labels),
             ..ContainerCreateBody::default()

@@ -212,16 +212,25 @@ impl DockerNode {
     /// # Errors
     /// When the engine refuses.
     pub async fn rejoin(&self) -> Result<(), RuntimeError> {
-        let Inner { engine, names, .. } = &*self.inner;
-        for network in names.networks() {
-            let request = NetworkConnectRequest {
-                container: self.container().to_owned(),
-                endpoint_config: Some(endpoint(self.name())),
-            };
-            let answer = engine.api.connect_network(network, request);
-            answer.await.map_err(self.error("bring back"))?;
+        self.join(&self.inner.names.network).await?;
+        self.join_outwards().await
+    }
+
+    /// The network of those that may reach out: not every engine takes two as a container is made.
+    pub(super) async fn join_outwards(&self) -> Result<(), RuntimeError> {
+        match &self.inner.names.outwards {
+            Some(network) => self.join(network).await,
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    async fn join(&self, network: &str) -> Result<(), RuntimeError> {
+        let request = NetworkConnectRequest {
+            container: self.container().to_owned(),
+            endpoint_config: Some(endpoint(self.name())),
+        };
+        let answer = self.inner.engine.api.connect_network(network, request);
+        answer.await.map_err(self.error("bring to its network"))
     }
 
     /// Resources as its control group counts them: since its last start.
