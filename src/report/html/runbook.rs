@@ -3,11 +3,15 @@
 use maud::{Markup, html};
 
 use crate::{
+    event::RestoreRecord,
     measure::rpo::time,
     report::{
         DrillReport,
         run::{CommandReport, StepReport},
     },
+    scenario::plan::Nature,
+    store::named_at,
+    wal::lsn,
 };
 
 pub(super) fn steps(drill: &DrillReport, open: bool) -> Markup {
@@ -19,6 +23,14 @@ pub(super) fn steps(drill: &DrillReport, open: bool) -> Markup {
                     th.num scope="col" { "At" } th.num scope="col" { "Took" } th scope="col" { "Ended" } } }
                 tbody { @for step in &drill.steps { (step_row(step)) } }
             } }
+            @if !drill.restores.is_empty() {
+                div.scroll { table {
+                    thead { tr { th scope="col" { "Server" } th scope="col" { "From" }
+                        th scope="col" { "Target" } th.num scope="col" { "Reached" }
+                        th.num scope="col" { "Timeline" } } }
+                    tbody { @for restore in &drill.restores { (restore_row(restore)) } }
+                } }
+            }
             @if !drill.notes.is_empty() {
                 p { strong { "Notes" } }
                 ul { @for note in &drill.notes { li { (note) } } }
@@ -35,6 +47,26 @@ fn step_row(step: &StepReport) -> Markup {
         td.num { (shown(step.from_us)) }
         td.num { (shown(step.us)) }
         td { @if step.outcome == "done" { "done" } @else { strong { (step.outcome) } } }
+    } }
+}
+
+fn restore_row(restore: &RestoreRecord) -> Markup {
+    let backup = named_at(&restore.store, &restore.backup);
+    let from = if backup.is_empty() {
+        "its primary"
+    } else {
+        backup.as_str()
+    };
+    let reached = match restore.nature {
+        Nature::Physical => lsn::show(restore.reached_lsn),
+        Nature::Logical => "its snapshot".to_owned(),
+    };
+    html! { tr {
+        td { (restore.server) }
+        td { (from) }
+        td { (restore.target) }
+        td.num { (reached) }
+        td.num { (restore.timeline) }
     } }
 }
 

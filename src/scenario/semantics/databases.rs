@@ -105,10 +105,11 @@ impl Check<'_> {
         let Some(databases) = self.databases else {
             return;
         };
-        let mut makers: Vec<(&str, Arc<Catalog>)> = Vec::new();
+        let mut makers: Vec<(&str, &str, Arc<Catalog>)> = Vec::new();
         for (name, database) in databases.iter() {
             let catalog = Arc::clone(&database.model.catalog);
-            for (first, other) in &makers {
+            let of_cluster = |(_, server, _): &&(_, &str, _)| *server == database.server;
+            for (first, _, other) in makers.iter().filter(of_cluster) {
                 let twice = catalog.roles.iter().find(|role| other.roles.contains(role));
                 if let Some(role) = twice {
                     let message =
@@ -118,7 +119,7 @@ impl Check<'_> {
                     self.problem(Problem::at(place, message).help(help));
                 }
             }
-            makers.push((name, catalog));
+            makers.push((name, &database.server, catalog));
         }
     }
 
