@@ -23,7 +23,7 @@ use cover::Place;
 fn selected(place: Place) -> Vec<String> {
     let local = place.runtime == "local";
     match std::env::var("PGDRILL_DRILLS").as_deref() {
-        Ok("all") => vec!["scenarios".into()],
+        Ok("all") => place.all(),
         Ok("representative") => {
             let chosen = cover::representative(&places()).into_iter();
             let here = chosen.filter(|one| one.place == place);

@@ -28,7 +28,7 @@ use crate::{
         terminal::{self, Live},
     },
     runtime::{
-        Choice, Runtime, Wanted, choose,
+        Choice, Runtime, Wanted, choose, local,
         run::{Run, RunId},
     },
     scenario::{
@@ -105,6 +105,7 @@ async fn prepare_and_drill(args: &Args, plans: Vec<Plan>, id: RunId, dir: &Path)
         .map_err(environment)?;
     terminal::say(&format!("runtime {why}"));
     let mut plans = servable(args, plans, &runtime)?;
+    performable(&plans, &runtime)?;
     super::tools::there(&plans, &runtime).await?;
     if args.people == Timing::Timed {
         for plan in &mut plans {
@@ -171,6 +172,28 @@ fn servable(args: &Args, plans: Vec<Plan>, runtime: &Runtime) -> Result<Vec<Plan
         "PostgreSQL {newest} of this machine is drilled in place of the scenarios' versions"
     ));
     Ok(scenario::load(&args.selectors, &[newest])?.plans)
+}
+
+/// What this machine's own processes can't do is refused before anything is done.
+fn performable(plans: &[Plan], runtime: &Runtime) -> Result<(), Failure> {
+    let Runtime::Local(_) = runtime else {
+        return Ok(());
+    };
+    let why = |plan: &Plan| plan.needs_containers().or_else(|| needs_faketime(plan));
+    let needs = |plan: &Plan| Some(format!("  {}: {}\n", plan.drill, why(plan)?));
+    match plans.iter().filter_map(needs).collect::<String>() {
+        refused if refused.is_empty() => Ok(()),
+        refused => Err(Failure::BadInput(format!(
+            "the `local` runtime can't perform\n{refused}  hint: `--runtime docker`, or select others"
+        ))),
+    }
+}
+
+fn needs_faketime(plan: &Plan) -> Option<String> {
+    let nodes = plan.servers.values().map(|server| &server.node);
+    let mut clocks = nodes.chain(plan.nodes.values()).map(|node| node.clock.ahead);
+    let wrong = clocks.any(|ahead| ahead != 0) && local::faketime().is_empty();
+    wrong.then(|| "a clock is wrong, and this machine has no package `libfaketime`".to_owned())
 }
 
 async fn drill_all(

@@ -19,6 +19,20 @@ pub struct Place {
     pub postgres: Option<u32>,
 }
 
+impl Place {
+    /// Whether a drill can be performed there.
+    fn can(&self, plan: &Plan) -> bool {
+        self.runtime == "docker" || plan.needs_containers().is_none()
+    }
+
+    /// The names of the shipped drills that can be.
+    pub fn all(&self) -> Vec<String> {
+        let plans = scenario::load(&[], &[17]).unwrap().plans.into_iter();
+        let able = plans.filter(|plan| self.can(plan));
+        able.map(|plan| plan.scenario).collect()
+    }
+}
+
 /// A shipped drill at a place.
 #[derive(Clone, Debug)]
 pub struct Candidate {
@@ -34,7 +48,12 @@ pub struct Candidate {
 pub fn representative(places: &[Place]) -> Vec<Candidate> {
     let plans = scenario::load(&[], &[17]).unwrap().plans;
     let at = |plan| move |place: &Place| Candidate::new(plan, *place);
-    let all: Vec<Candidate> = (plans.iter().flat_map(|plan| places.iter().map(at(plan)))).collect();
+    let able = |plan: &Plan, place: &&Place| place.can(plan);
+    let all = plans.iter().flat_map(|plan| {
+        let places = places.iter().filter(move |place| able(plan, place));
+        places.map(at(plan))
+    });
+    let all: Vec<Candidate> = all.collect();
     without_superfluous(cover(&all))
 }
 
@@ -109,6 +128,13 @@ fn facts(plan: &Plan) -> BTreeSet<String> {
     );
     let red = plan.expect.fail.keys();
     facts.extend(red.map(|id| format!("red {}", id.split('.').next().unwrap_or_default())));
+    if plan.clusters().count() < plan.servers.len() {
+        facts.insert("standby".to_owned());
+    }
+    let mut clocks = plan.servers.values().map(|server| server.node.clock.ahead);
+    if clocks.any(|ahead| ahead != 0) {
+        facts.insert("clock".to_owned());
+    }
     let strategy = serde_json::to_value(&plan.strategy).expect("a plan is written as JSON");
     kinds("strategy", &strategy, &mut facts);
     facts

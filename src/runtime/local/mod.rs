@@ -199,7 +199,7 @@ fn possible(spec: &NodeSpec) -> Result<(), RuntimeError> {
 }
 
 /// Where libfaketime lies on this machine; empty: nowhere.
-fn faketime() -> String {
+pub fn faketime() -> String {
     let libraries = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
     let paths = libraries.map(|one| one.path().join("faketime/libfaketime.so.1"));
     let mut found = paths.filter(|path| path.exists());

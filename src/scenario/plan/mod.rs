@@ -99,6 +99,17 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What of it only containers can do (`docker`), in words; none: any runtime performs it.
+    pub fn needs_containers(&self) -> Option<String> {
+        let servers = self.servers.iter().map(|(name, one)| (name, &one.node));
+        let mut nodes = servers.chain(&self.nodes);
+        let limited = nodes.find(|(_, node)| node.limits != Limits::default());
+        let limited = limited.map(|(name, _)| format!("`{name}` has limits of memory or CPUs"));
+        let mut stores = self.strategy.stores.iter();
+        let sized = stores.find(|(_, store)| store.size().0 > 0);
+        limited.or_else(|| sized.map(|(name, _)| format!("the store `{name}` has a size")))
+    }
+
     /// The clusters, by their first servers: those that are nobody's standby.
     pub fn clusters(&self) -> impl Iterator<Item = &str> {
         let first = |(_, server): &(&String, &ServerPlan)| server.standby_of.is_none();
