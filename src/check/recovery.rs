@@ -21,7 +21,7 @@ const PAGE: (u64, u64) = (24, 8192);
 pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
     let plan = context.history.plan;
     let to_latest = plan.steps.iter().filter_map(|step| match &step.action {
-        Action::Restore { into, target, .. } => (*target == Target::Latest).then_some(into),
+        Action::Restore(one) => (one.target == Target::Latest).then_some(&one.into),
         _other => None,
     });
     let own = to_latest.filter(|server| context.history.has_server(server));

@@ -8,10 +8,10 @@ use super::{
     file::{DataFile, DatabaseFile, ScenarioFile, WorkloadFile},
     model::{Catalog, Manifest, Model},
     of,
-    plan::{CheckKind, PRIMARY},
+    plan::{Action, CheckKind, PRIMARY},
     problem::{Problem, Problems},
     select,
-    step_file::{ActionFile, StepFile},
+    step_file::StepFile,
     yaml::Node,
 };
 use crate::{postgres::server::DATABASE, units::Bytes};
@@ -84,7 +84,7 @@ impl Databases {
     /// primary.
     pub fn server_of<'s>(&'s self, file: &'s ScenarioFile, step: &'s StepFile) -> &'s str {
         let meant = || match &step.action {
-            ActionFile::Freeze(name) | ActionFile::Thaw(name) => {
+            Action::Freeze(name) | Action::Thaw(name) => {
                 self.server_of_workload(name, file.workloads.get(name)?)
             }
             _other => self.server(step.database.as_deref()?),

@@ -10,17 +10,16 @@ mod steps;
 use super::{
     Document,
     databases::{Database, Databases},
-    file::{CustomFile, ObjectivesFile, ScenarioFile, WorkloadFile},
+    file::{CustomFile, ScenarioFile, WorkloadFile},
     plan::{
-        Business, CheckKind, DatabasePlan, Expect, Generator, HumanSpans, Length, LiveColumn,
-        LiveTable, Objectives, PRIMARY, Plan, ServerPlan, Statement, StrategyPlan, Transaction,
-        WorkloadPlan, Writes,
+        Business, CheckKind, DatabasePlan, Generator, Length, LiveColumn, LiveTable, PRIMARY, Plan,
+        Statement, StrategyPlan, Transaction, WorkloadPlan, Writes,
     },
     problem::Problem,
-    select, strategy,
+    select,
 };
 use crate::units::{Bytes, Time};
-pub use steps::{NEWEST, cluster_of, fault_names, is_scratch, restored_from};
+pub use steps::{NEWEST, fault_names, restored_from};
 
 /// The major when a scenario names none.
 pub const DEFAULT_POSTGRES: [u32; 1] = [17];
@@ -44,6 +43,8 @@ pub fn plans(
     let own = file.matrix.postgres.as_deref().unwrap_or(&DEFAULT_POSTGRES);
     let majors = if postgres.is_empty() { own } else { postgres };
     let workloads = workloads(file, databases, &document.source.path)?;
+    let mut servers = file.servers.clone();
+    servers.entry(PRIMARY.to_owned()).or_default();
     let plan = |major: &u32| Plan {
         scenario: file.name.clone(),
         drill: format!("{}-pg{major}", file.name),
@@ -54,21 +55,19 @@ pub fn plans(
         packages: packages(file, databases, *major),
         scale: file.scale.unwrap_or(1),
         seed: file.data.seed.unwrap_or(DEFAULT_SEED),
-        servers: servers(file),
+        servers: servers.clone(),
         databases: databases.iter().map(planned).collect(),
         workloads: workloads.clone(),
         strategy: strategy.clone(),
         steps: steps::of(document, databases, strategy),
-        objectives: objectives(&file.objectives),
-        human: human(file),
+        objectives: file.objectives.clone(),
+        human: file.human,
         checks: file.checks.clone().unwrap_or_else(|| {
             let all = CheckKind::ALL.into_iter();
             let has = |check: &CheckKind| databases.lacks(*check).is_none();
             all.filter(has).collect()
         }),
-        expect: Expect {
-            fail: file.expect.fail.clone(),
-        },
+        expect: file.expect.clone(),
         deadline: deadline(file),
     };
     Ok(majors.iter().map(plan).collect())
@@ -118,26 +117,6 @@ fn planned((name, database): (&str, &Database)) -> (String, DatabasePlan) {
         rows: rows.map(|(table, rows)| (table.to_owned(), rows)).collect(),
     };
     (name.to_owned(), plan)
-}
-
-fn human(file: &ScenarioFile) -> HumanSpans {
-    HumanSpans {
-        detect: file.human.detect.unwrap_or_default(),
-        decide: file.human.decide.unwrap_or_default(),
-    }
-}
-
-fn servers(file: &ScenarioFile) -> BTreeMap<String, ServerPlan> {
-    let mut servers = BTreeMap::from([(PRIMARY.to_owned(), ServerPlan::default())]);
-    for (name, server) in &file.servers {
-        let plan = ServerPlan {
-            settings: strategy::settings(&server.settings),
-            memory: server.memory.unwrap_or(Bytes(0)),
-            cpus: server.cpus.unwrap_or(0.0),
-        };
-        servers.insert(name.clone(), plan);
-    }
-    servers
 }
 
 fn workloads(
@@ -213,17 +192,4 @@ fn own(custom: &CustomFile, path: &str) -> Result<(Business, Option<String>), Pr
         ..Business::default()
     };
     Ok((business, create.transpose()?))
-}
-
-fn objectives(written: &BTreeMap<String, ObjectivesFile>) -> BTreeMap<String, Objectives> {
-    let plan = |(name, o): (&String, &ObjectivesFile)| {
-        let plan = Objectives {
-            rpo: o.rpo,
-            lost: o.lost,
-            rto: o.rto,
-            outage: o.outage,
-        };
-        (name.clone(), plan)
-    };
-    written.iter().map(plan).collect()
 }

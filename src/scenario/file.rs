@@ -8,9 +8,10 @@ use serde::Deserialize;
 
 use super::{
     model::Package,
-    plan::CheckKind,
+    plan::{
+        CheckKind, Expect, HumanSpans, Objectives, ServerPlan, StrategyPlan, cluster_of, is_default,
+    },
     step_file::StepFile,
-    strategy::{SettingValue, StrategyFile},
 };
 use crate::units::{Bytes, Rate, Time};
 
@@ -35,8 +36,8 @@ pub struct ScenarioFile {
     #[schemars(range(min = 1, max = 86_400))]
     pub scale: Option<u32>,
     /// Servers that exist from the beginning, beside or refining `primary`.
-    #[serde(default)]
-    pub servers: BTreeMap<String, ServerFile>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub servers: BTreeMap<String, ServerPlan>,
     /// Debian packages that the servers need beside those of the data model, like
     /// `postgresql-{postgres}-pgvector`; `{postgres}` stands for the major.
     #[serde(default)]
@@ -55,20 +56,27 @@ pub struct ScenarioFile {
     #[schemars(length(min = 1))]
     pub steps: Vec<StepFile>,
     /// What is demanded: workload to objectives.
-    #[serde(default)]
-    pub objectives: BTreeMap<String, ObjectivesFile>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub objectives: BTreeMap<String, Objectives>,
     /// Declared constants for what people do, added to the RTO.
-    #[serde(default)]
-    pub human: HumanFile,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub human: HumanSpans,
     /// The checks to make. Default: all that the data model has something for.
     #[schemars(length(min = 1))]
     pub checks: Option<Vec<CheckKind>>,
     /// The verdict that is expected. Default: a pass.
-    #[serde(default)]
-    pub expect: ExpectFile,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub expect: Expect,
     /// Deadline of the whole drill. Default: 10m more than the longest RTO or outage objective, at
     /// least 30m.
     pub deadline: Option<Time>,
+}
+
+impl ScenarioFile {
+    /// The cluster that a server is of, which is called as its first server is.
+    pub fn cluster_of<'s>(&'s self, server: &'s str) -> &'s str {
+        cluster_of(self.steps.iter().map(|step| &step.action), server)
+    }
 }
 
 /// A tag: lower-case letters, digits and hyphens.
@@ -84,20 +92,6 @@ pub struct MatrixFile {
     /// Major versions of PostgreSQL. Default: 17.
     #[schemars(length(min = 1))]
     pub postgres: Option<Vec<u32>>,
-}
-
-/// A server that exists from the beginning.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ServerFile {
-    /// Settings beside the strategy's.
-    #[serde(default)]
-    pub settings: BTreeMap<String, SettingValue>,
-    /// Memory limit of its node. Default: none.
-    pub memory: Option<Bytes>,
-    /// CPU limit of its node, in CPUs. Default: none.
-    #[schemars(range(min = 0))]
-    pub cpus: Option<f64>,
 }
 
 /// The data model and how much of it.
@@ -177,39 +171,5 @@ pub enum StrategyChoice {
     /// A shipped strategy's name, or a path that ends in `.yaml`, relative to the scenario.
     Named(String),
     /// The strategy itself.
-    Inline(Box<StrategyFile>),
-}
-
-/// What is demanded of a workload.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[schemars(extend("minProperties" = 1))]
-pub struct ObjectivesFile {
-    /// Recovery point objective: how much time of acknowledged work may be lost.
-    pub rpo: Option<Time>,
-    /// How many acknowledged transactions may be lost, however young they are.
-    pub lost: Option<u64>,
-    /// Recovery time objective: from the fault to the first transaction after verification.
-    pub rto: Option<Time>,
-    /// Longest gap between acknowledged transactions that is still acceptable.
-    pub outage: Option<Time>,
-}
-
-/// Declared constants for what people do; never scaled.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct HumanFile {
-    /// Until somebody noticed. Default: 0s.
-    pub detect: Option<Time>,
-    /// Until somebody decided. Default: 0s.
-    pub decide: Option<Time>,
-}
-
-/// The verdict that is expected.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ExpectFile {
-    /// Finding to a text that its message must contain: exactly these must fail.
-    #[serde(default)]
-    pub fail: BTreeMap<String, String>,
+    Inline(Box<StrategyPlan>),
 }

@@ -29,7 +29,6 @@ use databases::Databases;
 use file::{ScenarioFile, StrategyChoice};
 use plan::{Plan, StrategyPlan};
 use problem::{Problem, Problems, Severity, Source};
-use strategy::StrategyFile;
 use yaml::Node;
 
 static SCENARIO: LazyLock<serde_json::Value> = LazyLock::new(schema::scenario);
@@ -132,9 +131,9 @@ fn read<T: serde::de::DeserializeOwned>(
 fn resolve_strategy(document: &Document<ScenarioFile>) -> Result<StrategyPlan, Problems> {
     let node = document.root.get("strategy").unwrap_or(&document.root);
     let name = match &document.typed.strategy {
-        StrategyChoice::Inline(file) => {
-            let problems = semantics::strategy(file, node, &document.source);
-            return Problems::unless(problems, file.plan("inline"));
+        StrategyChoice::Inline(strategy) => {
+            let problems = semantics::strategy(strategy, node, &document.source);
+            return Problems::unless(problems, strategy.clone().named("inline"));
         }
         StrategyChoice::Named(name) => name,
     };
@@ -147,14 +146,14 @@ fn resolve_strategy(document: &Document<ScenarioFile>) -> Result<StrategyPlan, P
             },
         )
     })?;
-    let found = read::<StrategyFile>(source, &STRATEGY)?;
+    let found = read::<StrategyPlan>(source, &STRATEGY)?;
     let stem = name
         .rsplit('/')
         .next()
         .unwrap_or(name)
         .trim_end_matches(".yaml");
     let problems = semantics::strategy(&found.typed, &found.root, &found.source);
-    Problems::unless(problems, found.typed.plan(stem))
+    Problems::unless(problems, found.typed.named(stem))
 }
 
 fn strategy_source(name: &str, scenario: &str) -> Result<Source, Problem> {

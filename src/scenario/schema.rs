@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value as Json;
 
-use super::{file::ScenarioFile, model::Manifest, strategy::StrategyFile};
+use super::{file::ScenarioFile, model::Manifest, plan::StrategyPlan};
 
 pub fn scenario() -> Json {
     generate::<ScenarioFile>()
@@ -14,7 +14,7 @@ pub fn model() -> Json {
 }
 
 pub fn strategy() -> Json {
-    generate::<StrategyFile>()
+    generate::<StrategyPlan>()
 }
 
 fn generate<T: JsonSchema>() -> Json {

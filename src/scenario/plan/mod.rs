@@ -1,8 +1,8 @@
 //! The plan: a validated scenario, one variant of its matrix, with every default
 //! filled in and every name resolved. A drill performs it; checks judge against it.
 //!
-//! Nothing here reads files, knows YAML or places in one: that is `scenario::parse`
-//! and `scenario::validate`.
+//! What a scenario says as the plan has it (steps, servers, objectives, the strategy) is of one type in
+//! both: its JSON Schema is that of the file. Nothing here reads files or knows YAML.
 
 mod check;
 mod generator;
@@ -14,6 +14,7 @@ mod workload;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::fault::Fault;
@@ -21,7 +22,10 @@ pub use check::CheckKind;
 pub use generator::{BelongsTo, Generator, Length, Numbers};
 pub use phase::Phase;
 pub use settings::OVERRIDDEN;
-pub use step::{Action, BackupKind, Nature, RunFor, SalvageBy, Step, Target};
+pub use step::{
+    Action, BackupKind, BackupOf, BackupStep, CutOver, Nature, Restore, RunFor, Salvage, SalvageBy,
+    Step, Target, Wait, cluster_of, is_scratch,
+};
 pub use strategy::{
     Apply, BackupPlan, Recovery, RecoverySignal, Retention, RetentionRule, StrategyPlan,
     TargetAction, Wal,
@@ -49,11 +53,15 @@ pub fn untold(told: &str) -> &str {
     told.split_once(IN_DATABASE).map_or(told, |(name, _)| name)
 }
 
+/// Whether a value is the one that it has where nothing is said: then nothing is written.
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// Position of a step in the plan, from 0. People are shown `index + 1`.
 pub type StepIndex = usize;
 
-/// Everything a drill needs to know. No `Option` for what a scenario may leave out:
-/// the defaults are filled in here and nowhere else.
+/// Everything a drill needs to know: what a scenario may leave out is filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The scenario's name.
@@ -96,17 +104,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The cluster that a server is of, which is called as its first server is: itself where it is
-    /// there from the beginning, else the one whose backup it is restored from.
+    /// The cluster that a server is of, which is called as its first server is.
     pub fn cluster_of<'s>(&'s self, server: &'s str) -> &'s str {
-        let restored = self.steps.iter().find_map(|step| match &step.action {
-            Action::Restore { into, of, .. } if into == server => Some(of.as_str()),
-            _other => None,
-        });
-        match restored {
-            Some(of) if !self.servers.contains_key(server) => of,
-            _ => server,
-        }
+        cluster_of(self.steps.iter().map(|step| &step.action), server)
     }
 
     /// The databases of a cluster, by name.
@@ -164,7 +164,7 @@ impl Plan {
     /// clients, the one verified last.
     pub fn serves_at_first(&self) -> &str {
         let verified = self.steps.iter().rev().find_map(|step| match &step.action {
-            Action::Verify { server } => Some(server.as_str()),
+            Action::Verify(server) => Some(server.as_str()),
             _other => None,
         });
         match verified {
@@ -175,13 +175,20 @@ impl Plan {
 }
 
 /// A server that exists from the beginning.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ServerPlan {
-    /// Settings beside the strategy's, name → value.
+    /// Settings beside the strategy's.
+    #[serde(deserialize_with = "settings::read")]
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(schema_with = "settings::schema")]
     pub settings: BTreeMap<String, String>,
-    /// Memory limit of its node in bytes; 0: none.
+    /// Memory limit of its node. Default: none.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub memory: Bytes,
-    /// CPU limit of its node in CPUs; 0: none.
+    /// CPU limit of its node, in CPUs. Default: none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(range(min = 0))]
     pub cpus: f64,
 }
 
@@ -202,15 +209,16 @@ pub struct DatabasePlan {
     pub rows: BTreeMap<String, u64>,
 }
 
-/// What is demanded of a workload. `None`: not demanded.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// What is demanded of a workload.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
 pub struct Objectives {
-    /// Recovery point objective.
+    /// Recovery point objective: how much time of acknowledged work may be lost.
     pub rpo: Option<Time>,
-    /// Acknowledged transactions that may be lost, however young they are.
-    #[serde(default)]
+    /// How many acknowledged transactions may be lost, however young they are.
     pub lost: Option<u64>,
-    /// Recovery time objective.
+    /// Recovery time objective: from the fault to the first transaction after verification.
     pub rto: Option<Time>,
     /// Longest gap between acknowledged transactions that is still acceptable.
     pub outage: Option<Time>,
@@ -234,18 +242,23 @@ impl Objectives {
     }
 }
 
-/// Declared constants for what people do (nightly drills); never scaled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Declared constants for what people do; never scaled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct HumanSpans {
-    /// Until somebody noticed.
+    /// Until somebody noticed. Default: 0s.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub detect: Time,
-    /// Until somebody decided.
+    /// Until somebody decided. Default: 0s.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub decide: Time,
 }
 
-/// What the verdict must be for the scenario to pass.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// The verdict that is expected.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Expect {
-    /// Finding → text its message must contain; empty: everything must pass.
+    /// Finding to a text that its message must contain: exactly these must fail.
+    #[serde(default)]
     pub fail: BTreeMap<String, String>,
 }

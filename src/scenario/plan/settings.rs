@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value as Json;
+
 use super::{Plan, ServerPlan};
 
 /// Settings that every drilled server is given on its command line, whatever its files say: by
@@ -17,6 +21,27 @@ pub const OVERRIDDEN: [&str; 9] = [
     "restart_after_crash",
     "unix_socket_directories",
 ];
+
+/// Settings as a scenario writes them: each text, a number, or true/false.
+pub(super) fn read<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    let text = |value| match value {
+        Json::String(text) => text,
+        Json::Bool(true) => "on".into(),
+        Json::Bool(false) => "off".into(),
+        other => other.to_string(),
+    };
+    let written = BTreeMap::<String, Json>::deserialize(deserializer)?.into_iter();
+    Ok(written.map(|(name, value)| (name, text(value))).collect())
+}
+
+pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
+    let value = json_schema!({
+        "type": ["string", "number", "boolean"], "description": "A server setting's value"
+    });
+    json_schema!({"type": "object", "additionalProperties": value})
+}
 
 impl Plan {
     /// Settings of a server: the strategy's, the archive's and its own, scaled; placeholders not

@@ -9,8 +9,8 @@ use crate::{
     fault::ServerAfter,
     scenario::{
         expand::deadline,
+        plan::{Action, RunFor},
         problem::Problem,
-        step_file::{ActionFile, RunFile},
     },
     units::Time,
 };
@@ -27,9 +27,7 @@ impl Check<'_> {
     fn time_at_stake(&self) -> Vec<Problem> {
         let deadline = deadline(self.file);
         let human = &self.file.human;
-        let people = [human.detect, human.decide].into_iter().flatten();
-        let people: Duration = people.map(|time| time.0).sum();
-        let longest = Time(deadline.0 + people);
+        let longest = Time(deadline.0 + human.detect.0 + human.decide.0);
         let objectives = self.file.objectives.iter();
         let demanded = objectives.filter_map(|(name, one)| Some((name, one.rto?)));
         let beyond = demanded.filter(|(_, rto)| *rto >= longest);
@@ -63,14 +61,14 @@ impl Check<'_> {
     /// that can't be known beforehand.
     fn ran_before_a_server_is_lost(&self) -> Option<Time> {
         let steps = &self.file.steps;
-        let lost = |action: &ActionFile| match action {
-            ActionFile::Inject(fault) => fault.facts().server_after == ServerAfter::Lost,
+        let lost = |action: &Action| match action {
+            Action::Inject(fault) => fault.facts().server_after == ServerAfter::Lost,
             _other => false,
         };
         let lost = steps.iter().position(|step| lost(&step.action))?;
         let ran = steps[..lost].iter().map(|step| match &step.action {
-            ActionFile::Run(RunFile::Time(time)) => Some(time.0),
-            ActionFile::Run(RunFile::Transactions(_)) | ActionFile::Wait(_) => None,
+            Action::Run(RunFor::Time(time)) => Some(time.0),
+            Action::Run(RunFor::Transactions { .. }) | Action::Wait(_) => None,
             _ => Some(Duration::ZERO),
         });
         ran.sum::<Option<_>>().map(Time)

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::{Check, steps::State};
 use crate::{
     scenario::{
-        databases, expand,
+        databases,
         file::{DatabaseFile, WorkloadFile},
         format,
         model::Catalog,
-        plan::PRIMARY,
+        plan::{Action, PRIMARY},
         problem::Problem,
-        step_file::{ActionFile, StepFile},
+        step_file::{StepFile, WITH_DATABASE},
         yaml::Position,
     },
     units::Bytes,
@@ -64,7 +64,7 @@ impl Check<'_> {
         else {
             return;
         };
-        let cluster = expand::cluster_of(self.file, to);
+        let cluster = self.file.cluster_of(to);
         let Some(server) = databases.server_of_workload(workload, file) else {
             return;
         };
@@ -142,12 +142,8 @@ impl Check<'_> {
     pub(super) fn database_of(&mut self, step: &StepFile, number: &str) {
         self.known_database(step.database.as_deref(), &["steps", number, "database"]);
         let within = match &step.action {
-            ActionFile::Inject(fault) => fault.facts().is_within_database(),
-            ActionFile::Salvage(_)
-            | ActionFile::Reindex(_)
-            | ActionFile::Wait(_)
-            | ActionFile::Sql(_) => true,
-            _other => false,
+            Action::Inject(fault) => fault.facts().is_within_database(),
+            other => WITH_DATABASE.contains(&other.word()),
         };
         let meant = |all: &databases::Databases| all.meant(step.database.as_deref()).is_some();
         if within && !self.databases.is_none_or(meant) {

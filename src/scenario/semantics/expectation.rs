@@ -2,8 +2,7 @@
 
 use super::Check;
 use crate::scenario::{
-    file::ObjectivesFile,
-    plan::{Action, CheckKind},
+    plan::{Action, CheckKind, Objectives},
     problem::Problem,
 };
 
@@ -118,7 +117,7 @@ impl Check<'_> {
     }
 }
 
-fn has(objectives: &ObjectivesFile, objective: &str) -> bool {
+fn has(objectives: &Objectives, objective: &str) -> bool {
     match objective {
         "rpo" => objectives.rpo.is_some(),
         "lost" => objectives.lost.is_some(),

@@ -4,10 +4,10 @@ use super::{Check, strategy::overridden, supported_majors};
 use crate::scenario::{
     databases::Databases,
     expand,
-    file::{ObjectivesFile, WorkloadFile},
+    file::WorkloadFile,
     format,
+    plan::{Action, Objectives, is_scratch},
     problem::Problem,
-    step_file::ActionFile,
 };
 
 impl Check<'_> {
@@ -50,7 +50,7 @@ impl Check<'_> {
                 }
             }
         }
-        for name in self.file.servers.keys().filter(|n| expand::is_scratch(n)) {
+        for name in self.file.servers.keys().filter(|n| is_scratch(n)) {
             let message = format!("`{name}` cannot exist from the beginning");
             let help = "a scratch server is made by `restore: { into: scratch, … }`";
             let place = self.key_place(&["servers", name]);
@@ -222,12 +222,11 @@ impl Check<'_> {
     }
 
     /// RPO and RTO are measured from a fault; RTO ends after a gate, in traffic.
-    fn can_be_measured(&mut self, name: &str, objectives: &ObjectivesFile) {
-        let last =
-            |is: fn(&ActionFile) -> bool| self.file.steps.iter().rposition(|s| is(&s.action));
-        let fault = last(|action| matches!(action, ActionFile::Inject(_)));
-        let gate = last(|action| matches!(action, ActionFile::Verify(_)));
-        let traffic = last(|action| matches!(action, ActionFile::Run(_)));
+    fn can_be_measured(&mut self, name: &str, objectives: &Objectives) {
+        let last = |is: fn(&Action) -> bool| self.file.steps.iter().rposition(|s| is(&s.action));
+        let fault = last(|action| matches!(action, Action::Inject(_)));
+        let gate = last(|action| matches!(action, Action::Verify(_)));
+        let traffic = last(|action| matches!(action, Action::Run(_)));
         if fault.is_none() {
             for (what, demanded) in [("rpo", objectives.rpo), ("rto", objectives.rto)] {
                 if demanded.is_some() {
@@ -261,7 +260,7 @@ impl Check<'_> {
         }
         for (name, server) in &self.file.servers {
             if let Some(text) = server.settings.get("archive_timeout") {
-                self.divided(&text.0, &["servers", name, "settings", "archive_timeout"]);
+                self.divided(text, &["servers", name, "settings", "archive_timeout"]);
             }
         }
     }

@@ -9,33 +9,30 @@ use crate::{
     fault::Need,
     scenario::{
         expand,
-        plan::{Nature, PRIMARY, Wal},
+        plan::{CutOver, Nature, Restore, Salvage, Target, Wal, is_scratch},
         problem::Problem,
-        step_file::{CutOverFile, PlainTarget, RestoreFile, SalvageFile, TargetFile},
     },
 };
 
 impl Check<'_> {
-    pub(super) fn restore(&mut self, restore: &RestoreFile, state: &mut State) {
+    pub(super) fn restore(&mut self, restore: &Restore, state: &mut State) {
         self.restored_from(restore, state);
         if let Some(of) = &restore.of {
             let number = (state.step - 1).to_string();
             self.there_at_first(of, &["steps", &number, "restore", "of"]);
         }
-        if let Some(target) = &restore.target {
-            self.target(target, restore, state);
-        }
+        self.target(restore, state);
         match restore.in_place {
             true => self.in_place(restore, state),
             false => self.as_new(restore, state),
         }
         state.servers.insert(restore.into.clone(), Server::Up);
-        if expand::is_scratch(&restore.into) {
+        if is_scratch(&restore.into) {
             state.scratch = Some(restore.into.clone());
         }
     }
 
-    fn as_new(&mut self, restore: &RestoreFile, state: &State) {
+    fn as_new(&mut self, restore: &Restore, state: &State) {
         if state.servers.contains_key(&restore.into) {
             let problem = Problem::nowhere(format!("server `{}` exists already", restore.into));
             let help = "give the new server another name, or say `in-place: true`";
@@ -44,7 +41,7 @@ impl Check<'_> {
     }
 
     /// A server that is there, also one that is down, by a tool that replaces its files.
-    fn in_place(&mut self, restore: &RestoreFile, state: &State) {
+    fn in_place(&mut self, restore: &Restore, state: &State) {
         match state.servers.get(&restore.into) {
             Some(Server::Up | Server::Down(_)) => {}
             Some(Server::Lost(step)) => {
@@ -68,19 +65,19 @@ impl Check<'_> {
         }
     }
 
-    fn restoring_tool(&self, restore: &RestoreFile) -> Option<Abilities> {
+    fn restoring_tool(&self, restore: &Restore) -> Option<Abilities> {
         let strategy = self.strategy?;
         let name = expand::restored_from(restore, strategy)?;
         Some(strategy.backups.get(name)?.tool.abilities())
     }
 
-    fn restores_logically(&self, restore: &RestoreFile) -> bool {
+    fn restores_logically(&self, restore: &Restore) -> bool {
         let tool = self.restoring_tool(restore);
         tool.is_some_and(|abilities| abilities.nature == Nature::Logical)
     }
 
     /// The backup that a restore begins from: there is one, of a whole cluster, taken before.
-    fn restored_from(&mut self, restore: &RestoreFile, state: &State) {
+    fn restored_from(&mut self, restore: &Restore, state: &State) {
         let Some(strategy) = self.strategy else {
             return;
         };
@@ -121,31 +118,31 @@ impl Check<'_> {
         }
     }
 
-    fn target(&mut self, target: &TargetFile, restore: &RestoreFile, state: &State) {
-        let what = match target {
-            TargetFile::Before(_) if state.faults.is_empty() => {
+    fn target(&mut self, restore: &Restore, state: &State) {
+        let what = match &restore.target {
+            Target::Before { .. } if state.faults.is_empty() => {
                 let problem = Problem::nowhere("no fault is injected before this step");
                 return self.here(state, &["restore", "target", "before"], problem);
             }
-            TargetFile::Before(before) => {
-                if before.before != expand::NEWEST {
+            Target::Before { fault, by } => {
+                if fault != expand::NEWEST {
                     let path = "restore.target.before";
-                    self.injected(&before.before, path, &[expand::NEWEST], state);
+                    self.injected(fault, path, &[expand::NEWEST], state);
                 }
                 // Also the newest dump from before the fault is a state from before it.
-                if before.by.is_none() && self.restores_logically(restore) {
+                if by.is_none() && self.restores_logically(restore) {
                     return;
                 }
-                match before.by {
+                match by {
                     Some(_) => "a time before the fault",
                     None => "before the fault",
                 }
             }
-            TargetFile::Plain(PlainTarget::Latest | PlainTarget::Immediate) => return,
-            TargetFile::Plain(PlainTarget::Time(_)) => "a point in time",
-            TargetFile::Plain(PlainTarget::Lsn(_)) => "a WAL position",
-            TargetFile::Plain(PlainTarget::Xid(_)) => "a transaction",
-            TargetFile::Plain(PlainTarget::Name(name)) => {
+            Target::Latest | Target::Immediate => return,
+            Target::Time(_) => "a point in time",
+            Target::Lsn(_) => "a WAL position",
+            Target::Xid(_) => "a transaction",
+            Target::Name(name) => {
                 if !state.restore_points.contains(name) {
                     let points = state.restore_points.iter().map(String::as_str);
                     let problem =
@@ -189,9 +186,8 @@ impl Check<'_> {
         }
     }
 
-    pub(super) fn salvage(&mut self, salvage: &SalvageFile, state: &State) {
-        let into = salvage.into.as_deref().unwrap_or(PRIMARY);
-        self.up(into, "salvage.into", state);
+    pub(super) fn salvage(&mut self, salvage: &Salvage, state: &State) {
+        self.up(salvage.into(), "salvage.into", state);
         self.salvaged_from(salvage, state);
         if salvage.tables.is_empty() && salvage.schemas.is_empty() {
             let problem = Problem::nowhere("salvage of nothing");
@@ -211,34 +207,33 @@ impl Check<'_> {
         self.twice(&salvage.schemas, &["steps", &number, "salvage", "schemas"]);
     }
 
-    fn salvaged_from(&mut self, salvage: &SalvageFile, state: &State) {
+    fn salvaged_from(&mut self, salvage: &Salvage, state: &State) {
         match (&salvage.from, &state.scratch) {
             (None, None) => {
                 let problem = Problem::nowhere("nothing to salvage from: no scratch server");
                 let help = "`- restore: { into: scratch, target: { before: fault } }` comes first";
                 self.here(state, &["salvage"], problem.help(help));
             }
-            (Some(from), _) if !expand::is_scratch(from) || !state.servers.contains_key(from) => {
+            (Some(from), _) if !is_scratch(from) || !state.servers.contains_key(from) => {
                 let problem = Problem::nowhere(format!("`{from}` is no scratch server"));
                 let scratches = state.servers.keys().map(String::as_str);
-                let scratches = scratches.filter(|s| expand::is_scratch(s));
+                let scratches = scratches.filter(|s| is_scratch(s));
                 self.here(state, &["salvage", "from"], problem.known(from, scratches));
             }
             (_, _) => {}
         }
     }
 
-    pub(super) fn cut_over(&mut self, cut_over: &CutOverFile, state: &State) {
+    pub(super) fn cut_over(&mut self, cut_over: &CutOver, state: &State) {
         self.up(&cut_over.to, "cut-over.to", state);
         let number = (state.step - 1).to_string();
         self.somebody_writes("cut-over", &["steps", &number, "cut-over"]);
-        if expand::is_scratch(&cut_over.to) {
+        if is_scratch(&cut_over.to) {
             let problem = Problem::nowhere("a scratch server never serves clients");
             let help = "restore into a server of another name";
             self.here(state, &["cut-over", "to"], problem.help(help));
         }
-        let named = cut_over.workloads.iter().flatten();
-        for (index, workload) in named.enumerate() {
+        for (index, workload) in cut_over.workloads().iter().enumerate() {
             let path = format!("cut-over.workloads.{index}");
             self.workload(workload, &path, state);
             self.same_cluster(workload, &cut_over.to, &path, state);

@@ -6,9 +6,9 @@ use crate::scenario::{
     expand,
     file::{CustomFile, ScenarioFile, StrategyChoice, WorkloadFile},
     model::Catalog,
-    plan::{PRIMARY, REQUEST_ID},
+    plan::{Action, PRIMARY, REQUEST_ID},
     problem::Problem,
-    step_file::{ActionFile, StepFile},
+    step_file::StepFile,
 };
 
 impl Check<'_> {
@@ -20,8 +20,8 @@ impl Check<'_> {
             return;
         };
         let dumped = |step: &StepFile| match &step.action {
-            ActionFile::Backup(backup) => {
-                let plan = strategy.backups.get(backup.named().0);
+            Action::Backup(backup) => {
+                let plan = strategy.backups.get(backup.of());
                 plan.is_some_and(|plan| !plan.tool.tables().is_empty())
             }
             _other => false,

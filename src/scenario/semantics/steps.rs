@@ -6,9 +6,9 @@ use super::Check;
 use crate::fault::{Fault, ServerAfter};
 use crate::scenario::{
     expand,
-    plan::{BackupKind, BackupPlan, PRIMARY, StrategyPlan},
+    plan::{Action, BackupKind, BackupPlan, BackupStep, PRIMARY, RunFor, StrategyPlan},
     problem::Problem,
-    step_file::{ActionFile, BackupFile, RunFile, StepFile},
+    step_file::StepFile,
 };
 use crate::units::Time;
 
@@ -78,43 +78,42 @@ impl Check<'_> {
         let meant = self.databases.map(|all| all.server_of(self.file, step));
         let server = meant.or(step.server.as_deref()).unwrap_or(PRIMARY);
         match &step.action {
-            ActionFile::Backup(backup) => {
+            Action::Backup(backup) => {
                 self.up(server, "server", state);
                 self.backup(backup, state);
             }
-            ActionFile::Run(RunFile::Time(time)) => {
+            Action::Run(RunFor::Time(time)) => {
                 self.never_zero("run", Some(*time), &["steps", &number, "run"]);
             }
-            ActionFile::Run(RunFile::Transactions(_)) => {
+            Action::Run(RunFor::Transactions { .. }) => {
                 self.somebody_writes("run", &["steps", &number, "run"]);
             }
-            ActionFile::Age(_) => self.age(state),
-            ActionFile::Expire {} => {}
-            ActionFile::Checkpoint {}
-            | ActionFile::SwitchWal {}
-            | ActionFile::Wait(_)
-            | ActionFile::Command(_) => self.up(server, "server", state),
-            ActionFile::RestorePoint(name) => {
+            Action::Age(_) => self.age(state),
+            Action::Expire {} => {}
+            Action::Checkpoint {} | Action::SwitchWal {} | Action::Wait(_) | Action::Command(_) => {
+                self.up(server, "server", state)
+            }
+            Action::RestorePoint(name) => {
                 self.up(server, "server", state);
                 state.restore_points.insert(name.clone());
             }
-            ActionFile::Sql(sql) => {
+            Action::Sql(sql) => {
                 self.up(server, "server", state);
                 state.sql.push_str(sql);
             }
-            ActionFile::Inject(fault) => self.inject(fault, server, state),
-            ActionFile::Heal(fault) => self.heal(fault, state),
-            ActionFile::Freeze(workload) => self.freeze(workload, server, state),
-            ActionFile::Thaw(workload) => self.thaw(workload, server, state),
-            ActionFile::Restore(restore) => self.restore(restore, state),
-            ActionFile::Salvage(salvage) => self.salvage(salvage, state),
-            ActionFile::Reindex(object) => {
+            Action::Inject(fault) => self.inject(fault, server, state),
+            Action::Heal(fault) => self.heal(fault, state),
+            Action::Freeze(workload) => self.freeze(workload, server, state),
+            Action::Thaw(workload) => self.thaw(workload, server, state),
+            Action::Restore(restore) => self.restore(restore, state),
+            Action::Salvage(salvage) => self.salvage(salvage, state),
+            Action::Reindex(object) => {
                 self.up(server, "server", state);
                 self.relation(object, "reindex", state);
             }
-            ActionFile::Start(server) => self.start(server, state),
-            ActionFile::CutOver(cut_over) => self.cut_over(cut_over, state),
-            ActionFile::Verify(server) => self.up(server, "verify", state),
+            Action::Start(server) => self.start(server, state),
+            Action::CutOver(cut_over) => self.cut_over(cut_over, state),
+            Action::Verify(server) => self.up(server, "verify", state),
         }
     }
 
@@ -152,8 +151,12 @@ impl Check<'_> {
     }
 
     /// A backup of the strategy, of a kind that its tool can take.
-    fn backup(&mut self, backup: &BackupFile, state: &mut State) {
-        let (name, key, kind) = backup.named();
+    fn backup(&mut self, backup: &BackupStep, state: &mut State) {
+        let (name, kind) = (backup.of(), backup.kind());
+        let key = match backup {
+            BackupStep::Named(_) => "backup",
+            BackupStep::Of(_) => "backup.of",
+        };
         let Some(strategy) = self.strategy else {
             return;
         };

@@ -1,14 +1,13 @@
 //! Whether a strategy makes sense by itself.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::place_in;
 use crate::{
     scenario::{
         format,
-        plan::{OVERRIDDEN, RetentionRule, Wal},
+        plan::{BackupPlan, OVERRIDDEN, RetentionRule, StrategyPlan, Wal},
         problem::{Problem, Source},
-        strategy::{BackupFile, StrategyFile},
         yaml::{Node, Position},
     },
     store::LOCAL,
@@ -24,7 +23,7 @@ const STATED_ELSEWHERE: [(&str, &str); 3] = [
 ];
 
 /// Everything that does not make sense in a strategy. `node`: where it stands.
-pub fn check(file: &StrategyFile, node: &Node, source: &Arc<Source>) -> Vec<Problem> {
+pub fn check(file: &StrategyPlan, node: &Node, source: &Arc<Source>) -> Vec<Problem> {
     let mut problems = Vec::new();
     commands(file, node, &mut problems);
     settings(file, node, &mut problems);
@@ -37,7 +36,7 @@ pub fn check(file: &StrategyFile, node: &Node, source: &Arc<Source>) -> Vec<Prob
     problems
 }
 
-fn commands(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
+fn commands(file: &StrategyPlan, node: &Node, problems: &mut Vec<Problem>) {
     let at = |path: &[&str]| place_in(node, path);
     let known = known(file, &[]);
     let placeholders = |command: &str, place: Position, problems: &mut Vec<Problem>| {
@@ -70,7 +69,7 @@ fn commands(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
         }
     }
     for (name, value) in &file.settings {
-        placeholders(&value.0, at(&["settings", name]), problems);
+        placeholders(value, at(&["settings", name]), problems);
     }
 }
 
@@ -88,7 +87,7 @@ fn needs(command: &str, parts: &[&str], what: &str, place: Position, problems: &
 }
 
 /// Every placeholder of a strategy's text: those of each store, and `further` ones.
-fn known(file: &StrategyFile, further: &[&str]) -> Vec<String> {
+fn known(file: &StrategyPlan, further: &[&str]) -> Vec<String> {
     let stores = file.stores.keys();
     let of_stores = stores.flat_map(|name| [format!("store.{name}"), format!("archive.{name}")]);
     let own = PLACEHOLDERS
@@ -120,7 +119,7 @@ fn placeholders(known: &[String], command: &str, place: Position, problems: &mut
     }
 }
 
-fn settings(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
+fn settings(file: &StrategyPlan, node: &Node, problems: &mut Vec<Problem>) {
     for (setting, elsewhere) in STATED_ELSEWHERE {
         if file.settings.contains_key(setting) {
             let place = place_in(node, &["settings", setting]);
@@ -135,7 +134,7 @@ fn settings(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
     let mode = file
         .settings
         .get("archive_mode")
-        .map_or("off", |v| v.0.as_str());
+        .map_or("off", String::as_str);
     let archives = matches!(mode, "on" | "always" | "true" | "yes" | "1");
     let place = match file.settings.contains_key("archive_mode") {
         true => place_in(node, &["settings", "archive_mode"]),
@@ -166,7 +165,7 @@ pub(super) fn overridden(name: &str, place: Position) -> Option<Problem> {
 }
 
 /// Each backup's name, and the options of its tool.
-fn backups(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
+fn backups(file: &StrategyPlan, node: &Node, problems: &mut Vec<Problem>) {
     for (name, backup) in &file.backups {
         let at = |path: &[&str]| place_in(node, &[&["backups", name.as_str()], path].concat());
         if let Err(message) = format::check("name", name) {
@@ -191,33 +190,31 @@ fn backups(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
 
 /// The stores that a backup goes to.
 fn to(
-    file: &StrategyFile,
-    backup: &BackupFile,
+    file: &StrategyPlan,
+    backup: &BackupPlan,
     at: impl Fn(&str) -> Position,
     problems: &mut Vec<Problem>,
 ) {
-    let (to, known) = (backup.to(), file.stores());
-    for (index, store) in to.iter().enumerate() {
+    let stores = file.stores.keys().map(String::as_str);
+    let known: BTreeSet<&str> = stores.chain([LOCAL]).collect();
+    for (index, store) in backup.to.iter().enumerate() {
         let place = at(&index.to_string());
-        if !known.contains_key(store) {
+        if !known.contains(store.as_str()) {
             let problem = Problem::at(place, format!("there is no store `{store}`"));
-            problems.push(problem.known(store, known.keys().map(String::as_str)));
-        } else if to[..index].contains(store) {
+            problems.push(problem.known(store, known.iter().copied()));
+        } else if backup.to[..index].contains(store) {
             problems.push(Problem::at(place, format!("`{store}` stands twice")));
         }
     }
 }
 
 /// Each store's name, and whether anything goes there.
-fn stores(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
-    let archives = file.plan("").archive();
+fn stores(file: &StrategyPlan, node: &Node, problems: &mut Vec<Problem>) {
+    let archives = file.archive();
     let archived: Vec<&str> = archives.iter().flat_map(|one| one.stores()).collect();
     for name in file.stores.keys() {
         let place = key_of(node, "stores", name);
-        let used = file
-            .backups
-            .values()
-            .any(|backup| backup.to().contains(name));
+        let used = file.backups.values().any(|backup| backup.to.contains(name));
         if name == LOCAL {
             let message = "the store `local` is there without being stated";
             problems.push(Problem::at(place, message).help("take it out, or call it otherwise"));
@@ -237,7 +234,7 @@ fn key_of(node: &Node, section: &str, name: &str) -> Position {
 }
 
 /// The backup whose tool is to archive WAL, if one is.
-fn archived_by(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
+fn archived_by(file: &StrategyPlan, node: &Node, problems: &mut Vec<Problem>) {
     let Wal::By(name) = &file.wal else {
         return;
     };
