@@ -105,10 +105,7 @@ fn read<T: serde::de::DeserializeOwned>(
     schema: &serde_json::Value,
 ) -> Result<Document<T>, Problems> {
     let source = Arc::new(source);
-    let root = yaml::parse(&source.text).map_err(|error| {
-        let problem = Problem::at(error.place, error.message);
-        Problems::from(of(&source, problem))
-    })?;
+    let root = yaml::parse(&source.text).map_err(|problem| of(&source, problem))?;
     let problems = structure::check(&root, schema);
     if !problems.is_empty() {
         let all = problems.into_iter().map(|p| of(&source, p)).collect();
@@ -138,13 +135,8 @@ fn resolve_strategy(document: &Document<ScenarioFile>) -> Result<StrategyPlan, P
         StrategyChoice::Named(name) => name,
     };
     let source = strategy_source(name, &document.source.path).map_err(|problem| {
-        of(
-            &document.source,
-            Problem {
-                place: node.place,
-                ..problem
-            },
-        )
+        let place = node.place;
+        of(&document.source, Problem { place, ..problem })
     })?;
     let found = read::<StrategyPlan>(source, &STRATEGY)?;
     let stem = name

@@ -7,12 +7,14 @@ use std::{
     fs,
     io::Read,
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
 use include_dir::{Dir, include_dir};
 
 use super::{
     model::MANIFEST,
+    of,
     problem::{Problem, Problems, Source},
     yaml,
 };
@@ -159,10 +161,8 @@ fn unknown(selector: &str, mut known: Vec<String>) -> Problem {
 
 /// A scenario's name and tags, as far as they can be read.
 fn labels(source: &Source) -> Result<Vec<String>, Problem> {
-    let root = yaml::parse(&source.text).map_err(|error| Problem {
-        source: Some(std::sync::Arc::new(source.clone())),
-        ..Problem::at(error.place, error.message)
-    })?;
+    let parsed = yaml::parse(&source.text);
+    let root = parsed.map_err(|problem| of(&Arc::new(source.clone()), problem))?;
     let tags = root.get("tags").map(yaml::Node::items).unwrap_or_default();
     let texts = root.get("name").into_iter().chain(tags);
     Ok(texts

@@ -167,17 +167,12 @@ impl Folder {
     ) -> Result<(Manifest, Catalog), Vec<Problem>> {
         let (catalog, problems) = check::check(&document, self);
         if !problems.is_empty() {
-            let source = &document.source;
-            return Err(problems
-                .into_iter()
-                .map(|problem| of(source, problem))
-                .collect());
+            let problems = problems.into_iter();
+            return Err(problems.map(|one| of(&document.source, one)).collect());
         }
         let all = document.typed.businesses.values_mut();
-        for sql in all
-            .flat_map(Business::sql_mut)
-            .filter(|sql| sql.ends_with(".sql"))
-        {
+        let written = all.flat_map(Business::sql_mut);
+        for sql in written.filter(|sql| sql.ends_with(".sql")) {
             let text = self.file(sql).map_err(|problem| vec![problem])?;
             *sql = String::from_utf8_lossy(&text).into_owned();
         }

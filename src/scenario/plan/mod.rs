@@ -21,7 +21,7 @@ pub use crate::fault::Fault;
 pub use check::CheckKind;
 pub use generator::{BelongsTo, Generator, Length, Numbers};
 pub use phase::Phase;
-pub use settings::OVERRIDDEN;
+pub use settings::{OVERRIDDEN, seconds};
 pub use step::{
     Action, BackupKind, BackupOf, BackupStep, CutOver, Nature, Restore, RunFor, Salvage, SalvageBy,
     Step, Target, Wait, cluster_of, is_scratch,

@@ -58,7 +58,7 @@ impl StrategyPlan {
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.name = name.to_owned();
-        self.stores.insert(local(), Store::default());
+        self.stores.entry(local()).or_default();
         self
     }
 

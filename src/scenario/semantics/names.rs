@@ -6,7 +6,7 @@ use crate::scenario::{
     expand,
     file::WorkloadFile,
     format,
-    plan::{Action, Objectives, is_scratch},
+    plan::{Action, Objectives, is_scratch, seconds},
     problem::Problem,
 };
 
@@ -287,35 +287,5 @@ impl Check<'_> {
             return;
         };
         self.problem(Problem::at(self.place(&["scale"]), message).help(help));
-    }
-}
-
-/// A setting's seconds as PostgreSQL reads them; none when it would refuse.
-fn seconds(text: &str) -> Option<u64> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let count: u64 = text[..end].parse().ok()?;
-    let unit = match text[end..].trim() {
-        "" | "s" => 1,
-        "min" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    count.checked_mul(unit)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_read_as_postgresql_reads_them() {
-        assert_eq!(seconds("60"), Some(60));
-        assert_eq!(seconds("5min"), Some(300));
-        assert_eq!(seconds("1 h"), Some(3_600));
-        assert_eq!(seconds("5m"), None);
-        assert_eq!(seconds("soon"), None);
     }
 }
