@@ -231,6 +231,12 @@ impl Problems {
     }
 }
 
+impl<T: Into<String>> From<T> for Problem {
+    fn from(message: T) -> Self {
+        Self::nowhere(message)
+    }
+}
+
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
         Self(vec![problem])

@@ -25,21 +25,20 @@ impl Check<'_> {
         let data = &self.file.data;
         let both = data.model.is_some() || data.size.is_some();
         if data.databases.is_some() && both {
-            let place = self.key_place(&["data", "databases"]);
             let message = "`data` has `databases` beside a `model` or `size` of its own";
             let help = "state model and size of each below `databases`";
-            self.problem(Problem::at(place, message).help(help));
+            self.wrong_key(&["data", "databases"], Problem::nowhere(message).help(help));
         }
         for (name, file) in databases::stated(data) {
             let Some(name) = name else {
                 self.size(&file, None, &["data"]);
                 continue;
             };
+            let path = ["data", "databases", name];
             if let Err(message) = format::check("plain-identifier", name) {
-                let place = self.key_place(&["data", "databases", name]);
-                self.problem(Problem::at(place, message));
+                self.wrong_key(&path, message);
             }
-            self.size(&file, Some(name), &["data", "databases", name]);
+            self.size(&file, Some(name), &path);
             if let Some(server) = &file.server {
                 self.there_at_first(server, &["data", "databases", name, "server"]);
             }
@@ -53,8 +52,7 @@ impl Check<'_> {
             let known = self.file.servers.keys().map(String::as_str);
             let known: Vec<&str> = known.chain([PRIMARY]).collect();
             let message = format!("no server `{server}` is there from the beginning");
-            let problem = Problem::at(self.place(path), message).known(server, known);
-            self.problem(problem);
+            self.wrong(path, Problem::nowhere(message).known(server, known));
         }
     }
 
@@ -70,8 +68,7 @@ impl Check<'_> {
         };
         if server != cluster {
             let message = format!("`{workload}` works on `{server}`, and `{to}` is of `{cluster}`");
-            let path: Vec<&str> = path.split('.').collect();
-            self.here(state, &path, Problem::nowhere(message));
+            self.named(state, path, message);
         }
     }
 
@@ -82,17 +79,16 @@ impl Check<'_> {
             let found = all.find(|(one, _)| name.is_none_or(|name| name == *one));
             if found.is_some_and(|(_, one)| one.model.manifest.grows()) {
                 let of = path[path.len() - 1];
-                let message = format!("key `size` is missing in `{of}`");
-                let problem = Problem::at(self.place(path), message);
-                self.problem(problem.help("`size`: the data model fills its tables by it"));
+                let problem = Problem::nowhere(format!("key `size` is missing in `{of}`"));
+                let help = "`size`: the data model fills its tables by it";
+                self.wrong(path, problem.help(help));
             }
             return;
         };
         if !(SMALLEST..=LARGEST).contains(&size) {
-            let message = format!("a database of {size} cannot be made");
-            let path: Vec<&str> = path.iter().copied().chain(["size"]).collect();
-            let problem = Problem::at(self.place(&path), message);
-            self.problem(problem.expected(format!("{SMALLEST} to {LARGEST}")));
+            let problem = Problem::nowhere(format!("a database of {size} cannot be made"));
+            let problem = problem.expected(format!("{SMALLEST} to {LARGEST}"));
+            self.wrong(&[path, &["size"]].concat(), problem);
         }
     }
 
@@ -109,9 +105,9 @@ impl Check<'_> {
                 if let Some(role) = twice {
                     let message =
                         format!("the models of `{first}` and `{name}` both make the role `{role}`");
-                    let place = self.key_place(&["data", "databases", name]);
                     let help = "roles are shared by all databases of a cluster";
-                    self.problem(Problem::at(place, message).help(help));
+                    let problem = Problem::nowhere(message).help(help);
+                    self.wrong_key(&["data", "databases", name], problem);
                 }
             }
             makers.push((name, catalog));
@@ -124,8 +120,8 @@ impl Check<'_> {
             return;
         };
         if databases.model(name).is_none() {
-            let problem = Problem::at(self.place(path), format!("unknown database `{name}`"));
-            self.problem(problem.known(name, databases.names()));
+            let problem = Problem::nowhere(format!("unknown database `{name}`"));
+            self.wrong(path, problem.known(name, databases.names()));
         }
     }
 

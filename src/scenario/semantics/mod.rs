@@ -52,8 +52,7 @@ pub fn check(
     check.scale();
     check.steps();
     check.expectation();
-    let warnings = check.at_stake();
-    warnings.into_iter().for_each(|one| check.problem(one));
+    check.at_stake();
     check.problems
 }
 
@@ -80,6 +79,24 @@ impl Check<'_> {
     fn problem(&mut self, problem: Problem) {
         let source = Some(Arc::clone(self.source));
         self.problems.push(Problem { source, ..problem });
+    }
+
+    /// A problem with the value that the path leads to.
+    fn wrong(&mut self, path: &[&str], problem: impl Into<Problem>) {
+        let place = self.place(path);
+        self.problem(Problem {
+            place,
+            ..problem.into()
+        });
+    }
+
+    /// A problem with the last key of a path.
+    fn wrong_key(&mut self, path: &[&str], problem: impl Into<Problem>) {
+        let place = self.key_place(path);
+        self.problem(Problem {
+            place,
+            ..problem.into()
+        });
     }
 
     /// Position of a value, as near as the path leads.

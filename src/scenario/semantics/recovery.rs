@@ -94,11 +94,8 @@ impl Check<'_> {
         let Some(plan) = self.planned(strategy, name, "restore.from", state) else {
             return;
         };
-        if let Some(store) = restore
-            .store
-            .as_ref()
-            .filter(|store| !plan.to.contains(store))
-        {
+        let store = restore.store.as_ref();
+        if let Some(store) = store.filter(|store| !plan.to.contains(store)) {
             let problem =
                 Problem::nowhere(format!("no backup `{name}` goes to the store `{store}`"));
             let problem = problem.known(store, plan.to.iter().map(String::as_str));
@@ -108,7 +105,7 @@ impl Check<'_> {
         if !abilities.restores {
             let message =
                 format!("`{name}` holds a part of a cluster: no server can be restored from it");
-            self.here(state, &["restore", "from"], Problem::nowhere(message));
+            self.here(state, &["restore", "from"], message);
         } else if !state.backed_up.contains(name) {
             let problem = Problem::nowhere(format!(
                 "nothing to restore: no backup `{name}` comes before"
@@ -121,8 +118,8 @@ impl Check<'_> {
     fn target(&mut self, restore: &Restore, state: &State) {
         let what = match &restore.target {
             Target::Before { .. } if state.faults.is_empty() => {
-                let problem = Problem::nowhere("no fault is injected before this step");
-                return self.here(state, &["restore", "target", "before"], problem);
+                let message = "no fault is injected before this step";
+                return self.here(state, &["restore", "target", "before"], message);
             }
             Target::Before { fault, by } => {
                 if fault != expand::NEWEST {
@@ -153,10 +150,8 @@ impl Check<'_> {
                 "a restore point"
             }
         };
-        match self
-            .restoring_tool(restore)
-            .filter(|one| one.nature == Nature::Logical)
-        {
+        let tool = self.restoring_tool(restore);
+        match tool.filter(|one| one.nature == Nature::Logical) {
             Some(abilities) => self.no_point_in_time(what, abilities.tool, state),
             None => self.archives(what, "restore.target", state),
         }
@@ -168,11 +163,8 @@ impl Check<'_> {
             format!("{tool} restores a backup as of its snapshot: {what} is out of reach");
         let help =
             "it reaches `latest`, and `{ before: fault }` by the newest backup from before it";
-        self.here(
-            state,
-            &["restore", "target"],
-            Problem::nowhere(message).help(help),
-        );
+        let problem = Problem::nowhere(message).help(help);
+        self.here(state, &["restore", "target"], problem);
     }
 
     /// What needs a WAL archive.
@@ -181,8 +173,7 @@ impl Check<'_> {
             let name = self.strategy.map_or("", |s| s.name.as_str());
             let message = format!("the strategy `{name}` archives no WAL: {what} is out of reach");
             let help = "it reaches `latest` and `immediate`: the end of the full backup";
-            let path: Vec<&str> = path.split('.').collect();
-            self.here(state, &path, Problem::nowhere(message).help(help));
+            self.named(state, path, Problem::nowhere(message).help(help));
         }
     }
 

@@ -32,23 +32,17 @@ impl Check<'_> {
         if of_any_model && !self.file.steps.iter().any(dumped) {
             return;
         }
-        let backups = strategy.backups.iter();
-        let tables = backups.flat_map(|(name, backup)| {
+        for (name, backup) in &strategy.backups {
             let word = backup.tool.abilities().tool;
-            let tables = backup.tool.tables().iter().enumerate();
-            tables.map(move |(index, table)| (name, word, index.to_string(), table))
-        });
-        let unknown = tables.filter(|(.., table)| !catalog.has_table(table));
-        let places = unknown.map(|(name, word, index, table)| {
-            let path = ["strategy", "backups", name, word, "tables", &index];
-            (self.place(&path), table.clone())
-        });
-        let places: Vec<_> = places.collect();
-        let known = catalog.tables.clone();
-        for (place, table) in places {
-            let message = format!("the strategy dumps `{table}`, an unknown table");
-            let known = known.iter().map(String::as_str);
-            self.problem(Problem::at(place, message).known(&table, known));
+            for (index, table) in backup.tool.tables().iter().enumerate() {
+                if !catalog.has_table(table) {
+                    let index = index.to_string();
+                    let path = ["strategy", "backups", name, word, "tables", &index];
+                    let message = format!("the strategy dumps `{table}`, an unknown table");
+                    let known = catalog.tables.iter().map(String::as_str);
+                    self.wrong(&path, Problem::nowhere(message).known(table, known));
+                }
+            }
         }
     }
 
@@ -67,8 +61,7 @@ impl Check<'_> {
                 None => found(self.file, custom, &catalog),
             };
             for (key, problem) in login(custom, &catalog).into_iter().chain(table) {
-                let place = self.place(&["workloads", name, "custom", key]);
-                self.problem(Problem { place, ..problem });
+                self.wrong(&["workloads", name, "custom", key], problem);
             }
         }
     }
@@ -126,11 +119,6 @@ impl Check<'_> {
             let all = [catalog.indexes.as_slice(), catalog.tables.as_slice()].concat();
             self.named(state, path, unknown("index or table", name, &all));
         }
-    }
-
-    fn named(&mut self, state: &State, path: &str, problem: Problem) {
-        let path: Vec<&str> = path.split('.').collect();
-        self.here(state, &path, problem);
     }
 
     /// Whether the scenario's own SQL names it, or a schema that it lies in and that the data

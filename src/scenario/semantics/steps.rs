@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Check;
+use crate::backup::Abilities;
 use crate::fault::{Fault, ServerAfter};
 use crate::scenario::{
     expand,
@@ -118,23 +119,24 @@ impl Check<'_> {
     }
 
     /// A problem of the current step, at the value that the path leads to.
-    pub(super) fn here(&mut self, state: &State, path: &[&str], problem: Problem) {
+    pub(super) fn here(&mut self, state: &State, path: &[&str], problem: impl Into<Problem>) {
         let number = (state.step - 1).to_string();
-        let whole: Vec<&str> = ["steps", &number].iter().chain(path).copied().collect();
-        let place = self.place(&whole);
-        self.problem(Problem { place, ..problem });
+        self.wrong(&[&["steps", number.as_str()], path].concat(), problem);
+    }
+
+    /// The same; the keys of the path are parted by points.
+    pub(super) fn named(&mut self, state: &State, path: &str, problem: impl Into<Problem>) {
+        self.here(state, &Vec::from_iter(path.split('.')), problem);
     }
 
     fn never_zero(&mut self, what: &str, time: Option<Time>, path: &[&str]) {
         if time.is_some_and(|t| t.0.is_zero()) {
-            let place = self.place(path);
-            self.problem(Problem::at(place, format!("`{what}` cannot be 0s")));
+            self.wrong(path, format!("`{what}` cannot be 0s"));
         }
     }
 
     /// The server must exist and run. `key`: where the step names it.
     pub(super) fn up(&mut self, server: &str, key: &str, state: &State) {
-        let path: Vec<&str> = key.split('.').collect();
         let problem = match state.servers.get(server) {
             Some(Server::Up) => return,
             Some(Server::Down(step)) => {
@@ -147,7 +149,7 @@ impl Check<'_> {
             }
             None => unknown_server(server, state),
         };
-        self.here(state, &path, problem);
+        self.named(state, key, problem);
     }
 
     /// A backup of the strategy, of a kind that its tool can take.
@@ -174,7 +176,7 @@ impl Check<'_> {
         let builds_on = matches!(kind, Some(BackupKind::Diff | BackupKind::Incr));
         if builds_on && !state.backed_up.contains(name) {
             let message = format!("no full backup of `{name}` comes before");
-            self.here(state, &["backup", "kind"], Problem::nowhere(message));
+            self.here(state, &["backup", "kind"], message);
         }
         state.backed_up.insert(name.to_owned());
     }
@@ -191,8 +193,7 @@ impl Check<'_> {
         if plan.is_none() {
             let message = format!("the strategy `{}` has no backup `{name}`", strategy.name);
             let names = strategy.backups.keys().map(String::as_str);
-            let path: Vec<&str> = key.split('.').collect();
-            self.here(state, &path, Problem::nowhere(message).known(name, names));
+            self.named(state, key, Problem::nowhere(message).known(name, names));
         }
         plan
     }
@@ -200,15 +201,12 @@ impl Check<'_> {
     /// Backups whose age is not that of their files can't be made older.
     fn age(&mut self, state: &State) {
         let backups = self.strategy.into_iter().flat_map(|one| one.backups.iter());
-        let abilities = backups.map(|(_, backup)| backup.tool.abilities());
-        let kept = abilities
-            .filter(|one| !one.aged_by_files)
-            .map(|one| one.tool)
-            .next();
-        if let Some(tool) = kept {
+        let mut abilities = backups.map(|(_, backup)| backup.tool.abilities());
+        let kept = abilities.find(|one| !one.aged_by_files);
+        if let Some(Abilities { tool, .. }) = kept {
             let message =
                 format!("{tool} keeps the times of its backups itself: they can't be made older");
-            self.here(state, &["age"], Problem::nowhere(message));
+            self.here(state, &["age"], message);
         }
     }
 
@@ -230,8 +228,7 @@ impl Check<'_> {
         let name = &expand::fault_names(self.file)[state.step - 1];
         let hit = (server.to_owned(), facts.heals);
         if state.faults.insert(name.clone(), hit).is_some() {
-            let problem = Problem::nowhere(format!("another fault is called `{name}`"));
-            self.here(state, &["as"], problem);
+            self.here(state, &["as"], format!("another fault is called `{name}`"));
         }
         if name == expand::NEWEST {
             let problem = Problem::nowhere(format!("`{name}` stands for the newest fault"));
@@ -265,8 +262,7 @@ impl Check<'_> {
             let known = also.iter().copied();
             let known = known.chain(state.faults.keys().map(String::as_str));
             let message = format!("no fault `{fault}` is injected before this step");
-            let path: Vec<&str> = path.split('.').collect();
-            self.here(state, &path, Problem::nowhere(message).known(fault, known));
+            self.named(state, path, Problem::nowhere(message).known(fault, known));
         }
         injected
     }
@@ -275,8 +271,11 @@ impl Check<'_> {
         self.up(server, "server", state);
         self.workload(workload, "freeze", state);
         if !state.frozen.insert(workload.to_owned()) {
-            let problem = Problem::nowhere(format!("`{workload}` is frozen already"));
-            self.here(state, &["freeze"], problem);
+            self.here(
+                state,
+                &["freeze"],
+                format!("`{workload}` is frozen already"),
+            );
         }
     }
 
@@ -285,11 +284,8 @@ impl Check<'_> {
         self.workload(workload, "thaw", state);
         if !state.frozen.remove(workload) && self.file.workloads.contains_key(workload) {
             let problem = Problem::nowhere(format!("`{workload}` is not frozen"));
-            self.here(
-                state,
-                &["thaw"],
-                problem.help(format!("`freeze: {workload}` comes first")),
-            );
+            let help = format!("`freeze: {workload}` comes first");
+            self.here(state, &["thaw"], problem.help(help));
         }
     }
 
@@ -314,8 +310,7 @@ impl Check<'_> {
         if !self.file.workloads.contains_key(workload) {
             let known: Vec<&str> = self.file.workloads.keys().map(String::as_str).collect();
             let problem = Problem::nowhere(format!("unknown workload `{workload}`"));
-            let path: Vec<&str> = path.split('.').collect();
-            self.here(state, &path, problem.known(workload, known));
+            self.named(state, path, problem.known(workload, known));
         }
     }
 }

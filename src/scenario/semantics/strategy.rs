@@ -8,7 +8,7 @@ use crate::{
         format, of,
         plan::{BackupPlan, OVERRIDDEN, RetentionRule, StrategyPlan, Wal},
         problem::{Problem, Source},
-        yaml::{Node, Position},
+        yaml::Node,
     },
     store::LOCAL,
 };
@@ -48,9 +48,22 @@ struct Check<'a> {
 
 impl Check<'_> {
     /// A problem with the value that the path leads to.
-    fn wrong(&mut self, path: &[&str], problem: Problem) {
+    fn wrong(&mut self, path: &[&str], problem: impl Into<Problem>) {
         let place = place_in(self.node, path);
-        self.problems.push(Problem { place, ..problem });
+        self.problems.push(Problem {
+            place,
+            ..problem.into()
+        });
+    }
+
+    /// A problem with a name that stands in a section.
+    fn wrong_name(&mut self, section: &str, name: &str, problem: impl Into<Problem>) {
+        let entry = self.node.get(section).and_then(|node| node.entry(name));
+        let place = entry.map_or(self.node.place, |(key, _)| key.place);
+        self.problems.push(Problem {
+            place,
+            ..problem.into()
+        });
     }
 
     fn commands(&mut self) {
@@ -86,8 +99,7 @@ impl Check<'_> {
                 "%p" => "the path of the file",
                 _ => "the name of the file wanted",
             };
-            let message = format!("{what} without `{part}`, {meaning}");
-            self.wrong(path, Problem::nowhere(message));
+            self.wrong(path, format!("{what} without `{part}`, {meaning}"));
         }
     }
 
@@ -121,7 +133,7 @@ impl Check<'_> {
     }
 
     fn settings(&mut self) {
-        let (file, node) = (self.file, self.node);
+        let file = self.file;
         for (setting, elsewhere) in STATED_ELSEWHERE {
             if file.settings.contains_key(setting) {
                 let message = format!("`{setting}` cannot stand among the settings");
@@ -129,10 +141,11 @@ impl Check<'_> {
                 self.wrong(&["settings", setting], Problem::nowhere(message).help(help));
             }
         }
-        let stated = file.settings.keys();
-        let overridden =
-            stated.filter_map(|name| overridden(name, place_in(node, &["settings", name])));
-        self.problems.extend(overridden);
+        for name in file.settings.keys() {
+            if let Some(problem) = overridden(name) {
+                self.wrong(&["settings", name], problem);
+            }
+        }
         let mode = file.settings.get("archive_mode").map(String::as_str);
         let archives = matches!(mode, Some("on" | "always" | "true" | "yes" | "1"));
         let path: &[&str] = match mode {
@@ -156,12 +169,11 @@ impl Check<'_> {
     /// A backup's name, the options of its tool, and the stores that it goes to.
     fn backup(&mut self, name: &str, backup: &BackupPlan) {
         if let Err(message) = format::check("name", name) {
-            let place = self.key_of("backups", name);
-            self.problems.push(Problem::at(place, message));
+            self.wrong_name("backups", name, message);
         }
         let word = backup.tool.abilities().tool;
         for (option, message) in backup.tool.wrong_options() {
-            self.wrong(&["backups", name, word, option], Problem::nowhere(message));
+            self.wrong(&["backups", name, word, option], message);
         }
         for text in backup.tool.texts() {
             let known = self.known(text.further);
@@ -201,26 +213,19 @@ impl Check<'_> {
         let archives = file.archive();
         let archived: Vec<&str> = archives.iter().flat_map(|one| one.stores()).collect();
         for name in file.stores.keys() {
-            let place = self.key_of("stores", name);
             let used = file.backups.values().any(|backup| backup.to.contains(name));
             if name == LOCAL {
-                let problem = Problem::at(place, "the store `local` is there without being stated");
-                self.problems
-                    .push(problem.help("take it out, or call it otherwise"));
+                let problem = Problem::nowhere("the store `local` is there without being stated");
+                let problem = problem.help("take it out, or call it otherwise");
+                self.wrong_name("stores", name, problem);
             } else if let Err(message) = format::check("name", name) {
-                self.problems.push(Problem::at(place, message));
+                self.wrong_name("stores", name, message);
             } else if !used && !archived.contains(&name.as_str()) {
-                let problem = Problem::at(place, format!("nothing goes to the store `{name}`"));
+                let problem = Problem::nowhere(format!("nothing goes to the store `{name}`"));
                 let help = format!("a backup says so: `to: [local, {name}]`");
-                self.problems.push(problem.help(help));
+                self.wrong_name("stores", name, problem.help(help));
             }
         }
-    }
-
-    fn key_of(&self, section: &str, name: &str) -> Position {
-        let section = self.node.get(section);
-        let entry = section.and_then(|section| section.entry(name));
-        entry.map_or(self.node.place, |(key, _)| key.place)
     }
 
     /// The backup whose tool is to archive WAL, if one is.
@@ -243,11 +248,9 @@ impl Check<'_> {
 }
 
 /// A setting that no scenario can state.
-pub(super) fn overridden(name: &str, place: Position) -> Option<Problem> {
+pub(super) fn overridden(name: &str) -> Option<Problem> {
     let own = OVERRIDDEN.iter().any(|own| own.eq_ignore_ascii_case(name));
-    own.then(|| {
-        let message = format!("`{name}` cannot be stated");
-        let help = "pgdrill gives it to every server: by it the server is reached, or its log read";
-        Problem::at(place, message).help(help)
-    })
+    let problem = || Problem::nowhere(format!("`{name}` cannot be stated"));
+    let help = "pgdrill gives it to every server: by it the server is reached, or its log read";
+    own.then(|| problem().help(help))
 }
