@@ -5,7 +5,7 @@ use crate::{
     event::EventKind,
     postgres::Server,
     restore::salvage::{SalvageRequest, Side, salvage},
-    scenario::plan::{Action, Salvage},
+    scenario::plan::Salvage,
 };
 
 impl Drill {
@@ -16,12 +16,9 @@ impl Drill {
         let Salvage {
             tables, schemas, ..
         } = salvaging;
-        let aimed_at = self.plan.steps.iter().find_map(|step| match &step.action {
-            Action::Restore(restore) if restore.into == salvaging.from() => {
-                self.faults.aimed_at(&restore.target)
-            }
-            _other => None,
-        });
+        let restores = self.plan.restores();
+        let mut restores = restores.filter(|restore| restore.into == salvaging.from());
+        let aimed_at = restores.find_map(|restore| self.faults.aimed_at(&restore.target));
         let aimed_at = aimed_at.or(self.faults.newest());
         let current = self.faults.current().iter();
         let told = current.filter_map(|fault| {

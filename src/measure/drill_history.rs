@@ -283,12 +283,9 @@ impl<'a> DrillHistory<'a> {
     }
 
     pub fn restored_before_fault(&self, server: &str) -> bool {
-        self.plan.steps.iter().any(|step| {
-            let Action::Restore(restore) = &step.action else {
-                return false;
-            };
-            restore.into == server && matches!(restore.target, Target::Before { .. })
-        })
+        let before = |target: &Target| matches!(target, Target::Before { .. });
+        let mut restores = self.plan.restores();
+        restores.any(|restore| restore.into == server && before(&restore.target))
     }
 
     /// The earliest instant that a recovery's salvages aimed at, where their scratch servers were
@@ -311,16 +308,12 @@ impl<'a> DrillHistory<'a> {
         {
             return self.taken(&restore.backup).map(|backup| backup.began_us);
         }
-        let steps = self.steps().into_iter().rev();
-        let (began_us, target) =
-            steps
-                .into_iter()
-                .find_map(|step| match &self.plan.steps[step.index].action {
-                    Action::Restore(restore) if restore.into == scratch => {
-                        Some((step.began_us?, &restore.target))
-                    }
-                    _other => None,
-                })?;
+        let mut steps = self.steps().into_iter().rev();
+        let (began_us, target) = steps.find_map(|step| {
+            let restore = self.plan.steps[step.index].action.restore();
+            let restore = restore.filter(|restore| restore.into == scratch)?;
+            Some((step.began_us?, &restore.target))
+        })?;
         match target {
             Target::Latest => None,
             Target::Before { fault, by } => {

@@ -75,7 +75,8 @@ pub struct ScenarioFile {
 impl ScenarioFile {
     /// The cluster that a server is of, which is called as its first server is.
     pub fn cluster_of<'s>(&'s self, server: &'s str) -> &'s str {
-        cluster_of(self.steps.iter().map(|step| &step.action), server)
+        let restores = self.steps.iter().filter_map(|step| step.action.restore());
+        cluster_of(restores, server)
     }
 }
 

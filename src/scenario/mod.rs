@@ -152,10 +152,8 @@ fn strategy_source(name: &str, scenario: &str) -> Result<Source, Problem> {
     if name.ends_with(".yaml") {
         return select::read_beside(scenario, name);
     }
-    let text = strategy::shipped(name).ok_or_else(|| {
-        let message = format!("unknown strategy `{name}`");
-        Problem::nowhere(message).known(name, strategy::shipped_names())
-    })?;
+    let text = strategy::shipped(name)
+        .ok_or_else(|| Problem::unknown("strategy", name, strategy::shipped_names()))?;
     Ok(Source {
         path: format!("fixtures/strategies/{name}.yaml"),
         text: text.to_owned(),

@@ -51,10 +51,9 @@ pub(super) fn of(
         if !name.is_empty() {
             planning.newest.clone_from(&name);
         }
-        if let Action::Restore(Restore { into, .. }) = &step.action
-            && is_scratch(into)
-        {
-            planning.scratch = into;
+        let restored = step.action.restore().map(|restore| restore.into.as_str());
+        if let Some(scratch) = restored.filter(|into| is_scratch(into)) {
+            planning.scratch = scratch;
         }
         steps.push(planning.step(step, node.place.line, name));
     }

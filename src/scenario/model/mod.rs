@@ -133,8 +133,7 @@ impl Folder {
         let shipped = SHIPPED.get_dir(name);
         let shipped = shipped.map(|dir| (Self::Shipped(dir), format!("fixtures/models/{name}")));
         shipped.ok_or_else(|| {
-            let problem = Problem::nowhere(format!("unknown model `{name}`"));
-            let problem = problem.known(name, names());
+            let problem = Problem::unknown("model", name, names());
             match problem.help.as_str() {
                 "" => problem.help("a folder of your own has a `/` in it: `./our-app`"),
                 _ => problem,

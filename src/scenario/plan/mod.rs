@@ -64,16 +64,13 @@ pub type StepIndex = usize;
 /// Everything a drill needs to know: what a scenario may leave out is filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The scenario's name.
     pub scenario: String,
     /// The drill's identity within a run: scenario and variant, e.g. `oa-table-dropped-pg17`.
     pub drill: String,
-    /// What the scenario is about.
     pub about: String,
     pub tags: Vec<String>,
     /// Path of the scenario file as given.
     pub file: String,
-    /// PostgreSQL's major version.
     pub postgres: u32,
     /// Debian packages that the servers need beside, sorted.
     pub packages: Vec<String>,
@@ -85,19 +82,13 @@ pub struct Plan {
     pub servers: BTreeMap<String, ServerPlan>,
     /// The databases that the scenario makes, by name; one at least.
     pub databases: BTreeMap<String, DatabasePlan>,
-    /// The workloads, by name.
     pub workloads: BTreeMap<String, WorkloadPlan>,
-    /// How the system backs up.
     pub strategy: StrategyPlan,
-    /// What is done, in order.
     pub steps: Vec<Step>,
     /// Objectives by workload.
     pub objectives: BTreeMap<String, Objectives>,
-    /// Constants for the human spans of the RTO.
     pub human: HumanSpans,
-    /// The checks to make.
     pub checks: Vec<CheckKind>,
-    /// Verdict expected.
     pub expect: Expect,
     /// Deadline of the whole drill.
     pub deadline: Time,
@@ -106,7 +97,12 @@ pub struct Plan {
 impl Plan {
     /// The cluster that a server is of, which is called as its first server is.
     pub fn cluster_of<'s>(&'s self, server: &'s str) -> &'s str {
-        cluster_of(self.steps.iter().map(|step| &step.action), server)
+        cluster_of(self.restores(), server)
+    }
+
+    /// The restores, in order.
+    pub fn restores(&self) -> impl Iterator<Item = &Restore> {
+        self.steps.iter().filter_map(|step| step.action.restore())
     }
 
     /// The databases of a cluster, by name.
@@ -227,14 +223,15 @@ pub struct Objectives {
 impl Objectives {
     /// What is demanded, by the name that a scenario gives it and as it writes it.
     pub fn demands(&self) -> Vec<(&'static str, String)> {
+        let time = |time: Option<Time>| time.map(|time| time.to_string());
         let all = [
-            ("rpo", self.rpo.map(|time| time.to_string())),
+            ("rpo", time(self.rpo)),
             (
                 "lost",
                 self.lost.map(|transactions| transactions.to_string()),
             ),
-            ("rto", self.rto.map(|time| time.to_string())),
-            ("outage", self.outage.map(|time| time.to_string())),
+            ("rto", time(self.rto)),
+            ("outage", time(self.outage)),
         ];
         let made = all.into_iter();
         made.filter_map(|(name, value)| Some((name, value?)))

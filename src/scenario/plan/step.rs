@@ -73,6 +73,13 @@ pub enum Action {
 }
 
 impl Action {
+    pub fn restore(&self) -> Option<&Restore> {
+        match self {
+            Self::Restore(restore) => Some(restore),
+            _other => None,
+        }
+    }
+
     /// Whether this step may harm rows that clients wrote, or write them anew.
     pub fn may_harm_rows(&self) -> bool {
         matches!(
@@ -94,14 +101,9 @@ impl Action {
 
 /// The cluster that a server is of: itself where it is there from the beginning, else the one whose
 /// backup it is restored from.
-pub fn cluster_of<'s>(actions: impl IntoIterator<Item = &'s Action>, server: &'s str) -> &'s str {
-    let made = actions.into_iter().find_map(|action| match action {
-        Action::Restore(restore) if !restore.in_place && restore.into == server => {
-            Some(restore.of())
-        }
-        _other => None,
-    });
-    made.unwrap_or(server)
+pub fn cluster_of<'s>(mut restores: impl Iterator<Item = &'s Restore>, server: &'s str) -> &'s str {
+    let made = restores.find(|one| !one.in_place && one.into == server);
+    made.map_or(server, Restore::of)
 }
 
 /// Whether a server of this name is a scratch server.

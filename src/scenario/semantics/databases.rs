@@ -120,8 +120,7 @@ impl Check<'_> {
             return;
         };
         if databases.model(name).is_none() {
-            let problem = Problem::nowhere(format!("unknown database `{name}`"));
-            self.wrong(path, problem.known(name, databases.names()));
+            self.wrong(path, Problem::unknown("database", name, databases.names()));
         }
     }
 

@@ -91,10 +91,10 @@ impl Check<'_> {
     }
 
     fn of_workload(&self, id: &str, workload: &str) -> Option<Problem> {
-        let workloads = self.file.workloads.keys().map(String::as_str);
+        let workloads = &self.file.workloads;
         let problem = || Problem::nowhere(format!("`{id}` is of an unknown workload"));
-        let exists = self.file.workloads.contains_key(workload);
-        (!exists).then(|| problem().known(workload, workloads))
+        let exists = workloads.contains_key(workload);
+        (!exists).then(|| problem().known(workload, workloads.keys()))
     }
 
     fn demanded(&self, id: &str, workload: &str, objective: &str) -> Option<Problem> {

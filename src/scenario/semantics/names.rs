@@ -16,13 +16,12 @@ impl Check<'_> {
     pub(super) fn matrix(&mut self, asked: &[u32]) {
         let supported = supported_majors();
         let shown: Vec<String> = supported.iter().map(u32::to_string).collect();
-        let known: Vec<&str> = shown.iter().map(String::as_str).collect();
         let own = self.file.matrix.postgres.as_deref().unwrap_or_default();
         for (index, major) in own.iter().enumerate() {
             let path = ["matrix", "postgres", &index.to_string()];
             if !supported.contains(major) {
                 let problem = Problem::nowhere(format!("PostgreSQL {major} is not supported"));
-                self.wrong(&path, problem.known("", known.iter().copied()));
+                self.wrong(&path, problem.known("", &shown));
             } else if own[..index].contains(major) {
                 self.wrong(&path, format!("PostgreSQL {major} stands twice"));
             }
@@ -30,7 +29,7 @@ impl Check<'_> {
         for major in asked.iter().filter(|m| !supported.contains(m)) {
             let message = format!("PostgreSQL {major} (`--postgres`) is not supported");
             self.problems
-                .push(Problem::nowhere(message).known("", known.iter().copied()));
+                .push(Problem::nowhere(message).known("", &shown));
         }
     }
 
@@ -119,9 +118,8 @@ impl Check<'_> {
             return;
         }
         let known = self.businesses(database);
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let wanted = workload.business.as_deref();
-        if known.contains(&wanted.unwrap_or(name)) {
+        if known.iter().any(|known| known == wanted.unwrap_or(name)) {
             if database.is_none() {
                 self.which_database(self.key_place(&["workloads", name]));
             }
@@ -197,11 +195,11 @@ impl Check<'_> {
     }
 
     pub(super) fn objectives(&mut self) {
-        let workloads: Vec<&str> = self.file.workloads.keys().map(String::as_str).collect();
+        let workloads = &self.file.workloads;
         for (name, objectives) in &self.file.objectives {
-            if !workloads.contains(&name.as_str()) {
+            if !workloads.contains_key(name) {
                 let message = format!("objectives of `{name}`, which is no workload");
-                let problem = Problem::nowhere(message).known(name, workloads.iter().copied());
+                let problem = Problem::nowhere(message).known(name, workloads.keys());
                 self.wrong_key(&["objectives", name], problem);
             }
             self.can_be_measured(name, objectives);

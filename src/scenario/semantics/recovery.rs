@@ -52,8 +52,7 @@ impl Check<'_> {
             }
             None => {
                 let problem = Problem::nowhere(format!("there is no server `{}`", restore.into));
-                let servers = state.servers.keys().map(String::as_str);
-                let problem = problem.known(&restore.into, servers);
+                let problem = problem.known(&restore.into, state.servers.keys());
                 self.here(state, &["restore", "into"], problem);
             }
         }
@@ -98,7 +97,7 @@ impl Check<'_> {
         if let Some(store) = store.filter(|store| !plan.to.contains(store)) {
             let problem =
                 Problem::nowhere(format!("no backup `{name}` goes to the store `{store}`"));
-            let problem = problem.known(store, plan.to.iter().map(String::as_str));
+            let problem = problem.known(store, &plan.to);
             self.here(state, &["restore", "store"], problem);
         }
         let abilities = plan.tool.abilities();
@@ -141,10 +140,9 @@ impl Check<'_> {
             Target::Xid(_) => "a transaction",
             Target::Name(name) => {
                 if !state.restore_points.contains(name) {
-                    let points = state.restore_points.iter().map(String::as_str);
                     let problem =
                         Problem::nowhere(format!("no restore point `{name}` comes before"));
-                    let problem = problem.known(name, points);
+                    let problem = problem.known(name, &state.restore_points);
                     self.here(state, &["restore", "target", "name"], problem);
                 }
                 "a restore point"
@@ -207,7 +205,7 @@ impl Check<'_> {
             }
             (Some(from), _) if !is_scratch(from) || !state.servers.contains_key(from) => {
                 let problem = Problem::nowhere(format!("`{from}` is no scratch server"));
-                let scratches = state.servers.keys().map(String::as_str);
+                let scratches = state.servers.keys();
                 let scratches = scratches.filter(|s| is_scratch(s));
                 self.here(state, &["salvage", "from"], problem.known(from, scratches));
             }

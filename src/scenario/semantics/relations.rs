@@ -39,8 +39,8 @@ impl Check<'_> {
                     let index = index.to_string();
                     let path = ["strategy", "backups", name, word, "tables", &index];
                     let message = format!("the strategy dumps `{table}`, an unknown table");
-                    let known = catalog.tables.iter().map(String::as_str);
-                    self.wrong(&path, Problem::nowhere(message).known(table, known));
+                    let problem = Problem::nowhere(message).known(table, &catalog.tables);
+                    self.wrong(&path, problem);
                 }
             }
         }
@@ -93,8 +93,7 @@ impl Check<'_> {
             (Need::Table(_) | Need::Index(_) | Need::Schema(_) | Need::Store(_), _) => return,
         };
         if !known.contains(&name) && !self.made_here(name, state) {
-            let problem = Problem::nowhere(format!("unknown {} `{name}`", need.word()));
-            self.named(state, path, problem.known(name, known));
+            self.named(state, path, Problem::unknown(need.word(), name, known));
         }
     }
 
@@ -103,9 +102,8 @@ impl Check<'_> {
             return;
         };
         if !strategy.stores.contains_key(name) {
-            let known = strategy.stores.keys().map(String::as_str);
-            let problem = Problem::nowhere(format!("unknown store `{name}`"));
-            self.named(state, path, problem.known(name, known));
+            let problem = Problem::unknown("store", name, strategy.stores.keys());
+            self.named(state, path, problem);
         }
     }
 
@@ -116,8 +114,8 @@ impl Check<'_> {
         };
         let known = catalog.has_table(name) || catalog.indexes.iter().any(|i| i == name);
         if !known && !self.made_here(name, state) {
-            let all = [catalog.indexes.as_slice(), catalog.tables.as_slice()].concat();
-            self.named(state, path, unknown("index or table", name, &all));
+            let all = catalog.indexes.iter().chain(&catalog.tables);
+            self.named(state, path, Problem::unknown("index or table", name, all));
         }
     }
 
@@ -154,9 +152,8 @@ fn login(custom: &CustomFile, catalog: &Catalog) -> Option<OfKey> {
     if catalog.login_roles.contains(&custom.role) {
         return None;
     }
-    let known = catalog.login_roles.iter().map(String::as_str);
     let problem = Problem::nowhere(format!("no role `{}` logs in", custom.role));
-    Some(("role", problem.known(&custom.role, known)))
+    Some(("role", problem.known(&custom.role, &catalog.login_roles)))
 }
 
 /// What is wrong with a table that a workload makes.
@@ -179,7 +176,7 @@ fn found(file: &ScenarioFile, custom: &CustomFile, catalog: &Catalog) -> Vec<OfK
     let maker = maker(file, table);
     let mut problems = Vec::new();
     if maker.is_none() && !catalog.has_table(table) {
-        let problem = unknown("table", table, &catalog.tables);
+        let problem = Problem::unknown("table", table, &catalog.tables);
         if problem.help.is_empty() {
             let help = "`create: FILE.sql` beside it makes a table of your own";
             return vec![("table", problem.help(help))];
@@ -201,11 +198,6 @@ fn found(file: &ScenarioFile, custom: &CustomFile, catalog: &Catalog) -> Vec<OfK
         problems.push(("key", problem.help(format!("the column `{key}` {why}"))));
     }
     problems
-}
-
-fn unknown(what: &str, name: &str, known: &[String]) -> Problem {
-    let problem = Problem::nowhere(format!("unknown {what} `{name}`"));
-    problem.known(name, known.iter().map(String::as_str))
 }
 
 fn strs(names: &[String]) -> Vec<&str> {

@@ -192,8 +192,8 @@ impl Check<'_> {
         let plan = strategy.backups.get(name);
         if plan.is_none() {
             let message = format!("the strategy `{}` has no backup `{name}`", strategy.name);
-            let names = strategy.backups.keys().map(String::as_str);
-            self.named(state, key, Problem::nowhere(message).known(name, names));
+            let problem = Problem::nowhere(message).known(name, strategy.backups.keys());
+            self.named(state, key, problem);
         }
         plan
     }
@@ -308,15 +308,13 @@ impl Check<'_> {
 
     pub(super) fn workload(&mut self, workload: &str, path: &str, state: &State) {
         if !self.file.workloads.contains_key(workload) {
-            let known: Vec<&str> = self.file.workloads.keys().map(String::as_str).collect();
-            let problem = Problem::nowhere(format!("unknown workload `{workload}`"));
-            self.named(state, path, problem.known(workload, known));
+            let problem = Problem::unknown("workload", workload, self.file.workloads.keys());
+            self.named(state, path, problem);
         }
     }
 }
 
 fn unknown_server(server: &str, state: &State) -> Problem {
-    let known: Vec<&str> = state.servers.keys().map(String::as_str).collect();
     let problem = Problem::nowhere(format!("no server `{server}` exists at this step"));
-    problem.known(server, known)
+    problem.known(server, state.servers.keys())
 }

@@ -126,7 +126,6 @@ impl Check<'_> {
             let shells = command[..index].ends_with('$');
             if name && !shells && !known.iter().any(|one| one == inner) {
                 let problem = Problem::nowhere(format!("unknown placeholder `{{{inner}}}`"));
-                let known = known.iter().map(String::as_str);
                 self.wrong(path, problem.known(inner, known));
             }
         }
@@ -184,7 +183,7 @@ impl Check<'_> {
         self.each(&backup.to, &["backups", name, "to"], |store| {
             let problem = Problem::nowhere(format!("there is no store `{store}`"));
             let unknown = !known.contains(store);
-            unknown.then(|| problem.known(store, known.iter().copied()))
+            unknown.then(|| problem.known(store, &known))
         });
         self.each(
             backup.tool.tables(),
@@ -236,7 +235,7 @@ impl Check<'_> {
         let backups = &self.file.backups;
         let problem = match backups.get(name).map(|backup| backup.tool.abilities()) {
             None => Problem::nowhere(format!("the strategy has no backup `{name}`"))
-                .known(name, backups.keys().map(String::as_str)),
+                .known(name, backups.keys()),
             Some(abilities) if !abilities.archives => {
                 let problem = Problem::nowhere(format!("{} archives no WAL", abilities.tool));
                 problem.help("`wal: safe` archives it beside the backups")

@@ -114,7 +114,7 @@ impl<'a> Check<'a> {
         for (index, name) in statement.parameters.iter().enumerate() {
             if !known.contains(&name.as_str()) {
                 let at = format!("{at}/parameters/{index}");
-                self.unknown(&at, "parameter", name, known.iter().copied());
+                self.unknown(&at, "parameter", name, known);
             }
         }
         let Some(sql) = sql else { return };

@@ -50,15 +50,14 @@ impl<'a> Check<'a> {
         self.problem(at, Problem::nowhere(message));
     }
 
-    fn unknown<'n>(
+    fn unknown<S: AsRef<str>>(
         &mut self,
         at: At<'_>,
         what: &str,
         name: &str,
-        known: impl IntoIterator<Item = &'n str>,
+        known: impl IntoIterator<Item = S>,
     ) {
-        let problem = Problem::nowhere(format!("unknown {what} `{name}`"));
-        self.problem(at, problem.known(name, known));
+        self.problem(at, Problem::unknown(what, name, known));
     }
 
     /// A file's content; none, and a problem, where it cannot be read.
@@ -95,14 +94,14 @@ impl<'a> Check<'a> {
     fn table_exists(&mut self, at: At<'_>, table: &str) {
         if !self.catalog.has_table(table) {
             let known = self.catalog.tables.clone();
-            self.unknown(at, "table", table, known.iter().map(String::as_str));
+            self.unknown(at, "table", table, known);
         }
     }
 
     fn role_logs_in(&mut self, at: At<'_>, role: &str) {
         let roles: &'a [String] = &self.manifest.login_roles;
         if !roles.iter().any(|known| known == role) {
-            self.unknown(at, "login role", role, roles.iter().map(String::as_str));
+            self.unknown(at, "login role", role, roles);
         }
     }
 
@@ -249,7 +248,7 @@ impl<'a> Check<'a> {
         for (business, checks) in &self.manifest.checks {
             let known = self.manifest.businesses.get(business);
             if known.is_none() {
-                let names = self.manifest.businesses.keys().map(String::as_str);
+                let names = self.manifest.businesses.keys();
                 self.unknown(&format!("checks/{business}"), "business", business, names);
             }
             for (index, check) in checks.iter().enumerate() {
