@@ -11,7 +11,7 @@ use super::{
     plan::{
         CheckKind, Expect, HumanSpans, Objectives, ServerPlan, StrategyPlan, cluster_of, is_default,
     },
-    step_file::StepFile,
+    step_file::{self, StepFile},
 };
 use crate::units::{Bytes, Rate, Time};
 
@@ -53,6 +53,7 @@ pub struct ScenarioFile {
     pub strategy: StrategyChoice,
     /// What is done, in order. `deadline` (default 10m) and, where a step acts on a server,
     /// `server` (default `primary`) stand beside the step's own key.
+    #[serde(deserialize_with = "step_file::steps")]
     #[schemars(length(min = 1))]
     pub steps: Vec<StepFile>,
     /// What is demanded: workload to objectives.

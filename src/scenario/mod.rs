@@ -134,10 +134,8 @@ fn resolve_strategy(document: &Document<ScenarioFile>) -> Result<StrategyPlan, P
         }
         StrategyChoice::Named(name) => name,
     };
-    let source = strategy_source(name, &document.source.path).map_err(|problem| {
-        let place = node.place;
-        of(&document.source, Problem { place, ..problem })
-    })?;
+    let source = strategy_source(name, &document.source.path)
+        .map_err(|problem| of(&document.source, problem.placed(node.place)))?;
     let found = read::<StrategyPlan>(source, &STRATEGY)?;
     let stem = name
         .rsplit('/')

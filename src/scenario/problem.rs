@@ -67,6 +67,11 @@ impl Problem {
     }
 
     #[must_use]
+    pub fn placed(self, place: Position) -> Self {
+        Self { place, ..self }
+    }
+
+    #[must_use]
     pub fn warning(mut self) -> Self {
         self.severity = Severity::Warning;
         self

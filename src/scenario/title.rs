@@ -3,9 +3,10 @@
 use super::plan::{Action, PRIMARY, Restore, RunFor, Salvage, SalvageBy, Target};
 use crate::text::{cut, on_one_line};
 
-/// Every step's word, as a scenario writes it and as the id of its finding.
+/// Every step's word, as a scenario writes it and as the id of its finding, and what may stand beside
+/// it: a step that acts in one database has it named there, one on a server that server.
 macro_rules! words {
-    ($($step:ident = $word:literal,)*) => {
+    ($($step:ident = $word:literal $([$($beside:literal),+])?,)*) => {
         impl Action {
             /// In the order of the variants.
             pub const WORDS: &[&str] = &[$($word),*];
@@ -15,31 +16,39 @@ macro_rules! words {
                     $(Self::$step { .. } => $word,)*
                 }
             }
+
+            /// What may stand beside a step of this word.
+            pub fn beside(word: &str) -> &'static [&'static str] {
+                match word {
+                    $($word => &[$($($beside),+)?],)*
+                    _ => &[],
+                }
+            }
         }
     };
 }
 
 words! {
-    Backup = "backup",
+    Backup = "backup" ["server"],
     Run = "run",
-    Checkpoint = "checkpoint",
-    SwitchWal = "switch-wal",
-    RestorePoint = "restore-point",
-    Inject = "inject",
+    Checkpoint = "checkpoint" ["server"],
+    SwitchWal = "switch-wal" ["server"],
+    RestorePoint = "restore-point" ["server"],
+    Inject = "inject" ["server", "database", "as"],
     Heal = "heal",
-    Freeze = "freeze",
-    Thaw = "thaw",
+    Freeze = "freeze" ["server"],
+    Thaw = "thaw" ["server"],
     Restore = "restore",
-    Salvage = "salvage",
-    Reindex = "reindex",
+    Salvage = "salvage" ["database"],
+    Reindex = "reindex" ["server", "database"],
     Start = "start",
     CutOver = "cut-over",
     Verify = "verify",
     Age = "age",
     Expire = "expire",
-    Wait = "wait",
-    Sql = "sql",
-    Command = "command",
+    Wait = "wait" ["server", "database"],
+    Sql = "sql" ["server", "database"],
+    Command = "command" ["server"],
 }
 
 impl Action {

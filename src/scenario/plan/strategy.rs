@@ -1,15 +1,15 @@
 //! How a system backs up and recovers: named backups, each taken by one tool, and how WAL is
 //! archived beside them.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value as Json, json};
 
 use super::{Nature, is_default, settings};
 use crate::{
     backup::{Tool, WalArchive},
+    scenario::schema,
     store::{LOCAL, Store, local},
     units::Time,
 };
@@ -102,12 +102,14 @@ impl StrategyPlan {
 }
 
 /// A backup: the tool that takes it, with its options, and beside it `to` and `keep`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Backup", description = "A backup", transform = alternatives)]
 pub struct BackupPlan {
-    /// The stores it goes to, the one that is taken into first.
-    #[serde(default = "only_local")]
+    /// The stores it goes to; it is taken into the first. Default: `[local]`
+    #[serde(default = "only_local", skip_serializing_if = "is_only_local")]
+    #[schemars(length(min = 1))]
     pub to: Vec<String>,
-    /// It is kept this long; none: for ever.
+    /// It is kept this long. Default: for ever
     pub keep: Option<Time>,
     #[serde(flatten)]
     pub tool: Tool,
@@ -117,29 +119,13 @@ fn only_local() -> Vec<String> {
     vec![local()]
 }
 
-impl JsonSchema for BackupPlan {
-    fn schema_name() -> Cow<'static, str> {
-        "Backup".into()
-    }
+fn is_only_local(to: &[String]) -> bool {
+    *to == only_local()
+}
 
-    /// The tools' own alternatives, each with what may stand beside it.
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema = Tool::json_schema(generator);
-        let mut keep = generator.subschema_for::<Time>().to_value();
-        keep["description"] = json!("It is kept this long. Default: for ever");
-        let text = "The stores it goes to; it is taken into the first. Default: `[local]`";
-        let to = json!({
-            "type": "array", "items": {"type": "string"}, "minItems": 1, "description": text
-        });
-        if let Some(Json::Array(branches)) = schema.get_mut("oneOf") {
-            for branch in branches {
-                branch["properties"]["keep"] = keep.clone();
-                branch["properties"]["to"] = to.clone();
-            }
-        }
-        schema.insert("description".into(), json!("A backup"));
-        schema
-    }
+/// Each tool with what may stand beside it.
+fn alternatives(backup: &mut Schema) {
+    schema::beside(backup, |_tool, _key| true);
 }
 
 /// How a running server learns of changed settings.

@@ -1,7 +1,5 @@
 //! The databases that a scenario makes, and which of them workloads and steps name.
 
-use std::sync::Arc;
-
 use super::{Check, steps::State};
 use crate::{
     scenario::{
@@ -11,7 +9,7 @@ use crate::{
         model::Catalog,
         plan::{Action, PRIMARY},
         problem::Problem,
-        step_file::{StepFile, WITH_DATABASE},
+        step_file::StepFile,
         yaml::Position,
     },
     units::Bytes,
@@ -20,7 +18,7 @@ use crate::{
 const SMALLEST: Bytes = Bytes(10_000_000);
 const LARGEST: Bytes = Bytes(100_000_000_000);
 
-impl Check<'_> {
+impl<'a> Check<'a> {
     pub(super) fn databases(&mut self) {
         let data = &self.file.data;
         let both = data.model.is_some() || data.size.is_some();
@@ -97,12 +95,12 @@ impl Check<'_> {
         let Some(databases) = self.databases else {
             return;
         };
-        let mut makers: Vec<(&str, Arc<Catalog>)> = Vec::new();
-        for (name, database) in databases.iter() {
-            let catalog = Arc::clone(&database.model.catalog);
-            for (first, other) in &makers {
-                let twice = catalog.roles.iter().find(|role| other.roles.contains(role));
-                if let Some(role) = twice {
+        let all: Vec<_> = databases.iter().collect();
+        for (index, (name, database)) in all.iter().enumerate() {
+            for (first, other) in &all[..index] {
+                let others = &other.model.catalog.roles;
+                let mut roles = database.model.catalog.roles.iter();
+                if let Some(role) = roles.find(|role| others.contains(role)) {
                     let message =
                         format!("the models of `{first}` and `{name}` both make the role `{role}`");
                     let help = "roles are shared by all databases of a cluster";
@@ -110,7 +108,6 @@ impl Check<'_> {
                     self.wrong_key(&["data", "databases", name], problem);
                 }
             }
-            makers.push((name, catalog));
         }
     }
 
@@ -138,7 +135,7 @@ impl Check<'_> {
         self.known_database(step.database.as_deref(), &["steps", number, "database"]);
         let within = match &step.action {
             Action::Inject(fault) => fault.facts().is_within_database(),
-            other => WITH_DATABASE.contains(&other.word()),
+            other => Action::beside(other.word()).contains(&"database"),
         };
         let meant = |all: &databases::Databases| all.meant(step.database.as_deref()).is_some();
         if within && !self.databases.is_none_or(meant) {
@@ -147,13 +144,13 @@ impl Check<'_> {
     }
 
     /// What the model in a workload's database makes.
-    pub(super) fn catalog_of(&self, name: &str, workload: &WorkloadFile) -> Option<Arc<Catalog>> {
+    pub(super) fn catalog_of(&self, name: &str, workload: &WorkloadFile) -> Option<&'a Catalog> {
         let databases = self.databases?;
         databases.catalog(databases.of_workload(name, workload)?)
     }
 
     /// What the model in the database of the current step makes.
-    pub(super) fn catalog_here(&self, state: &State) -> Option<Arc<Catalog>> {
+    pub(super) fn catalog_here(&self, state: &State) -> Option<&'a Catalog> {
         let stated = self.file.steps.get(state.step - 1)?.database.as_deref();
         let databases = self.databases?;
         databases.catalog(databases.meant(stated)?)

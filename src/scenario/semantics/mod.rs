@@ -20,7 +20,7 @@ use super::{
     file::ScenarioFile,
     plan::StrategyPlan,
     problem::{Problem, Source},
-    yaml::{Node, Position, Value},
+    yaml::{Node, Position},
 };
 
 pub use strategy::check as strategy;
@@ -59,10 +59,8 @@ pub fn check(
 /// The supported majors, in the order of the matrix.
 pub fn supported_majors() -> Vec<u32> {
     let major = |entry: &Node| entry.get("postgres")?.json().as_u64().map(|n| n as u32);
-    let matrix = super::yaml::parse(MATRIX);
-    matrix
-        .map(|m| m.items().iter().filter_map(major).collect())
-        .unwrap_or_default()
+    let matrix = super::yaml::parse(MATRIX).expect("the matrix is YAML");
+    matrix.items().iter().filter_map(major).collect()
 }
 
 /// A check in progress.
@@ -83,20 +81,12 @@ impl Check<'_> {
 
     /// A problem with the value that the path leads to.
     fn wrong(&mut self, path: &[&str], problem: impl Into<Problem>) {
-        let place = self.place(path);
-        self.problem(Problem {
-            place,
-            ..problem.into()
-        });
+        self.problem(problem.into().placed(self.place(path)));
     }
 
     /// A problem with the last key of a path.
     fn wrong_key(&mut self, path: &[&str], problem: impl Into<Problem>) {
-        let place = self.key_place(path);
-        self.problem(Problem {
-            place,
-            ..problem.into()
-        });
+        self.problem(problem.into().placed(self.key_place(path)));
     }
 
     /// Position of a value, as near as the path leads.
@@ -108,9 +98,8 @@ impl Check<'_> {
     fn key_place(&self, path: &[&str]) -> Position {
         let (last, above) = path.split_last().expect("a path has a key");
         let parent = follow(self.root, above);
-        parent
-            .entry(last)
-            .map_or(parent.place, |(key, _)| key.place)
+        let entry = parent.entry(last);
+        entry.map_or(parent.place, |(key, _)| key.place)
     }
 }
 
@@ -123,10 +112,7 @@ fn follow<'n>(node: &'n Node, path: &[&str]) -> &'n Node {
     let Some((first, rest)) = path.split_first() else {
         return node;
     };
-    let next = match &node.value {
-        Value::List(items) => first.parse::<usize>().ok().and_then(|i| items.get(i)),
-        Value::Map(_) => node.get(first),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => None,
-    };
+    let item = || node.items().get(first.parse::<usize>().ok()?);
+    let next = node.get(first).or_else(item);
     next.map_or(node, |next| follow(next, rest))
 }

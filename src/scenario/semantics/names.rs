@@ -28,8 +28,8 @@ impl Check<'_> {
         }
         for major in asked.iter().filter(|m| !supported.contains(m)) {
             let message = format!("PostgreSQL {major} (`--postgres`) is not supported");
-            self.problems
-                .push(Problem::nowhere(message).known("", &shown));
+            let problem = Problem::nowhere(message).known("", &shown);
+            self.problems.push(problem);
         }
     }
 
@@ -69,11 +69,8 @@ impl Check<'_> {
     pub(super) fn twice(&mut self, items: &[String], path: &[&str]) {
         for (index, item) in items.iter().enumerate() {
             if items[..index].contains(item) {
-                let index = index.to_string();
-                self.wrong(
-                    &[path, &[index.as_str()]].concat(),
-                    format!("`{item}` stands twice"),
-                );
+                let (index, message) = (index.to_string(), format!("`{item}` stands twice"));
+                self.wrong(&[path, &[index.as_str()]].concat(), message);
             }
         }
     }
@@ -127,10 +124,8 @@ impl Check<'_> {
         }
         if let Some(wanted) = wanted {
             let problem = Problem::nowhere(format!("the data model has no business `{wanted}`"));
-            return self.wrong(
-                &["workloads", name, "business"],
-                problem.known(wanted, known),
-            );
+            let problem = problem.known(wanted, known);
+            return self.wrong(&["workloads", name, "business"], problem);
         }
         let problem = Problem::nowhere(format!("workload `{name}` does not say what it runs"));
         let business = known.iter().map(|known| format!("`business: {known}`, "));

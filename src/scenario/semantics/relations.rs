@@ -57,10 +57,10 @@ impl Check<'_> {
                 continue;
             };
             let table = match custom.create {
-                Some(_) => Vec::from_iter(made(self.file, name, custom, &catalog)),
-                None => found(self.file, custom, &catalog),
+                Some(_) => Vec::from_iter(made(self.file, name, custom, catalog)),
+                None => found(self.file, custom, catalog),
             };
-            for (key, problem) in login(custom, &catalog).into_iter().chain(table) {
+            for (key, problem) in login(custom, catalog).into_iter().chain(table) {
                 self.wrong(&["workloads", name, "custom", key], problem);
             }
         }
@@ -83,7 +83,7 @@ impl Check<'_> {
             return;
         };
         let here = self.catalog_here(state);
-        let (name, known) = match (need, &here) {
+        let (name, known) = match (need, here) {
             (Need::Role(name), _) => (name, Vec::from_iter(databases.roles())),
             (Need::Database(name), _) => (name, Vec::from_iter(databases.names())),
             (Need::Table(name), Some(here)) if here.has_table(name) => return,
@@ -122,10 +122,12 @@ impl Check<'_> {
     /// Whether the scenario's own SQL names it, or a schema that it lies in and that the data
     /// model lacks: then it may exist.
     fn made_here(&self, name: &str, state: &State) -> bool {
-        let own_schema = |schema: &str| {
-            let catalog = self.catalog_here(state).unwrap_or_default();
-            state.sql.contains(schema) && !catalog.schemas.iter().any(|known| known == schema)
-        };
+        let mut known = self
+            .catalog_here(state)
+            .into_iter()
+            .flat_map(|here| &here.schemas);
+        let own_schema =
+            |schema: &str| state.sql.contains(schema) && !known.any(|known| known == schema);
         let schema = name.split_once('.').map(|(schema, _)| schema);
         let table = || customs(self.file).any(|(.., custom)| custom.table == name);
         state.sql.contains(name) || schema.is_some_and(own_schema) || table()

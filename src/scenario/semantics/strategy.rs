@@ -50,20 +50,14 @@ impl Check<'_> {
     /// A problem with the value that the path leads to.
     fn wrong(&mut self, path: &[&str], problem: impl Into<Problem>) {
         let place = place_in(self.node, path);
-        self.problems.push(Problem {
-            place,
-            ..problem.into()
-        });
+        self.problems.push(problem.into().placed(place));
     }
 
     /// A problem with a name that stands in a section.
     fn wrong_name(&mut self, section: &str, name: &str, problem: impl Into<Problem>) {
         let entry = self.node.get(section).and_then(|node| node.entry(name));
         let place = entry.map_or(self.node.place, |(key, _)| key.place);
-        self.problems.push(Problem {
-            place,
-            ..problem.into()
-        });
+        self.problems.push(problem.into().placed(place));
     }
 
     fn commands(&mut self) {

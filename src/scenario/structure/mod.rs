@@ -82,7 +82,7 @@ impl<'a> Walk<'a> {
         } else {
             Problem::unknown("word", text, words.into_iter().chain(keys))
         };
-        self.problems.push(Problem { place, ..problem });
+        self.problems.push(problem.placed(place));
     }
 
     fn number(&mut self, number: &serde_json::Number, place: Position, form: &Json) {

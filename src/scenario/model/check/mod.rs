@@ -43,7 +43,7 @@ impl<'a> Check<'a> {
     fn problem(&mut self, at: At<'_>, problem: Problem) {
         let path: Vec<&str> = at.split('/').collect();
         let place = place_in(self.root, &path);
-        self.problems.push(Problem { place, ..problem });
+        self.problems.push(problem.placed(place));
     }
 
     fn wrong(&mut self, at: At<'_>, message: String) {
