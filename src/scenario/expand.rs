@@ -18,7 +18,7 @@ use super::{
     problem::Problem,
     select,
 };
-use crate::units::{Bytes, Time};
+use crate::units::Time;
 pub use steps::{NEWEST, fault_names, restored_from};
 
 /// The major when a scenario names none.
@@ -45,6 +45,8 @@ pub fn plans(
     let workloads = workloads(file, databases, &document.source.path)?;
     let mut servers = file.servers.clone();
     servers.entry(PRIMARY.to_owned()).or_default();
+    let mut possible = CheckKind::ALL.to_vec();
+    possible.retain(|check| databases.lacks(*check).is_none());
     let plan = |major: &u32| Plan {
         scenario: file.name.clone(),
         drill: format!("{}-pg{major}", file.name),
@@ -62,11 +64,7 @@ pub fn plans(
         steps: steps::of(document, databases, strategy),
         objectives: file.objectives.clone(),
         human: file.human,
-        checks: file.checks.clone().unwrap_or_else(|| {
-            let all = CheckKind::ALL.into_iter();
-            let has = |check: &CheckKind| databases.lacks(*check).is_none();
-            all.filter(has).collect()
-        }),
+        checks: file.checks.clone().unwrap_or(possible.clone()),
         expect: file.expect.clone(),
         deadline: deadline(file),
     };
@@ -103,18 +101,16 @@ fn packages(file: &ScenarioFile, databases: &Databases, major: u32) -> Vec<Strin
 }
 
 fn planned((name, database): (&str, &Database)) -> (String, DatabasePlan) {
-    let model = &database.model;
-    let size = database.size.unwrap_or(Bytes(0));
-    let rows = model.manifest.rows(size).into_iter();
+    let (model, size) = (&database.model, database.size.unwrap_or_default());
+    let mut lacks = CheckKind::ALL.to_vec();
+    lacks.retain(|check| model.manifest.lacks(*check).is_some());
     let plan = DatabasePlan {
         model: model.name.clone(),
         identity: model.identity.clone(),
         server: database.server.clone(),
-        lacks: (CheckKind::ALL.into_iter())
-            .filter(|check| model.manifest.lacks(*check).is_some())
-            .collect(),
+        lacks,
         size,
-        rows: rows.map(|(table, rows)| (table.to_owned(), rows)).collect(),
+        rows: model.manifest.rows(size),
     };
     (name.to_owned(), plan)
 }
@@ -153,9 +149,8 @@ fn business(
     let wanted = file.business.as_deref().unwrap_or(name);
     let model = databases.model(database);
     let found = model.and_then(|model| model.manifest.businesses.get(wanted));
-    found
-        .cloned()
-        .ok_or_else(|| Problem::nowhere(format!("workload `{name}` runs no business")))
+    let none = || Problem::nowhere(format!("workload `{name}` runs no business"));
+    found.cloned().ok_or_else(none)
 }
 
 /// The business of one statement, and what makes its table.

@@ -137,11 +137,8 @@ fn resolve_strategy(document: &Document<ScenarioFile>) -> Result<StrategyPlan, P
     let source = strategy_source(name, &document.source.path)
         .map_err(|problem| of(&document.source, problem.placed(node.place)))?;
     let found = read::<StrategyPlan>(source, &STRATEGY)?;
-    let stem = name
-        .rsplit('/')
-        .next()
-        .unwrap_or(name)
-        .trim_end_matches(".yaml");
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let stem = file.trim_end_matches(".yaml");
     let problems = semantics::strategy(&found.typed, &found.root, &found.source);
     Problems::unless(problems, found.typed.named(stem))
 }

@@ -143,12 +143,10 @@ impl Node {
             Value::Number(n) => Json::Number(n.clone()),
             Value::Text(t) => Json::String(t.clone()),
             Value::List(items) => Json::Array(items.iter().map(Node::json).collect()),
-            Value::Map(entries) => Json::Object(
-                entries
-                    .iter()
-                    .map(|(k, n)| (k.text.clone(), n.json()))
-                    .collect(),
-            ),
+            Value::Map(entries) => {
+                let entries = entries.iter();
+                Json::Object(entries.map(|(k, n)| (k.text.clone(), n.json())).collect())
+            }
         }
     }
 }

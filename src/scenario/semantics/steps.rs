@@ -78,11 +78,11 @@ impl Check<'_> {
         self.database_of(step, &number);
         let meant = self.databases.map(|all| all.server_of(self.file, step));
         let server = meant.or(step.server.as_deref()).unwrap_or(PRIMARY);
+        if Action::beside(step.action.word()).contains(&"server") {
+            self.up(server, "server", state);
+        }
         match &step.action {
-            Action::Backup(backup) => {
-                self.up(server, "server", state);
-                self.backup(backup, state);
-            }
+            Action::Backup(backup) => self.backup(backup, state),
             Action::Run(RunFor::Time(time)) => {
                 self.never_zero("run", Some(*time), &["steps", &number, "run"]);
             }
@@ -90,28 +90,17 @@ impl Check<'_> {
                 self.somebody_writes("run", &["steps", &number, "run"]);
             }
             Action::Age(_) => self.age(state),
-            Action::Expire {} => {}
-            Action::Checkpoint {} | Action::SwitchWal {} | Action::Wait(_) | Action::Command(_) => {
-                self.up(server, "server", state)
-            }
-            Action::RestorePoint(name) => {
-                self.up(server, "server", state);
-                state.restore_points.insert(name.clone());
-            }
-            Action::Sql(sql) => {
-                self.up(server, "server", state);
-                state.sql.push_str(sql);
-            }
+            Action::Checkpoint {} | Action::SwitchWal {} | Action::Expire {} => {}
+            Action::Wait(_) | Action::Command(_) => {}
+            Action::RestorePoint(name) => _ = state.restore_points.insert(name.clone()),
+            Action::Sql(sql) => state.sql.push_str(sql),
             Action::Inject(fault) => self.inject(fault, server, state),
             Action::Heal(fault) => self.heal(fault, state),
-            Action::Freeze(workload) => self.freeze(workload, server, state),
-            Action::Thaw(workload) => self.thaw(workload, server, state),
+            Action::Freeze(workload) => self.freeze(workload, state),
+            Action::Thaw(workload) => self.thaw(workload, state),
             Action::Restore(restore) => self.restore(restore, state),
             Action::Salvage(salvage) => self.salvage(salvage, state),
-            Action::Reindex(object) => {
-                self.up(server, "server", state);
-                self.relation(object, "reindex", state);
-            }
+            Action::Reindex(object) => self.relation(object, "reindex", state),
             Action::Start(server) => self.start(server, state),
             Action::CutOver(cut_over) => self.cut_over(cut_over, state),
             Action::Verify(server) => self.up(server, "verify", state),
@@ -211,7 +200,6 @@ impl Check<'_> {
     }
 
     fn inject(&mut self, fault: &Fault, server: &str, state: &mut State) {
-        self.up(server, "server", state);
         let facts = fault.facts();
         for need in &facts.needs {
             let path = format!("inject.{fault}.{}", need.word());
@@ -267,8 +255,7 @@ impl Check<'_> {
         injected
     }
 
-    fn freeze(&mut self, workload: &str, server: &str, state: &mut State) {
-        self.up(server, "server", state);
+    fn freeze(&mut self, workload: &str, state: &mut State) {
         self.workload(workload, "freeze", state);
         if !state.frozen.insert(workload.to_owned()) {
             self.here(
@@ -279,8 +266,7 @@ impl Check<'_> {
         }
     }
 
-    fn thaw(&mut self, workload: &str, server: &str, state: &mut State) {
-        self.up(server, "server", state);
+    fn thaw(&mut self, workload: &str, state: &mut State) {
         self.workload(workload, "thaw", state);
         if !state.frozen.remove(workload) && self.file.workloads.contains_key(workload) {
             let problem = Problem::nowhere(format!("`{workload}` is not frozen"));
