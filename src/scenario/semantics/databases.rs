@@ -66,7 +66,7 @@ impl<'a> Check<'a> {
         };
         if server != cluster {
             let message = format!("`{workload}` works on `{server}`, and `{to}` is of `{cluster}`");
-            self.named(state, path, message);
+            self.here(state, path, message);
         }
     }
 

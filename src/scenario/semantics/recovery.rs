@@ -36,7 +36,7 @@ impl Check<'_> {
         if state.servers.contains_key(&restore.into) {
             let problem = Problem::nowhere(format!("server `{}` exists already", restore.into));
             let help = "give the new server another name, or say `in-place: true`";
-            self.here(state, &["restore", "into"], problem.help(help));
+            self.here(state, "restore.into", problem.help(help));
         }
     }
 
@@ -48,19 +48,19 @@ impl Check<'_> {
                 let message = format!("`{}` is lost since step {step}", restore.into);
                 let problem = Problem::nowhere(message);
                 let help = "its storage is gone: restore into a new server";
-                self.here(state, &["restore", "into"], problem.help(help));
+                self.here(state, "restore.into", problem.help(help));
             }
             None => {
                 let problem = Problem::nowhere(format!("there is no server `{}`", restore.into));
                 let problem = problem.known(&restore.into, state.servers.keys());
-                self.here(state, &["restore", "into"], problem);
+                self.here(state, "restore.into", problem);
             }
         }
         let tool = self.restoring_tool(restore);
         if let Some(abilities) = tool.filter(|abilities| !abilities.in_place) {
             let message = format!("{} does not restore in place", abilities.tool);
             let problem = Problem::nowhere(message).help("restore into a new server");
-            self.here(state, &["restore", "in-place"], problem);
+            self.here(state, "restore.in-place", problem);
         }
     }
 
@@ -68,11 +68,6 @@ impl Check<'_> {
         let strategy = self.strategy?;
         let name = expand::restored_from(restore, strategy)?;
         Some(strategy.backups.get(name)?.tool.abilities())
-    }
-
-    fn restores_logically(&self, restore: &Restore) -> bool {
-        let tool = self.restoring_tool(restore);
-        tool.is_some_and(|abilities| abilities.nature == Nature::Logical)
     }
 
     /// The backup that a restore begins from: there is one, of a whole cluster, taken before.
@@ -88,9 +83,9 @@ impl Check<'_> {
             );
             let problem = Problem::nowhere(message)
                 .help(format!("say which: `from:` one of {}", names.join(", ")));
-            return self.here(state, &["restore"], problem);
+            return self.here(state, "restore", problem);
         };
-        let Some(plan) = self.planned(strategy, name, "restore.from", state) else {
+        let Some(plan) = self.planned(name, "restore.from", state) else {
             return;
         };
         let store = restore.store.as_ref();
@@ -98,27 +93,29 @@ impl Check<'_> {
             let problem =
                 Problem::nowhere(format!("no backup `{name}` goes to the store `{store}`"));
             let problem = problem.known(store, &plan.to);
-            self.here(state, &["restore", "store"], problem);
+            self.here(state, "restore.store", problem);
         }
         let abilities = plan.tool.abilities();
         if !abilities.restores {
             let message =
                 format!("`{name}` holds a part of a cluster: no server can be restored from it");
-            self.here(state, &["restore", "from"], message);
+            self.here(state, "restore.from", message);
         } else if !state.backed_up.contains(name) {
             let problem = Problem::nowhere(format!(
                 "nothing to restore: no backup `{name}` comes before"
             ));
             let help = format!("`- backup: {name}` comes first");
-            self.here(state, &["restore"], problem.help(help));
+            self.here(state, "restore", problem.help(help));
         }
     }
 
     fn target(&mut self, restore: &Restore, state: &State) {
+        let tool = self.restoring_tool(restore);
+        let dumper = tool.filter(|tool| tool.nature == Nature::Logical);
         let what = match &restore.target {
             Target::Before { .. } if state.faults.is_empty() => {
                 let message = "no fault is injected before this step";
-                return self.here(state, &["restore", "target", "before"], message);
+                return self.here(state, "restore.target.before", message);
             }
             Target::Before { fault, by } => {
                 if fault != expand::NEWEST {
@@ -126,7 +123,7 @@ impl Check<'_> {
                     self.injected(fault, path, &[expand::NEWEST], state);
                 }
                 // Also the newest dump from before the fault is a state from before it.
-                if by.is_none() && self.restores_logically(restore) {
+                if by.is_none() && dumper.is_some() {
                     return;
                 }
                 match by {
@@ -143,13 +140,12 @@ impl Check<'_> {
                     let problem =
                         Problem::nowhere(format!("no restore point `{name}` comes before"));
                     let problem = problem.known(name, &state.restore_points);
-                    self.here(state, &["restore", "target", "name"], problem);
+                    self.here(state, "restore.target.name", problem);
                 }
                 "a restore point"
             }
         };
-        let tool = self.restoring_tool(restore);
-        match tool.filter(|one| one.nature == Nature::Logical) {
+        match dumper {
             Some(abilities) => self.no_point_in_time(what, abilities.tool, state),
             None => self.archives(what, "restore.target", state),
         }
@@ -162,7 +158,7 @@ impl Check<'_> {
         let help =
             "it reaches `latest`, and `{ before: fault }` by the newest backup from before it";
         let problem = Problem::nowhere(message).help(help);
-        self.here(state, &["restore", "target"], problem);
+        self.here(state, "restore.target", problem);
     }
 
     /// What needs a WAL archive.
@@ -171,7 +167,7 @@ impl Check<'_> {
             let name = self.strategy.map_or("", |s| s.name.as_str());
             let message = format!("the strategy `{name}` archives no WAL: {what} is out of reach");
             let help = "it reaches `latest` and `immediate`: the end of the full backup";
-            self.named(state, path, Problem::nowhere(message).help(help));
+            self.here(state, path, Problem::nowhere(message).help(help));
         }
     }
 
@@ -181,7 +177,7 @@ impl Check<'_> {
         if salvage.tables.is_empty() && salvage.schemas.is_empty() {
             let problem = Problem::nowhere("salvage of nothing");
             let problem = problem.expected("`tables`, `schemas` or both");
-            self.here(state, &["salvage"], problem);
+            self.here(state, "salvage", problem);
         }
         for (index, table) in salvage.tables.iter().enumerate() {
             let path = format!("salvage.tables.{index}");
@@ -201,13 +197,13 @@ impl Check<'_> {
             (None, None) => {
                 let problem = Problem::nowhere("nothing to salvage from: no scratch server");
                 let help = "`- restore: { into: scratch, target: { before: fault } }` comes first";
-                self.here(state, &["salvage"], problem.help(help));
+                self.here(state, "salvage", problem.help(help));
             }
             (Some(from), _) if !is_scratch(from) || !state.servers.contains_key(from) => {
                 let problem = Problem::nowhere(format!("`{from}` is no scratch server"));
                 let scratches = state.servers.keys();
                 let scratches = scratches.filter(|s| is_scratch(s));
-                self.here(state, &["salvage", "from"], problem.known(from, scratches));
+                self.here(state, "salvage.from", problem.known(from, scratches));
             }
             (_, _) => {}
         }
@@ -220,7 +216,7 @@ impl Check<'_> {
         if is_scratch(&cut_over.to) {
             let problem = Problem::nowhere("a scratch server never serves clients");
             let help = "restore into a server of another name";
-            self.here(state, &["cut-over", "to"], problem.help(help));
+            self.here(state, "cut-over.to", problem.help(help));
         }
         for (index, workload) in cut_over.workloads().iter().enumerate() {
             let path = format!("cut-over.workloads.{index}");

@@ -93,7 +93,7 @@ impl Check<'_> {
             (Need::Table(_) | Need::Index(_) | Need::Schema(_) | Need::Store(_), _) => return,
         };
         if !known.contains(&name) && !self.made_here(name, state) {
-            self.named(state, path, Problem::unknown(need.word(), name, known));
+            self.here(state, path, Problem::unknown(need.word(), name, known));
         }
     }
 
@@ -103,7 +103,7 @@ impl Check<'_> {
         };
         if !strategy.stores.contains_key(name) {
             let problem = Problem::unknown("store", name, strategy.stores.keys());
-            self.named(state, path, problem);
+            self.here(state, path, problem);
         }
     }
 
@@ -115,7 +115,7 @@ impl Check<'_> {
         let known = catalog.has_table(name) || catalog.indexes.iter().any(|i| i == name);
         if !known && !self.made_here(name, state) {
             let all = catalog.indexes.iter().chain(&catalog.tables);
-            self.named(state, path, Problem::unknown("index or table", name, all));
+            self.here(state, path, Problem::unknown("index or table", name, all));
         }
     }
 

@@ -7,7 +7,7 @@ use crate::backup::Abilities;
 use crate::fault::{Fault, ServerAfter};
 use crate::scenario::{
     expand,
-    plan::{Action, BackupKind, BackupPlan, BackupStep, PRIMARY, RunFor, StrategyPlan},
+    plan::{Action, BackupKind, BackupPlan, BackupStep, PRIMARY, RunFor},
     problem::Problem,
     step_file::StepFile,
 };
@@ -47,7 +47,7 @@ impl State {
     }
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
     pub(super) fn steps(&mut self) {
         let existing = self.file.servers.keys().map(String::as_str);
         let servers = existing
@@ -107,15 +107,12 @@ impl Check<'_> {
         }
     }
 
-    /// A problem of the current step, at the value that the path leads to.
-    pub(super) fn here(&mut self, state: &State, path: &[&str], problem: impl Into<Problem>) {
+    /// A problem of the current step, at the value that the path leads to; points part its keys.
+    pub(super) fn here(&mut self, state: &State, path: &str, problem: impl Into<Problem>) {
         let number = (state.step - 1).to_string();
-        self.wrong(&[&["steps", number.as_str()], path].concat(), problem);
-    }
-
-    /// The same; the keys of the path are parted by points.
-    pub(super) fn named(&mut self, state: &State, path: &str, problem: impl Into<Problem>) {
-        self.here(state, &Vec::from_iter(path.split('.')), problem);
+        let step = ["steps", number.as_str()].into_iter();
+        let path: Vec<&str> = step.chain(path.split('.')).collect();
+        self.wrong(&path, problem);
     }
 
     fn never_zero(&mut self, what: &str, time: Option<Time>, path: &[&str]) {
@@ -138,7 +135,7 @@ impl Check<'_> {
             }
             None => unknown_server(server, state),
         };
-        self.named(state, key, problem);
+        self.here(state, key, problem);
     }
 
     /// A backup of the strategy, of a kind that its tool can take.
@@ -148,10 +145,7 @@ impl Check<'_> {
             BackupStep::Named(_) => "backup",
             BackupStep::Of(_) => "backup.of",
         };
-        let Some(strategy) = self.strategy else {
-            return;
-        };
-        let Some(plan) = self.planned(strategy, name, key, state) else {
+        let Some(plan) = self.planned(name, key, state) else {
             return;
         };
         let abilities = plan.tool.abilities();
@@ -159,30 +153,29 @@ impl Check<'_> {
             let message = format!("{} takes no {} backup", abilities.tool, kind.word());
             let kinds: Vec<&str> = abilities.kinds.iter().map(|kind| kind.word()).collect();
             let problem = Problem::nowhere(message).expected(kinds.join(", "));
-            self.here(state, &["backup", "kind"], problem);
-            return;
+            return self.here(state, "backup.kind", problem);
         }
         let builds_on = matches!(kind, Some(BackupKind::Diff | BackupKind::Incr));
         if builds_on && !state.backed_up.contains(name) {
             let message = format!("no full backup of `{name}` comes before");
-            self.here(state, &["backup", "kind"], message);
+            self.here(state, "backup.kind", message);
         }
         state.backed_up.insert(name.to_owned());
     }
 
     /// The backup of this name; a problem at the step's key where there is none.
-    pub(super) fn planned<'s>(
+    pub(super) fn planned(
         &mut self,
-        strategy: &'s StrategyPlan,
         name: &str,
         key: &str,
         state: &State,
-    ) -> Option<&'s BackupPlan> {
+    ) -> Option<&'a BackupPlan> {
+        let strategy = self.strategy?;
         let plan = strategy.backups.get(name);
         if plan.is_none() {
             let message = format!("the strategy `{}` has no backup `{name}`", strategy.name);
             let problem = Problem::nowhere(message).known(name, strategy.backups.keys());
-            self.named(state, key, problem);
+            self.here(state, key, problem);
         }
         plan
     }
@@ -195,7 +188,7 @@ impl Check<'_> {
         if let Some(Abilities { tool, .. }) = kept {
             let message =
                 format!("{tool} keeps the times of its backups itself: they can't be made older");
-            self.here(state, &["age"], message);
+            self.here(state, "age", message);
         }
     }
 
@@ -216,11 +209,11 @@ impl Check<'_> {
         let name = &expand::fault_names(self.file)[state.step - 1];
         let hit = (server.to_owned(), facts.heals);
         if state.faults.insert(name.clone(), hit).is_some() {
-            self.here(state, &["as"], format!("another fault is called `{name}`"));
+            self.here(state, "as", format!("another fault is called `{name}`"));
         }
         if name == expand::NEWEST {
             let problem = Problem::nowhere(format!("`{name}` stands for the newest fault"));
-            self.here(state, &["as"], problem.help("call it otherwise"));
+            self.here(state, "as", problem.help("call it otherwise"));
         }
     }
 
@@ -230,7 +223,7 @@ impl Check<'_> {
             Some((_, false)) => {
                 let problem = Problem::nowhere(format!("`{fault}` is not undone by itself"));
                 let help = "a recovery does it: `restore`, `salvage`, `reindex` or `start`";
-                self.here(state, &["heal"], problem.help(help));
+                self.here(state, "heal", problem.help(help));
             }
             None => {}
         }
@@ -250,7 +243,7 @@ impl Check<'_> {
             let known = also.iter().copied();
             let known = known.chain(state.faults.keys().map(String::as_str));
             let message = format!("no fault `{fault}` is injected before this step");
-            self.named(state, path, Problem::nowhere(message).known(fault, known));
+            self.here(state, path, Problem::nowhere(message).known(fault, known));
         }
         injected
     }
@@ -258,11 +251,7 @@ impl Check<'_> {
     fn freeze(&mut self, workload: &str, state: &mut State) {
         self.workload(workload, "freeze", state);
         if !state.frozen.insert(workload.to_owned()) {
-            self.here(
-                state,
-                &["freeze"],
-                format!("`{workload}` is frozen already"),
-            );
+            self.here(state, "freeze", format!("`{workload}` is frozen already"));
         }
     }
 
@@ -271,31 +260,28 @@ impl Check<'_> {
         if !state.frozen.remove(workload) && self.file.workloads.contains_key(workload) {
             let problem = Problem::nowhere(format!("`{workload}` is not frozen"));
             let help = format!("`freeze: {workload}` comes first");
-            self.here(state, &["thaw"], problem.help(help));
+            self.here(state, "thaw", problem.help(help));
         }
     }
 
     fn start(&mut self, server: &str, state: &mut State) {
         let problem = match state.servers.get(server) {
-            Some(Server::Down(_)) => {
-                state.servers.insert(server.to_owned(), Server::Up);
-                return;
-            }
+            Some(Server::Down(_)) => return state.becomes(server, Server::Up),
             Some(Server::Up) => Problem::nowhere(format!("`{server}` runs already"))
                 .help("`start` comes after `inject: crash-server`"),
-            Some(Server::Lost(step)) => Problem::nowhere(format!(
-                "`{server}` is lost with its storage since step {step}"
-            ))
-            .help("restore into a new server"),
+            Some(Server::Lost(step)) => {
+                let message = format!("`{server}` is lost with its storage since step {step}");
+                Problem::nowhere(message).help("restore into a new server")
+            }
             None => unknown_server(server, state),
         };
-        self.here(state, &["start"], problem);
+        self.here(state, "start", problem);
     }
 
     pub(super) fn workload(&mut self, workload: &str, path: &str, state: &State) {
         if !self.file.workloads.contains_key(workload) {
             let problem = Problem::unknown("workload", workload, self.file.workloads.keys());
-            self.named(state, path, problem);
+            self.here(state, path, problem);
         }
     }
 }
