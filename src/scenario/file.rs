@@ -36,7 +36,8 @@ pub struct ScenarioFile {
     #[schemars(range(min = 1, max = 86_400))]
     pub scale: Option<u32>,
     /// Servers that exist from the beginning, beside or refining `primary`.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
+    #[schemars(skip_serializing_if = "is_default")]
     pub servers: BTreeMap<String, ServerPlan>,
     /// Debian packages that the servers need beside those of the data model, like
     /// `postgresql-{postgres}-pgvector`; `{postgres}` stands for the major.
@@ -57,16 +58,19 @@ pub struct ScenarioFile {
     #[schemars(length(min = 1))]
     pub steps: Vec<StepFile>,
     /// What is demanded: workload to objectives.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
+    #[schemars(skip_serializing_if = "is_default")]
     pub objectives: BTreeMap<String, Objectives>,
     /// Declared constants for what people do, added to the RTO.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
+    #[schemars(skip_serializing_if = "is_default")]
     pub human: HumanSpans,
     /// The checks to make. Default: all that the data model has something for.
     #[schemars(length(min = 1))]
     pub checks: Option<Vec<CheckKind>>,
     /// The verdict that is expected. Default: a pass.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
+    #[schemars(skip_serializing_if = "is_default")]
     pub expect: Expect,
     /// Deadline of the whole drill. Default: 10m more than the longest RTO or outage objective, at
     /// least 30m.

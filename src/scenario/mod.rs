@@ -1,7 +1,7 @@
 //! From a scenario file to a plan. Pure: no I/O but reading files.
 //!
 //! `select` finds files, `yaml` reads them, `structure` holds them against the schema
-//! that `file`, `step_file` and `strategy` generate, `semantics` asks whether it makes
+//! that `file`, `step_file` and `plan` generate, `semantics` asks whether it makes
 //! sense, `expand` fills in defaults and yields a [`plan::Plan`] for each variant.
 
 pub mod databases;

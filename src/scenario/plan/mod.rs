@@ -53,7 +53,8 @@ pub fn untold(told: &str) -> &str {
     told.split_once(IN_DATABASE).map_or(told, |(name, _)| name)
 }
 
-/// Whether a value is the one that it has where nothing is said: then nothing is written.
+/// Whether a value is the one that it has where nothing is said. The published schema tells such
+/// defaults in words.
 pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -172,19 +173,17 @@ impl Plan {
 
 /// A server that exists from the beginning.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct ServerPlan {
     /// Settings beside the strategy's.
     #[serde(deserialize_with = "settings::read")]
-    #[serde(default, skip_serializing_if = "is_default")]
-    #[schemars(schema_with = "settings::schema")]
+    #[schemars(schema_with = "settings::schema", skip_serializing_if = "is_default")]
     pub settings: BTreeMap<String, String>,
     /// Memory limit of its node. Default: none.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(skip_serializing_if = "is_default")]
     pub memory: Bytes,
     /// CPU limit of its node, in CPUs. Default: none.
-    #[serde(default, skip_serializing_if = "is_default")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0), skip_serializing_if = "is_default")]
     pub cpus: f64,
 }
 
@@ -241,13 +240,13 @@ impl Objectives {
 
 /// Declared constants for what people do; never scaled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct HumanSpans {
     /// Until somebody noticed. Default: 0s.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(skip_serializing_if = "is_default")]
     pub detect: Time,
     /// Until somebody decided. Default: 0s.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(skip_serializing_if = "is_default")]
     pub decide: Time,
 }
 

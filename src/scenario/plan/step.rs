@@ -219,7 +219,8 @@ pub struct Restore {
     /// The store it is restored from. Default: the first of its stores that has one of use.
     pub store: Option<String>,
     /// Up to where. Default: `latest`.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
+    #[schemars(skip_serializing_if = "is_default")]
     pub target: Target,
     /// What the server does at its target, in place of what the strategy states.
     pub action: Option<TargetAction>,

@@ -28,9 +28,8 @@ pub struct StrategyPlan {
     /// What it does, for people.
     pub about: String,
     /// Server settings it demands.
-    #[serde(deserialize_with = "settings::read")]
-    #[serde(default, skip_serializing_if = "is_default")]
-    #[schemars(schema_with = "settings::schema")]
+    #[serde(default, deserialize_with = "settings::read")]
+    #[schemars(schema_with = "settings::schema", skip_serializing_if = "is_default")]
     pub settings: BTreeMap<String, String>,
     /// How a running server learns of them. Default: `restart`.
     #[serde(default)]
@@ -46,10 +45,12 @@ pub struct StrategyPlan {
     #[schemars(extend("minProperties" = 1))]
     pub backups: BTreeMap<String, BackupPlan>,
     /// What removes old backups and WAL.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
+    #[schemars(skip_serializing_if = "is_default")]
     pub retention: Retention,
     /// How recovery is asked for.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
+    #[schemars(skip_serializing_if = "is_default")]
     pub recovery: Recovery,
 }
 
@@ -106,8 +107,8 @@ impl StrategyPlan {
 #[schemars(rename = "Backup", description = "A backup", transform = alternatives)]
 pub struct BackupPlan {
     /// The stores it goes to; it is taken into the first. Default: `[local]`
-    #[serde(default = "only_local", skip_serializing_if = "is_only_local")]
-    #[schemars(length(min = 1))]
+    #[serde(default = "only_local")]
+    #[schemars(length(min = 1), skip_serializing_if = "is_only_local")]
     pub to: Vec<String>,
     /// It is kept this long. Default: for ever
     pub keep: Option<Time>,
