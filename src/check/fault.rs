@@ -8,7 +8,7 @@ use crate::{event::FaultRecord, finding::Finding, scenario::plan::Action};
 pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
     let steps = context.history.plan.steps.iter();
     let planned = steps
-        .filter(|step| matches!(step.action, Action::Inject { .. }))
+        .filter(|step| matches!(step.action, Action::Inject(_)))
         .count();
     if planned == 0 {
         return None;

@@ -23,7 +23,7 @@ pub fn gates(context: &Context<'_>, recovery: &Recovery<'_>, workload: &str) -> 
     let history = &context.history;
     let own = history.server_before(workload, recovery.until_us);
     let server = |step: &StepTold<'_>| match &history.plan.steps[step.index].action {
-        Action::Verify { server } => Some(server.as_str()),
+        Action::Verify(server) => Some(server.as_str()),
         _other => None,
     };
     let mut verified = recovery.steps(history);
@@ -196,9 +196,7 @@ mod tests {
     fn each_workload_has_the_gate_of_its_own_server() {
         let mut fixture = oa_alone_moved();
         fixture.plan.steps.push(Step {
-            action: Action::Verify {
-                server: PRIMARY.into(),
-            },
+            action: Action::Verify(PRIMARY.into()),
             ..fixture.plan.steps[4].clone()
         });
         let step = fixture.plan.steps.len() - 1;
@@ -267,7 +265,7 @@ mod tests {
     fn a_look_at_a_scratch_server_opens_no_gate() {
         let mut fixture = salvage();
         for step in &mut fixture.plan.steps {
-            if let Action::Verify { server } = &mut step.action {
+            if let Action::Verify(server) = &mut step.action {
                 *server = "scratch".into();
             }
         }

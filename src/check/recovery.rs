@@ -10,7 +10,7 @@ use super::{CheckResult, Context, any, comparison::merge, count};
 use crate::{
     event::{Follows, RecoveryRecord},
     finding::Finding,
-    scenario::plan::{Action, Target, Wal},
+    scenario::plan::{Target, Wal},
     wal::{Kind, SegmentPosition, SegmentSize, lsn},
 };
 
@@ -20,10 +20,8 @@ const PAGE: (u64, u64) = (24, 8192);
 /// None when nothing was to be recovered to `latest` from an archive.
 pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
     let plan = context.history.plan;
-    let to_latest = plan.steps.iter().filter_map(|step| match &step.action {
-        Action::Restore { into, target, .. } => (*target == Target::Latest).then_some(into),
-        _other => None,
-    });
+    let to_latest = plan.restores().filter(|one| one.target == Target::Latest);
+    let to_latest = to_latest.map(|one| &one.into);
     let own = to_latest.filter(|server| context.history.has_server(server));
     let physical = own.filter(|server| !context.history.is_logical(server));
     let servers: Vec<&String> = physical.collect();

@@ -40,7 +40,7 @@ fn failure(context: &Context<'_>, step: &StepTold<'_>) -> Option<Finding> {
     let message = format!("step {} ({}): {first}", step.index + 1, plan.title);
     let id = plan.action.word();
     let finding = match &plan.action {
-        Action::Inject { .. } | Action::Heal { .. } => Finding::unknown(id, message),
+        Action::Inject(_) | Action::Heal(_) => Finding::unknown(id, message),
         _other => Finding::fail(id, message),
     };
     Some(finding.details(lines.map(str::to_owned)))

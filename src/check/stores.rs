@@ -53,5 +53,5 @@ fn healed(context: &Context<'_>, fault: &FaultRecord, between: Range<u64>) -> bo
         } if between.contains(&event.seq) => steps.get(*step),
         _other => None,
     });
-    done.any(|step| matches!(&step.action, Action::Heal { fault: name } if *name == fault.name))
+    done.any(|step| matches!(&step.action, Action::Heal(name) if *name == fault.name))
 }

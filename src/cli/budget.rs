@@ -109,7 +109,7 @@ fn memory(plan: &Plan) -> u64 {
     let begun = plan
         .servers
         .values()
-        .map(|server| server.node.limits.memory.0.max(SERVER));
+        .map(|server| server.memory.0.max(SERVER));
     let largest = begun.clone().max().unwrap_or(SERVER);
     begun.sum::<u64>() + count(plan, "restore") * largest
 }

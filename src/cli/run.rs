@@ -190,9 +190,7 @@ fn performable(plans: &[Plan], runtime: &Runtime) -> Result<(), Failure> {
 }
 
 fn needs_faketime(plan: &Plan) -> Option<String> {
-    let nodes = plan.servers.values().map(|server| &server.node);
-    let mut clocks = nodes.chain(plan.nodes.values()).map(|node| node.clock.ahead);
-    let wrong = clocks.any(|ahead| ahead != 0) && local::faketime().is_empty();
+    let wrong = plan.has_wrong_clock() && local::faketime().is_empty();
     wrong.then(|| "a clock is wrong, and this machine has no package `libfaketime`".to_owned())
 }
 

@@ -117,9 +117,9 @@ impl Faults {
 fn heals(action: &Action, fault: &FaultRecord) -> bool {
     let can = fault.fault.facts().healed_by.contains(&action.word());
     match action {
-        Action::Thaw { .. } | Action::CutOver { .. } => true,
-        Action::Heal { fault: name } => fault.name == *name,
-        Action::Start { server } => can && fault.server == *server,
+        Action::Thaw(_) | Action::CutOver(_) => true,
+        Action::Heal(name) => fault.name == *name,
+        Action::Start(server) => can && fault.server == *server,
         _other => can,
     }
 }
@@ -128,10 +128,8 @@ fn heals(action: &Action, fault: &FaultRecord) -> bool {
 fn names(step: &Step, fault: &FaultRecord) -> bool {
     let (facts, here) = (fault.fault.facts(), fault.database == step.database);
     match &step.action {
-        Action::Salvage {
-            tables, schemas, ..
-        } => here && facts.hits(tables, schemas),
-        Action::Reindex { object, .. } => here && facts.object == *object,
+        Action::Salvage(salvage) => here && facts.hits(&salvage.tables, &salvage.schemas),
+        Action::Reindex(object) => here && facts.object == *object,
         _other => false,
     }
 }
@@ -142,7 +140,7 @@ mod tests {
     use crate::{
         check::testing::salvage,
         fault::{DropTable, Fault},
-        scenario::plan::SalvageBy,
+        scenario::plan::{Salvage, SalvageBy},
     };
 
     fn fault(server: &str, xid: Option<u64>) -> FaultRecord {
@@ -211,20 +209,18 @@ mod tests {
             });
         }
         let mut salvaged = |table: &str| {
-            faults.healed_by(&step(Action::Salvage {
-                from: "scratch".into(),
-                into: "primary".into(),
+            faults.healed_by(&step(Action::Salvage(Salvage {
+                from: Some("scratch".into()),
+                into: None,
                 tables: vec![table.into()],
                 schemas: vec![],
                 by: SalvageBy::Rows,
-            }))
+            })))
         };
         assert_eq!(salvaged("app.roles"), ["roles"]);
         assert_eq!(salvaged("app.users"), ["users"]);
         assert_eq!(salvaged("app.elsewhere"), ["users", "roles"]);
-        let start = Action::Start {
-            server: "primary".into(),
-        };
+        let start = Action::Start("primary".into());
         assert!(faults.healed_by(&step(start)).is_empty());
     }
 

@@ -18,25 +18,9 @@ use crate::{
         target::{Choice, Known, Resolved, Taken, choose, resolve},
     },
     runtime::Exec,
-    scenario::plan::{Target, TargetAction},
+    scenario::plan::{Restore as Restoring, is_scratch},
     units::wall_clock,
 };
-
-/// What a step says of a restore.
-#[derive(Clone, Copy, Debug)]
-pub struct Restoring<'a> {
-    /// The backup's name in the strategy.
-    pub from: &'a str,
-    /// The cluster whose backup it is.
-    pub of: &'a str,
-    pub label: Option<&'a str>,
-    pub store: Option<&'a String>,
-    pub into: &'a str,
-    pub scratch: bool,
-    pub in_place: bool,
-    pub target: &'a Target,
-    pub action: Option<TargetAction>,
-}
 
 impl Drill {
     /// Makes a named restore point and remembers where it is.
@@ -70,43 +54,43 @@ impl Drill {
     /// What went wrong, in full.
     pub(super) async fn restore(
         &mut self,
-        restoring: Restoring<'_>,
+        restoring: &Restoring,
         deadline: Duration,
     ) -> Result<(), StepError> {
         let known = Known {
-            fault: self.faults.aimed_at(restoring.target),
+            fault: self.faults.aimed_at(&restoring.target),
             points: &self.points,
             wall: self.wall,
             stepped: self.wall_stepped(),
             scale: self.plan.scale,
         };
-        let resolved = resolve(restoring.target, known).map_err(StepError::Missing)?;
-        let source = self.source(&restoring, &resolved);
+        let resolved = resolve(&restoring.target, known).map_err(StepError::Missing)?;
+        let source = self.source(restoring, &resolved);
         let mut server = match restoring.in_place {
-            true => self.given_up(restoring.into).await?,
+            true => self.given_up(&restoring.into).await?,
             false => {
-                let (into, scratch) = (restoring.into, restoring.scratch);
-                self.new_server(into, scratch, &source.plan).await?
+                let into = &restoring.into;
+                self.new_server(into, is_scratch(into), &source.plan)
+                    .await?
             }
         };
         self.configure_tools(&server).await?;
-        let planned = self.planned(restoring.from)?.clone();
-        let site = self.site(restoring.from, &server, LOOKING);
+        let planned = self.planned(restoring.from())?.clone();
+        let site = self.site(restoring.from(), &server, LOOKING);
         let listed = self.list(&site).await?;
-        let choice = self.choice(&restoring, &planned.to, &listed);
-        let chosen = choose(restoring.target, &resolved, &choice);
+        let choice = self.choice(restoring, &planned.to, &listed);
+        let chosen = choose(&restoring.target, &resolved, &choice);
         let chosen = chosen.map_err(StepError::Missing)?.clone();
-        let origin = self.origin(&restoring, &chosen);
+        let origin = self.origin(restoring, &chosen);
         let made = self.made.get(&origin).unwrap_or(&source);
         let settings = self.plan.settings(&made.plan);
         server.moved = moved(&settings, &made.layout, server.node.layout());
-        self.servers
-            .insert(restoring.into.to_owned(), server.clone());
+        self.servers.insert(restoring.into.clone(), server.clone());
         let strategy = &self.plan.strategy;
         let archive = strategy.archive();
         let request = Restore {
             server: &server,
-            backup: (restoring.from, &planned.tool),
+            backup: (restoring.from(), &planned.tool),
             stores: (&planned.to, &strategy.stores),
             listed: &chosen,
             target: &resolved,
@@ -123,7 +107,7 @@ impl Drill {
         let restored = restore(&request, &self.recorder).await?;
         self.faults.restored(&restored, &origin);
         if restoring.in_place {
-            self.tell_clients(restoring.into).await?;
+            self.tell_clients(&restoring.into).await?;
             self.watch_server(&server).await;
             self.errors_over(Cause::Restore);
         }
@@ -169,33 +153,34 @@ impl Drill {
     }
 
     /// The server that a backup was taken of.
-    fn origin(&self, restoring: &Restoring<'_>, listed: &Listed) -> String {
+    fn origin(&self, restoring: &Restoring, listed: &Listed) -> String {
         let mut taken = self.taken_of(restoring);
         let taken = taken.find(|one| one.record.listed.name() == listed.name());
         taken
-            .map_or(restoring.of, |taken| &taken.record.server)
+            .map_or(restoring.of(), |taken| &taken.record.server)
             .to_owned()
     }
 
     /// The backups taken that a restore may begin from.
-    fn taken_of(&self, restoring: &Restoring<'_>) -> impl Iterator<Item = &Taken> {
+    fn taken_of(&self, restoring: &Restoring) -> impl Iterator<Item = &Taken> {
         self.backups.iter().filter(|taken| {
             let record = &taken.record;
-            record.backup == restoring.from && self.plan.cluster_of(&record.server) == restoring.of
+            record.backup == restoring.from()
+                && self.plan.cluster_of(&record.server) == restoring.of()
         })
     }
 
     /// What a restore may begin from; `to`: where its backup goes.
     fn choice<'c>(
         &'c self,
-        restoring: &Restoring<'c>,
+        restoring: &'c Restoring,
         to: &'c [String],
         listed: &'c [Listed],
     ) -> Choice<'c> {
         Choice {
-            from: restoring.from,
-            label: restoring.label,
-            stores: restoring.store.map_or(to, std::slice::from_ref),
+            from: restoring.from(),
+            label: restoring.backup.as_deref(),
+            stores: restoring.store.as_ref().map_or(to, std::slice::from_ref),
             taken: &self.backups,
             listed,
         }
@@ -203,15 +188,15 @@ impl Drill {
 
     /// What the server was made as whose backup a restore begins from, as far as that is known
     /// before a node can look into the store.
-    fn source(&self, restoring: &Restoring<'_>, resolved: &Resolved) -> Made {
+    fn source(&self, restoring: &Restoring, resolved: &Resolved) -> Made {
         let taken = self.taken_of(restoring);
         let all: Vec<Listed> = taken.map(|one| one.record.listed.clone()).collect();
         let to = self
-            .planned(restoring.from)
+            .planned(restoring.from())
             .map_or(&[][..], |backup| &backup.to);
         let choice = self.choice(restoring, to, &all);
-        let likely = choose(restoring.target, resolved, &choice).ok();
-        let name = likely.map_or(restoring.of.to_owned(), |one| self.origin(restoring, one));
+        let likely = choose(&restoring.target, resolved, &choice).ok();
+        let name = likely.map_or(restoring.of().to_owned(), |one| self.origin(restoring, one));
         self.made.get(&name).cloned().unwrap_or_default()
     }
 }
@@ -225,8 +210,8 @@ mod tests {
         check::testing::lost_server,
         history::Recorder,
         meter::Meter,
-        runtime::{Layout, Limits, testing},
-        scenario::plan::{NodePlan, PRIMARY, ServerPlan},
+        runtime::{Layout, testing},
+        scenario::plan::{PRIMARY, ServerPlan},
         units::Bytes,
     };
 
@@ -245,13 +230,8 @@ mod tests {
     fn made(memory: u64) -> Made {
         let plan = ServerPlan {
             settings: [("work_mem".to_owned(), format!("{memory}MB"))].into(),
-            node: NodePlan {
-                limits: Limits {
-                    memory: Bytes(memory),
-                    cpus: memory as f64,
-                },
-                ..NodePlan::default()
-            },
+            memory: Bytes(memory),
+            cpus: memory as f64,
             ..ServerPlan::default()
         };
         let layout = Layout::default();
@@ -278,15 +258,9 @@ mod tests {
                 by_us: None,
             };
             let restoring = Restoring {
-                from: "main",
-                of: PRIMARY,
-                label: None,
-                store: None,
-                into: "new",
-                scratch: false,
-                in_place: false,
-                target: &Target::Latest,
-                action: None,
+                from: Some("main".into()),
+                into: "new".into(),
+                ..Restoring::default()
             };
             drill.source(&restoring, &resolved).plan
         };

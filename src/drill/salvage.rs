@@ -5,37 +5,20 @@ use crate::{
     event::EventKind,
     postgres::Server,
     restore::salvage::{SalvageRequest, Side, salvage},
-    scenario::plan::{Action, SalvageBy},
+    scenario::plan::Salvage,
 };
-
-/// What a step brings home.
-pub(super) struct Salvaging<'a> {
-    /// The scratch server.
-    pub from: &'a str,
-    /// The server with the loss.
-    pub into: &'a str,
-    pub database: &'a str,
-    pub tables: &'a [String],
-    pub schemas: &'a [String],
-    pub by: SalvageBy,
-}
 
 impl Drill {
     /// Transactions of the bad statements that are recovered from now, and whether a salvage of
     /// these tables and schemas undoes it: the one before which the scratch server was restored,
     /// else the newest, and each that hit one of them.
-    fn bad_statements(&self, salvaging: &Salvaging<'_>) -> Vec<(u64, bool)> {
-        let Salvaging {
-            from,
-            database,
-            tables,
-            schemas,
-            ..
-        } = *salvaging;
-        let aimed_at = self.plan.steps.iter().find_map(|step| match &step.action {
-            Action::Restore { into, target, .. } if into == from => self.faults.aimed_at(target),
-            _other => None,
-        });
+    fn bad_statements(&self, salvaging: &Salvage, database: &str) -> Vec<(u64, bool)> {
+        let Salvage {
+            tables, schemas, ..
+        } = salvaging;
+        let restores = self.plan.restores();
+        let mut restores = restores.filter(|restore| restore.into == salvaging.from());
+        let aimed_at = restores.find_map(|restore| self.faults.aimed_at(&restore.target));
         let aimed_at = aimed_at.or(self.faults.newest());
         let current = self.faults.current().iter();
         let told = current.filter_map(|fault| {
@@ -50,13 +33,12 @@ impl Drill {
     ///
     /// # Errors
     /// What went wrong, in full.
-    pub(super) async fn salvage(&mut self, salvaging: Salvaging<'_>) -> Result<(), StepError> {
-        let Salvaging {
-            from,
-            into,
-            database,
-            ..
-        } = salvaging;
+    pub(super) async fn salvage(
+        &mut self,
+        salvaging: &Salvage,
+        database: &str,
+    ) -> Result<(), StepError> {
+        let (from, into) = (salvaging.from(), salvaging.into());
         let scratch = self.server_in(from, database)?;
         let production = self.server_in(into, database)?;
         readable(&scratch).await?;
@@ -68,7 +50,7 @@ impl Drill {
             access: production.access().await?,
             node: &production.node,
         };
-        let bad = self.bad_statements(&salvaging);
+        let bad = self.bad_statements(salvaging, database);
         let request = SalvageRequest {
             tables: salvaging.tables.to_vec(),
             schemas: salvaging.schemas.to_vec(),

@@ -259,7 +259,7 @@ impl Drill {
             packages: self.plan.packages.clone(),
             ports,
             mounts: self.mounts(cluster),
-            limits: plan.limits,
+            limits: plan.limits(),
             clock: plan.clock.clone(),
             reach_out: plan.reach_out,
         };
@@ -296,7 +296,7 @@ impl Drill {
     ) -> Result<Server, StepError> {
         let cluster = self.plan.cluster_of(name).to_owned();
         let node = self
-            .new_node((name, &cluster), &limits.node, vec![POSTGRES_PORT])
+            .new_node((name, &cluster), &limits.node(), vec![POSTGRES_PORT])
             .await?;
         let server = Server {
             name: name.to_owned(),

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use super::{
     expected_errors::by_lost_primary,
-    restore::Restoring,
-    salvage::Salvaging,
     state::{Drill, StepError},
 };
 use crate::{
@@ -15,7 +13,7 @@ use crate::{
     meter::{Activity, outside},
     postgres::Server,
     runtime::Exec,
-    scenario::plan::{Action, CheckKind, Phase, RunFor, Step, Wal},
+    scenario::plan::{Action, CheckKind, Phase, RunFor, Step, Wait, Wal},
 };
 
 impl Drill {
@@ -35,125 +33,69 @@ impl Drill {
     }
 
     async fn act(&mut self, step: &Step) -> Result<(), StepError> {
+        let (server, database) = (step.server.as_str(), step.database.as_str());
+        let deadline = step.deadline.0;
         match &step.action {
-            Action::Backup { server, of, kind } => {
-                self.backup(server, of, *kind, step.deadline.0).await
+            Action::Backup(backup) => {
+                let kind = backup.kind().unwrap_or_default();
+                self.backup(server, backup.of(), kind, deadline).await
             }
-            Action::Run(how_long) => {
-                outside(Activity::Wait, self.run(how_long, step.deadline.0)).await
-            }
-            Action::Checkpoint { server } => Ok(self.server(server)?.sql("checkpoint").await?),
-            Action::SwitchWal { server } => {
+            Action::Run(how_long) => outside(Activity::Wait, self.run(how_long, deadline)).await,
+            Action::Checkpoint {} => Ok(self.server(server)?.sql("checkpoint").await?),
+            Action::SwitchWal {} => {
                 let archived = self.plan.strategy.wal != Wal::None;
                 let server = self.server(server)?;
-                Ok(wal::switch(&server, archived, step.deadline.0).await?)
+                Ok(wal::switch(&server, archived, deadline).await?)
             }
-            Action::RestorePoint { server, name } => self.restore_point(server, name).await,
-            Action::Inject {
-                server,
-                name,
-                fault,
-            } => self.inject(name, server, &step.database, fault).await,
-            Action::Heal { fault } => self.heal(fault).await,
-            Action::Freeze { workload, server } => self.freeze(workload, server).await,
-            Action::Thaw { workload, server } => self.thaw(workload, server).await,
-            Action::Restore {
-                from,
-                of,
-                label,
-                store,
-                into,
-                scratch,
-                in_place,
-                target,
-                action,
-            } => {
-                let restoring = Restoring {
-                    from,
-                    of,
-                    label: label.as_deref(),
-                    store: store.as_ref(),
-                    into,
-                    scratch: *scratch,
-                    in_place: *in_place,
-                    target,
-                    action: *action,
-                };
-                self.restore(restoring, step.deadline.0).await
-            }
-            Action::Salvage {
-                from,
-                into,
-                tables,
-                schemas,
-                by,
-            } => {
-                let request = Salvaging {
-                    from,
-                    into,
-                    database: &step.database,
-                    tables,
-                    schemas,
-                    by: *by,
-                };
-                self.salvage(request).await
-            }
-            Action::Reindex { server, object } => {
-                self.reindex(server, &step.database, object).await
-            }
-            Action::Start { server } => self.start(server).await,
-            Action::Promote { server } => self.promote(server).await,
-            Action::CutOver { workloads, to } => self.cut_over(workloads, to).await,
-            Action::Verify { server } => self.verify(server).await,
+            Action::RestorePoint(name) => self.restore_point(server, name).await,
+            Action::Inject(fault) => self.inject(&step.fault, server, database, fault).await,
+            Action::Heal(fault) => self.heal(fault).await,
+            Action::Freeze(workload) => self.freeze(workload, server).await,
+            Action::Thaw(workload) => self.thaw(workload, server).await,
+            Action::Restore(restore) => self.restore(restore, deadline).await,
+            Action::Salvage(salvage) => self.salvage(salvage, database).await,
+            Action::Reindex(object) => self.reindex(server, database, object).await,
+            Action::Start(server) => self.start(server).await,
+            Action::Promote(server) => self.promote(server).await,
+            Action::CutOver(cut_over) => self.cut_over(cut_over.workloads(), &cut_over.to).await,
+            Action::Verify(server) => self.verify(server).await,
             Action::Age(by) => self.age(*by).await,
-            Action::Expire => self.expire().await,
-            Action::Wait { server, until } => {
-                let server = self.server_in(server, &step.database)?;
-                let waiting = server.wait_until(until, until, step.deadline.0);
+            Action::Expire {} => self.expire().await,
+            Action::Wait(Wait { until }) => {
+                let server = self.server_in(server, database)?;
+                let waiting = server.wait_until(until, until, deadline);
                 Ok(outside(Activity::Wait, waiting).await?)
             }
-            Action::Sql { server, sql } => {
-                let server = self.server_in(server, &step.database)?;
-                execute(&server, sql, step.deadline.0).await
+            Action::Sql(sql) => {
+                let server = self.server_in(server, database)?;
+                execute(&server, sql, deadline).await
             }
-            Action::Command { server, command } => {
-                self.command(server, command, step.deadline.0).await
-            }
+            Action::Command(command) => self.command(server, command, deadline).await,
         }
     }
 
     /// Whether this step is the first that answers a fault.
     pub fn answers_fault(&self, action: &Action) -> bool {
-        self.unnoticed && !matches!(action, Action::Inject { .. } | Action::Run(_))
+        self.unnoticed && !matches!(action, Action::Inject(_) | Action::Run(_))
     }
 
     /// Marks the span of the recovery time that begins with this step.
     fn mark(&mut self, action: &Action) {
         self.unnoticed &= !self.answers_fault(action);
         let phase = match action {
-            Action::Inject { .. } => Phase::Inject,
+            Action::Inject(_) => Phase::Inject,
             Action::Run(_) if self.unnoticed => Phase::Detect,
             Action::Run(_) if self.faults.newest().is_some() => Phase::Run,
-            Action::Freeze { .. } => Phase::Freeze,
-            Action::Restore { .. } => Phase::Provision,
-            Action::Salvage { .. } => Phase::Salvage,
-            Action::Reindex { .. } => Phase::Reindex,
-            Action::Start { .. } => Phase::Start,
-            Action::Promote { .. } => Phase::Promote,
-            Action::Verify { .. } => Phase::Verify,
-            Action::Thaw { .. } | Action::CutOver { .. } => Phase::CutOver,
-            _ if self.faults.newest().is_none() => return,
-            Action::Backup { .. }
-            | Action::Run(_)
-            | Action::Checkpoint { .. }
-            | Action::SwitchWal { .. }
-            | Action::RestorePoint { .. }
-            | Action::Heal { .. }
-            | Action::Age(_)
-            | Action::Expire
-            | Action::Wait { .. }
-            | Action::Sql { .. }
-            | Action::Command { .. } => Phase::Other,
+            Action::Freeze(_) => Phase::Freeze,
+            Action::Restore(_) => Phase::Provision,
+            Action::Salvage(_) => Phase::Salvage,
+            Action::Reindex(_) => Phase::Reindex,
+            Action::Start(_) => Phase::Start,
+            Action::Promote(_) => Phase::Promote,
+            Action::Verify(_) => Phase::Verify,
+            Action::Thaw(_) | Action::CutOver(_) => Phase::CutOver,
+            _other if self.faults.newest().is_none() => return,
+            _other => Phase::Other,
         };
         self.recorder.record(EventKind::PhaseBegan { phase });
     }
@@ -161,7 +103,9 @@ impl Drill {
     async fn run(&self, how_long: &RunFor, deadline: Duration) -> Result<(), StepError> {
         match how_long {
             RunFor::Time(time) => tokio::time::sleep(time.0).await,
-            RunFor::Transactions(count) => self.run_transactions(*count, deadline).await?,
+            RunFor::Transactions { transactions } => {
+                self.run_transactions(*transactions, deadline).await?;
+            }
         }
         Ok(())
     }
@@ -201,10 +145,8 @@ impl Drill {
         }
         let cause = Cause::Fault(name.to_owned());
         let own = facts.expected_errors(server);
-        let standbys = self
-            .plan
-            .standbys_of(server)
-            .filter(|_| after != ServerAfter::Up);
+        let standbys = self.plan.standbys_of(server);
+        let standbys = standbys.filter(|_| after != ServerAfter::Up);
         self.expect_errors(cause, own.into_iter().chain(by_lost_primary(standbys)));
         let injection = Injection {
             name,

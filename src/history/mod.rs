@@ -25,8 +25,8 @@ use redaction::Secrets;
 /// The format in which histories and plans are written, and the only one that is read. A
 /// change of what an event, an observation or the plan means, or has, is a new number.
 /// 3: faults have names, and errors are expected of each by its name; backups are as tools list them;
-/// the plan holds what clients do.
-pub const FORMAT: u32 = 4;
+/// the plan holds what clients do. 5: steps and strategy of a plan are written as in their files.
+pub const FORMAT: u32 = 5;
 
 /// Names of the files of one drill, below `<run>/drills/<drill>/`.
 pub mod files {

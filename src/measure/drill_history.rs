@@ -12,7 +12,7 @@ use crate::{
     },
     fault::ServerAfter,
     measure::recovery::Recovery,
-    scenario::plan::{Action, Nature, PRIMARY, Plan, StepIndex, Target},
+    scenario::plan::{Action, Nature, PRIMARY, Plan, Step, StepIndex, Target},
     units::Time,
     wal::SegmentSize,
 };
@@ -198,16 +198,17 @@ impl<'a> DrillHistory<'a> {
                 .is_some_and(|at_us| within_us.contains(&at_us));
             began && step.outcome == Some(&StepOutcome::Done)
         });
-        let mut actions = steps.iter().map(|step| &self.plan.steps[step.index].action);
-        let repairs = |action: &Action| match action {
-            Action::Salvage { into: at, .. } => at == server,
-            Action::Reindex { server: at, .. } | Action::Start { server: at } => at == server,
+        let mut steps = steps.iter().map(|step| &self.plan.steps[step.index]);
+        let repairs = |step: &Step| match &step.action {
+            Action::Salvage(salvage) => salvage.into() == server,
+            Action::Reindex(_) => step.server == server,
+            Action::Start(at) => at == server,
             _other => false,
         };
         // One after the other.
-        actions.any(repairs)
-            && actions.any(|action| matches!(action, Action::Verify { server: at } if at == server))
-            && actions.any(|action| matches!(action, Action::Run(_)))
+        steps.any(repairs)
+            && steps.any(|step| matches!(&step.action, Action::Verify(at) if at == server))
+            && steps.any(|step| matches!(step.action, Action::Run(_)))
     }
 
     /// The server that a server's data come from in the end: itself when it was there from the
@@ -285,12 +286,9 @@ impl<'a> DrillHistory<'a> {
     }
 
     pub fn restored_before_fault(&self, server: &str) -> bool {
-        self.plan.steps.iter().any(|step| {
-            let Action::Restore { into, target, .. } = &step.action else {
-                return false;
-            };
-            into == server && matches!(target, Target::Before { .. })
-        })
+        let before = |target: &Target| matches!(target, Target::Before { .. });
+        let mut restores = self.plan.restores();
+        restores.any(|restore| restore.into == server && before(&restore.target))
     }
 
     /// The earliest instant that a recovery's salvages aimed at, where their scratch servers were
@@ -299,7 +297,7 @@ impl<'a> DrillHistory<'a> {
     pub fn salvage_aimed_us(&self, recovery: &Recovery<'_>) -> Option<u64> {
         let steps = recovery.steps(self).into_iter();
         let salvages = steps.filter_map(|step| match &self.plan.steps[step.index].action {
-            Action::Salvage { from, .. } => Some(from),
+            Action::Salvage(salvage) => Some(salvage.from()),
             _other => None,
         });
         salvages.filter_map(|scratch| self.aimed_us(scratch)).min()
@@ -313,16 +311,12 @@ impl<'a> DrillHistory<'a> {
         {
             return self.taken(&restore.backup).map(|backup| backup.began_us);
         }
-        let steps = self.steps().into_iter().rev();
-        let (began_us, target) =
-            steps
-                .into_iter()
-                .find_map(|step| match &self.plan.steps[step.index].action {
-                    Action::Restore { into, target, .. } if into == scratch => {
-                        Some((step.began_us?, target))
-                    }
-                    _other => None,
-                })?;
+        let mut steps = self.steps().into_iter().rev();
+        let (began_us, target) = steps.find_map(|step| {
+            let restore = self.plan.steps[step.index].action.restore();
+            let restore = restore.filter(|restore| restore.into == scratch)?;
+            Some((step.began_us?, &restore.target))
+        })?;
         match target {
             Target::Latest => None,
             Target::Before { fault, by } => {

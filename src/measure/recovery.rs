@@ -94,9 +94,7 @@ fn ends_one(history: &DrillHistory<'_>, event: &Event) -> bool {
         EventKind::CutOver { .. } => true,
         EventKind::StepEnded { step, outcome } => {
             let verify = |step: &Step| match &step.action {
-                Action::Verify { server } => {
-                    history.has_server(server) && !history.is_scratch(server)
-                }
+                Action::Verify(server) => history.has_server(server) && !history.is_scratch(server),
                 _other => false,
             };
             *outcome == StepOutcome::Done && history.plan.steps.get(*step).is_some_and(verify)

@@ -25,13 +25,14 @@ pub use choose::{Choice, Chosen, Wanted, choose};
 pub use error::RuntimeError;
 pub use exec::{Exec, Output, RunAs};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     history::Recorder,
     meter::{Activity, outside},
     store::LOCAL,
-    units::Bytes,
+    units::{Bytes, Time},
 };
 
 /// Label on everything pgdrill creates in an engine: the run it belongs to.
@@ -100,7 +101,7 @@ pub struct Mount {
 }
 
 /// What a node may use at most; 0: as much as there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Limits {
     pub memory: Bytes,
     /// In CPUs.
@@ -108,25 +109,35 @@ pub struct Limits {
 }
 
 /// What a node's programs take the time for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
 pub struct Clock {
-    /// The time zone (`TZ`); empty: UTC.
-    pub zone: String,
-    /// How many seconds it is ahead of the harness's; negative: behind.
-    pub ahead: i64,
+    /// The time zone of its programs: `Asia/Shanghai`. Default: UTC.
+    pub zone: Option<String>,
+    /// It is fast by this much.
+    pub ahead: Option<Time>,
+    /// It is slow by this much.
+    pub behind: Option<Time>,
 }
 
 impl Clock {
+    /// By how many seconds it is fast; negative: slow.
+    pub fn seconds_ahead(&self) -> i64 {
+        let seconds = |time: Option<Time>| time.unwrap_or_default().0.as_secs() as i64;
+        seconds(self.ahead) - seconds(self.behind)
+    }
+
     /// The environment of every program of a node. `library`: libfaketime's.
     fn environment(&self, library: &str) -> Vec<(String, String)> {
         let mut environment = Vec::new();
         let mut set = |name: &str, value: String| environment.push((name.to_owned(), value));
-        if !self.zone.is_empty() {
-            set("TZ", self.zone.clone());
+        if let Some(zone) = &self.zone {
+            set("TZ", zone.clone());
         }
-        if self.ahead != 0 {
+        if self.seconds_ahead() != 0 {
             set("LD_PRELOAD", library.to_owned());
-            set("FAKETIME", format!("{:+}", self.ahead));
+            set("FAKETIME", format!("{:+}", self.seconds_ahead()));
             // Time-outs and the times of files stay what they are.
             set("FAKETIME_DONT_FAKE_MONOTONIC", "1".into());
             set("NO_FAKE_STAT", "1".into());

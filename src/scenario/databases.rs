@@ -1,17 +1,17 @@
 //! The databases of a scenario: the data model in each, and which of them is meant where nobody
 //! says.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use super::{
     Document,
     file::{DataFile, DatabaseFile, ScenarioFile, WorkloadFile},
     model::{Catalog, Manifest, Model},
     of,
-    plan::{CheckKind, PRIMARY},
-    problem::{Problem, Problems},
+    plan::{Action, CheckKind, PRIMARY},
+    problem::Problems,
     select,
-    step_file::{ActionFile, StepFile},
+    step_file::StepFile,
     yaml::Node,
 };
 use crate::{postgres::server::DATABASE, units::Bytes};
@@ -84,7 +84,7 @@ impl Databases {
     /// primary.
     pub fn server_of<'s>(&'s self, file: &'s ScenarioFile, step: &'s StepFile) -> &'s str {
         let meant = || match &step.action {
-            ActionFile::Freeze(name) | ActionFile::Thaw(name) => {
+            Action::Freeze(name) | Action::Thaw(name) => {
                 self.server_of_workload(name, file.workloads.get(name)?)
             }
             _other => self.server(step.database.as_deref()?),
@@ -117,8 +117,8 @@ impl Databases {
         self.0.get(name).map(|database| &database.model)
     }
 
-    pub fn catalog(&self, name: &str) -> Option<Arc<Catalog>> {
-        self.model(name).map(|model| Arc::clone(&model.catalog))
+    pub fn catalog(&self, name: &str) -> Option<&Catalog> {
+        self.model(name).map(|model| model.catalog.as_ref())
     }
 
     /// The one that is meant: the only one where none is stated; none where that leaves it open.
@@ -165,17 +165,21 @@ fn open(
     node: &Node,
 ) -> Result<Model, Problems> {
     let name = file.model.as_deref().unwrap_or(DEFAULT_MODEL);
-    let name = match name.contains('/') {
-        true => select::beside(&document.source.path, name)
+    let beside = || {
+        select::beside(&document.source.path, name)
             .display()
-            .to_string(),
-        false => name.to_owned(),
+            .to_string()
+    };
+    let name = if name.contains('/') {
+        beside()
+    } else {
+        name.to_owned()
     };
     Model::open(&name).map_err(|Problems(problems)| {
         let place = node.get("model").unwrap_or(node).place;
         let placed = problems.into_iter().map(|problem| match problem.source {
             Some(_) => problem,
-            None => of(&document.source, Problem { place, ..problem }),
+            None => of(&document.source, problem.placed(place)),
         });
         Problems(placed.collect())
     })

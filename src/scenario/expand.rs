@@ -10,20 +10,16 @@ mod steps;
 use super::{
     Document,
     databases::{Database, Databases},
-    file::{ClockFile, CustomFile, NodeFile, ObjectivesFile, ScenarioFile, WorkloadFile},
+    file::{CustomFile, ScenarioFile, WorkloadFile},
     plan::{
-        Business, CheckKind, DatabasePlan, Expect, Generator, HumanSpans, Length, LiveColumn,
-        LiveTable, NodePlan, Objectives, PRIMARY, Plan, ServerPlan, Statement, StrategyPlan,
-        Transaction, WorkloadPlan, Writes,
+        Business, CheckKind, DatabasePlan, Generator, Length, LiveColumn, LiveTable, PRIMARY, Plan,
+        Statement, StrategyPlan, Transaction, WorkloadPlan, Writes,
     },
     problem::Problem,
-    select, strategy,
+    select,
 };
-use crate::{
-    runtime::{Clock, Limits},
-    units::{Bytes, Time},
-};
-pub use steps::{NEWEST, cluster_of, fault_names, is_scratch, restored_from};
+use crate::units::Time;
+pub use steps::{NEWEST, fault_names, restored_from};
 
 /// The major when a scenario names none.
 pub const DEFAULT_POSTGRES: [u32; 1] = [17];
@@ -47,6 +43,10 @@ pub fn plans(
     let own = file.matrix.postgres.as_deref().unwrap_or(&DEFAULT_POSTGRES);
     let majors = if postgres.is_empty() { own } else { postgres };
     let workloads = workloads(file, databases, &document.source.path)?;
+    let mut servers = file.servers.clone();
+    servers.entry(PRIMARY.to_owned()).or_default();
+    let mut possible = CheckKind::ALL.to_vec();
+    possible.retain(|check| databases.lacks(*check).is_none());
     let plan = |major: &u32| Plan {
         scenario: file.name.clone(),
         drill: format!("{}-pg{major}", file.name),
@@ -57,22 +57,16 @@ pub fn plans(
         packages: packages(file, databases, *major),
         scale: file.scale.unwrap_or(1),
         seed: file.data.seed.unwrap_or(DEFAULT_SEED),
-        servers: servers(file),
-        nodes: nodes(file),
+        servers: servers.clone(),
+        nodes: file.nodes.clone(),
         databases: databases.iter().map(planned).collect(),
         workloads: workloads.clone(),
         strategy: strategy.clone(),
         steps: steps::of(document, databases, strategy),
-        objectives: objectives(&file.objectives),
-        human: human(file),
-        checks: file.checks.clone().unwrap_or_else(|| {
-            let all = CheckKind::ALL.into_iter();
-            let has = |check: &CheckKind| databases.lacks(*check).is_none();
-            all.filter(has).collect()
-        }),
-        expect: Expect {
-            fail: file.expect.fail.clone(),
-        },
+        objectives: file.objectives.clone(),
+        human: file.human,
+        checks: file.checks.clone().unwrap_or(possible.clone()),
+        expect: file.expect.clone(),
         deadline: deadline(file),
     };
     Ok(majors.iter().map(plan).collect())
@@ -104,81 +98,28 @@ fn packages(file: &ScenarioFile, databases: &Databases, major: u32) -> Vec<Strin
     let models = databases.manifests().flat_map(|model| &model.packages);
     let all = file.packages.iter().chain(models);
     let named = all.map(|package| package.0.replace("{postgres}", &major.to_string()));
-    let servers = servers(file).into_values().map(|server| server.node);
-    let wrong = |node: NodePlan| node.clock.ahead != 0;
-    let clock = servers.chain(nodes(file).into_values()).any(wrong);
-    let clock = clock.then(|| "libfaketime".to_owned());
+    let servers = file.servers.values().map(|server| &server.clock);
+    let nodes = file.nodes.values().map(|node| &node.clock);
+    let wrong = servers.chain(nodes).any(|clock| clock.seconds_ahead() != 0);
+    let clock = wrong.then(|| "libfaketime".to_owned());
     BTreeSet::from_iter(named.chain(clock))
         .into_iter()
         .collect()
 }
 
 fn planned((name, database): (&str, &Database)) -> (String, DatabasePlan) {
-    let model = &database.model;
-    let size = database.size.unwrap_or(Bytes(0));
-    let rows = model.manifest.rows(size).into_iter();
+    let (model, size) = (&database.model, database.size.unwrap_or_default());
+    let mut lacks = CheckKind::ALL.to_vec();
+    lacks.retain(|check| model.manifest.lacks(*check).is_some());
     let plan = DatabasePlan {
         model: model.name.clone(),
         identity: model.identity.clone(),
         server: database.server.clone(),
-        lacks: (CheckKind::ALL.into_iter())
-            .filter(|check| model.manifest.lacks(*check).is_some())
-            .collect(),
+        lacks,
         size,
-        rows: rows.map(|(table, rows)| (table.to_owned(), rows)).collect(),
+        rows: model.manifest.rows(size),
     };
     (name.to_owned(), plan)
-}
-
-fn human(file: &ScenarioFile) -> HumanSpans {
-    HumanSpans {
-        detect: file.human.detect.unwrap_or_default(),
-        decide: file.human.decide.unwrap_or_default(),
-    }
-}
-
-fn servers(file: &ScenarioFile) -> BTreeMap<String, ServerPlan> {
-    let mut servers = BTreeMap::from([(PRIMARY.to_owned(), ServerPlan::default())]);
-    for (name, server) in &file.servers {
-        let plan = ServerPlan {
-            settings: strategy::settings(&server.settings),
-            standby_of: server.standby_of.clone(),
-            node: NodePlan {
-                limits: limits(server.memory, server.cpus),
-                clock: clock(server.clock.as_ref()),
-                reach_out: server.reach_out,
-            },
-        };
-        servers.insert(name.clone(), plan);
-    }
-    servers
-}
-
-fn nodes(file: &ScenarioFile) -> BTreeMap<String, NodePlan> {
-    let plan = |(name, node): (&String, &NodeFile)| {
-        let plan = NodePlan {
-            limits: limits(node.memory, node.cpus),
-            clock: clock(node.clock.as_ref()),
-            reach_out: node.reach_out,
-        };
-        (name.clone(), plan)
-    };
-    file.nodes.iter().map(plan).collect()
-}
-
-fn limits(memory: Option<Bytes>, cpus: Option<f64>) -> Limits {
-    Limits {
-        memory: memory.unwrap_or(Bytes(0)),
-        cpus: cpus.unwrap_or(0.0),
-    }
-}
-
-fn clock(file: Option<&ClockFile>) -> Clock {
-    let seconds = |time: Option<Time>| time.unwrap_or_default().0.as_secs() as i64;
-    file.map_or_else(Clock::default, |file| Clock {
-        zone: file.zone.clone().unwrap_or_default(),
-        ahead: seconds(file.ahead) - seconds(file.behind),
-    })
 }
 
 fn workloads(
@@ -215,9 +156,8 @@ fn business(
     let wanted = file.business.as_deref().unwrap_or(name);
     let model = databases.model(database);
     let found = model.and_then(|model| model.manifest.businesses.get(wanted));
-    found
-        .cloned()
-        .ok_or_else(|| Problem::nowhere(format!("workload `{name}` runs no business")))
+    let none = || Problem::nowhere(format!("workload `{name}` runs no business"));
+    found.cloned().ok_or_else(none)
 }
 
 /// The business of one statement, and what makes its table.
@@ -254,17 +194,4 @@ fn own(custom: &CustomFile, path: &str) -> Result<(Business, Option<String>), Pr
         ..Business::default()
     };
     Ok((business, create.transpose()?))
-}
-
-fn objectives(written: &BTreeMap<String, ObjectivesFile>) -> BTreeMap<String, Objectives> {
-    let plan = |(name, o): (&String, &ObjectivesFile)| {
-        let plan = Objectives {
-            rpo: o.rpo,
-            lost: o.lost,
-            rto: o.rto,
-            outage: o.outage,
-        };
-        (name.clone(), plan)
-    };
-    written.iter().map(plan).collect()
 }

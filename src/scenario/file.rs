@@ -8,9 +8,11 @@ use serde::Deserialize;
 
 use super::{
     model::Package,
-    plan::CheckKind,
-    step_file::StepFile,
-    strategy::{SettingValue, StrategyFile},
+    plan::{
+        CheckKind, Expect, HumanSpans, NodePlan, Objectives, ServerPlan, StrategyPlan, cluster_of,
+        is_default,
+    },
+    step_file::{self, StepFile},
 };
 use crate::units::{Bytes, Rate, Time};
 
@@ -36,10 +38,12 @@ pub struct ScenarioFile {
     pub scale: Option<u32>,
     /// Servers that exist from the beginning, beside or refining `primary`.
     #[serde(default)]
-    pub servers: BTreeMap<String, ServerFile>,
+    #[schemars(skip_serializing_if = "is_default")]
+    pub servers: BTreeMap<String, ServerPlan>,
     /// Nodes beside those of the servers, on which tools run: a backup host.
     #[serde(default)]
-    pub nodes: BTreeMap<String, NodeFile>,
+    #[schemars(skip_serializing_if = "is_default")]
+    pub nodes: BTreeMap<String, NodePlan>,
     /// Debian packages that the servers need beside those of the data model, like
     /// `postgresql-{postgres}-pgvector`; `{postgres}` stands for the major.
     #[serde(default)]
@@ -55,23 +59,35 @@ pub struct ScenarioFile {
     pub strategy: StrategyChoice,
     /// What is done, in order. `deadline` (default 10m) and, where a step acts on a server,
     /// `server` (default `primary`) stand beside the step's own key.
+    #[serde(deserialize_with = "step_file::steps")]
     #[schemars(length(min = 1))]
     pub steps: Vec<StepFile>,
     /// What is demanded: workload to objectives.
     #[serde(default)]
-    pub objectives: BTreeMap<String, ObjectivesFile>,
+    #[schemars(skip_serializing_if = "is_default")]
+    pub objectives: BTreeMap<String, Objectives>,
     /// Declared constants for what people do, added to the RTO.
     #[serde(default)]
-    pub human: HumanFile,
+    #[schemars(skip_serializing_if = "is_default")]
+    pub human: HumanSpans,
     /// The checks to make. Default: all that the data model has something for.
     #[schemars(length(min = 1))]
     pub checks: Option<Vec<CheckKind>>,
     /// The verdict that is expected. Default: a pass.
     #[serde(default)]
-    pub expect: ExpectFile,
+    #[schemars(skip_serializing_if = "is_default")]
+    pub expect: Expect,
     /// Deadline of the whole drill. Default: 10m more than the longest RTO or outage objective, at
     /// least 30m.
     pub deadline: Option<Time>,
+}
+
+impl ScenarioFile {
+    /// The cluster that a server is of, which is called as its first server is.
+    pub fn cluster_of<'s>(&'s self, server: &'s str) -> &'s str {
+        let restores = self.steps.iter().filter_map(|step| step.action.restore());
+        cluster_of(&self.servers, restores, server)
+    }
 }
 
 /// A tag: lower-case letters, digits and hyphens.
@@ -87,57 +103,6 @@ pub struct MatrixFile {
     /// Major versions of PostgreSQL. Default: 17.
     #[schemars(length(min = 1))]
     pub postgres: Option<Vec<u32>>,
-}
-
-/// A server that exists from the beginning.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ServerFile {
-    /// Settings beside the strategy's.
-    #[serde(default)]
-    pub settings: BTreeMap<String, SettingValue>,
-    /// The server that it is a standby of: a copy of it from the beginning, which streams its WAL.
-    /// Default: it has data of its own.
-    pub standby_of: Option<String>,
-    /// Memory limit of its node. Default: none.
-    pub memory: Option<Bytes>,
-    /// CPU limit of its node, in CPUs. Default: none.
-    #[schemars(range(min = 0))]
-    pub cpus: Option<f64>,
-    /// What time it is on its node. Default: the right one, in UTC.
-    pub clock: Option<ClockFile>,
-    /// Whether its node may open connections to what is outside of the drill (`docker`).
-    #[serde(default)]
-    pub reach_out: bool,
-}
-
-/// A node that is no server's.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct NodeFile {
-    /// Memory limit. Default: none.
-    pub memory: Option<Bytes>,
-    /// CPU limit, in CPUs. Default: none.
-    #[schemars(range(min = 0))]
-    pub cpus: Option<f64>,
-    /// What time it is on it. Default: the right one, in UTC.
-    pub clock: Option<ClockFile>,
-    /// Whether it may open connections to what is outside of the drill (`docker`).
-    #[serde(default)]
-    pub reach_out: bool,
-}
-
-/// A node's clock, other than the right one.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[schemars(extend("minProperties" = 1))]
-pub struct ClockFile {
-    /// The time zone of its programs: `Asia/Shanghai`. Default: UTC.
-    pub zone: Option<String>,
-    /// It is fast by this much.
-    pub ahead: Option<Time>,
-    /// It is slow by this much.
-    pub behind: Option<Time>,
 }
 
 /// The data model and how much of it.
@@ -217,39 +182,5 @@ pub enum StrategyChoice {
     /// A shipped strategy's name, or a path that ends in `.yaml`, relative to the scenario.
     Named(String),
     /// The strategy itself.
-    Inline(Box<StrategyFile>),
-}
-
-/// What is demanded of a workload.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[schemars(extend("minProperties" = 1))]
-pub struct ObjectivesFile {
-    /// Recovery point objective: how much time of acknowledged work may be lost.
-    pub rpo: Option<Time>,
-    /// How many acknowledged transactions may be lost, however young they are.
-    pub lost: Option<u64>,
-    /// Recovery time objective: from the fault to the first transaction after verification.
-    pub rto: Option<Time>,
-    /// Longest gap between acknowledged transactions that is still acceptable.
-    pub outage: Option<Time>,
-}
-
-/// Declared constants for what people do; never scaled.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct HumanFile {
-    /// Until somebody noticed. Default: 0s.
-    pub detect: Option<Time>,
-    /// Until somebody decided. Default: 0s.
-    pub decide: Option<Time>,
-}
-
-/// The verdict that is expected.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ExpectFile {
-    /// Finding to a text that its message must contain: exactly these must fail.
-    #[serde(default)]
-    pub fail: BTreeMap<String, String>,
+    Inline(Box<StrategyPlan>),
 }

@@ -1,7 +1,7 @@
 //! From a scenario file to a plan. Pure: no I/O but reading files.
 //!
 //! `select` finds files, `yaml` reads them, `structure` holds them against the schema
-//! that `file`, `step_file` and `strategy` generate, `semantics` asks whether it makes
+//! that `file`, `step_file` and `plan` generate, `semantics` asks whether it makes
 //! sense, `expand` fills in defaults and yields a [`plan::Plan`] for each variant.
 
 pub mod databases;
@@ -29,7 +29,6 @@ use databases::Databases;
 use file::{ScenarioFile, StrategyChoice};
 use plan::{Plan, StrategyPlan};
 use problem::{Problem, Problems, Severity, Source};
-use strategy::StrategyFile;
 use yaml::Node;
 
 static SCENARIO: LazyLock<serde_json::Value> = LazyLock::new(schema::scenario);
@@ -106,10 +105,7 @@ fn read<T: serde::de::DeserializeOwned>(
     schema: &serde_json::Value,
 ) -> Result<Document<T>, Problems> {
     let source = Arc::new(source);
-    let root = yaml::parse(&source.text).map_err(|error| {
-        let problem = Problem::at(error.place, error.message);
-        Problems::from(of(&source, problem))
-    })?;
+    let root = yaml::parse(&source.text).map_err(|problem| of(&source, problem))?;
     let problems = structure::check(&root, schema);
     if !problems.is_empty() {
         let all = problems.into_iter().map(|p| of(&source, p)).collect();
@@ -132,39 +128,27 @@ fn read<T: serde::de::DeserializeOwned>(
 fn resolve_strategy(document: &Document<ScenarioFile>) -> Result<StrategyPlan, Problems> {
     let node = document.root.get("strategy").unwrap_or(&document.root);
     let name = match &document.typed.strategy {
-        StrategyChoice::Inline(file) => {
-            let problems = semantics::strategy(file, node, &document.source);
-            return Problems::unless(problems, file.plan("inline"));
+        StrategyChoice::Inline(strategy) => {
+            let problems = semantics::strategy(strategy, node, &document.source);
+            return Problems::unless(problems, strategy.clone().named("inline"));
         }
         StrategyChoice::Named(name) => name,
     };
-    let source = strategy_source(name, &document.source.path).map_err(|problem| {
-        of(
-            &document.source,
-            Problem {
-                place: node.place,
-                ..problem
-            },
-        )
-    })?;
-    let found = read::<StrategyFile>(source, &STRATEGY)?;
-    let stem = name
-        .rsplit('/')
-        .next()
-        .unwrap_or(name)
-        .trim_end_matches(".yaml");
+    let source = strategy_source(name, &document.source.path)
+        .map_err(|problem| of(&document.source, problem.placed(node.place)))?;
+    let found = read::<StrategyPlan>(source, &STRATEGY)?;
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let stem = file.trim_end_matches(".yaml");
     let problems = semantics::strategy(&found.typed, &found.root, &found.source);
-    Problems::unless(problems, found.typed.plan(stem))
+    Problems::unless(problems, found.typed.named(stem))
 }
 
 fn strategy_source(name: &str, scenario: &str) -> Result<Source, Problem> {
     if name.ends_with(".yaml") {
         return select::read_beside(scenario, name);
     }
-    let text = strategy::shipped(name).ok_or_else(|| {
-        let message = format!("unknown strategy `{name}`");
-        Problem::nowhere(message).known(name, strategy::shipped_names())
-    })?;
+    let text = strategy::shipped(name)
+        .ok_or_else(|| Problem::unknown("strategy", name, strategy::shipped_names()))?;
     Ok(Source {
         path: format!("fixtures/strategies/{name}.yaml"),
         text: text.to_owned(),

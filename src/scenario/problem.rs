@@ -57,6 +57,20 @@ impl Problem {
         Self::at(Position::default(), message)
     }
 
+    /// A name of this kind that is none of the known ones.
+    pub fn unknown<S: AsRef<str>>(
+        what: &str,
+        name: &str,
+        known: impl IntoIterator<Item = S>,
+    ) -> Self {
+        Self::nowhere(format!("unknown {what} `{name}`")).known(name, known)
+    }
+
+    #[must_use]
+    pub fn placed(self, place: Position) -> Self {
+        Self { place, ..self }
+    }
+
     #[must_use]
     pub fn warning(mut self) -> Self {
         self.severity = Severity::Warning;
@@ -77,19 +91,24 @@ impl Problem {
 
     /// With the nearest of the known names as a hint, and all of them unless they are many.
     #[must_use]
-    pub fn known<'a>(self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn known<S: AsRef<str>>(self, name: &str, known: impl IntoIterator<Item = S>) -> Self {
+        let known: Vec<S> = known.into_iter().collect();
         let mut names: Vec<&str> = Vec::new();
-        for name in known {
+        for name in known.iter().map(AsRef::as_ref) {
             if !names.contains(&name) {
                 names.push(name);
             }
         }
-        match nearest(name, &names) {
-            Some(near) if names.len() > MANY => self.help(format!("did you mean `{near}`?")),
-            Some(near) => self
-                .expected(one_of(&names))
-                .help(format!("did you mean `{near}`?")),
-            None => self.expected(one_of(&names)),
+        let near = nearest(name, &names);
+        let shown = near.is_none() || names.len() <= MANY;
+        let problem = if shown {
+            self.expected(one_of(&names))
+        } else {
+            self
+        };
+        match near {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem,
         }
     }
 }
@@ -150,11 +169,7 @@ impl Problem {
         f: &mut fmt::Formatter<'_>,
         source: &Source,
     ) -> Result<usize, fmt::Error> {
-        let Position {
-            line,
-            column,
-            length,
-        } = self.place;
+        let (line, column, length) = (self.place.line, self.place.column, self.place.length);
         if line == 0 {
             write!(f, "\n --> {}", source.path)?;
             return Ok(1);
@@ -163,6 +178,8 @@ impl Problem {
         let whole = source.text.lines().nth(line - 1).unwrap_or_default();
         let (shown, before) = excerpt(whole, column - 1);
         let rest = shown.chars().count().saturating_sub(before).max(1);
+        // A tab stays a tab, so that the caret stands under its character.
+        let blank = |c: char| if c == '\t' { '\t' } else { ' ' };
         let indent: String = shown.chars().take(before).map(blank).collect();
         let carets = "^".repeat(length.clamp(1, rest));
         write!(f, "\n{:margin$}--> {}:{line}:{column}", "", source.path)?;
@@ -202,11 +219,6 @@ fn cut(text: &str) -> String {
     parts.collect::<Vec<String>>().join("`")
 }
 
-/// A tab stays a tab, so that the caret stands under its character.
-fn blank(c: char) -> char {
-    if c == '\t' { '\t' } else { ' ' }
-}
-
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all: Vec<String> = self.0.iter().map(Problem::to_string).collect();
@@ -228,6 +240,12 @@ impl Problems {
             true => Ok(good),
             false => Err(Self(problems)),
         }
+    }
+}
+
+impl<T: Into<String>> From<T> for Problem {
+    fn from(message: T) -> Self {
+        Self::nowhere(message)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The JSON Schema of scenarios and strategies: for editors, and for our own structural check.
 
-use schemars::{JsonSchema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value as Json;
 
-use super::{file::ScenarioFile, model::Manifest, strategy::StrategyFile};
+use super::{file::ScenarioFile, model::Manifest, plan::StrategyPlan};
 
 pub fn scenario() -> Json {
     generate::<ScenarioFile>()
@@ -14,7 +14,24 @@ pub fn model() -> Json {
 }
 
 pub fn strategy() -> Json {
-    generate::<StrategyFile>()
+    generate::<StrategyPlan>()
+}
+
+/// Of an action, or a tool, and keys that stand beside it: the alternatives, each with those of the
+/// keys that may stand beside its word.
+pub fn beside(schema: &mut Schema, may: impl Fn(&str, &str) -> bool) {
+    schema.remove("type");
+    let keys = schema.remove("properties").unwrap_or_default();
+    if let Some(Json::Array(alternatives)) = schema.get_mut("oneOf") {
+        for one in alternatives {
+            let word = one["required"][0].as_str().unwrap_or_default().to_owned();
+            one["additionalProperties"] = Json::Bool(false);
+            let keys = keys.as_object().into_iter().flatten();
+            for (key, value) in keys.filter(|(key, _)| may(&word, key)) {
+                one["properties"][key] = value.clone();
+            }
+        }
+    }
 }
 
 fn generate<T: JsonSchema>() -> Json {

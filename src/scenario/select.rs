@@ -7,12 +7,14 @@ use std::{
     fs,
     io::Read,
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
 use include_dir::{Dir, include_dir};
 
 use super::{
     model::MANIFEST,
+    of,
     problem::{Problem, Problems, Source},
     yaml,
 };
@@ -50,10 +52,8 @@ pub fn read_file(path: &Path) -> Result<Source, Problem> {
     let refused =
         |cause: &dyn std::fmt::Display| Problem::nowhere(format!("cannot read `{shown}`: {cause}"));
     // Opening a pipe waits for its writer, and a device has no end.
-    let is_file = fs::metadata(path)
-        .map_err(|cause| refused(&cause))?
-        .is_file();
-    if !is_file {
+    let found = fs::metadata(path).map_err(|cause| refused(&cause))?;
+    if !found.is_file() {
         return Err(refused(&"it is not a regular file"));
     }
     let mut text = String::new();
@@ -113,10 +113,10 @@ fn one(selector: &str) -> Result<Vec<Source>, Problems> {
     let path = Path::new(selector);
     if path.is_dir() {
         let files = folder(path)?;
-        let empty = || Problem::nowhere(format!("no scenario in `{selector}`")).into();
-        return Some(files)
-            .filter(|files| !files.is_empty())
-            .ok_or_else(empty);
+        return match files.is_empty() {
+            true => Err(Problem::nowhere(format!("no scenario in `{selector}`")).into()),
+            false => Ok(files),
+        };
     }
     if path.is_file() || selector.ends_with(".yaml") {
         return Ok(vec![read_file(path)?]);
@@ -159,15 +159,12 @@ fn unknown(selector: &str, mut known: Vec<String>) -> Problem {
 
 /// A scenario's name and tags, as far as they can be read.
 fn labels(source: &Source) -> Result<Vec<String>, Problem> {
-    let root = yaml::parse(&source.text).map_err(|error| Problem {
-        source: Some(std::sync::Arc::new(source.clone())),
-        ..Problem::at(error.place, error.message)
-    })?;
+    let parsed = yaml::parse(&source.text);
+    let root = parsed.map_err(|problem| of(&Arc::new(source.clone()), problem))?;
     let tags = root.get("tags").map(yaml::Node::items).unwrap_or_default();
     let texts = root.get("name").into_iter().chain(tags);
-    Ok(texts
-        .filter_map(|n| n.json().as_str().map(str::to_owned))
-        .collect())
+    let texts = texts.filter_map(|node| node.json().as_str().map(str::to_owned));
+    Ok(texts.collect())
 }
 
 fn library() -> Result<Vec<Source>, Problem> {

@@ -1,11 +1,12 @@
 //! What a step and a target are called, in one line.
 
-use super::plan::{Action, PRIMARY, RunFor, SalvageBy, Target};
+use super::plan::{Action, PRIMARY, Restore, RunFor, Salvage, SalvageBy, Target};
 use crate::text::{cut, on_one_line};
 
-/// Every step's word, as a scenario writes it and as the id of its finding.
+/// Every step's word, as a scenario writes it and as the id of its finding, and what may stand beside
+/// it: a step that acts in one database has it named there, one on a server that server.
 macro_rules! words {
-    ($($step:ident = $word:literal,)*) => {
+    ($($step:ident = $word:literal $([$($beside:literal),+])?,)*) => {
         impl Action {
             /// In the order of the variants.
             pub const WORDS: &[&str] = &[$($word),*];
@@ -15,91 +16,104 @@ macro_rules! words {
                     $(Self::$step { .. } => $word,)*
                 }
             }
+
+            /// What may stand beside a step of this word.
+            pub fn beside(word: &str) -> &'static [&'static str] {
+                match word {
+                    $($word => &[$($($beside),+)?],)*
+                    _ => &[],
+                }
+            }
         }
     };
 }
 
 words! {
-    Backup = "backup",
+    Backup = "backup" ["server"],
     Run = "run",
-    Checkpoint = "checkpoint",
-    SwitchWal = "switch-wal",
-    RestorePoint = "restore-point",
-    Inject = "inject",
+    Checkpoint = "checkpoint" ["server"],
+    SwitchWal = "switch-wal" ["server"],
+    RestorePoint = "restore-point" ["server"],
+    Inject = "inject" ["server", "database", "as"],
     Heal = "heal",
-    Freeze = "freeze",
-    Thaw = "thaw",
+    Freeze = "freeze" ["server"],
+    Thaw = "thaw" ["server"],
     Restore = "restore",
-    Salvage = "salvage",
-    Reindex = "reindex",
+    Salvage = "salvage" ["database"],
+    Reindex = "reindex" ["server", "database"],
     Start = "start",
     Promote = "promote",
     CutOver = "cut-over",
     Verify = "verify",
     Age = "age",
     Expire = "expire",
-    Wait = "wait",
-    Sql = "sql",
-    Command = "command",
+    Wait = "wait" ["server", "database"],
+    Sql = "sql" ["server", "database"],
+    Command = "command" ["server"],
 }
 
 impl Action {
-    /// What it does, in one line.
-    pub fn title(&self) -> String {
+    /// What it does, in one line. `server`: the one that it acts on where it names none.
+    pub fn title(&self, server: &str) -> String {
         match self {
-            Self::Backup { server, of, kind } => format!("{} backup {of} of {server}", kind.word()),
+            Self::Backup(backup) => {
+                let kind = backup.kind().unwrap_or_default().word();
+                format!("{kind} backup {} of {server}", backup.of())
+            }
             Self::Run(RunFor::Time(time)) => format!("run for {time}"),
-            Self::Run(RunFor::Transactions(count)) => format!("run {count} transactions"),
-            Self::Checkpoint { server } => format!("checkpoint on {server}"),
-            Self::SwitchWal { server } => format!("switch WAL on {server}"),
-            Self::RestorePoint { server, name } => format!("restore point {name} on {server}"),
-            Self::Inject { server, fault, .. } => {
-                format!("inject {} on {server}", fault.title())
+            Self::Run(RunFor::Transactions { transactions }) => {
+                format!("run {transactions} transactions")
             }
-            Self::Heal { fault } => format!("heal {fault}"),
-            Self::Freeze { workload, .. } => format!("freeze {workload}"),
-            Self::Thaw { workload, .. } => format!("thaw {workload}"),
-            Self::Restore {
-                from,
-                of,
-                store,
-                into,
-                in_place,
-                target,
-                ..
-            } => {
-                let place = if *in_place { "in place on" } else { "into" };
-                let store = store.iter().map(|store| format!(" in {store}"));
-                let of = Some(of).filter(|of| *of != PRIMARY);
-                let of = of.iter().map(|of| format!(" of {of}"));
-                let from = from.clone() + &of.chain(store).collect::<String>();
-                format!("restore {from} {} {place} {into}", target.title())
+            Self::Checkpoint {} => format!("checkpoint on {server}"),
+            Self::SwitchWal {} => format!("switch WAL on {server}"),
+            Self::RestorePoint(name) => format!("restore point {name} on {server}"),
+            Self::Inject(fault) => format!("inject {} on {server}", fault.title()),
+            Self::Heal(fault) => format!("heal {fault}"),
+            Self::Freeze(workload) => format!("freeze {workload}"),
+            Self::Thaw(workload) => format!("thaw {workload}"),
+            Self::Restore(restore) => restore.title(),
+            Self::Salvage(salvage) => salvage.title(),
+            Self::Reindex(object) => format!("reindex {object} on {server}"),
+            Self::Start(server) => format!("start {server}"),
+            Self::Promote(server) => format!("promote {server}"),
+            Self::CutOver(cut_over) => {
+                let workloads = cut_over.workloads().join(", ");
+                format!("cut {workloads} over to {}", cut_over.to)
             }
-            Self::Salvage {
-                from,
-                into,
-                tables,
-                schemas,
-                by,
-            } => {
-                let what = [tables.as_slice(), schemas.as_slice()].concat().join(", ");
-                let how = match by {
-                    SalvageBy::Rows => "",
-                    SalvageBy::Swap => " by swap",
-                };
-                format!("salvage {what} from {from} into {into}{how}")
-            }
-            Self::Reindex { server, object } => format!("reindex {object} on {server}"),
-            Self::Start { server } => format!("start {server}"),
-            Self::Promote { server } => format!("promote {server}"),
-            Self::CutOver { workloads, to } => format!("cut {} over to {to}", workloads.join(", ")),
-            Self::Verify { server } => format!("verify {server}"),
+            Self::Verify(server) => format!("verify {server}"),
             Self::Age(time) => format!("make the backups {time} older"),
-            Self::Expire => "apply the retention".into(),
-            Self::Wait { server, until } => format!("wait on {server} until {}", line(until)),
-            Self::Sql { server, sql } => format!("SQL on {server}: {}", line(sql)),
-            Self::Command { server, command } => format!("command on {server}: {}", line(command)),
+            Self::Expire {} => "apply the retention".into(),
+            Self::Wait(wait) => format!("wait on {server} until {}", line(&wait.until)),
+            Self::Sql(sql) => format!("SQL on {server}: {}", line(sql)),
+            Self::Command(command) => format!("command on {server}: {}", line(command)),
         }
+    }
+}
+
+impl Restore {
+    fn title(&self) -> String {
+        let place = if self.in_place { "in place on" } else { "into" };
+        let of = Some(self.of()).filter(|of| *of != PRIMARY);
+        let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
+        let store = self.store.iter().map(|store| format!(" in {store}"));
+        let from = self.from().to_owned() + &of + &store.collect::<String>();
+        let target = self.target.title();
+        format!("restore {from} {target} {place} {}", self.into)
+    }
+}
+
+impl Salvage {
+    fn title(&self) -> String {
+        let what = [self.tables.as_slice(), &self.schemas].concat().join(", ");
+        let how = match self.by {
+            SalvageBy::Rows => "",
+            SalvageBy::Swap => " by swap",
+        };
+        format!(
+            "salvage {what} from {} into {}{how}",
+            self.from(),
+            self.into()
+        )
     }
 }
 

@@ -10,6 +10,8 @@ use serde_saphyr::{
     options::{DuplicateKeyPolicy, MergeKeyPolicy},
 };
 
+use super::problem::Problem;
+
 /// Maps and lists within each other, far beyond what any scenario needs.
 const MAX_DEPTH: usize = 32;
 
@@ -46,19 +48,12 @@ pub enum Value {
     Map(Vec<(Key, Node)>),
 }
 
-/// Text that is no YAML, or YAML of a kind that is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyntaxError {
-    pub message: String,
-    pub place: Position,
-}
-
 /// Reads one YAML document.
 ///
 /// # Errors
 /// Broken syntax, merge keys, tags, several documents, and aliases that expand
 /// beyond what a person would write.
-pub fn parse(text: &str) -> Result<Node, SyntaxError> {
+pub fn parse(text: &str) -> Result<Node, Problem> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::LastWins,
         merge_keys: MergeKeyPolicy::Error,
@@ -70,9 +65,9 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
             max_total_replayed_events: 10_000,
         },
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| SyntaxError {
-        message: plain_message(&error),
-        place: error.location().map(Position::from).unwrap_or_default(),
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let place = error.location().map(Position::from).unwrap_or_default();
+        Problem::at(place, plain_message(&error))
     })
 }
 
@@ -148,12 +143,10 @@ impl Node {
             Value::Number(n) => Json::Number(n.clone()),
             Value::Text(t) => Json::String(t.clone()),
             Value::List(items) => Json::Array(items.iter().map(Node::json).collect()),
-            Value::Map(entries) => Json::Object(
-                entries
-                    .iter()
-                    .map(|(k, n)| (k.text.clone(), n.json()))
-                    .collect(),
-            ),
+            Value::Map(entries) => {
+                let entries = entries.iter();
+                Json::Object(entries.map(|(k, n)| (k.text.clone(), n.json())).collect())
+            }
         }
     }
 }
@@ -279,12 +272,8 @@ mod tests {
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.message.contains(message), "{text}: {error:?}");
-            println_error(&error);
+            assert!(error.place.line > 0, "{error:?}");
+            assert!(!error.message.contains('\n'));
         }
-    }
-
-    fn println_error(error: &SyntaxError) {
-        assert!(error.place.line > 0, "{error:?}");
-        assert!(!error.message.contains('\n'));
     }
 }

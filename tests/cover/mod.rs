@@ -112,11 +112,11 @@ fn facts(plan: &Plan) -> BTreeSet<String> {
         facts.insert(format!("step {}", step.action.word()));
         match &step.action {
             // Recovered from; where something else is to come out red, nobody asks how well.
-            Action::Inject { fault, .. } if plan.expect.fail.is_empty() => {
+            Action::Inject(fault) if plan.expect.fail.is_empty() => {
                 facts.insert(format!("fault {fault}"));
             }
-            Action::Restore { target, .. } => {
-                facts.insert(format!("target {}", kind(target)));
+            Action::Restore(restore) => {
+                facts.insert(format!("target {}", kind(&restore.target)));
             }
             _other => {}
         }
@@ -131,8 +131,7 @@ fn facts(plan: &Plan) -> BTreeSet<String> {
     if plan.clusters().count() < plan.servers.len() {
         facts.insert("standby".to_owned());
     }
-    let mut clocks = plan.servers.values().map(|server| server.node.clock.ahead);
-    if clocks.any(|ahead| ahead != 0) {
+    if plan.has_wrong_clock() {
         facts.insert("clock".to_owned());
     }
     let strategy = serde_json::to_value(&plan.strategy).expect("a plan is written as JSON");
@@ -143,7 +142,7 @@ fn facts(plan: &Plan) -> BTreeSet<String> {
 /// The word of a target, whatever it names.
 fn kind(target: &Target) -> String {
     match serde_json::to_value(target).expect("a plan is written as JSON") {
-        Value::Object(of) => of.keys().cloned().collect(),
+        Value::Object(of) => of.keys().next().cloned().unwrap_or_default(),
         word => word.as_str().unwrap_or_default().to_owned(),
     }
 }
@@ -173,9 +172,9 @@ fn cost(plan: &Plan) -> f64 {
     let size = sizes.sum::<u64>() as f64 / 20e6;
     let step = |action: &Action| match action {
         Action::Run(RunFor::Time(time)) => time.0.as_secs_f64(),
-        Action::Run(RunFor::Transactions(_)) => 5.0,
-        Action::Restore { .. } => 2.0 * size,
-        Action::Backup { .. } | Action::Verify { .. } => size,
+        Action::Run(RunFor::Transactions { .. }) => 5.0,
+        Action::Restore(_) => 2.0 * size,
+        Action::Backup(_) | Action::Verify(_) => size,
         _other => 0.2,
     };
     5.0 * size + plan.steps.iter().map(|one| step(&one.action)).sum::<f64>()

@@ -116,6 +116,7 @@ pub fn inserting(
 fn strategy() -> StrategyPlan {
     StrategyPlan {
         name: "none".into(),
+        about: String::new(),
         settings: BTreeMap::new(),
         apply: Apply::Restart,
         stores: BTreeMap::new(),

@@ -4,7 +4,7 @@ use pgdrill::{event::*, scenario::plan::*};
 
 use super::{
     HistoryFixture,
-    plan::{full_backup, inject, plan, run_for},
+    plan::{cut_over, full_backup, plan, restore, run_for},
     recording::{fault, recovered, restored, tenths},
 };
 
@@ -25,8 +25,8 @@ pub fn oa_alone_moved() -> HistoryFixture {
 }
 
 fn moved(workloads: &[&str]) -> HistoryFixture {
+    let mut fixture = HistoryFixture::of(plan("server-lost-pg17", steps(workloads)));
     let workloads: Vec<String> = workloads.iter().map(|&name| name.to_owned()).collect();
-    let mut fixture = HistoryFixture::of(plan("server-lost-pg17", steps(&workloads)));
     fixture.perform(&[40, 119, 121, 190, 205, 211, 260].map(tenths));
     fixture.backed_up();
     fixture.phases(&spans());
@@ -75,29 +75,14 @@ fn spans() -> [(u64, Phase); 9] {
     .map(|(at, phase)| (tenths(at), phase))
 }
 
-fn steps(workloads: &[String]) -> Vec<Action> {
+fn steps(workloads: &[&str]) -> Vec<Action> {
     vec![
         full_backup(),
         run_for("8s"),
-        inject(Fault::LoseServer),
-        Action::Restore {
-            of: "primary".into(),
-            into: REPLACEMENT.into(),
-            from: "main".into(),
-            label: None,
-            store: None,
-            scratch: false,
-            in_place: false,
-            target: Target::Latest,
-            action: None,
-        },
-        Action::Verify {
-            server: REPLACEMENT.into(),
-        },
-        Action::CutOver {
-            workloads: workloads.to_vec(),
-            to: REPLACEMENT.into(),
-        },
+        Action::Inject(Fault::LoseServer),
+        Action::Restore(restore(REPLACEMENT)),
+        Action::Verify(REPLACEMENT.into()),
+        cut_over(workloads, REPLACEMENT),
         run_for("5s"),
     ]
 }

@@ -4,14 +4,21 @@ use pgdrill::{event::*, scenario::plan::*};
 
 use super::{
     HistoryFixture,
-    plan::{full_backup, inject, plan, run_for},
+    plan::{cut_over, full_backup, plan, restore, run_for},
     recording::{fault, recovered, restored, tenths},
 };
 
 /// The server lost at 12 s, `second` serves from 15.1 s, is lost at 20 s, `third` serves from
 /// 23.1 s. Each time the last 400 ms had not been archived.
 pub fn lost_twice() -> HistoryFixture {
-    let mut fixture = HistoryFixture::of(plan("lost-twice-pg17", steps()));
+    let mut plan = plan("lost-twice-pg17", steps());
+    for (step, server) in [(2, PRIMARY), (7, "second")] {
+        let step = &mut plan.steps[step];
+        step.title = step.action.title(server);
+        step.server = server.into();
+        step.fault = format!("lose-{server}");
+    }
+    let mut fixture = HistoryFixture::of(plan);
     let ends = [40, 119, 121, 135, 145, 152, 199, 201, 215, 225, 232, 270];
     fixture.perform(&ends.map(tenths));
     fixture.backed_up();
@@ -77,40 +84,18 @@ fn moved(fixture: &mut HistoryFixture, to: &str, timeline: u32, at: u64) {
 }
 
 fn steps() -> Vec<Action> {
-    let lost = |server: &str| match inject(Fault::LoseServer) {
-        Action::Inject { fault, .. } => Action::Inject {
-            server: server.into(),
-            name: format!("lose-{server}"),
-            fault,
-        },
-        other => other,
-    };
     let back = |into: &str| {
         [
-            Action::Restore {
-                of: "primary".into(),
-                into: into.into(),
-                from: "main".into(),
-                label: None,
-                store: None,
-                scratch: false,
-                in_place: false,
-                target: Target::Latest,
-                action: None,
-            },
-            Action::Verify {
-                server: into.into(),
-            },
-            Action::CutOver {
-                workloads: vec!["agent".into(), "oa".into()],
-                to: into.into(),
-            },
+            Action::Restore(restore(into)),
+            Action::Verify(into.into()),
+            cut_over(&["agent", "oa"], into),
             run_for("4s"),
         ]
     };
-    let mut steps = vec![full_backup(), run_for("8s"), lost(PRIMARY)];
+    let lost = Action::Inject(Fault::LoseServer);
+    let mut steps = vec![full_backup(), run_for("8s"), lost.clone()];
     steps.extend(back("second"));
-    steps.push(lost("second"));
+    steps.push(lost);
     steps.extend(back("third"));
     steps
 }

@@ -31,9 +31,14 @@ pub fn plan(drill: &str, actions: Vec<Action>) -> Plan {
     };
     let step = |(line, action): (usize, Action)| Step {
         line: line + 10,
-        title: action.title(),
+        title: action.title(PRIMARY),
         deadline: seconds("10m"),
+        server: PRIMARY.into(),
         database: "postgres".into(),
+        fault: match &action {
+            Action::Inject(fault) => fault.to_string(),
+            _other => String::new(),
+        },
         action,
     };
     let scenario = drill.trim_end_matches("-pg17");
@@ -80,6 +85,7 @@ pub fn plan(drill: &str, actions: Vec<Action>) -> Plan {
 fn strategy() -> StrategyPlan {
     StrategyPlan {
         name: "base-and-wal".into(),
+        about: String::new(),
         settings: BTreeMap::from([("archive_timeout".into(), "60s".into())]),
         apply: Apply::Restart,
         wal: Wal::Safe,
@@ -107,21 +113,29 @@ fn base_backup() -> BackupPlan {
 }
 
 pub fn full_backup() -> Action {
-    Action::Backup {
-        server: PRIMARY.into(),
+    Action::Backup(BackupStep::Of(BackupOf {
         of: "main".into(),
-        kind: BackupKind::Full,
-    }
+        kind: Some(BackupKind::Full),
+    }))
 }
 
 pub fn run_for(time: &str) -> Action {
     Action::Run(RunFor::Time(seconds(time)))
 }
 
-pub fn inject(fault: Fault) -> Action {
-    Action::Inject {
-        server: PRIMARY.into(),
-        name: fault.to_string(),
-        fault,
+/// Of the newest backup, to all WAL there is.
+pub fn restore(into: &str) -> Restore {
+    Restore {
+        of: Some(PRIMARY.into()),
+        from: Some("main".into()),
+        into: into.into(),
+        ..Restore::default()
     }
+}
+
+pub fn cut_over(workloads: &[&str], to: &str) -> Action {
+    Action::CutOver(CutOver {
+        workloads: Some(workloads.iter().map(|&name| name.to_owned()).collect()),
+        to: to.into(),
+    })
 }

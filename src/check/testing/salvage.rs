@@ -4,7 +4,7 @@ use pgdrill::{event::*, fault::DropTable, scenario::plan::*};
 
 use super::{
     AGENT, HistoryFixture,
-    plan::{full_backup, inject, plan, run_for},
+    plan::{full_backup, plan, restore, run_for},
     recording::{command, fault, restored, tenths},
 };
 
@@ -85,39 +85,24 @@ fn steps() -> Vec<Action> {
     vec![
         full_backup(),
         run_for("8s"),
-        inject(dropped_users()),
-        Action::Freeze {
-            workload: "oa".into(),
-            server: PRIMARY.into(),
-        },
-        Action::Restore {
-            of: "primary".into(),
-            into: "scratch".into(),
-            from: "main".into(),
-            label: None,
-            store: None,
-            scratch: true,
-            in_place: false,
+        Action::Inject(dropped_users()),
+        Action::Freeze("oa".into()),
+        Action::Restore(Restore {
             target: Target::Before {
                 fault: "drop-table".into(),
                 by: None,
             },
-            action: None,
-        },
-        Action::Salvage {
-            from: "scratch".into(),
-            into: PRIMARY.into(),
+            ..restore("scratch")
+        }),
+        Action::Salvage(Salvage {
+            from: Some("scratch".into()),
+            into: Some(PRIMARY.into()),
             tables: vec!["app.users".into()],
             schemas: vec![],
             by: SalvageBy::Rows,
-        },
-        Action::Verify {
-            server: PRIMARY.into(),
-        },
-        Action::Thaw {
-            workload: "oa".into(),
-            server: PRIMARY.into(),
-        },
+        }),
+        Action::Verify(PRIMARY.into()),
+        Action::Thaw("oa".into()),
         run_for("5s"),
     ]
 }

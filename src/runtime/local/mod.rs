@@ -185,7 +185,7 @@ fn possible(spec: &NodeSpec) -> Result<(), RuntimeError> {
         ),
         (sized, "limit a store's size"),
         (
-            spec.clock.ahead != 0 && faketime().is_empty(),
+            spec.clock.seconds_ahead() != 0 && faketime().is_empty(),
             "set a node's clock without libfaketime (hint: install the package `libfaketime`)",
         ),
     ];

@@ -7,11 +7,11 @@ use crate::{
         Document,
         databases::Databases,
         file::ScenarioFile,
-        plan::{Action, BackupKind, PRIMARY, RunFor, Step, StrategyPlan, Target},
-        step_file::{
-            ActionFile, BackupFile, CutOverFile, PlainTarget, RestoreFile, RunFile, SalvageFile,
-            StepFile, TargetFile,
+        plan::{
+            Action, BackupKind, BackupOf, BackupStep, CutOver, Restore, Step, StrategyPlan, Target,
+            is_scratch,
         },
+        step_file::StepFile,
     },
     units::Time,
 };
@@ -48,38 +48,16 @@ pub(super) fn of(
     };
     let mut steps = Vec::new();
     for ((step, node), name) in file.steps.iter().zip(nodes).zip(fault_names(file)) {
-        if let ActionFile::Inject(_) = &step.action {
-            planning.newest = name;
+        if !name.is_empty() {
+            planning.newest.clone_from(&name);
         }
-        if let ActionFile::Restore(RestoreFile { into, .. }) = &step.action
-            && is_scratch(into)
-        {
-            planning.scratch = into;
+        let restored = step.action.restore().map(|restore| restore.into.as_str());
+        if let Some(scratch) = restored.filter(|into| is_scratch(into)) {
+            planning.scratch = scratch;
         }
-        steps.push(planning.step(step, node.place.line));
+        steps.push(planning.step(step, node.place.line, name));
     }
     steps
-}
-
-/// Whether a server of this name is a scratch server.
-pub fn is_scratch(server: &str) -> bool {
-    server == "scratch" || server.starts_with("scratch-")
-}
-
-/// The cluster that a server is of: itself where it is there from the beginning, else the server
-/// that it is a standby of, or whose backup it is restored from.
-pub fn cluster_of<'s>(file: &'s ScenarioFile, server: &'s str) -> &'s str {
-    let copied = file.servers.get(server);
-    if let Some(of) = copied.and_then(|server| server.standby_of.as_deref()) {
-        return of;
-    }
-    let made = file.steps.iter().find_map(|step| match &step.action {
-        ActionFile::Restore(restore) if !restore.in_place && restore.into == server => {
-            Some(restore.of.as_deref().unwrap_or(PRIMARY))
-        }
-        _other => None,
-    });
-    made.unwrap_or(server)
 }
 
 /// What the fault of each step is called: as the scenario says, or by its own word, numbered where
@@ -88,8 +66,8 @@ pub fn fault_names(file: &ScenarioFile) -> Vec<String> {
     let stated = file.steps.iter().filter_map(|step| step.name.clone());
     let mut taken: BTreeSet<String> = stated.collect();
     let mut name = |step: &StepFile| match (&step.action, &step.name) {
-        (ActionFile::Inject(_), Some(name)) => name.clone(),
-        (ActionFile::Inject(fault), None) => unlike(&mut taken, fault.word()),
+        (Action::Inject(_), Some(name)) => name.clone(),
+        (Action::Inject(fault), None) => unlike(&mut taken, fault.word()),
         _other => String::new(),
     };
     file.steps.iter().map(&mut name).collect()
@@ -103,115 +81,77 @@ fn unlike(taken: &mut BTreeSet<String>, word: &str) -> String {
 }
 
 impl Planning<'_> {
-    fn step(&self, step: &StepFile, line: usize) -> Step {
+    fn step(&self, step: &StepFile, line: usize, fault: String) -> Step {
         let server = self.databases.server_of(self.file, step);
-        let home = self.databases.home(cluster_of(self.file, server));
+        let home = self.databases.home(self.file.cluster_of(server));
         let database = self.databases.meant(step.database.as_deref());
-        let action = self.action(step, server.to_owned());
+        let mut action = step.action.clone();
+        self.fill_in(&mut action, server);
         let within = step.database.iter();
         let within = within.map(|name| format!(" in database {name}"));
         Step {
             line,
-            title: action.title() + &within.collect::<String>(),
+            title: action.title(server) + &within.collect::<String>(),
             deadline: step.deadline.unwrap_or(DEADLINE),
+            server: server.to_owned(),
             database: database.unwrap_or(home).to_owned(),
+            fault,
             action,
         }
     }
 
-    fn action(&self, step: &StepFile, server: String) -> Action {
-        match step.action.clone() {
-            ActionFile::Backup(backup) => taking(server, &backup, self.strategy),
-            ActionFile::Run(RunFile::Time(time)) => Action::Run(RunFor::Time(time)),
-            ActionFile::Run(RunFile::Transactions(count)) => {
-                Action::Run(RunFor::Transactions(count.transactions))
+    /// What the file leaves out. `server`: the one that the step acts on.
+    fn fill_in(&self, action: &mut Action, server: &str) {
+        match action {
+            Action::Backup(backup) => self.backup(backup),
+            Action::Restore(restore) => self.restore(restore),
+            Action::Salvage(salvage) => {
+                salvage.from.get_or_insert_with(|| self.scratch.to_owned());
+                salvage.into.get_or_insert_with(|| server.to_owned());
             }
-            ActionFile::Checkpoint {} => Action::Checkpoint { server },
-            ActionFile::SwitchWal {} => Action::SwitchWal { server },
-            ActionFile::RestorePoint(name) => Action::RestorePoint { server, name },
-            ActionFile::Inject(fault) => Action::Inject {
-                server,
-                name: self.newest.clone(),
-                fault,
-            },
-            ActionFile::Heal(fault) => Action::Heal { fault },
-            ActionFile::Freeze(workload) => Action::Freeze { workload, server },
-            ActionFile::Thaw(workload) => Action::Thaw { workload, server },
-            ActionFile::Restore(file) => self.restore(file),
-            ActionFile::Salvage(file) => self.salvage(file, server),
-            ActionFile::Reindex(object) => Action::Reindex { server, object },
-            ActionFile::Start(server) => Action::Start { server },
-            ActionFile::Promote(server) => Action::Promote { server },
-            ActionFile::CutOver(file) => self.cut_over(file),
-            ActionFile::Verify(server) => Action::Verify { server },
-            ActionFile::Age(time) => Action::Age(time),
-            ActionFile::Expire {} => Action::Expire,
-            ActionFile::Wait(wait) => Action::Wait {
-                server,
-                until: wait.until,
-            },
-            ActionFile::Sql(sql) => Action::Sql { server, sql },
-            ActionFile::Command(command) => Action::Command { server, command },
+            Action::CutOver(cut_over) => self.cut_over(cut_over),
+            _other => {}
         }
     }
 
-    fn restore(&self, file: RestoreFile) -> Action {
-        let from = restored_from(&file, self.strategy).unwrap_or_default();
-        let target = file.target.clone();
-        Action::Restore {
-            scratch: is_scratch(&file.into),
-            from: from.to_owned(),
-            of: match file.in_place {
-                true => cluster_of(self.file, &file.into).to_owned(),
-                false => file.of.unwrap_or(PRIMARY.to_owned()),
-            },
-            label: file.backup,
-            store: file.store,
-            into: file.into,
-            in_place: file.in_place,
-            target: target.map_or(Target::Latest, |file| target_of(file, &self.newest)),
-            action: file.action,
-        }
+    /// The kind is what the step says, or what the backup's tool takes where nobody says.
+    fn backup(&self, backup: &mut BackupStep) {
+        let planned = self.strategy.backups.get(backup.of());
+        let usual = planned.and_then(|one| one.tool.abilities().kinds.first());
+        let kind = backup.kind().or(usual.copied());
+        *backup = BackupStep::Of(BackupOf {
+            of: backup.of().to_owned(),
+            kind: kind.or(Some(BackupKind::Full)),
+        });
     }
 
-    fn salvage(&self, file: SalvageFile, server: String) -> Action {
-        Action::Salvage {
-            from: file.from.unwrap_or(self.scratch.to_owned()),
-            into: file.into.unwrap_or(server),
-            tables: file.tables,
-            schemas: file.schemas,
-            by: file.by,
+    fn restore(&self, restore: &mut Restore) {
+        let from = restored_from(restore, self.strategy).map(str::to_owned);
+        restore.from = from;
+        restore.of = match restore.in_place {
+            true => Some(self.file.cluster_of(&restore.into).to_owned()),
+            false => Some(restore.of().to_owned()),
+        };
+        if let Target::Before { fault, .. } = &mut restore.target
+            && fault == NEWEST
+        {
+            fault.clone_from(&self.newest);
         }
     }
 
     /// Where a step does not say so, those go that work in the cluster that the server is of.
-    fn cut_over(&self, file: CutOverFile) -> Action {
-        let cluster = cluster_of(self.file, &file.to);
+    fn cut_over(&self, cut_over: &mut CutOver) {
+        let cluster = self.file.cluster_of(&cut_over.to);
         let workloads = self.file.workloads.iter().filter(|(name, workload)| {
             self.databases.server_of_workload(name, workload) == Some(cluster)
         });
-        let theirs = || workloads.map(|(name, _)| name.clone()).collect();
-        Action::CutOver {
-            workloads: file.workloads.unwrap_or_else(theirs),
-            to: file.to,
-        }
-    }
-}
-
-/// The kind is what the step says, or what the backup's tool takes where nobody says.
-fn taking(server: String, backup: &BackupFile, strategy: &StrategyPlan) -> Action {
-    let (of, _, kind) = backup.named();
-    let tool = strategy.backups.get(of).map(|backup| &backup.tool);
-    let usual = tool.and_then(|tool| tool.abilities().kinds.first());
-    Action::Backup {
-        server,
-        of: of.to_owned(),
-        kind: kind.or(usual.copied()).unwrap_or(BackupKind::Full),
+        let theirs = workloads.map(|(name, _)| name.clone());
+        cut_over.workloads.get_or_insert_with(|| theirs.collect());
     }
 }
 
 /// The backup that a restore begins from: the one it names, or the only one of a whole cluster.
-pub fn restored_from<'s>(restore: &'s RestoreFile, strategy: &'s StrategyPlan) -> Option<&'s str> {
+pub fn restored_from<'s>(restore: &'s Restore, strategy: &'s StrategyPlan) -> Option<&'s str> {
     if let Some(from) = &restore.from {
         return Some(from);
     }
@@ -221,22 +161,4 @@ pub fn restored_from<'s>(restore: &'s RestoreFile, strategy: &'s StrategyPlan) -
         .filter(|(_, one)| one.tool.abilities().restores);
     let (name, _) = whole.next()?;
     whole.next().is_none().then_some(name.as_str())
-}
-
-fn target_of(file: TargetFile, newest: &str) -> Target {
-    match file {
-        TargetFile::Before(before) => Target::Before {
-            fault: match before.before.as_str() {
-                NEWEST => newest.to_owned(),
-                _ => before.before,
-            },
-            by: before.by,
-        },
-        TargetFile::Plain(PlainTarget::Latest) => Target::Latest,
-        TargetFile::Plain(PlainTarget::Immediate) => Target::Immediate,
-        TargetFile::Plain(PlainTarget::Time(time)) => Target::Time(time),
-        TargetFile::Plain(PlainTarget::Lsn(lsn)) => Target::Lsn(lsn),
-        TargetFile::Plain(PlainTarget::Xid(xid)) => Target::Xid(xid),
-        TargetFile::Plain(PlainTarget::Name(name)) => Target::Name(name),
-    }
 }

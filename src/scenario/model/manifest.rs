@@ -157,7 +157,7 @@ pub enum Expectation {
 impl Manifest {
     /// How many rows generators make in each table for a wanted `pg_database_size`. Depends on
     /// nothing else, so whoever knows the plan knows which rows there are.
-    pub fn rows(&self, size: Bytes) -> BTreeMap<&str, u64> {
+    pub fn rows(&self, size: Bytes) -> BTreeMap<String, u64> {
         let generated = || self.tables.iter().filter(|table| table.file.is_none());
         let mut left = size.0 as f64 - self.fixed_bytes.unwrap_or(EMPTY) as f64;
         for table in generated() {
@@ -169,7 +169,7 @@ impl Manifest {
             None => (share(table) as u64).max(LEAST),
         };
         generated()
-            .map(|table| (table.name.as_str(), rows(table)))
+            .map(|table| (table.name.clone(), rows(table)))
             .collect()
     }
 
@@ -188,14 +188,12 @@ impl Manifest {
 
     /// Whether the size that is wanted makes any difference.
     pub fn grows(&self) -> bool {
-        let grows = |table: &Table| {
-            table
-                .rows
-                .map_or(table.share.is_some(), |rows| rows.per_mb > 0)
+        let grows = |table: &Table| match table.rows {
+            Some(rows) => rows.per_mb > 0,
+            None => table.share.is_some(),
         };
-        self.tables
-            .iter()
-            .any(|table| table.file.is_none() && grows(table))
+        let mut tables = self.tables.iter();
+        tables.any(|table| table.file.is_none() && grows(table))
     }
 }
 

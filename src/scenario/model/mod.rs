@@ -133,8 +133,7 @@ impl Folder {
         let shipped = SHIPPED.get_dir(name);
         let shipped = shipped.map(|dir| (Self::Shipped(dir), format!("fixtures/models/{name}")));
         shipped.ok_or_else(|| {
-            let problem = Problem::nowhere(format!("unknown model `{name}`"));
-            let problem = problem.known(name, names());
+            let problem = Problem::unknown("model", name, names());
             match problem.help.as_str() {
                 "" => problem.help("a folder of your own has a `/` in it: `./our-app`"),
                 _ => problem,
@@ -167,17 +166,12 @@ impl Folder {
     ) -> Result<(Manifest, Catalog), Vec<Problem>> {
         let (catalog, problems) = check::check(&document, self);
         if !problems.is_empty() {
-            let source = &document.source;
-            return Err(problems
-                .into_iter()
-                .map(|problem| of(source, problem))
-                .collect());
+            let problems = problems.into_iter();
+            return Err(problems.map(|one| of(&document.source, one)).collect());
         }
         let all = document.typed.businesses.values_mut();
-        for sql in all
-            .flat_map(Business::sql_mut)
-            .filter(|sql| sql.ends_with(".sql"))
-        {
+        let written = all.flat_map(Business::sql_mut);
+        for sql in written.filter(|sql| sql.ends_with(".sql")) {
             let text = self.file(sql).map_err(|problem| vec![problem])?;
             *sql = String::from_utf8_lossy(&text).into_owned();
         }

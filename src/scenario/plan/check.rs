@@ -3,97 +3,73 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A check. Its name is the first word of its findings' ids.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum CheckKind {
+/// Every check, and what scenarios and findings call it.
+macro_rules! checks {
+    ($($(#[$what:meta])* $check:ident = $name:literal,)*) => {
+        /// A check. Its name is the first word of its findings' ids.
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+            JsonSchema,
+        )]
+        #[serde(rename_all = "kebab-case")]
+        pub enum CheckKind {
+            $($(#[$what])* $check,)*
+        }
+
+        impl CheckKind {
+            /// Every check there is.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$check),*];
+
+            /// Its name: the first word of its findings' ids.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$check => $name,)*
+                }
+            }
+        }
+    };
+}
+
+checks! {
     /// Row counts.
-    Rows,
+    Rows = "rows",
     /// Table and large-object digests.
-    Digests,
+    Digests = "digests",
     /// The privilege matrix.
-    Permissions,
+    Permissions = "permissions",
     /// Tables, columns, constraints, indexes, functions, triggers, policies, extensions.
-    Catalog,
+    Catalog = "catalog",
     /// Every setting, in force and in the configuration files.
-    Settings,
+    Settings = "settings",
     /// Who may log in: `pg_hba.conf`, `pg_ident.conf`, wrong passwords refused.
-    Access,
+    Access = "access",
     /// Sequences ahead of their columns.
-    Sequences,
+    Sequences = "sequences",
     /// Logins, refusals and business operations as the app roles.
-    Business,
+    Business = "business",
     /// Lost, damaged, resurrected, unexpected, holes.
-    Ledger,
+    Ledger = "ledger",
     /// Rows that clients wrote, in every table: whole, once, and as they left them.
-    ClientRows,
+    ClientRows = "client-rows",
     /// One entry in the audit trail for every change of an audited table.
-    Audit,
+    Audit = "audit",
     /// Timeline and read-write state.
-    Timeline,
+    Timeline = "timeline",
     /// Collation versions are their providers'.
-    Collations,
+    Collations = "collations",
     /// `pg_amcheck`.
-    Amcheck,
+    Amcheck = "amcheck",
     /// Page checksums.
-    Checksums,
+    Checksums = "checksums",
     /// Business queries as fast as before.
-    Performance,
+    Performance = "performance",
     /// No unexpected ERROR, FATAL or PANIC in server logs.
-    ServerLog,
+    ServerLog = "server-log",
     /// Nothing archived by a clone, no gap in the archive.
-    Archive,
+    Archive = "archive",
 }
 
 impl CheckKind {
-    /// Every check there is.
-    pub const ALL: [Self; 18] = [
-        Self::Rows,
-        Self::Digests,
-        Self::Permissions,
-        Self::Catalog,
-        Self::Settings,
-        Self::Access,
-        Self::Sequences,
-        Self::Business,
-        Self::Ledger,
-        Self::ClientRows,
-        Self::Audit,
-        Self::Timeline,
-        Self::Collations,
-        Self::Amcheck,
-        Self::Checksums,
-        Self::Performance,
-        Self::ServerLog,
-        Self::Archive,
-    ];
-
-    /// Its name: the first word of its findings' ids.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Rows => "rows",
-            Self::Digests => "digests",
-            Self::Permissions => "permissions",
-            Self::Catalog => "catalog",
-            Self::Settings => "settings",
-            Self::Access => "access",
-            Self::Sequences => "sequences",
-            Self::Business => "business",
-            Self::Ledger => "ledger",
-            Self::ClientRows => "client-rows",
-            Self::Audit => "audit",
-            Self::Timeline => "timeline",
-            Self::Collations => "collations",
-            Self::Amcheck => "amcheck",
-            Self::Checksums => "checksums",
-            Self::Performance => "performance",
-            Self::ServerLog => "server-log",
-            Self::Archive => "archive",
-        }
-    }
-
     /// Whether it judges nothing but what clients wrote.
     pub fn is_of_clients(self) -> bool {
         matches!(self, Self::Ledger | Self::ClientRows | Self::Audit)

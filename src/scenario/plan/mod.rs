@@ -1,8 +1,8 @@
 //! The plan: a validated scenario, one variant of its matrix, with every default
 //! filled in and every name resolved. A drill performs it; checks judge against it.
 //!
-//! Nothing here reads files, knows YAML or places in one: that is `scenario::parse`
-//! and `scenario::validate`.
+//! What a scenario says as the plan has it (steps, servers, objectives, the strategy) is of one type in
+//! both: its JSON Schema is that of the file. Nothing here reads files or knows YAML.
 
 mod check;
 mod generator;
@@ -14,14 +14,18 @@ mod workload;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::fault::Fault;
 pub use check::CheckKind;
 pub use generator::{BelongsTo, Generator, Length, Numbers};
 pub use phase::Phase;
-pub use settings::OVERRIDDEN;
-pub use step::{Action, BackupKind, Nature, RunFor, SalvageBy, Step, Target};
+pub use settings::{OVERRIDDEN, seconds};
+pub use step::{
+    Action, BackupKind, BackupOf, BackupStep, CutOver, Nature, Restore, RunFor, Salvage, SalvageBy,
+    Step, Target, Wait, cluster_of, is_scratch,
+};
 pub use strategy::{
     Apply, BackupPlan, Recovery, RecoverySignal, Retention, RetentionRule, StrategyPlan,
     TargetAction, Wal,
@@ -50,23 +54,25 @@ pub fn untold(told: &str) -> &str {
     told.split_once(IN_DATABASE).map_or(told, |(name, _)| name)
 }
 
+/// Whether a value is the one that it has where nothing is said. The published schema tells such
+/// defaults in words.
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// Position of a step in the plan, from 0. People are shown `index + 1`.
 pub type StepIndex = usize;
 
-/// Everything a drill needs to know. No `Option` for what a scenario may leave out:
-/// the defaults are filled in here and nowhere else.
+/// Everything a drill needs to know: what a scenario may leave out is filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The scenario's name.
     pub scenario: String,
     /// The drill's identity within a run: scenario and variant, e.g. `oa-table-dropped-pg17`.
     pub drill: String,
-    /// What the scenario is about.
     pub about: String,
     pub tags: Vec<String>,
     /// Path of the scenario file as given.
     pub file: String,
-    /// PostgreSQL's major version.
     pub postgres: u32,
     /// Debian packages that the servers need beside, sorted.
     pub packages: Vec<String>,
@@ -80,19 +86,13 @@ pub struct Plan {
     pub nodes: BTreeMap<String, NodePlan>,
     /// The databases that the scenario makes, by name; one at least.
     pub databases: BTreeMap<String, DatabasePlan>,
-    /// The workloads, by name.
     pub workloads: BTreeMap<String, WorkloadPlan>,
-    /// How the system backs up.
     pub strategy: StrategyPlan,
-    /// What is done, in order.
     pub steps: Vec<Step>,
     /// Objectives by workload.
     pub objectives: BTreeMap<String, Objectives>,
-    /// Constants for the human spans of the RTO.
     pub human: HumanSpans,
-    /// The checks to make.
     pub checks: Vec<CheckKind>,
-    /// Verdict expected.
     pub expect: Expect,
     /// Deadline of the whole drill.
     pub deadline: Time,
@@ -101,53 +101,51 @@ pub struct Plan {
 impl Plan {
     /// What of it only containers can do (`docker`), in words; none: any runtime performs it.
     pub fn needs_containers(&self) -> Option<String> {
-        let servers = self.servers.iter().map(|(name, one)| (name, &one.node));
-        let mut nodes = servers.chain(&self.nodes);
-        let limited = nodes.find(|(_, node)| node.limits != Limits::default());
+        let mut nodes = self.each_node();
+        let limited = nodes.find(|(_, node)| node.limits() != Limits::default());
         let limited = limited.map(|(name, _)| format!("`{name}` has limits of memory or CPUs"));
         let mut stores = self.strategy.stores.iter();
         let sized = stores.find(|(_, store)| store.size().0 > 0);
         limited.or_else(|| sized.map(|(name, _)| format!("the store `{name}` has a size")))
     }
 
+    pub fn has_wrong_clock(&self) -> bool {
+        self.each_node()
+            .any(|(_, node)| node.clock.seconds_ahead() != 0)
+    }
+
+    fn each_node(&self) -> impl Iterator<Item = (&String, NodePlan)> {
+        let servers = self.servers.iter().map(|(name, one)| (name, one.node()));
+        servers.chain(self.nodes.iter().map(|(name, one)| (name, one.clone())))
+    }
+
     /// The clusters, by their first servers: those that are nobody's standby.
     pub fn clusters(&self) -> impl Iterator<Item = &str> {
-        let first = |(_, server): &(&String, &ServerPlan)| server.standby_of.is_none();
-        let servers = self.servers.iter().filter(first);
-        servers.map(|(name, _)| name.as_str())
+        self.copies_of(None)
     }
 
     /// The standbys of a cluster, by name.
-    pub fn standbys_of(&self, cluster: &str) -> impl Iterator<Item = &str> {
-        let of = move |(_, server): &(&String, &ServerPlan)| {
-            server.standby_of.as_deref() == Some(cluster)
-        };
-        let servers = self.servers.iter().filter(of);
-        servers.map(|(name, _)| name.as_str())
+    pub fn standbys_of<'s>(&'s self, cluster: &'s str) -> impl Iterator<Item = &'s str> {
+        self.copies_of(Some(cluster))
     }
 
-    /// The cluster that a server or a node is of, which is called as its first server is: itself
-    /// where it is there from the beginning and nobody's standby, else the one that it copies or
-    /// whose backup it is restored from.
+    fn copies_of<'s>(&'s self, primary: Option<&'s str>) -> impl Iterator<Item = &'s str> {
+        let servers = self.servers.iter();
+        let copies = servers.filter(move |(_, one)| one.standby_of.as_deref() == primary);
+        copies.map(|(name, _)| name.as_str())
+    }
+
+    /// The cluster that a server or a node is of, which is called as its first server is.
     pub fn cluster_of<'s>(&'s self, server: &'s str) -> &'s str {
-        if self.nodes.contains_key(server) {
-            return PRIMARY;
+        match self.nodes.contains_key(server) {
+            true => PRIMARY,
+            false => cluster_of(&self.servers, self.restores(), server),
         }
-        if let Some(of) = self
-            .servers
-            .get(server)
-            .and_then(|one| one.standby_of.as_deref())
-        {
-            return of;
-        }
-        let restored = self.steps.iter().find_map(|step| match &step.action {
-            Action::Restore { into, of, .. } if into == server => Some(of.as_str()),
-            _other => None,
-        });
-        match restored {
-            Some(of) if !self.servers.contains_key(server) => of,
-            _ => server,
-        }
+    }
+
+    /// The restores, in order.
+    pub fn restores(&self) -> impl Iterator<Item = &Restore> {
+        self.steps.iter().filter_map(|step| step.action.restore())
     }
 
     /// The databases of a cluster, by name.
@@ -205,7 +203,7 @@ impl Plan {
     /// clients, the one verified last.
     pub fn serves_at_first(&self) -> &str {
         let verified = self.steps.iter().rev().find_map(|step| match &step.action {
-            Action::Verify { server } => Some(server.as_str()),
+            Action::Verify(server) => Some(server.as_str()),
             _other => None,
         });
         match verified {
@@ -216,23 +214,63 @@ impl Plan {
 }
 
 /// A server that exists from the beginning.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ServerPlan {
-    /// Settings beside the strategy's, name → value.
+    /// Settings beside the strategy's.
+    #[serde(deserialize_with = "settings::read")]
+    #[schemars(schema_with = "settings::schema", skip_serializing_if = "is_default")]
     pub settings: BTreeMap<String, String>,
-    /// The server whose WAL it streams from the beginning; none: it is a cluster's first.
+    /// The server that it is a standby of: a copy of it from the beginning, which streams its WAL.
+    /// Default: it has data of its own.
     pub standby_of: Option<String>,
+    /// Memory limit of its node. Default: none.
+    #[schemars(skip_serializing_if = "is_default")]
+    pub memory: Bytes,
+    /// CPU limit of its node, in CPUs. Default: none.
+    #[schemars(range(min = 0), skip_serializing_if = "is_default")]
+    pub cpus: f64,
+    /// What time it is on its node. Default: the right one, in UTC.
+    #[schemars(skip_serializing_if = "is_default")]
+    pub clock: Clock,
+    /// Whether its node may open connections to what is outside of the drill (`docker`).
+    pub reach_out: bool,
+}
+
+impl ServerPlan {
     /// What it runs on.
-    pub node: NodePlan,
+    pub fn node(&self) -> NodePlan {
+        NodePlan {
+            memory: self.memory,
+            cpus: self.cpus,
+            clock: self.clock.clone(),
+            reach_out: self.reach_out,
+        }
+    }
 }
 
 /// A node: that of a server, or one that only tools run on.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct NodePlan {
-    pub limits: Limits,
+    /// Memory limit. Default: none.
+    #[schemars(skip_serializing_if = "is_default")]
+    pub memory: Bytes,
+    /// CPU limit, in CPUs. Default: none.
+    #[schemars(range(min = 0), skip_serializing_if = "is_default")]
+    pub cpus: f64,
+    /// What time it is on it. Default: the right one, in UTC.
+    #[schemars(skip_serializing_if = "is_default")]
     pub clock: Clock,
-    /// Whether it may open connections to what is outside of the drill.
+    /// Whether it may open connections to what is outside of the drill (`docker`).
     pub reach_out: bool,
+}
+
+impl NodePlan {
+    pub fn limits(&self) -> Limits {
+        let Self { memory, cpus, .. } = *self;
+        Limits { memory, cpus }
+    }
 }
 
 /// A database: its data model and how much of it.
@@ -252,15 +290,16 @@ pub struct DatabasePlan {
     pub rows: BTreeMap<String, u64>,
 }
 
-/// What is demanded of a workload. `None`: not demanded.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// What is demanded of a workload.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
 pub struct Objectives {
-    /// Recovery point objective.
+    /// Recovery point objective: how much time of acknowledged work may be lost.
     pub rpo: Option<Time>,
-    /// Acknowledged transactions that may be lost, however young they are.
-    #[serde(default)]
+    /// How many acknowledged transactions may be lost, however young they are.
     pub lost: Option<u64>,
-    /// Recovery time objective.
+    /// Recovery time objective: from the fault to the first transaction after verification.
     pub rto: Option<Time>,
     /// Longest gap between acknowledged transactions that is still acceptable.
     pub outage: Option<Time>,
@@ -269,14 +308,15 @@ pub struct Objectives {
 impl Objectives {
     /// What is demanded, by the name that a scenario gives it and as it writes it.
     pub fn demands(&self) -> Vec<(&'static str, String)> {
+        let time = |time: Option<Time>| time.map(|time| time.to_string());
         let all = [
-            ("rpo", self.rpo.map(|time| time.to_string())),
+            ("rpo", time(self.rpo)),
             (
                 "lost",
                 self.lost.map(|transactions| transactions.to_string()),
             ),
-            ("rto", self.rto.map(|time| time.to_string())),
-            ("outage", self.outage.map(|time| time.to_string())),
+            ("rto", time(self.rto)),
+            ("outage", time(self.outage)),
         ];
         let made = all.into_iter();
         made.filter_map(|(name, value)| Some((name, value?)))
@@ -284,18 +324,23 @@ impl Objectives {
     }
 }
 
-/// Declared constants for what people do (nightly drills); never scaled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Declared constants for what people do; never scaled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct HumanSpans {
-    /// Until somebody noticed.
+    /// Until somebody noticed. Default: 0s.
+    #[schemars(skip_serializing_if = "is_default")]
     pub detect: Time,
-    /// Until somebody decided.
+    /// Until somebody decided. Default: 0s.
+    #[schemars(skip_serializing_if = "is_default")]
     pub decide: Time,
 }
 
-/// What the verdict must be for the scenario to pass.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// The verdict that is expected.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Expect {
-    /// Finding → text its message must contain; empty: everything must pass.
+    /// Finding to a text that its message must contain: exactly these must fail.
+    #[serde(default)]
     pub fail: BTreeMap<String, String>,
 }

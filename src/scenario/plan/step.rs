@@ -1,9 +1,13 @@
-//! What a drill does, one step after the other.
+//! What a drill does, one step after the other. An action is the same in the plan as in the file of a
+//! scenario; in a plan, what the file may leave out is filled in.
 
-use schemars::JsonSchema;
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
-use super::{Fault, TargetAction};
+use super::{Fault, PRIMARY, ServerPlan, TargetAction, is_default};
 use crate::units::Time;
 
 /// One step.
@@ -15,195 +19,144 @@ pub struct Step {
     pub title: String,
     /// It must have ended by then.
     pub deadline: Time,
+    /// The server it acts on, where its action names none.
+    pub server: String,
     /// The database it acts in, where it does not act on a whole server.
     pub database: String,
-    /// What it does.
+    /// What the fault that it injects is called, no two alike; empty where it injects none.
+    pub fault: String,
     pub action: Action,
 }
 
 /// What a step does.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Action {
     /// Take a backup of a server.
-    Backup {
-        /// The server.
-        server: String,
-        /// Which of the strategy's.
-        of: String,
-        kind: BackupKind,
-    },
+    Backup(BackupStep),
     /// Let the workloads run.
     Run(RunFor),
     /// `CHECKPOINT`.
-    Checkpoint {
-        /// The server.
-        server: String,
-    },
+    Checkpoint {},
     /// `pg_switch_wal()`, then wait until the segment is archived.
-    SwitchWal {
-        /// The server.
-        server: String,
-    },
-    /// `pg_create_restore_point()`.
-    RestorePoint {
-        /// The server.
-        server: String,
-        /// The point's name.
-        name: String,
-    },
+    SwitchWal {},
+    /// `pg_create_restore_point()` with this name.
+    RestorePoint(String),
     /// Inject a fault.
-    Inject {
-        /// The server.
-        server: String,
-        /// What it is called; no two are called alike.
-        name: String,
-        /// The fault.
-        fault: Fault,
-    },
-    /// Undo a fault by itself.
-    Heal {
-        /// The fault's name.
-        fault: String,
-    },
-    /// Revoke a business's writes.
-    Freeze {
-        /// The workload.
-        workload: String,
-        /// The server.
-        server: String,
-    },
-    /// Grant a business's writes back.
-    Thaw {
-        /// The workload.
-        workload: String,
-        /// The server.
-        server: String,
-    },
-    /// Restore a backup.
-    Restore {
-        /// Which of the strategy's.
-        from: String,
-        /// Its label; none: the newest that reaches the target.
-        label: Option<String>,
-        /// The store it lies in; none: the first that has one of use.
-        #[serde(default)]
-        store: Option<String>,
-        /// The cluster whose backup it is, by its first server.
-        of: String,
-        /// Name of the server it becomes.
-        into: String,
-        /// Never to serve clients, archives nothing, removed at the end.
-        scratch: bool,
-        /// In the place of a server's data that is there, and not into a new one.
-        in_place: bool,
-        /// Up to where.
-        target: Target,
-        /// What the server does there, in place of what the strategy states.
-        action: Option<TargetAction>,
-    },
-    /// Bring lost or damaged rows home.
-    Salvage {
-        /// The scratch server.
-        from: String,
-        /// The server with the loss.
-        into: String,
-        /// Tables, schema-qualified; those of `schemas` are added when it runs.
-        tables: Vec<String>,
-        /// Whole schemas.
-        schemas: Vec<String>,
-        /// How.
-        by: SalvageBy,
-    },
-    /// `REINDEX`.
-    Reindex {
-        /// The server.
-        server: String,
-        /// An index or a table, schema-qualified.
-        object: String,
-    },
-    /// Start a server that is down, in place (crash recovery).
-    Start {
-        /// The server.
-        server: String,
-    },
-    /// Have a standby leave recovery and accept writes.
-    Promote {
-        /// The server.
-        server: String,
-    },
+    Inject(Fault),
+    /// Undo the fault of this name by itself, where it can be: `stop-archiving`,
+    /// `close-store`, `fill-store`.
+    Heal(String),
+    /// Revoke the writes of this workload's business.
+    Freeze(String),
+    /// Grant the writes of this workload's business back.
+    Thaw(String),
+    /// Restore into a new server.
+    Restore(Restore),
+    /// Bring lost or damaged rows home from a scratch server.
+    Salvage(Salvage),
+    /// `REINDEX` of an index or a table, with its schema.
+    Reindex(String),
+    /// Start this server, which is down, in place (crash recovery).
+    Start(String),
+    /// Promote this standby.
+    Promote(String),
     /// Move workloads to another server.
-    CutOver {
-        /// The workloads.
-        workloads: Vec<String>,
-        /// The server.
-        to: String,
-    },
-    /// Make the gate checks: RTO ends no earlier than this.
-    Verify {
-        /// The server.
-        server: String,
-    },
+    CutOver(CutOver),
+    /// Make the gate checks on this server: RTO ends no earlier than this.
+    Verify(String),
     /// Make every backup and WAL file in all stores look this much older.
     Age(Time),
     /// Apply the strategy's retention.
-    Expire,
+    Expire {},
     /// Wait for a condition.
-    Wait {
-        /// The server.
-        server: String,
-        /// A query that returns one boolean; waited for until true.
-        until: String,
-    },
+    Wait(Wait),
     /// Run SQL as the superuser.
-    Sql {
-        /// The server.
-        server: String,
-        /// The statements.
-        sql: String,
-    },
-    /// Run a shell command in a server's node as its unprivileged user.
-    Command {
-        /// The server.
-        server: String,
-        /// The command, placeholders to be filled in.
-        command: String,
-    },
+    Sql(String),
+    /// Run a shell command in the server's node, as its unprivileged user.
+    Command(String),
 }
 
 impl Action {
+    pub fn restore(&self) -> Option<&Restore> {
+        match self {
+            Self::Restore(restore) => Some(restore),
+            _other => None,
+        }
+    }
+
     /// Whether this step may harm rows that clients wrote, or write them anew.
     pub fn may_harm_rows(&self) -> bool {
         matches!(
             self,
-            Self::Inject { .. } | Self::Salvage { .. } | Self::Sql { .. } | Self::Command { .. }
+            Self::Inject(_) | Self::Salvage(_) | Self::Sql(_) | Self::Command(_)
         )
     }
 
     /// Whether this step, in a recovery, brings a workload's service back or a part of it.
     pub fn brings_back(&self, workload: &str) -> bool {
         match self {
-            Self::Salvage { .. } | Self::Reindex { .. } | Self::Start { .. } => true,
-            Self::Thaw {
-                workload: thawed, ..
-            } => thawed == workload,
-            Self::CutOver { workloads, .. } => workloads.iter().any(|name| name == workload),
-            Self::Backup { .. }
-            | Self::Run(_)
-            | Self::Checkpoint { .. }
-            | Self::SwitchWal { .. }
-            | Self::RestorePoint { .. }
-            | Self::Inject { .. }
-            | Self::Heal { .. }
-            | Self::Freeze { .. }
-            | Self::Restore { .. }
-            | Self::Promote { .. }
-            | Self::Verify { .. }
-            | Self::Age(_)
-            | Self::Expire
-            | Self::Wait { .. }
-            | Self::Sql { .. }
-            | Self::Command { .. } => false,
+            Self::Salvage(_) | Self::Reindex(_) | Self::Start(_) => true,
+            Self::Thaw(thawed) => thawed == workload,
+            Self::CutOver(cut_over) => cut_over.workloads().iter().any(|name| name == workload),
+            _other => false,
+        }
+    }
+}
+
+/// The cluster that a server is of: itself where it is there from the beginning, else the one that it
+/// is a standby of, or whose backup it is restored from.
+pub fn cluster_of<'s>(
+    servers: &'s BTreeMap<String, ServerPlan>,
+    mut restores: impl Iterator<Item = &'s Restore>,
+    server: &'s str,
+) -> &'s str {
+    if let Some(stated) = servers.get(server) {
+        return stated.standby_of.as_deref().unwrap_or(server);
+    }
+    let made = restores.find(|one| !one.in_place && one.into == server);
+    made.map_or(server, Restore::of)
+}
+
+/// Whether a server of this name is a scratch server.
+pub fn is_scratch(server: &str) -> bool {
+    server == "scratch" || server.starts_with("scratch-")
+}
+
+/// A backup: its name in the strategy, or that and more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum BackupStep {
+    /// Its name.
+    Named(String),
+    /// Its name and kind.
+    Of(BackupOf),
+}
+
+/// A backup of a kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackupOf {
+    /// The backup's name in the strategy.
+    pub of: String,
+    /// What kind of it. Default: the first that its tool can take.
+    pub kind: Option<BackupKind>,
+}
+
+impl BackupStep {
+    /// The backup's name in the strategy.
+    pub fn of(&self) -> &str {
+        match self {
+            Self::Named(name) => name,
+            Self::Of(backup) => &backup.of,
+        }
+    }
+
+    /// The kind, which every plan states.
+    pub fn kind(&self) -> Option<BackupKind> {
+        match self {
+            Self::Named(_) => None,
+            Self::Of(backup) => backup.kind,
         }
     }
 }
@@ -247,13 +200,126 @@ pub enum Nature {
 }
 
 /// How long the workloads run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum RunFor {
     /// This long.
     Time(Time),
     /// Until so many more transactions were acknowledged, over all workloads.
-    Transactions(u64),
+    Transactions {
+        /// So many more, over all workloads.
+        #[schemars(range(min = 1))]
+        transactions: u64,
+    },
+}
+
+/// A restore.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Restore {
+    /// Name of the server it becomes. `scratch` (or a name that begins with `scratch-`) never
+    /// serves clients, archives nothing and is removed at the end.
+    #[schemars(extend("format" = "name"))]
+    pub into: String,
+    /// Whose backup it is: a server that is there from the beginning. Default: `primary`, or in place
+    /// the one that `into` comes from.
+    pub of: Option<String>,
+    /// The backup's name in the strategy. Default: the only one of a whole cluster.
+    pub from: Option<String>,
+    /// A backup's own label, as its tool lists it. Default: the newest that reaches the target.
+    pub backup: Option<String>,
+    /// The store it is restored from. Default: the first of its stores that has one of use.
+    pub store: Option<String>,
+    /// Up to where. Default: `latest`.
+    #[serde(default)]
+    #[schemars(skip_serializing_if = "is_default")]
+    pub target: Target,
+    /// What the server does at its target, in place of what the strategy states.
+    pub action: Option<TargetAction>,
+    /// Into a server that is there, in the place of its data. Default: a new server.
+    #[serde(default)]
+    pub in_place: bool,
+}
+
+impl Restore {
+    /// The cluster whose backup it is, by its first server.
+    pub fn of(&self) -> &str {
+        self.of.as_deref().unwrap_or(PRIMARY)
+    }
+
+    /// The backup's name in the strategy, which every plan states.
+    pub fn from(&self) -> &str {
+        self.from.as_deref().unwrap_or_default()
+    }
+}
+
+/// A recovery target.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(transform = before_first)]
+pub enum Target {
+    /// All WAL there is.
+    #[default]
+    Latest,
+    /// As soon as the backup is consistent.
+    Immediate,
+    /// A point in time, with its zone: `2026-01-31T12:00:00Z`.
+    Time(#[schemars(extend("format" = "instant"))] String),
+    /// A WAL position: `0/3000148`.
+    Lsn(#[schemars(extend("format" = "lsn"))] String),
+    /// Just before this transaction's commit.
+    Xid(u64),
+    /// A named restore point.
+    Name(String),
+    // The bad statement's own commit LSN, exclusive; for other faults the server's WAL position just
+    // before.
+    /// Relative to a fault.
+    #[serde(untagged)]
+    Before {
+        /// The fault of this name; `fault`: the newest.
+        #[serde(rename = "before")]
+        fault: String,
+        /// By this much time (divided by the scale). Default: just before, by WAL position.
+        by: Option<Time>,
+    },
+}
+
+/// The target of most scenarios is told of first.
+fn before_first(schema: &mut Schema) {
+    if let Some(Json::Array(targets)) = schema.get_mut("anyOf") {
+        targets.rotate_right(1);
+    }
+}
+
+/// What is brought home.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Salvage {
+    /// Tables, with their schemas.
+    #[serde(default)]
+    pub tables: Vec<String>,
+    /// Whole schemas, with their grants.
+    #[serde(default)]
+    pub schemas: Vec<String>,
+    /// The server with the loss. Default: `primary`.
+    pub into: Option<String>,
+    /// The scratch server. Default: the one restored last.
+    pub from: Option<String>,
+    /// How. Default: `rows`.
+    #[serde(default)]
+    pub by: SalvageBy,
+}
+
+impl Salvage {
+    /// The server with the loss.
+    pub fn into(&self) -> &str {
+        self.into.as_deref().unwrap_or(PRIMARY)
+    }
+
+    /// The scratch server, which every plan states.
+    pub fn from(&self) -> &str {
+        self.from.as_deref().unwrap_or_default()
+    }
 }
 
 /// How salvage brings rows home.
@@ -267,28 +333,28 @@ pub enum SalvageBy {
     Swap,
 }
 
-/// A recovery target in PostgreSQL's words.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Target {
-    /// All WAL there is.
-    Latest,
-    /// As soon as the backup is consistent.
-    Immediate,
-    /// A point in time, with zone.
-    Time(String),
-    /// A WAL position.
-    Lsn(String),
-    /// Just before this transaction's commit.
-    Xid(u64),
-    /// A named restore point.
-    Name(String),
-    /// Just before a fault: the bad statement's own commit LSN, exclusive; for other faults the
-    /// server's WAL position just before.
-    Before {
-        /// The fault's name.
-        fault: String,
-        /// In place of it by time, so much earlier (divided by the scale).
-        by: Option<Time>,
-    },
+/// A cut-over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CutOver {
+    /// The server.
+    pub to: String,
+    /// The workloads. Default: all.
+    #[schemars(length(min = 1))]
+    pub workloads: Option<Vec<String>>,
+}
+
+impl CutOver {
+    /// The workloads, which every plan states.
+    pub fn workloads(&self) -> &[String] {
+        self.workloads.as_deref().unwrap_or_default()
+    }
+}
+
+/// A condition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    /// A query that returns one boolean; waited for until true.
+    pub until: String,
 }

@@ -3,38 +3,66 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::Nature;
+use super::{Nature, is_default, settings};
 use crate::{
     backup::{Tool, WalArchive},
-    store::{LOCAL, Store},
+    scenario::schema,
+    store::{LOCAL, Store, local},
     units::Time,
 };
 
-/// How a system backs up and recovers. Settings and commands may use the
-/// placeholders `{store}`, `{archive}`, `{data}`, `{bin}` and `{run}`: paths inside the node.
-/// `{store.NAME}` and `{archive.NAME}` are those of a store beside the local one.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// How a system backs up and recovers. Settings and commands may use the placeholders
+/// `{store}`, `{archive}`, `{data}`, `{bin}` and `{run}`, and `{store.NAME}` and `{archive.NAME}` of
+/// the stores beside `local`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(title = "pgdrill strategy")]
 pub struct StrategyPlan {
+    /// The shipped one's, or its file's; `inline` where it stands in the scenario.
+    #[serde(default)]
+    #[schemars(skip)]
     pub name: String,
-    /// Server settings it demands, placeholders not yet filled in.
+    /// What it does, for people.
+    pub about: String,
+    /// Server settings it demands.
+    #[serde(default, deserialize_with = "settings::read")]
+    #[schemars(schema_with = "settings::schema", skip_serializing_if = "is_default")]
     pub settings: BTreeMap<String, String>,
-    /// How a running server learns of them.
+    /// How a running server learns of them. Default: `restart`.
+    #[serde(default)]
     pub apply: Apply,
+    /// What archives WAL: `safe` (pgdrill's own script), `none`, a `command`, or `by` the tool of
+    /// one of the backups. Default: `safe`.
+    #[serde(default)]
     pub wal: Wal,
-    /// The stores by their names, the local one among them.
+    /// The stores beside `local`, which is always there, by names of your own.
+    #[serde(default)]
     pub stores: BTreeMap<String, Store>,
-    /// The backups by their names.
+    /// The backups by names of your own, each taken by one tool.
+    #[schemars(extend("minProperties" = 1))]
     pub backups: BTreeMap<String, BackupPlan>,
     /// What removes old backups and WAL.
+    #[serde(default)]
+    #[schemars(skip_serializing_if = "is_default")]
     pub retention: Retention,
     /// How recovery is asked for.
+    #[serde(default)]
+    #[schemars(skip_serializing_if = "is_default")]
     pub recovery: Recovery,
 }
 
 impl StrategyPlan {
+    /// As it stands in a plan: under its name, and with the local store.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = name.to_owned();
+        self.stores.entry(local()).or_default();
+        self
+    }
+
     /// Where WAL is archived, and by which commands; none when it is not.
     pub fn archive(&self) -> Option<WalArchive> {
         match &self.wal {
@@ -68,17 +96,33 @@ impl StrategyPlan {
     }
 }
 
-/// A backup that is taken again and again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A backup: the tool that takes it, with its options, and beside it `to`, `on` and `keep`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Backup", description = "A backup", transform = alternatives)]
 pub struct BackupPlan {
-    /// What takes it, with its options.
-    pub tool: Tool,
-    /// The stores it goes to, the one that is taken into first.
+    /// The stores it goes to; it is taken into the first. Default: `[local]`
+    #[serde(default = "only_local")]
+    #[schemars(length(min = 1), skip_serializing_if = "is_only_local")]
     pub to: Vec<String>,
-    /// The node that its tool takes it on; none: the server's own.
+    /// The node of the scenario that it is taken on. Default: the server's own
     pub on: Option<String>,
-    /// It is kept this long; none: for ever.
+    /// It is kept this long. Default: for ever
     pub keep: Option<Time>,
+    #[serde(flatten)]
+    pub tool: Tool,
+}
+
+fn only_local() -> Vec<String> {
+    vec![local()]
+}
+
+fn is_only_local(to: &[String]) -> bool {
+    *to == only_local()
+}
+
+/// Each tool with what may stand beside it.
+fn alternatives(backup: &mut Schema) {
+    schema::beside(backup, |_tool, _key| true);
 }
 
 /// How a running server learns of changed settings.
@@ -108,11 +152,13 @@ pub enum Wal {
 }
 
 /// What removes old backups and WAL.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Retention {
-    /// WAL is kept at least this long; none: for ever.
+    /// WAL is kept at least this long. Default: for ever.
     pub wal: Option<Time>,
-    /// What decides.
+    /// What decides: `computed`, or a shell `command` run in the backup storage. Default: `computed`.
+    #[serde(default)]
     pub rule: RetentionRule,
 }
 
@@ -129,13 +175,16 @@ pub enum RetentionRule {
 }
 
 /// How recovery is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Recovery {
-    /// `recovery.signal` (version 12 on) or the `recovery.conf` of older ones.
+    /// Which file asks for it. Default: `recovery-signal`.
+    #[serde(default)]
     pub signal: RecoverySignal,
-    /// `restore_command`, placeholders to be filled in; none: the archive's own.
+    /// The `restore_command`. Default: what fetches from where WAL is archived.
     pub restore_command: Option<String>,
-    /// `recovery_target_action`; none: PostgreSQL's own, which is to pause at a target.
+    /// The `recovery_target_action`. Default: PostgreSQL's own, which pauses at a target.
+    #[serde(rename = "recovery_target_action")]
     pub target_action: Option<TargetAction>,
 }
 

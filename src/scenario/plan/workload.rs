@@ -15,11 +15,10 @@ pub struct WorkloadPlan {
     pub name: String,
     /// The database that it works in.
     pub database: String,
-    /// What its clients do.
     pub business: Business,
     /// SQL that makes tables of its own before any client begins; none when they are there already.
     pub create: Option<String>,
-    /// Number of clients (connections).
+    /// Number of connections.
     pub clients: u32,
     /// Arrivals over all clients.
     pub rate: Rate,

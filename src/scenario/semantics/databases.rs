@@ -1,17 +1,15 @@
 //! The databases that a scenario makes, and which of them workloads and steps name.
 
-use std::sync::Arc;
-
 use super::{Check, steps::State};
 use crate::{
     scenario::{
-        databases, expand,
+        databases::{self, Database},
         file::{DatabaseFile, WorkloadFile},
         format,
         model::Catalog,
-        plan::PRIMARY,
+        plan::{Action, PRIMARY},
         problem::Problem,
-        step_file::{ActionFile, StepFile},
+        step_file::StepFile,
         yaml::Position,
     },
     units::Bytes,
@@ -20,26 +18,25 @@ use crate::{
 const SMALLEST: Bytes = Bytes(10_000_000);
 const LARGEST: Bytes = Bytes(100_000_000_000);
 
-impl Check<'_> {
+impl<'a> Check<'a> {
     pub(super) fn databases(&mut self) {
         let data = &self.file.data;
         let both = data.model.is_some() || data.size.is_some();
         if data.databases.is_some() && both {
-            let place = self.key_place(&["data", "databases"]);
             let message = "`data` has `databases` beside a `model` or `size` of its own";
             let help = "state model and size of each below `databases`";
-            self.problem(Problem::at(place, message).help(help));
+            self.wrong_key(&["data", "databases"], Problem::nowhere(message).help(help));
         }
         for (name, file) in databases::stated(data) {
             let Some(name) = name else {
                 self.size(&file, None, &["data"]);
                 continue;
             };
+            let path = ["data", "databases", name];
             if let Err(message) = format::check("plain-identifier", name) {
-                let place = self.key_place(&["data", "databases", name]);
-                self.problem(Problem::at(place, message));
+                self.wrong_key(&path, message);
             }
-            self.size(&file, Some(name), &["data", "databases", name]);
+            self.size(&file, Some(name), &path);
             if let Some(server) = &file.server {
                 self.there_at_first(server, &["data", "databases", name, "server"]);
             }
@@ -58,7 +55,7 @@ impl Check<'_> {
                 true => format!("`{server}` is a standby: it has no data of its own"),
                 false => format!("no server `{server}` is there from the beginning"),
             };
-            self.problem(Problem::at(self.place(path), message).known(server, known));
+            self.wrong(path, Problem::nowhere(message).known(server, known));
         }
     }
 
@@ -68,14 +65,13 @@ impl Check<'_> {
         else {
             return;
         };
-        let cluster = expand::cluster_of(self.file, to);
+        let cluster = self.file.cluster_of(to);
         let Some(server) = databases.server_of_workload(workload, file) else {
             return;
         };
         if server != cluster {
             let message = format!("`{workload}` works on `{server}`, and `{to}` is of `{cluster}`");
-            let path: Vec<&str> = path.split('.').collect();
-            self.here(state, &path, Problem::nowhere(message));
+            self.here(state, path, message);
         }
     }
 
@@ -86,17 +82,16 @@ impl Check<'_> {
             let found = all.find(|(one, _)| name.is_none_or(|name| name == *one));
             if found.is_some_and(|(_, one)| one.model.manifest.grows()) {
                 let of = path[path.len() - 1];
-                let message = format!("key `size` is missing in `{of}`");
-                let problem = Problem::at(self.place(path), message);
-                self.problem(problem.help("`size`: the data model fills its tables by it"));
+                let problem = Problem::nowhere(format!("key `size` is missing in `{of}`"));
+                let help = "`size`: the data model fills its tables by it";
+                self.wrong(path, problem.help(help));
             }
             return;
         };
         if !(SMALLEST..=LARGEST).contains(&size) {
-            let message = format!("a database of {size} cannot be made");
-            let path: Vec<&str> = path.iter().copied().chain(["size"]).collect();
-            let problem = Problem::at(self.place(&path), message);
-            self.problem(problem.expected(format!("{SMALLEST} to {LARGEST}")));
+            let problem = Problem::nowhere(format!("a database of {size} cannot be made"));
+            let problem = problem.expected(format!("{SMALLEST} to {LARGEST}"));
+            self.wrong(&[path, &["size"]].concat(), problem);
         }
     }
 
@@ -105,21 +100,20 @@ impl Check<'_> {
         let Some(databases) = self.databases else {
             return;
         };
-        let mut makers: Vec<(&str, &str, Arc<Catalog>)> = Vec::new();
-        for (name, database) in databases.iter() {
-            let catalog = Arc::clone(&database.model.catalog);
-            let of_cluster = |(_, server, _): &&(_, &str, _)| *server == database.server;
-            for (first, _, other) in makers.iter().filter(of_cluster) {
-                let twice = catalog.roles.iter().find(|role| other.roles.contains(role));
-                if let Some(role) = twice {
+        let all: Vec<_> = databases.iter().collect();
+        for (index, (name, database)) in all.iter().enumerate() {
+            let of_cluster = |(_, other): &&(_, &Database)| other.server == database.server;
+            for (first, other) in all[..index].iter().filter(of_cluster) {
+                let others = &other.model.catalog.roles;
+                let mut roles = database.model.catalog.roles.iter();
+                if let Some(role) = roles.find(|role| others.contains(role)) {
                     let message =
                         format!("the models of `{first}` and `{name}` both make the role `{role}`");
-                    let place = self.key_place(&["data", "databases", name]);
                     let help = "roles are shared by all databases of a cluster";
-                    self.problem(Problem::at(place, message).help(help));
+                    let problem = Problem::nowhere(message).help(help);
+                    self.wrong_key(&["data", "databases", name], problem);
                 }
             }
-            makers.push((name, &database.server, catalog));
         }
     }
 
@@ -129,8 +123,7 @@ impl Check<'_> {
             return;
         };
         if databases.model(name).is_none() {
-            let problem = Problem::at(self.place(path), format!("unknown database `{name}`"));
-            self.problem(problem.known(name, databases.names()));
+            self.wrong(path, Problem::unknown("database", name, databases.names()));
         }
     }
 
@@ -147,12 +140,8 @@ impl Check<'_> {
     pub(super) fn database_of(&mut self, step: &StepFile, number: &str) {
         self.known_database(step.database.as_deref(), &["steps", number, "database"]);
         let within = match &step.action {
-            ActionFile::Inject(fault) => fault.facts().is_within_database(),
-            ActionFile::Salvage(_)
-            | ActionFile::Reindex(_)
-            | ActionFile::Wait(_)
-            | ActionFile::Sql(_) => true,
-            _other => false,
+            Action::Inject(fault) => fault.facts().is_within_database(),
+            other => Action::beside(other.word()).contains(&"database"),
         };
         let meant = |all: &databases::Databases| all.meant(step.database.as_deref()).is_some();
         if within && !self.databases.is_none_or(meant) {
@@ -161,13 +150,13 @@ impl Check<'_> {
     }
 
     /// What the model in a workload's database makes.
-    pub(super) fn catalog_of(&self, name: &str, workload: &WorkloadFile) -> Option<Arc<Catalog>> {
+    pub(super) fn catalog_of(&self, name: &str, workload: &WorkloadFile) -> Option<&'a Catalog> {
         let databases = self.databases?;
         databases.catalog(databases.of_workload(name, workload)?)
     }
 
     /// What the model in the database of the current step makes.
-    pub(super) fn catalog_here(&self, state: &State) -> Option<Arc<Catalog>> {
+    pub(super) fn catalog_here(&self, state: &State) -> Option<&'a Catalog> {
         let stated = self.file.steps.get(state.step - 1)?.database.as_deref();
         let databases = self.databases?;
         databases.catalog(databases.meant(stated)?)

@@ -2,8 +2,7 @@
 
 use super::Check;
 use crate::scenario::{
-    file::ObjectivesFile,
-    plan::{Action, CheckKind},
+    plan::{Action, CheckKind, Objectives},
     problem::Problem,
 };
 
@@ -31,14 +30,14 @@ const ALWAYS: [&str; 8] = [
 impl Check<'_> {
     pub(super) fn expectation(&mut self) {
         for (finding, text) in &self.file.expect.fail {
-            let place = self.key_place(&["expect", "fail", finding]);
+            let path = ["expect", "fail", finding];
             if let Some(problem) = self.finding(finding) {
-                self.problem(Problem { place, ..problem });
+                self.wrong_key(&path, problem);
             }
             if text.trim().is_empty() {
                 let message = format!("expecting `{finding}` to fail needs a reason");
                 let help = "write a text that its message must contain";
-                self.problem(Problem::at(place, message).help(help));
+                self.wrong_key(&path, Problem::nowhere(message).help(help));
             }
         }
     }
@@ -92,38 +91,27 @@ impl Check<'_> {
     }
 
     fn of_workload(&self, id: &str, workload: &str) -> Option<Problem> {
-        let workloads = self.file.workloads.keys().map(String::as_str);
+        let workloads = &self.file.workloads;
         let problem = || Problem::nowhere(format!("`{id}` is of an unknown workload"));
-        let exists = self.file.workloads.contains_key(workload);
-        (!exists).then(|| problem().known(workload, workloads))
+        let exists = workloads.contains_key(workload);
+        (!exists).then(|| problem().known(workload, workloads.keys()))
     }
 
     fn demanded(&self, id: &str, workload: &str, objective: &str) -> Option<Problem> {
-        let demanded = self
-            .file
-            .objectives
-            .get(workload)
-            .is_some_and(|o| has(o, objective));
+        let objectives = self.file.objectives.get(workload);
+        let mut demands = objectives
+            .map(Objectives::demands)
+            .unwrap_or_default()
+            .into_iter();
+        let demanded = demands.any(|(name, _)| name == objective);
         let message = format!("`{id}` cannot fail: no `{objective}` is demanded of `{workload}`");
         let help = format!("add `objectives: {{ {workload}: {{ {objective}: … }} }}`");
         (!demanded).then(|| Problem::nowhere(message).help(help))
     }
 
     fn first_workload(&self) -> &str {
-        self.file
-            .workloads
-            .keys()
-            .next()
-            .map_or("WORKLOAD", String::as_str)
-    }
-}
-
-fn has(objectives: &ObjectivesFile, objective: &str) -> bool {
-    match objective {
-        "rpo" => objectives.rpo.is_some(),
-        "lost" => objectives.lost.is_some(),
-        "rto" => objectives.rto.is_some(),
-        _ => objectives.outage.is_some(),
+        let first = self.file.workloads.keys().next();
+        first.map_or("WORKLOAD", String::as_str)
     }
 }
 

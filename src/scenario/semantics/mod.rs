@@ -21,7 +21,7 @@ use super::{
     file::ScenarioFile,
     plan::StrategyPlan,
     problem::{Problem, Source},
-    yaml::{Node, Position, Value},
+    yaml::{Node, Position},
 };
 
 pub use strategy::check as strategy;
@@ -54,18 +54,15 @@ pub fn check(
     check.scale();
     check.steps();
     check.expectation();
-    let warnings = check.at_stake();
-    warnings.into_iter().for_each(|one| check.problem(one));
+    check.at_stake();
     check.problems
 }
 
 /// The supported majors, in the order of the matrix.
 pub fn supported_majors() -> Vec<u32> {
     let major = |entry: &Node| entry.get("postgres")?.json().as_u64().map(|n| n as u32);
-    let matrix = super::yaml::parse(MATRIX);
-    matrix
-        .map(|m| m.items().iter().filter_map(major).collect())
-        .unwrap_or_default()
+    let matrix = super::yaml::parse(MATRIX).expect("the matrix is YAML");
+    matrix.items().iter().filter_map(major).collect()
 }
 
 /// A check in progress.
@@ -84,6 +81,16 @@ impl Check<'_> {
         self.problems.push(Problem { source, ..problem });
     }
 
+    /// A problem with the value that the path leads to.
+    fn wrong(&mut self, path: &[&str], problem: impl Into<Problem>) {
+        self.problem(problem.into().placed(self.place(path)));
+    }
+
+    /// A problem with the last key of a path.
+    fn wrong_key(&mut self, path: &[&str], problem: impl Into<Problem>) {
+        self.problem(problem.into().placed(self.key_place(path)));
+    }
+
     /// Position of a value, as near as the path leads.
     fn place(&self, path: &[&str]) -> Position {
         place_in(self.root, path)
@@ -93,9 +100,8 @@ impl Check<'_> {
     fn key_place(&self, path: &[&str]) -> Position {
         let (last, above) = path.split_last().expect("a path has a key");
         let parent = follow(self.root, above);
-        parent
-            .entry(last)
-            .map_or(parent.place, |(key, _)| key.place)
+        let entry = parent.entry(last);
+        entry.map_or(parent.place, |(key, _)| key.place)
     }
 }
 
@@ -108,10 +114,7 @@ fn follow<'n>(node: &'n Node, path: &[&str]) -> &'n Node {
     let Some((first, rest)) = path.split_first() else {
         return node;
     };
-    let next = match &node.value {
-        Value::List(items) => first.parse::<usize>().ok().and_then(|i| items.get(i)),
-        Value::Map(_) => node.get(first),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => None,
-    };
+    let item = || node.items().get(first.parse::<usize>().ok()?);
+    let next = node.get(first).or_else(item);
     next.map_or(node, |next| follow(next, rest))
 }

@@ -4,10 +4,11 @@ use super::{Check, strategy::overridden, supported_majors};
 use crate::scenario::{
     databases::Databases,
     expand,
-    file::{ObjectivesFile, WorkloadFile},
+    file::WorkloadFile,
     format,
+    plan::{Action, Objectives, is_scratch, seconds},
     problem::Problem,
-    step_file::ActionFile,
+    yaml::Node,
 };
 
 impl Check<'_> {
@@ -15,24 +16,20 @@ impl Check<'_> {
     pub(super) fn matrix(&mut self, asked: &[u32]) {
         let supported = supported_majors();
         let shown: Vec<String> = supported.iter().map(u32::to_string).collect();
-        let known: Vec<&str> = shown.iter().map(String::as_str).collect();
         let own = self.file.matrix.postgres.as_deref().unwrap_or_default();
         for (index, major) in own.iter().enumerate() {
-            let place = self.place(&["matrix", "postgres", &index.to_string()]);
+            let path = ["matrix", "postgres", &index.to_string()];
             if !supported.contains(major) {
-                let message = format!("PostgreSQL {major} is not supported");
-                self.problem(Problem::at(place, message).known("", known.iter().copied()));
+                let problem = Problem::nowhere(format!("PostgreSQL {major} is not supported"));
+                self.wrong(&path, problem.known("", &shown));
             } else if own[..index].contains(major) {
-                self.problem(Problem::at(
-                    place,
-                    format!("PostgreSQL {major} stands twice"),
-                ));
+                self.wrong(&path, format!("PostgreSQL {major} stands twice"));
             }
         }
         for major in asked.iter().filter(|m| !supported.contains(m)) {
             let message = format!("PostgreSQL {major} (`--postgres`) is not supported");
-            self.problems
-                .push(Problem::nowhere(message).known("", known.iter().copied()));
+            let problem = Problem::nowhere(message).known("", &shown);
+            self.problems.push(problem);
         }
     }
 
@@ -43,18 +40,16 @@ impl Check<'_> {
         let checks: Vec<String> = checks.map(|c| format!("{c:?}").to_lowercase()).collect();
         self.twice(&checks, &["checks"]);
         for section in ["servers", "workloads"] {
-            let entries = self.root.get(section).map(|n| n.entries().to_vec());
-            for (key, _) in entries.into_iter().flatten() {
+            for (key, _) in self.root.get(section).map_or(&[][..], Node::entries) {
                 if let Err(message) = format::check("name", &key.text) {
                     self.problem(Problem::at(key.place, message));
                 }
             }
         }
-        for name in self.file.servers.keys().filter(|n| expand::is_scratch(n)) {
-            let message = format!("`{name}` cannot exist from the beginning");
+        for name in self.file.servers.keys().filter(|n| is_scratch(n)) {
+            let problem = Problem::nowhere(format!("`{name}` cannot exist from the beginning"));
             let help = "a scratch server is made by `restore: { into: scratch, … }`";
-            let place = self.key_place(&["servers", name]);
-            self.problem(Problem::at(place, message).help(help));
+            self.wrong_key(&["servers", name], problem.help(help));
         }
         self.overridden();
     }
@@ -63,9 +58,8 @@ impl Check<'_> {
     fn overridden(&mut self) {
         for (name, server) in &self.file.servers {
             for setting in server.settings.keys() {
-                let place = self.key_place(&["servers", name, "settings", setting]);
-                if let Some(problem) = overridden(setting, place) {
-                    self.problem(problem);
+                if let Some(problem) = overridden(setting) {
+                    self.wrong_key(&["servers", name, "settings", setting], problem);
                 }
             }
         }
@@ -75,12 +69,8 @@ impl Check<'_> {
     pub(super) fn twice(&mut self, items: &[String], path: &[&str]) {
         for (index, item) in items.iter().enumerate() {
             if items[..index].contains(item) {
-                let index = index.to_string();
-                let path: Vec<&str> = path.iter().copied().chain([index.as_str()]).collect();
-                self.problem(Problem::at(
-                    self.place(&path),
-                    format!("`{item}` stands twice"),
-                ));
+                let (index, message) = (index.to_string(), format!("`{item}` stands twice"));
+                self.wrong(&[path, &[index.as_str()]].concat(), message);
             }
         }
     }
@@ -92,18 +82,14 @@ impl Check<'_> {
                 self.somebody_writes(check.name(), &path);
             }
             if let Some(what) = self.databases.and_then(|all| all.lacks(*check)) {
-                let message = format!(
-                    "`{}` needs {what}, and the data model has none",
-                    check.name()
-                );
-                self.problem(Problem::at(self.place(&path), message));
+                let check = check.name();
+                let message = format!("`{check}` needs {what}, and the data model has none");
+                self.wrong(&path, message);
             }
         }
         for (name, workload) in &self.file.workloads {
-            self.known_database(
-                workload.database.as_deref(),
-                &["workloads", name, "database"],
-            );
+            let database = workload.database.as_deref();
+            self.known_database(database, &["workloads", name, "database"]);
             if workload.custom.is_some() {
                 self.custom(name, workload);
             } else {
@@ -129,27 +115,23 @@ impl Check<'_> {
             return;
         }
         let known = self.businesses(database);
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let wanted = workload.business.as_deref();
-        if known.contains(&wanted.unwrap_or(name)) {
+        if known.iter().any(|known| known == wanted.unwrap_or(name)) {
             if database.is_none() {
                 self.which_database(self.key_place(&["workloads", name]));
             }
             return;
         }
         if let Some(wanted) = wanted {
-            let place = self.place(&["workloads", name, "business"]);
-            let problem = Problem::at(place, format!("the data model has no business `{wanted}`"));
-            return self.problem(problem.known(wanted, known));
+            let problem = Problem::nowhere(format!("the data model has no business `{wanted}`"));
+            let problem = problem.known(wanted, known);
+            return self.wrong(&["workloads", name, "business"], problem);
         }
-        let message = format!("workload `{name}` does not say what it runs");
+        let problem = Problem::nowhere(format!("workload `{name}` does not say what it runs"));
         let business = known.iter().map(|known| format!("`business: {known}`, "));
-        let help = format!(
-            "add {}or `custom: {{ sql: … }}`",
-            business.collect::<String>()
-        );
-        let place = self.key_place(&["workloads", name]);
-        self.problem(Problem::at(place, message).help(help));
+        let business: String = business.collect();
+        let help = format!("add {business}or `custom: {{ sql: … }}`");
+        self.wrong_key(&["workloads", name], problem.help(help));
     }
 
     /// Clients are needed for this; a problem there when the scenario has none.
@@ -159,7 +141,7 @@ impl Check<'_> {
             let businesses = self.businesses(None);
             let business = businesses.first().map_or("NAME", String::as_str);
             let help = format!("add `workloads: {{ {business}: {{ clients: 2, rate: 20/s }} }}`");
-            self.problem(Problem::at(self.place(path), message).help(help));
+            self.wrong(path, Problem::nowhere(message).help(help));
         }
     }
 
@@ -170,14 +152,14 @@ impl Check<'_> {
         let path = ["workloads", name, "custom", "sql"];
         if workload.business.is_some() {
             let message = format!("workload `{name}` has both `business` and `custom`");
-            let place = self.key_place(&["workloads", name, "custom"]);
-            self.problem(Problem::at(place, message).help("keep one of them"));
+            let problem = Problem::nowhere(message).help("keep one of them");
+            self.wrong_key(&["workloads", name, "custom"], problem);
         }
         if let Some(sql) = self.sql(&custom.sql, &path) {
             for (parameter, what) in [("$1", "the key (uuid)"), ("$2", "the payload (text)")] {
                 if !sql.contains(parameter) {
                     let message = format!("the statement does not use `{parameter}`, {what}");
-                    self.problem(Problem::at(self.place(&path), message));
+                    self.wrong(&path, message);
                 }
             }
         }
@@ -194,9 +176,9 @@ impl Check<'_> {
         let last = table.rsplit('.').next().unwrap_or(table);
         let bare = last.trim_matches('"').to_lowercase();
         if !sql.to_lowercase().contains(&bare) {
-            let message = format!("`create` does not make the table `{table}`");
+            let problem = Problem::nowhere(format!("`create` does not make the table `{table}`"));
             let help = "write its `CREATE TABLE`, and the grants that the role needs";
-            self.problem(Problem::at(self.place(path), message).help(help));
+            self.wrong(path, problem.help(help));
         }
     }
 
@@ -204,30 +186,27 @@ impl Check<'_> {
     /// cannot be read.
     fn sql(&mut self, written: &str, path: &[&str]) -> Option<String> {
         let read = expand::read_sql(written, &self.source.path);
-        let place = self.place(path);
-        read.map_err(|problem| self.problem(Problem { place, ..problem }))
-            .ok()
+        read.map_err(|problem| self.wrong(path, problem)).ok()
     }
 
     pub(super) fn objectives(&mut self) {
-        let workloads: Vec<&str> = self.file.workloads.keys().map(String::as_str).collect();
+        let workloads = &self.file.workloads;
         for (name, objectives) in &self.file.objectives {
-            if !workloads.contains(&name.as_str()) {
+            if !workloads.contains_key(name) {
                 let message = format!("objectives of `{name}`, which is no workload");
-                let problem = Problem::at(self.key_place(&["objectives", name]), message);
-                self.problem(problem.known(name, workloads.iter().copied()));
+                let problem = Problem::nowhere(message).known(name, workloads.keys());
+                self.wrong_key(&["objectives", name], problem);
             }
             self.can_be_measured(name, objectives);
         }
     }
 
     /// RPO and RTO are measured from a fault; RTO ends after a gate, in traffic.
-    fn can_be_measured(&mut self, name: &str, objectives: &ObjectivesFile) {
-        let last =
-            |is: fn(&ActionFile) -> bool| self.file.steps.iter().rposition(|s| is(&s.action));
-        let fault = last(|action| matches!(action, ActionFile::Inject(_)));
-        let gate = last(|action| matches!(action, ActionFile::Verify(_)));
-        let traffic = last(|action| matches!(action, ActionFile::Run(_)));
+    fn can_be_measured(&mut self, name: &str, objectives: &Objectives) {
+        let last = |is: fn(&Action) -> bool| self.file.steps.iter().rposition(|s| is(&s.action));
+        let fault = last(|action| matches!(action, Action::Inject(_)));
+        let gate = last(|action| matches!(action, Action::Verify(_)));
+        let traffic = last(|action| matches!(action, Action::Run(_)));
         if fault.is_none() {
             for (what, demanded) in [("rpo", objectives.rpo), ("rto", objectives.rto)] {
                 if demanded.is_some() {
@@ -246,9 +225,9 @@ impl Check<'_> {
     }
 
     fn not_measured(&mut self, objective: &str, of: &str, why: &str, help: &str) {
-        let place = self.key_place(&["objectives", of, objective]);
         let message = format!("`{objective}` of `{of}` cannot be measured: {why}");
-        self.problem(Problem::at(place, message).help(help));
+        let problem = Problem::nowhere(message).help(help);
+        self.wrong_key(&["objectives", of, objective], problem);
     }
 
     /// A setting that cannot be divided so far.
@@ -261,7 +240,7 @@ impl Check<'_> {
         }
         for (name, server) in &self.file.servers {
             if let Some(text) = server.settings.get("archive_timeout") {
-                self.divided(&text.0, &["servers", name, "settings", "archive_timeout"]);
+                self.divided(text, &["servers", name, "settings", "archive_timeout"]);
             }
         }
     }
@@ -272,7 +251,7 @@ impl Check<'_> {
         let Some(timeout) = seconds(text) else {
             let message =
                 format!("`{text}` is not a value of `archive_timeout`, like `60s` or `5min`");
-            return self.problem(Problem::at(self.place(path), message));
+            return self.wrong(path, message);
         };
         let (message, help) = if timeout > 0 && timeout < scale {
             (
@@ -287,36 +266,6 @@ impl Check<'_> {
         } else {
             return;
         };
-        self.problem(Problem::at(self.place(&["scale"]), message).help(help));
-    }
-}
-
-/// A setting's seconds as PostgreSQL reads them; none when it would refuse.
-fn seconds(text: &str) -> Option<u64> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let count: u64 = text[..end].parse().ok()?;
-    let unit = match text[end..].trim() {
-        "" | "s" => 1,
-        "min" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    count.checked_mul(unit)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_read_as_postgresql_reads_them() {
-        assert_eq!(seconds("60"), Some(60));
-        assert_eq!(seconds("5min"), Some(300));
-        assert_eq!(seconds("1 h"), Some(3_600));
-        assert_eq!(seconds("5m"), None);
-        assert_eq!(seconds("soon"), None);
+        self.wrong(&["scale"], Problem::nowhere(message).help(help));
     }
 }

@@ -2,21 +2,19 @@
 //! the server's own node.
 
 use super::Check;
-use crate::scenario::{
-    file::{ClockFile, StrategyChoice},
-    format,
-    plan::PRIMARY,
-    problem::Problem,
+use crate::{
+    runtime::Clock,
+    scenario::{file::StrategyChoice, format, plan::PRIMARY, problem::Problem},
 };
 
 impl Check<'_> {
     pub(super) fn nodes(&mut self) {
         for (name, node) in &self.file.nodes {
             self.name_of_node(name);
-            self.clock(node.clock.as_ref(), &["nodes", name, "clock"]);
+            self.clock(&node.clock, &["nodes", name, "clock"]);
         }
         for (name, server) in &self.file.servers {
-            self.clock(server.clock.as_ref(), &["servers", name, "clock"]);
+            self.clock(&server.clock, &["servers", name, "clock"]);
             if let Some(of) = &server.standby_of {
                 self.standby(name, of);
             }
@@ -25,32 +23,29 @@ impl Check<'_> {
     }
 
     fn name_of_node(&mut self, name: &str) {
-        let place = self.key_place(&["nodes", name]);
+        let path = ["nodes", name];
         if let Err(message) = format::check("name", name) {
-            self.problem(Problem::at(place, message));
+            self.wrong_key(&path, message);
         }
         if name == PRIMARY || self.file.servers.contains_key(name) {
             let message = format!("`{name}` is a server, which has a node of its own");
-            self.problem(Problem::at(place, message).help("call the node otherwise"));
+            self.wrong_key(
+                &path,
+                Problem::nowhere(message).help("call the node otherwise"),
+            );
         }
     }
 
-    fn clock(&mut self, clock: Option<&ClockFile>, path: &[&str]) {
-        let Some(clock) = clock else {
-            return;
-        };
-        let at = |key| [path, &[key]].concat();
+    fn clock(&mut self, clock: &Clock, path: &[&str]) {
         if clock.ahead.is_some() && clock.behind.is_some() {
-            let place = self.key_place(&at("behind"));
-            self.problem(Problem::at(
-                place,
-                "a clock is `ahead` or `behind`, not both",
-            ));
+            let path = [path, &["behind"]].concat();
+            self.wrong_key(&path, "a clock is `ahead` or `behind`, not both".to_owned());
         }
         let unknown = |zone: &&String| jiff::tz::TimeZone::get(zone).is_err();
         if let Some(zone) = clock.zone.as_ref().filter(unknown) {
-            let problem = Problem::at(self.place(&at("zone")), format!("no time zone `{zone}`"));
-            self.problem(problem.help("its name stands in the tz database: `Asia/Shanghai`"));
+            let problem = Problem::nowhere(format!("no time zone `{zone}`"));
+            let help = "its name stands in the tz database: `Asia/Shanghai`";
+            self.wrong(&[path, &["zone"]].concat(), problem.help(help));
         }
     }
 
@@ -58,17 +53,16 @@ impl Check<'_> {
     fn standby(&mut self, name: &str, of: &str) {
         let path = ["servers", name, "standby-of"];
         if name == PRIMARY {
-            let place = self.key_place(&path);
+            let problem = Problem::nowhere("`primary` is nobody's standby");
             let help = "name another server, and have that one be the standby";
-            let problem = Problem::at(place, "`primary` is nobody's standby");
-            return self.problem(problem.help(help));
+            return self.wrong_key(&path, problem.help(help));
         }
         self.there_at_first(of, &path);
-        let settings = self.file.servers.get(name).map(|one| &one.settings);
-        if settings.is_some_and(|settings| !settings.is_empty()) {
-            let place = self.key_place(&["servers", name, "settings"]);
+        let stated = self.file.servers.get(name);
+        if stated.is_some_and(|one| !one.settings.is_empty()) {
             let message = format!("`{name}` is a standby: it has the settings of `{of}`");
-            self.problem(Problem::at(place, message).help("take them out"));
+            let problem = Problem::nowhere(message).help("take them out");
+            self.wrong_key(&["servers", name, "settings"], problem);
         }
     }
 
@@ -82,24 +76,24 @@ impl Check<'_> {
             let Some(on) = &backup.on else {
                 continue;
             };
-            let place = match inline {
-                true => self.place(&["strategy", "backups", name, "on"]),
-                false => self.place(&["strategy"]),
-            };
             let tool = backup.tool.abilities();
-            if !self.file.nodes.contains_key(on) {
-                let nodes = self.file.nodes.keys().map(String::as_str);
-                let nodes: Vec<&str> = nodes.collect();
+            let problem = if !self.file.nodes.contains_key(on) {
                 let message = format!("there is no node `{on}` for the backup `{name}`");
-                let problem = Problem::at(place, message).known(on, nodes);
-                self.problem(problem.help(format!("add `nodes: {{ {on}: {{}} }}`")));
+                let problem = Problem::nowhere(message).known(on, self.file.nodes.keys());
+                problem.help(format!("add `nodes: {{ {on}: {{}} }}`"))
             } else if !tool.from_elsewhere {
                 let message = format!("{} takes a backup on the server's own node only", tool.tool);
-                self.problem(Problem::at(place, message).help("take `on` out"));
+                Problem::nowhere(message).help("take `on` out")
             } else if self.clusters() > 1 {
                 let message = format!("the node `{on}` sees the stores of `primary` alone");
                 let help = "a scenario with several clusters takes its backups on the servers";
-                self.problem(Problem::at(place, message).help(help));
+                Problem::nowhere(message).help(help)
+            } else {
+                continue;
+            };
+            match inline {
+                true => self.wrong(&["strategy", "backups", name, "on"], problem),
+                false => self.wrong(&["strategy"], problem),
             }
         }
     }

@@ -9,83 +9,74 @@ use crate::{
     fault::Need,
     scenario::{
         expand,
-        plan::{Nature, PRIMARY, Wal},
+        plan::{CutOver, Nature, Restore, Salvage, Target, Wal, is_scratch},
         problem::Problem,
-        step_file::{CutOverFile, PlainTarget, RestoreFile, SalvageFile, TargetFile},
     },
 };
 
 impl Check<'_> {
-    pub(super) fn restore(&mut self, restore: &RestoreFile, state: &mut State) {
+    pub(super) fn restore(&mut self, restore: &Restore, state: &mut State) {
         self.restored_from(restore, state);
         if let Some(of) = &restore.of {
             let number = (state.step - 1).to_string();
             self.there_at_first(of, &["steps", &number, "restore", "of"]);
         }
-        if let Some(target) = &restore.target {
-            self.target(target, restore, state);
-        }
+        self.target(restore, state);
         match restore.in_place {
             true => self.in_place(restore, state),
             false => self.as_new(restore, state),
         }
         state.servers.insert(restore.into.clone(), Server::Up);
-        if expand::is_scratch(&restore.into) {
+        if is_scratch(&restore.into) {
             state.scratch = Some(restore.into.clone());
         }
     }
 
-    fn as_new(&mut self, restore: &RestoreFile, state: &State) {
+    fn as_new(&mut self, restore: &Restore, state: &State) {
         if state.servers.contains_key(&restore.into) {
             let problem = Problem::nowhere(format!("server `{}` exists already", restore.into));
             let help = "give the new server another name, or say `in-place: true`";
-            self.here(state, &["restore", "into"], problem.help(help));
+            self.here(state, "restore.into", problem.help(help));
         }
     }
 
     /// A server that is there, also one that is down, by a tool that replaces its files.
-    fn in_place(&mut self, restore: &RestoreFile, state: &State) {
+    fn in_place(&mut self, restore: &Restore, state: &State) {
         match state.servers.get(&restore.into) {
             Some(Server::Up | Server::Down(_)) => {}
             Some(Server::Standby) => {
                 let problem = Problem::nowhere(format!("`{}` is a standby", restore.into));
                 let help = "what streams from another server is not restored";
-                self.here(state, &["restore", "into"], problem.help(help));
+                self.here(state, "restore.into", problem.help(help));
             }
             Some(Server::Lost(step)) => {
                 let message = format!("`{}` is lost since step {step}", restore.into);
                 let problem = Problem::nowhere(message);
                 let help = "its storage is gone: restore into a new server";
-                self.here(state, &["restore", "into"], problem.help(help));
+                self.here(state, "restore.into", problem.help(help));
             }
             None => {
                 let problem = Problem::nowhere(format!("there is no server `{}`", restore.into));
-                let servers = state.servers.keys().map(String::as_str);
-                let problem = problem.known(&restore.into, servers);
-                self.here(state, &["restore", "into"], problem);
+                let problem = problem.known(&restore.into, state.servers.keys());
+                self.here(state, "restore.into", problem);
             }
         }
         let tool = self.restoring_tool(restore);
         if let Some(abilities) = tool.filter(|abilities| !abilities.in_place) {
             let message = format!("{} does not restore in place", abilities.tool);
             let problem = Problem::nowhere(message).help("restore into a new server");
-            self.here(state, &["restore", "in-place"], problem);
+            self.here(state, "restore.in-place", problem);
         }
     }
 
-    fn restoring_tool(&self, restore: &RestoreFile) -> Option<Abilities> {
+    fn restoring_tool(&self, restore: &Restore) -> Option<Abilities> {
         let strategy = self.strategy?;
         let name = expand::restored_from(restore, strategy)?;
         Some(strategy.backups.get(name)?.tool.abilities())
     }
 
-    fn restores_logically(&self, restore: &RestoreFile) -> bool {
-        let tool = self.restoring_tool(restore);
-        tool.is_some_and(|abilities| abilities.nature == Nature::Logical)
-    }
-
     /// The backup that a restore begins from: there is one, of a whole cluster, taken before.
-    fn restored_from(&mut self, restore: &RestoreFile, state: &State) {
+    fn restored_from(&mut self, restore: &Restore, state: &State) {
         let Some(strategy) = self.strategy else {
             return;
         };
@@ -97,74 +88,69 @@ impl Check<'_> {
             );
             let problem = Problem::nowhere(message)
                 .help(format!("say which: `from:` one of {}", names.join(", ")));
-            return self.here(state, &["restore"], problem);
+            return self.here(state, "restore", problem);
         };
-        let Some(plan) = self.planned(strategy, name, "restore.from", state) else {
+        let Some(plan) = self.planned(name, "restore.from", state) else {
             return;
         };
-        if let Some(store) = restore
-            .store
-            .as_ref()
-            .filter(|store| !plan.to.contains(store))
-        {
+        let store = restore.store.as_ref();
+        if let Some(store) = store.filter(|store| !plan.to.contains(store)) {
             let problem =
                 Problem::nowhere(format!("no backup `{name}` goes to the store `{store}`"));
-            let problem = problem.known(store, plan.to.iter().map(String::as_str));
-            self.here(state, &["restore", "store"], problem);
+            let problem = problem.known(store, &plan.to);
+            self.here(state, "restore.store", problem);
         }
         let abilities = plan.tool.abilities();
         if !abilities.restores {
             let message =
                 format!("`{name}` holds a part of a cluster: no server can be restored from it");
-            self.here(state, &["restore", "from"], Problem::nowhere(message));
+            self.here(state, "restore.from", message);
         } else if !state.backed_up.contains(name) {
             let problem = Problem::nowhere(format!(
                 "nothing to restore: no backup `{name}` comes before"
             ));
             let help = format!("`- backup: {name}` comes first");
-            self.here(state, &["restore"], problem.help(help));
+            self.here(state, "restore", problem.help(help));
         }
     }
 
-    fn target(&mut self, target: &TargetFile, restore: &RestoreFile, state: &State) {
-        let what = match target {
-            TargetFile::Before(_) if state.faults.is_empty() => {
-                let problem = Problem::nowhere("no fault is injected before this step");
-                return self.here(state, &["restore", "target", "before"], problem);
+    fn target(&mut self, restore: &Restore, state: &State) {
+        let tool = self.restoring_tool(restore);
+        let dumper = tool.filter(|tool| tool.nature == Nature::Logical);
+        let what = match &restore.target {
+            Target::Before { .. } if state.faults.is_empty() => {
+                let message = "no fault is injected before this step";
+                return self.here(state, "restore.target.before", message);
             }
-            TargetFile::Before(before) => {
-                if before.before != expand::NEWEST {
+            Target::Before { fault, by } => {
+                if fault != expand::NEWEST {
                     let path = "restore.target.before";
-                    self.injected(&before.before, path, &[expand::NEWEST], state);
+                    self.injected(fault, path, &[expand::NEWEST], state);
                 }
                 // Also the newest dump from before the fault is a state from before it.
-                if before.by.is_none() && self.restores_logically(restore) {
+                if by.is_none() && dumper.is_some() {
                     return;
                 }
-                match before.by {
+                match by {
                     Some(_) => "a time before the fault",
                     None => "before the fault",
                 }
             }
-            TargetFile::Plain(PlainTarget::Latest | PlainTarget::Immediate) => return,
-            TargetFile::Plain(PlainTarget::Time(_)) => "a point in time",
-            TargetFile::Plain(PlainTarget::Lsn(_)) => "a WAL position",
-            TargetFile::Plain(PlainTarget::Xid(_)) => "a transaction",
-            TargetFile::Plain(PlainTarget::Name(name)) => {
+            Target::Latest | Target::Immediate => return,
+            Target::Time(_) => "a point in time",
+            Target::Lsn(_) => "a WAL position",
+            Target::Xid(_) => "a transaction",
+            Target::Name(name) => {
                 if !state.restore_points.contains(name) {
-                    let points = state.restore_points.iter().map(String::as_str);
                     let problem =
                         Problem::nowhere(format!("no restore point `{name}` comes before"));
-                    let problem = problem.known(name, points);
-                    self.here(state, &["restore", "target", "name"], problem);
+                    let problem = problem.known(name, &state.restore_points);
+                    self.here(state, "restore.target.name", problem);
                 }
                 "a restore point"
             }
         };
-        match self
-            .restoring_tool(restore)
-            .filter(|one| one.nature == Nature::Logical)
-        {
+        match dumper {
             Some(abilities) => self.no_point_in_time(what, abilities.tool, state),
             None => self.archives(what, "restore.target", state),
         }
@@ -176,11 +162,8 @@ impl Check<'_> {
             format!("{tool} restores a backup as of its snapshot: {what} is out of reach");
         let help =
             "it reaches `latest`, and `{ before: fault }` by the newest backup from before it";
-        self.here(
-            state,
-            &["restore", "target"],
-            Problem::nowhere(message).help(help),
-        );
+        let problem = Problem::nowhere(message).help(help);
+        self.here(state, "restore.target", problem);
     }
 
     /// What needs a WAL archive.
@@ -189,19 +172,17 @@ impl Check<'_> {
             let name = self.strategy.map_or("", |s| s.name.as_str());
             let message = format!("the strategy `{name}` archives no WAL: {what} is out of reach");
             let help = "it reaches `latest` and `immediate`: the end of the full backup";
-            let path: Vec<&str> = path.split('.').collect();
-            self.here(state, &path, Problem::nowhere(message).help(help));
+            self.here(state, path, Problem::nowhere(message).help(help));
         }
     }
 
-    pub(super) fn salvage(&mut self, salvage: &SalvageFile, state: &State) {
-        let into = salvage.into.as_deref().unwrap_or(PRIMARY);
-        self.up(into, "salvage.into", state);
+    pub(super) fn salvage(&mut self, salvage: &Salvage, state: &State) {
+        self.up(salvage.into(), "salvage.into", state);
         self.salvaged_from(salvage, state);
         if salvage.tables.is_empty() && salvage.schemas.is_empty() {
             let problem = Problem::nowhere("salvage of nothing");
             let problem = problem.expected("`tables`, `schemas` or both");
-            self.here(state, &["salvage"], problem);
+            self.here(state, "salvage", problem);
         }
         for (index, table) in salvage.tables.iter().enumerate() {
             let path = format!("salvage.tables.{index}");
@@ -216,34 +197,33 @@ impl Check<'_> {
         self.twice(&salvage.schemas, &["steps", &number, "salvage", "schemas"]);
     }
 
-    fn salvaged_from(&mut self, salvage: &SalvageFile, state: &State) {
+    fn salvaged_from(&mut self, salvage: &Salvage, state: &State) {
         match (&salvage.from, &state.scratch) {
             (None, None) => {
                 let problem = Problem::nowhere("nothing to salvage from: no scratch server");
                 let help = "`- restore: { into: scratch, target: { before: fault } }` comes first";
-                self.here(state, &["salvage"], problem.help(help));
+                self.here(state, "salvage", problem.help(help));
             }
-            (Some(from), _) if !expand::is_scratch(from) || !state.servers.contains_key(from) => {
+            (Some(from), _) if !is_scratch(from) || !state.servers.contains_key(from) => {
                 let problem = Problem::nowhere(format!("`{from}` is no scratch server"));
-                let scratches = state.servers.keys().map(String::as_str);
-                let scratches = scratches.filter(|s| expand::is_scratch(s));
-                self.here(state, &["salvage", "from"], problem.known(from, scratches));
+                let scratches = state.servers.keys();
+                let scratches = scratches.filter(|s| is_scratch(s));
+                self.here(state, "salvage.from", problem.known(from, scratches));
             }
             (_, _) => {}
         }
     }
 
-    pub(super) fn cut_over(&mut self, cut_over: &CutOverFile, state: &State) {
+    pub(super) fn cut_over(&mut self, cut_over: &CutOver, state: &State) {
         self.up(&cut_over.to, "cut-over.to", state);
         let number = (state.step - 1).to_string();
         self.somebody_writes("cut-over", &["steps", &number, "cut-over"]);
-        if expand::is_scratch(&cut_over.to) {
+        if is_scratch(&cut_over.to) {
             let problem = Problem::nowhere("a scratch server never serves clients");
             let help = "restore into a server of another name";
-            self.here(state, &["cut-over", "to"], problem.help(help));
+            self.here(state, "cut-over.to", problem.help(help));
         }
-        let named = cut_over.workloads.iter().flatten();
-        for (index, workload) in named.enumerate() {
+        for (index, workload) in cut_over.workloads().iter().enumerate() {
             let path = format!("cut-over.workloads.{index}");
             self.workload(workload, &path, state);
             self.same_cluster(workload, &cut_over.to, &path, state);

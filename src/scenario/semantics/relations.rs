@@ -6,9 +6,9 @@ use crate::scenario::{
     expand,
     file::{CustomFile, ScenarioFile, StrategyChoice, WorkloadFile},
     model::Catalog,
-    plan::{PRIMARY, REQUEST_ID},
+    plan::{Action, PRIMARY, REQUEST_ID},
     problem::Problem,
-    step_file::{ActionFile, StepFile},
+    step_file::StepFile,
 };
 
 impl Check<'_> {
@@ -20,8 +20,8 @@ impl Check<'_> {
             return;
         };
         let dumped = |step: &StepFile| match &step.action {
-            ActionFile::Backup(backup) => {
-                let plan = strategy.backups.get(backup.named().0);
+            Action::Backup(backup) => {
+                let plan = strategy.backups.get(backup.of());
                 plan.is_some_and(|plan| !plan.tool.tables().is_empty())
             }
             _other => false,
@@ -32,23 +32,17 @@ impl Check<'_> {
         if of_any_model && !self.file.steps.iter().any(dumped) {
             return;
         }
-        let backups = strategy.backups.iter();
-        let tables = backups.flat_map(|(name, backup)| {
+        for (name, backup) in &strategy.backups {
             let word = backup.tool.abilities().tool;
-            let tables = backup.tool.tables().iter().enumerate();
-            tables.map(move |(index, table)| (name, word, index.to_string(), table))
-        });
-        let unknown = tables.filter(|(.., table)| !catalog.has_table(table));
-        let places = unknown.map(|(name, word, index, table)| {
-            let path = ["strategy", "backups", name, word, "tables", &index];
-            (self.place(&path), table.clone())
-        });
-        let places: Vec<_> = places.collect();
-        let known = catalog.tables.clone();
-        for (place, table) in places {
-            let message = format!("the strategy dumps `{table}`, an unknown table");
-            let known = known.iter().map(String::as_str);
-            self.problem(Problem::at(place, message).known(&table, known));
+            for (index, table) in backup.tool.tables().iter().enumerate() {
+                if !catalog.has_table(table) {
+                    let index = index.to_string();
+                    let path = ["strategy", "backups", name, word, "tables", &index];
+                    let message = format!("the strategy dumps `{table}`, an unknown table");
+                    let problem = Problem::nowhere(message).known(table, &catalog.tables);
+                    self.wrong(&path, problem);
+                }
+            }
         }
     }
 
@@ -63,12 +57,11 @@ impl Check<'_> {
                 continue;
             };
             let table = match custom.create {
-                Some(_) => Vec::from_iter(made(self.file, name, custom, &catalog)),
-                None => found(self.file, custom, &catalog),
+                Some(_) => Vec::from_iter(made(self.file, name, custom, catalog)),
+                None => found(self.file, custom, catalog),
             };
-            for (key, problem) in login(custom, &catalog).into_iter().chain(table) {
-                let place = self.place(&["workloads", name, "custom", key]);
-                self.problem(Problem { place, ..problem });
+            for (key, problem) in login(custom, catalog).into_iter().chain(table) {
+                self.wrong(&["workloads", name, "custom", key], problem);
             }
         }
     }
@@ -90,7 +83,7 @@ impl Check<'_> {
             return;
         };
         let here = self.catalog_here(state);
-        let (name, known) = match (need, &here) {
+        let (name, known) = match (need, here) {
             (Need::Role(name), _) => (name, Vec::from_iter(databases.roles())),
             (Need::Database(name), _) => (name, Vec::from_iter(databases.names())),
             (Need::Table(name), Some(here)) if here.has_table(name) => return,
@@ -100,8 +93,7 @@ impl Check<'_> {
             (Need::Table(_) | Need::Index(_) | Need::Schema(_) | Need::Store(_), _) => return,
         };
         if !known.contains(&name) && !self.made_here(name, state) {
-            let problem = Problem::nowhere(format!("unknown {} `{name}`", need.word()));
-            self.named(state, path, problem.known(name, known));
+            self.here(state, path, Problem::unknown(need.word(), name, known));
         }
     }
 
@@ -110,9 +102,8 @@ impl Check<'_> {
             return;
         };
         if !strategy.stores.contains_key(name) {
-            let known = strategy.stores.keys().map(String::as_str);
-            let problem = Problem::nowhere(format!("unknown store `{name}`"));
-            self.named(state, path, problem.known(name, known));
+            let problem = Problem::unknown("store", name, strategy.stores.keys());
+            self.here(state, path, problem);
         }
     }
 
@@ -123,23 +114,20 @@ impl Check<'_> {
         };
         let known = catalog.has_table(name) || catalog.indexes.iter().any(|i| i == name);
         if !known && !self.made_here(name, state) {
-            let all = [catalog.indexes.as_slice(), catalog.tables.as_slice()].concat();
-            self.named(state, path, unknown("index or table", name, &all));
+            let all = catalog.indexes.iter().chain(&catalog.tables);
+            self.here(state, path, Problem::unknown("index or table", name, all));
         }
-    }
-
-    fn named(&mut self, state: &State, path: &str, problem: Problem) {
-        let path: Vec<&str> = path.split('.').collect();
-        self.here(state, &path, problem);
     }
 
     /// Whether the scenario's own SQL names it, or a schema that it lies in and that the data
     /// model lacks: then it may exist.
     fn made_here(&self, name: &str, state: &State) -> bool {
-        let own_schema = |schema: &str| {
-            let catalog = self.catalog_here(state).unwrap_or_default();
-            state.sql.contains(schema) && !catalog.schemas.iter().any(|known| known == schema)
-        };
+        let mut known = self
+            .catalog_here(state)
+            .into_iter()
+            .flat_map(|here| &here.schemas);
+        let own_schema =
+            |schema: &str| state.sql.contains(schema) && !known.any(|known| known == schema);
         let schema = name.split_once('.').map(|(schema, _)| schema);
         let table = || customs(self.file).any(|(.., custom)| custom.table == name);
         state.sql.contains(name) || schema.is_some_and(own_schema) || table()
@@ -166,9 +154,8 @@ fn login(custom: &CustomFile, catalog: &Catalog) -> Option<OfKey> {
     if catalog.login_roles.contains(&custom.role) {
         return None;
     }
-    let known = catalog.login_roles.iter().map(String::as_str);
     let problem = Problem::nowhere(format!("no role `{}` logs in", custom.role));
-    Some(("role", problem.known(&custom.role, known)))
+    Some(("role", problem.known(&custom.role, &catalog.login_roles)))
 }
 
 /// What is wrong with a table that a workload makes.
@@ -191,7 +178,7 @@ fn found(file: &ScenarioFile, custom: &CustomFile, catalog: &Catalog) -> Vec<OfK
     let maker = maker(file, table);
     let mut problems = Vec::new();
     if maker.is_none() && !catalog.has_table(table) {
-        let problem = unknown("table", table, &catalog.tables);
+        let problem = Problem::unknown("table", table, &catalog.tables);
         if problem.help.is_empty() {
             let help = "`create: FILE.sql` beside it makes a table of your own";
             return vec![("table", problem.help(help))];
@@ -213,11 +200,6 @@ fn found(file: &ScenarioFile, custom: &CustomFile, catalog: &Catalog) -> Vec<OfK
         problems.push(("key", problem.help(format!("the column `{key}` {why}"))));
     }
     problems
-}
-
-fn unknown(what: &str, name: &str, known: &[String]) -> Problem {
-    let problem = Problem::nowhere(format!("unknown {what} `{name}`"));
-    problem.known(name, known.iter().map(String::as_str))
 }
 
 fn strs(names: &[String]) -> Vec<&str> {

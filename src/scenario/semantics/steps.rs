@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Check;
+use crate::backup::Abilities;
 use crate::fault::{Fault, ServerAfter};
 use crate::scenario::{
     expand,
-    plan::{BackupKind, BackupPlan, PRIMARY, StrategyPlan},
+    plan::{Action, BackupKind, BackupPlan, BackupStep, PRIMARY, RunFor},
     problem::Problem,
-    step_file::{ActionFile, BackupFile, RunFile, StepFile},
+    step_file::StepFile,
 };
 use crate::units::Time;
 
@@ -48,7 +49,7 @@ impl State {
     }
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
     pub(super) fn steps(&mut self) {
         let existing = self.file.servers.iter();
         let existing = existing.map(|(name, server)| match server.standby_of {
@@ -80,70 +81,55 @@ impl Check<'_> {
         self.database_of(step, &number);
         let meant = self.databases.map(|all| all.server_of(self.file, step));
         let server = meant.or(step.server.as_deref()).unwrap_or(PRIMARY);
+        let looks_only = matches!(step.action, Action::Wait(_) | Action::Command(_));
+        let is_standby = state.servers.get(server) == Some(&Server::Standby);
+        let acts_on_it = Action::beside(step.action.word()).contains(&"server");
+        if acts_on_it && !(looks_only && is_standby) {
+            self.up(server, "server", state);
+        }
         match &step.action {
-            ActionFile::Backup(backup) => {
-                self.up(server, "server", state);
-                self.backup(backup, state);
-            }
-            ActionFile::Run(RunFile::Time(time)) => {
+            Action::Backup(backup) => self.backup(backup, state),
+            Action::Run(RunFor::Time(time)) => {
                 self.never_zero("run", Some(*time), &["steps", &number, "run"]);
             }
-            ActionFile::Run(RunFile::Transactions(_)) => {
+            Action::Run(RunFor::Transactions { .. }) => {
                 self.somebody_writes("run", &["steps", &number, "run"]);
             }
-            ActionFile::Age(_) => self.age(state),
-            ActionFile::Expire {} => {}
-            ActionFile::Checkpoint {} | ActionFile::SwitchWal {} => {
-                self.up(server, "server", state);
-            }
-            ActionFile::Wait(_) | ActionFile::Command(_) => {
-                if state.servers.get(server) != Some(&Server::Standby) {
-                    self.up(server, "server", state);
-                }
-            }
-            ActionFile::RestorePoint(name) => {
-                self.up(server, "server", state);
-                state.restore_points.insert(name.clone());
-            }
-            ActionFile::Sql(sql) => {
-                self.up(server, "server", state);
-                state.sql.push_str(sql);
-            }
-            ActionFile::Inject(fault) => self.inject(fault, server, state),
-            ActionFile::Heal(fault) => self.heal(fault, state),
-            ActionFile::Freeze(workload) => self.freeze(workload, server, state),
-            ActionFile::Thaw(workload) => self.thaw(workload, server, state),
-            ActionFile::Restore(restore) => self.restore(restore, state),
-            ActionFile::Salvage(salvage) => self.salvage(salvage, state),
-            ActionFile::Reindex(object) => {
-                self.up(server, "server", state);
-                self.relation(object, "reindex", state);
-            }
-            ActionFile::Start(server) => self.start(server, state),
-            ActionFile::Promote(server) => self.promote(server, state),
-            ActionFile::CutOver(cut_over) => self.cut_over(cut_over, state),
-            ActionFile::Verify(server) => self.up(server, "verify", state),
+            Action::Age(_) => self.age(state),
+            Action::Checkpoint {} | Action::SwitchWal {} | Action::Expire {} => {}
+            Action::Wait(_) | Action::Command(_) => {}
+            Action::RestorePoint(name) => _ = state.restore_points.insert(name.clone()),
+            Action::Sql(sql) => state.sql.push_str(sql),
+            Action::Inject(fault) => self.inject(fault, server, state),
+            Action::Heal(fault) => self.heal(fault, state),
+            Action::Freeze(workload) => self.freeze(workload, state),
+            Action::Thaw(workload) => self.thaw(workload, state),
+            Action::Restore(restore) => self.restore(restore, state),
+            Action::Salvage(salvage) => self.salvage(salvage, state),
+            Action::Reindex(object) => self.relation(object, "reindex", state),
+            Action::Start(server) => self.start(server, state),
+            Action::Promote(server) => self.promote(server, state),
+            Action::CutOver(cut_over) => self.cut_over(cut_over, state),
+            Action::Verify(server) => self.up(server, "verify", state),
         }
     }
 
-    /// A problem of the current step, at the value that the path leads to.
-    pub(super) fn here(&mut self, state: &State, path: &[&str], problem: Problem) {
+    /// A problem of the current step, at the value that the path leads to; points part its keys.
+    pub(super) fn here(&mut self, state: &State, path: &str, problem: impl Into<Problem>) {
         let number = (state.step - 1).to_string();
-        let whole: Vec<&str> = ["steps", &number].iter().chain(path).copied().collect();
-        let place = self.place(&whole);
-        self.problem(Problem { place, ..problem });
+        let step = ["steps", number.as_str()].into_iter();
+        let path: Vec<&str> = step.chain(path.split('.')).collect();
+        self.wrong(&path, problem);
     }
 
     fn never_zero(&mut self, what: &str, time: Option<Time>, path: &[&str]) {
         if time.is_some_and(|t| t.0.is_zero()) {
-            let place = self.place(path);
-            self.problem(Problem::at(place, format!("`{what}` cannot be 0s")));
+            self.wrong(path, format!("`{what}` cannot be 0s"));
         }
     }
 
     /// The server must exist and run. `key`: where the step names it.
     pub(super) fn up(&mut self, server: &str, key: &str, state: &State) {
-        let path: Vec<&str> = key.split('.').collect();
         let problem = match state.servers.get(server) {
             Some(Server::Up) => return,
             Some(Server::Standby) => Problem::nowhere(format!("`{server}` is a standby"))
@@ -158,16 +144,17 @@ impl Check<'_> {
             }
             None => unknown_server(server, state),
         };
-        self.here(state, &path, problem);
+        self.here(state, key, problem);
     }
 
     /// A backup of the strategy, of a kind that its tool can take.
-    fn backup(&mut self, backup: &BackupFile, state: &mut State) {
-        let (name, key, kind) = backup.named();
-        let Some(strategy) = self.strategy else {
-            return;
+    fn backup(&mut self, backup: &BackupStep, state: &mut State) {
+        let (name, kind) = (backup.of(), backup.kind());
+        let key = match backup {
+            BackupStep::Named(_) => "backup",
+            BackupStep::Of(_) => "backup.of",
         };
-        let Some(plan) = self.planned(strategy, name, key, state) else {
+        let Some(plan) = self.planned(name, key, state) else {
             return;
         };
         let abilities = plan.tool.abilities();
@@ -175,31 +162,29 @@ impl Check<'_> {
             let message = format!("{} takes no {} backup", abilities.tool, kind.word());
             let kinds: Vec<&str> = abilities.kinds.iter().map(|kind| kind.word()).collect();
             let problem = Problem::nowhere(message).expected(kinds.join(", "));
-            self.here(state, &["backup", "kind"], problem);
-            return;
+            return self.here(state, "backup.kind", problem);
         }
         let builds_on = matches!(kind, Some(BackupKind::Diff | BackupKind::Incr));
         if builds_on && !state.backed_up.contains(name) {
             let message = format!("no full backup of `{name}` comes before");
-            self.here(state, &["backup", "kind"], Problem::nowhere(message));
+            self.here(state, "backup.kind", message);
         }
         state.backed_up.insert(name.to_owned());
     }
 
     /// The backup of this name; a problem at the step's key where there is none.
-    pub(super) fn planned<'s>(
+    pub(super) fn planned(
         &mut self,
-        strategy: &'s StrategyPlan,
         name: &str,
         key: &str,
         state: &State,
-    ) -> Option<&'s BackupPlan> {
+    ) -> Option<&'a BackupPlan> {
+        let strategy = self.strategy?;
         let plan = strategy.backups.get(name);
         if plan.is_none() {
             let message = format!("the strategy `{}` has no backup `{name}`", strategy.name);
-            let names = strategy.backups.keys().map(String::as_str);
-            let path: Vec<&str> = key.split('.').collect();
-            self.here(state, &path, Problem::nowhere(message).known(name, names));
+            let problem = Problem::nowhere(message).known(name, strategy.backups.keys());
+            self.here(state, key, problem);
         }
         plan
     }
@@ -207,20 +192,16 @@ impl Check<'_> {
     /// Backups whose age is not that of their files can't be made older.
     fn age(&mut self, state: &State) {
         let backups = self.strategy.into_iter().flat_map(|one| one.backups.iter());
-        let abilities = backups.map(|(_, backup)| backup.tool.abilities());
-        let kept = abilities
-            .filter(|one| !one.aged_by_files)
-            .map(|one| one.tool)
-            .next();
-        if let Some(tool) = kept {
+        let mut abilities = backups.map(|(_, backup)| backup.tool.abilities());
+        let kept = abilities.find(|one| !one.aged_by_files);
+        if let Some(Abilities { tool, .. }) = kept {
             let message =
                 format!("{tool} keeps the times of its backups itself: they can't be made older");
-            self.here(state, &["age"], Problem::nowhere(message));
+            self.here(state, "age", message);
         }
     }
 
     fn inject(&mut self, fault: &Fault, server: &str, state: &mut State) {
-        self.up(server, "server", state);
         let facts = fault.facts();
         for need in &facts.needs {
             let path = format!("inject.{fault}.{}", need.word());
@@ -234,7 +215,7 @@ impl Check<'_> {
         if facts.needs_size && hit.is_some_and(|store| store.size().0 == 0) {
             let message = "this store holds as much as the disk: it cannot be filled up";
             let help = "give it a size: `directory: { size: 64MB }`";
-            self.here(state, &["inject"], Problem::nowhere(message).help(help));
+            self.here(state, "inject", Problem::nowhere(message).help(help));
         }
         match facts.server_after {
             ServerAfter::Up | ServerAfter::Restarted => {}
@@ -244,12 +225,11 @@ impl Check<'_> {
         let name = &expand::fault_names(self.file)[state.step - 1];
         let hit = (server.to_owned(), facts.heals);
         if state.faults.insert(name.clone(), hit).is_some() {
-            let problem = Problem::nowhere(format!("another fault is called `{name}`"));
-            self.here(state, &["as"], problem);
+            self.here(state, "as", format!("another fault is called `{name}`"));
         }
         if name == expand::NEWEST {
             let problem = Problem::nowhere(format!("`{name}` stands for the newest fault"));
-            self.here(state, &["as"], problem.help("call it otherwise"));
+            self.here(state, "as", problem.help("call it otherwise"));
         }
     }
 
@@ -259,7 +239,7 @@ impl Check<'_> {
             Some((_, false)) => {
                 let problem = Problem::nowhere(format!("`{fault}` is not undone by itself"));
                 let help = "a recovery does it: `restore`, `salvage`, `reindex` or `start`";
-                self.here(state, &["heal"], problem.help(help));
+                self.here(state, "heal", problem.help(help));
             }
             None => {}
         }
@@ -279,75 +259,64 @@ impl Check<'_> {
             let known = also.iter().copied();
             let known = known.chain(state.faults.keys().map(String::as_str));
             let message = format!("no fault `{fault}` is injected before this step");
-            let path: Vec<&str> = path.split('.').collect();
-            self.here(state, &path, Problem::nowhere(message).known(fault, known));
+            self.here(state, path, Problem::nowhere(message).known(fault, known));
         }
         injected
     }
 
-    fn freeze(&mut self, workload: &str, server: &str, state: &mut State) {
-        self.up(server, "server", state);
+    fn freeze(&mut self, workload: &str, state: &mut State) {
         self.workload(workload, "freeze", state);
         if !state.frozen.insert(workload.to_owned()) {
-            let problem = Problem::nowhere(format!("`{workload}` is frozen already"));
-            self.here(state, &["freeze"], problem);
+            self.here(state, "freeze", format!("`{workload}` is frozen already"));
         }
     }
 
-    fn thaw(&mut self, workload: &str, server: &str, state: &mut State) {
-        self.up(server, "server", state);
+    fn thaw(&mut self, workload: &str, state: &mut State) {
         self.workload(workload, "thaw", state);
         if !state.frozen.remove(workload) && self.file.workloads.contains_key(workload) {
             let problem = Problem::nowhere(format!("`{workload}` is not frozen"));
-            self.here(
-                state,
-                &["thaw"],
-                problem.help(format!("`freeze: {workload}` comes first")),
-            );
+            let help = format!("`freeze: {workload}` comes first");
+            self.here(state, "thaw", problem.help(help));
         }
     }
 
     fn start(&mut self, server: &str, state: &mut State) {
         let problem = match state.servers.get(server) {
-            Some(Server::Down(_)) => {
-                state.servers.insert(server.to_owned(), Server::Up);
-                return;
-            }
+            Some(Server::Down(_)) => return state.becomes(server, Server::Up),
             Some(Server::Up | Server::Standby) => {
                 Problem::nowhere(format!("`{server}` runs already"))
                     .help("`start` comes after `inject: crash-server`")
             }
-            Some(Server::Lost(step)) => Problem::nowhere(format!(
-                "`{server}` is lost with its storage since step {step}"
-            ))
-            .help("restore into a new server"),
+            Some(Server::Lost(step)) => {
+                let message = format!("`{server}` is lost with its storage since step {step}");
+                Problem::nowhere(message).help("restore into a new server")
+            }
             None => unknown_server(server, state),
         };
-        self.here(state, &["start"], problem);
+        self.here(state, "start", problem);
     }
 
     fn promote(&mut self, server: &str, state: &mut State) {
         let problem = match state.servers.get(server) {
             Some(Server::Standby) => return state.becomes(server, Server::Up),
-            Some(_) => Problem::nowhere(format!("`{server}` is no standby"))
-                .help("one has `standby-of`, until it is promoted; what waits at its target goes on by `sql: select pg_promote()`"),
+            Some(_) => Problem::nowhere(format!("`{server}` is no standby")).help(
+                "one has `standby-of`, until it is promoted; what waits at its target goes on by \
+                 `sql: select pg_promote()`",
+            ),
             None => unknown_server(server, state),
         };
-        self.here(state, &["promote"], problem);
+        self.here(state, "promote", problem);
     }
 
     pub(super) fn workload(&mut self, workload: &str, path: &str, state: &State) {
         if !self.file.workloads.contains_key(workload) {
-            let known: Vec<&str> = self.file.workloads.keys().map(String::as_str).collect();
-            let problem = Problem::nowhere(format!("unknown workload `{workload}`"));
-            let path: Vec<&str> = path.split('.').collect();
-            self.here(state, &path, problem.known(workload, known));
+            let problem = Problem::unknown("workload", workload, self.file.workloads.keys());
+            self.here(state, path, problem);
         }
     }
 }
 
 fn unknown_server(server: &str, state: &State) -> Problem {
-    let known: Vec<&str> = state.servers.keys().map(String::as_str).collect();
     let problem = Problem::nowhere(format!("no server `{server}` exists at this step"));
-    problem.known(server, known)
+    problem.known(server, state.servers.keys())
 }

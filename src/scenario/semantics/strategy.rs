@@ -1,15 +1,14 @@
 //! Whether a strategy makes sense by itself.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::place_in;
 use crate::{
     scenario::{
-        format,
-        plan::{OVERRIDDEN, RetentionRule, Wal},
+        format, of,
+        plan::{BackupPlan, OVERRIDDEN, RetentionRule, StrategyPlan, Wal},
         problem::{Problem, Source},
-        strategy::{BackupFile, StrategyFile},
-        yaml::{Node, Position},
+        yaml::Node,
     },
     store::LOCAL,
 };
@@ -24,244 +23,227 @@ const STATED_ELSEWHERE: [(&str, &str); 3] = [
 ];
 
 /// Everything that does not make sense in a strategy. `node`: where it stands.
-pub fn check(file: &StrategyFile, node: &Node, source: &Arc<Source>) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    commands(file, node, &mut problems);
-    settings(file, node, &mut problems);
-    backups(file, node, &mut problems);
-    stores(file, node, &mut problems);
-    archived_by(file, node, &mut problems);
-    for problem in &mut problems {
-        problem.source = Some(Arc::clone(source));
+pub fn check(file: &StrategyPlan, node: &Node, source: &Arc<Source>) -> Vec<Problem> {
+    let mut check = Check {
+        file,
+        node,
+        problems: Vec::new(),
+    };
+    check.commands();
+    check.settings();
+    for (name, backup) in &file.backups {
+        check.backup(name, backup);
     }
-    problems
+    check.stores();
+    check.archived_by();
+    let found = check.problems.into_iter();
+    found.map(|problem| of(source, problem)).collect()
 }
 
-fn commands(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
-    let at = |path: &[&str]| place_in(node, path);
-    let known = known(file, &[]);
-    let placeholders = |command: &str, place: Position, problems: &mut Vec<Problem>| {
-        placeholders(&known, command, place, problems);
-    };
-    if let Wal::Command(command) = &file.wal {
-        placeholders(command, at(&["wal", "command"]), problems);
-        needs(
-            command,
-            &["%p"],
-            "an `archive_command`",
-            at(&["wal", "command"]),
-            problems,
-        );
+struct Check<'a> {
+    file: &'a StrategyPlan,
+    node: &'a Node,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    /// A problem with the value that the path leads to.
+    fn wrong(&mut self, path: &[&str], problem: impl Into<Problem>) {
+        let place = place_in(self.node, path);
+        self.problems.push(problem.into().placed(place));
     }
-    if let RetentionRule::Command(command) = &file.retention.rule {
-        placeholders(command, at(&["retention", "rule", "command"]), problems);
+
+    /// A problem with a name that stands in a section.
+    fn wrong_name(&mut self, section: &str, name: &str, problem: impl Into<Problem>) {
+        let entry = self.node.get(section).and_then(|node| node.entry(name));
+        let place = entry.map_or(self.node.place, |(key, _)| key.place);
+        self.problems.push(problem.into().placed(place));
     }
-    if let Some(restore) = &file.recovery.restore_command {
-        let place = at(&["recovery", "restore_command"]);
-        placeholders(restore, place, problems);
-        if file.wal != Wal::None {
-            needs(
-                restore,
-                &["%f", "%p"],
-                "a `restore_command`",
-                place,
-                problems,
+
+    fn commands(&mut self) {
+        let file = self.file;
+        let known = self.known(&[]);
+        if let Wal::Command(command) = &file.wal {
+            self.placeholders(&known, command, &["wal", "command"]);
+            self.needs(
+                command,
+                &["%p"],
+                "an `archive_command`",
+                &["wal", "command"],
             );
         }
+        if let RetentionRule::Command(command) = &file.retention.rule {
+            self.placeholders(&known, command, &["retention", "rule", "command"]);
+        }
+        if let Some(restore) = &file.recovery.restore_command {
+            let path = ["recovery", "restore_command"];
+            self.placeholders(&known, restore, &path);
+            if file.wal != Wal::None {
+                self.needs(restore, &["%f", "%p"], "a `restore_command`", &path);
+            }
+        }
+        for (name, value) in &file.settings {
+            self.placeholders(&known, value, &["settings", name]);
+        }
     }
-    for (name, value) in &file.settings {
-        placeholders(&value.0, at(&["settings", name]), problems);
+
+    fn needs(&mut self, command: &str, parts: &[&str], what: &str, path: &[&str]) {
+        for part in parts.iter().filter(|part| !command.contains(**part)) {
+            let meaning = match *part {
+                "%p" => "the path of the file",
+                _ => "the name of the file wanted",
+            };
+            self.wrong(path, format!("{what} without `{part}`, {meaning}"));
+        }
     }
-}
 
-fn needs(command: &str, parts: &[&str], what: &str, place: Position, problems: &mut Vec<Problem>) {
-    for part in parts.iter().filter(|p| !command.contains(**p)) {
-        let meaning = match *part {
-            "%p" => "the path of the file",
-            _ => "the name of the file wanted",
-        };
-        problems.push(Problem::at(
-            place,
-            format!("{what} without `{part}`, {meaning}"),
-        ));
+    /// Every placeholder of a strategy's text: those of each store, and `further` ones.
+    fn known(&self, further: &[&str]) -> Vec<String> {
+        let own = PLACEHOLDERS.iter().chain(further);
+        let own = own.map(|&one| one.to_owned());
+        let stores = self.file.stores.keys();
+        let of_stores =
+            stores.flat_map(|name| [format!("store.{name}"), format!("archive.{name}")]);
+        own.chain(of_stores).collect()
     }
-}
 
-/// Every placeholder of a strategy's text: those of each store, and `further` ones.
-fn known(file: &StrategyFile, further: &[&str]) -> Vec<String> {
-    let stores = file.stores.keys();
-    let of_stores = stores.flat_map(|name| [format!("store.{name}"), format!("archive.{name}")]);
-    let own = PLACEHOLDERS
-        .iter()
-        .chain(further)
-        .map(|&one| one.to_owned());
-    own.chain(of_stores).collect()
-}
-
-/// `{name}` that nothing fills in; `${name}` and `{}` are the shell's.
-fn placeholders(known: &[String], command: &str, place: Position, problems: &mut Vec<Problem>) {
-    let mut before = ' ';
-    for (index, c) in command.char_indices() {
-        let inner = command[index + c.len_utf8()..]
-            .split('}')
-            .next()
-            .unwrap_or_default();
+    /// `{name}` that nothing fills in; `${name}` and `{}` are the shell's.
+    fn placeholders(&mut self, known: &[String], command: &str, path: &[&str]) {
         let letter = |c: char| c.is_ascii_lowercase() || c == '_';
         let of_store = |c: char| letter(c) || c.is_ascii_digit() || c == '-';
-        let (word, store) = inner.split_once('.').unwrap_or((inner, ""));
-        let name = !word.is_empty() && word.chars().all(letter) && store.chars().all(of_store);
-        let closed = command[index + c.len_utf8()..].contains('}');
-        if c == '{' && before != '$' && name && closed && !known.iter().any(|one| one == inner) {
-            let message = format!("unknown placeholder `{{{inner}}}`");
-            problems
-                .push(Problem::at(place, message).known(inner, known.iter().map(String::as_str)));
+        for (index, _) in command.match_indices('{') {
+            let Some((inner, _)) = command[index + 1..].split_once('}') else {
+                continue;
+            };
+            let (word, store) = inner.split_once('.').unwrap_or((inner, ""));
+            let name = !word.is_empty() && word.chars().all(letter) && store.chars().all(of_store);
+            let shells = command[..index].ends_with('$');
+            if name && !shells && !known.iter().any(|one| one == inner) {
+                let problem = Problem::nowhere(format!("unknown placeholder `{{{inner}}}`"));
+                self.wrong(path, problem.known(inner, known));
+            }
         }
-        before = c;
     }
-}
 
-fn settings(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
-    for (setting, elsewhere) in STATED_ELSEWHERE {
-        if file.settings.contains_key(setting) {
-            let place = place_in(node, &["settings", setting]);
-            let help = format!("a strategy states it under `{elsewhere}`");
-            let message = format!("`{setting}` cannot stand among the settings");
-            problems.push(Problem::at(place, message).help(help));
+    fn settings(&mut self) {
+        let file = self.file;
+        for (setting, elsewhere) in STATED_ELSEWHERE {
+            if file.settings.contains_key(setting) {
+                let message = format!("`{setting}` cannot stand among the settings");
+                let help = format!("a strategy states it under `{elsewhere}`");
+                self.wrong(&["settings", setting], Problem::nowhere(message).help(help));
+            }
+        }
+        for name in file.settings.keys() {
+            if let Some(problem) = overridden(name) {
+                self.wrong(&["settings", name], problem);
+            }
+        }
+        let mode = file.settings.get("archive_mode").map(String::as_str);
+        let archives = matches!(mode, Some("on" | "always" | "true" | "yes" | "1"));
+        let path: &[&str] = match mode {
+            Some(_) => &["settings", "archive_mode"],
+            None => &["wal"],
+        };
+        let (message, help) = match (file.wal != Wal::None, archives) {
+            (false, true) => (
+                "`archive_mode` is on and nothing archives: WAL would pile up",
+                "take it out, or say what archives",
+            ),
+            (true, false) => (
+                "nothing is archived while `archive_mode` is off",
+                "set `archive_mode: on`, or say `wal: none`",
+            ),
+            (false, false) | (true, true) => return,
+        };
+        self.wrong(path, Problem::nowhere(message).help(help));
+    }
+
+    /// A backup's name, the options of its tool, and the stores that it goes to.
+    fn backup(&mut self, name: &str, backup: &BackupPlan) {
+        if let Err(message) = format::check("name", name) {
+            self.wrong_name("backups", name, message);
+        }
+        let word = backup.tool.abilities().tool;
+        for (option, message) in backup.tool.wrong_options() {
+            self.wrong(&["backups", name, word, option], message);
+        }
+        for text in backup.tool.texts() {
+            let known = self.known(text.further);
+            self.placeholders(&known, text.text, &["backups", name, word, text.option]);
+        }
+        let stores = self.file.stores.keys().map(String::as_str);
+        let known: BTreeSet<&str> = stores.chain([LOCAL]).collect();
+        self.each(&backup.to, &["backups", name, "to"], |store| {
+            let problem = Problem::nowhere(format!("there is no store `{store}`"));
+            let unknown = !known.contains(store);
+            unknown.then(|| problem.known(store, &known))
+        });
+        self.each(
+            backup.tool.tables(),
+            &["backups", name, word, "tables"],
+            |table| {
+                let named = format::check("qualified-name", table);
+                named.err().map(Problem::nowhere)
+            },
+        );
+    }
+
+    /// Items of a list: what is wrong with each, or that it stands there twice.
+    fn each(&mut self, items: &[String], path: &[&str], wrong: impl Fn(&str) -> Option<Problem>) {
+        for (index, item) in items.iter().enumerate() {
+            let twice = items[..index].contains(item);
+            let twice = twice.then(|| Problem::nowhere(format!("`{item}` stands twice")));
+            if let Some(problem) = wrong(item).or(twice) {
+                self.wrong(&[path, &[index.to_string().as_str()]].concat(), problem);
+            }
         }
     }
-    let settings = file.settings.keys();
-    problems
-        .extend(settings.filter_map(|name| overridden(name, place_in(node, &["settings", name]))));
-    let mode = file
-        .settings
-        .get("archive_mode")
-        .map_or("off", |v| v.0.as_str());
-    let archives = matches!(mode, "on" | "always" | "true" | "yes" | "1");
-    let place = match file.settings.contains_key("archive_mode") {
-        true => place_in(node, &["settings", "archive_mode"]),
-        false => place_in(node, &["wal"]),
-    };
-    match (file.wal != Wal::None, archives) {
-        (false, true) => {
-            let message = "`archive_mode` is on and nothing archives: WAL would pile up";
-            problems.push(Problem::at(place, message).help("take it out, or say what archives"));
+
+    /// Each store's name, and whether anything goes there.
+    fn stores(&mut self) {
+        let file = self.file;
+        let archives = file.archive();
+        let archived: Vec<&str> = archives.iter().flat_map(|one| one.stores()).collect();
+        for (name, store) in &file.stores {
+            let used = file.backups.values().any(|backup| backup.to.contains(name));
+            if name == LOCAL && store.size().0 == 0 {
+                let problem = Problem::nowhere("the store `local` is there without being stated");
+                let help = "take it out, call it otherwise, or give it a `size`";
+                self.wrong_name("stores", name, problem.help(help));
+            } else if let Err(message) = format::check("name", name) {
+                self.wrong_name("stores", name, message);
+            } else if name != LOCAL && !used && !archived.contains(&name.as_str()) {
+                let problem = Problem::nowhere(format!("nothing goes to the store `{name}`"));
+                let help = format!("a backup says so: `to: [local, {name}]`");
+                self.wrong_name("stores", name, problem.help(help));
+            }
         }
-        (true, false) => {
-            let message = "nothing is archived while `archive_mode` is off";
-            let help = "set `archive_mode: on`, or say `wal: none`";
-            problems.push(Problem::at(place, message).help(help));
-        }
-        (false, false) | (true, true) => {}
+    }
+
+    /// The backup whose tool is to archive WAL, if one is.
+    fn archived_by(&mut self) {
+        let Wal::By(name) = &self.file.wal else {
+            return;
+        };
+        let backups = &self.file.backups;
+        let problem = match backups.get(name).map(|backup| backup.tool.abilities()) {
+            None => Problem::nowhere(format!("the strategy has no backup `{name}`"))
+                .known(name, backups.keys()),
+            Some(abilities) if !abilities.archives => {
+                let problem = Problem::nowhere(format!("{} archives no WAL", abilities.tool));
+                problem.help("`wal: safe` archives it beside the backups")
+            }
+            Some(_) => return,
+        };
+        self.wrong(&["wal", "by"], problem);
     }
 }
 
 /// A setting that no scenario can state.
-pub(super) fn overridden(name: &str, place: Position) -> Option<Problem> {
+pub(super) fn overridden(name: &str) -> Option<Problem> {
     let own = OVERRIDDEN.iter().any(|own| own.eq_ignore_ascii_case(name));
-    own.then(|| {
-        let message = format!("`{name}` cannot be stated");
-        let help = "pgdrill gives it to every server: by it the server is reached, or its log read";
-        Problem::at(place, message).help(help)
-    })
-}
-
-/// Each backup's name, and the options of its tool.
-fn backups(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
-    for (name, backup) in &file.backups {
-        let at = |path: &[&str]| place_in(node, &[&["backups", name.as_str()], path].concat());
-        if let Err(message) = format::check("name", name) {
-            problems.push(Problem::at(key_of(node, "backups", name), message));
-        }
-        let word = backup.tool.abilities().tool;
-        for (option, message) in backup.tool.wrong_options() {
-            problems.push(Problem::at(at(&[word, option]), message));
-        }
-        for text in backup.tool.texts() {
-            let known = known(file, text.further);
-            placeholders(&known, text.text, at(&[word, text.option]), problems);
-        }
-        to(file, backup, |index| at(&["to", index]), problems);
-        tables(
-            backup.tool.tables(),
-            |index| at(&[word, "tables", index]),
-            problems,
-        );
-    }
-}
-
-/// The stores that a backup goes to.
-fn to(
-    file: &StrategyFile,
-    backup: &BackupFile,
-    at: impl Fn(&str) -> Position,
-    problems: &mut Vec<Problem>,
-) {
-    let (to, known) = (backup.to(), file.stores());
-    for (index, store) in to.iter().enumerate() {
-        let place = at(&index.to_string());
-        if !known.contains_key(store) {
-            let problem = Problem::at(place, format!("there is no store `{store}`"));
-            problems.push(problem.known(store, known.keys().map(String::as_str)));
-        } else if to[..index].contains(store) {
-            problems.push(Problem::at(place, format!("`{store}` stands twice")));
-        }
-    }
-}
-
-/// Each store's name, and whether anything goes there.
-fn stores(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
-    let archives = file.plan("").archive();
-    let archived: Vec<&str> = archives.iter().flat_map(|one| one.stores()).collect();
-    for (name, store) in &file.stores {
-        let place = key_of(node, "stores", name);
-        let used = file
-            .backups
-            .values()
-            .any(|backup| backup.to().contains(name));
-        if name == LOCAL && store.size().0 == 0 {
-            let message = "the store `local` is there without being stated";
-            let help = "take it out, call it otherwise, or give it a `size`";
-            problems.push(Problem::at(place, message).help(help));
-        } else if let Err(message) = format::check("name", name) {
-            problems.push(Problem::at(place, message));
-        } else if name != LOCAL && !used && !archived.contains(&name.as_str()) {
-            let problem = Problem::at(place, format!("nothing goes to the store `{name}`"));
-            let help = format!("a backup says so: `to: [local, {name}]`");
-            problems.push(problem.help(help));
-        }
-    }
-}
-
-fn key_of(node: &Node, section: &str, name: &str) -> Position {
-    let entry = node.get(section).and_then(|section| section.entry(name));
-    entry.map_or(node.place, |(key, _)| key.place)
-}
-
-/// The backup whose tool is to archive WAL, if one is.
-fn archived_by(file: &StrategyFile, node: &Node, problems: &mut Vec<Problem>) {
-    let Wal::By(name) = &file.wal else {
-        return;
-    };
-    let place = place_in(node, &["wal", "by"]);
-    let Some(backup) = file.backups.get(name) else {
-        let problem = Problem::at(place, format!("the strategy has no backup `{name}`"));
-        return problems.push(problem.known(name, file.backups.keys().map(String::as_str)));
-    };
-    let abilities = backup.tool.abilities();
-    if !abilities.archives {
-        let message = format!("{} archives no WAL", abilities.tool);
-        problems
-            .push(Problem::at(place, message).help("`wal: safe` archives it beside the backups"));
-    }
-}
-
-fn tables(tables: &[String], at: impl Fn(&str) -> Position, problems: &mut Vec<Problem>) {
-    for (index, table) in tables.iter().enumerate() {
-        let place = at(&index.to_string());
-        if let Err(message) = format::check("qualified-name", table) {
-            problems.push(Problem::at(place, message));
-        } else if tables[..index].contains(table) {
-            problems.push(Problem::at(place, format!("`{table}` stands twice")));
-        }
-    }
+    let problem = || Problem::nowhere(format!("`{name}` cannot be stated"));
+    let help = "pgdrill gives it to every server: by it the server is reached, or its log read";
+    own.then(|| problem().help(help))
 }

@@ -53,23 +53,15 @@ pub(super) fn describe(form: &Json) -> String {
     if let Some(text) = form["format"].as_str().and_then(format::describe) {
         return text.to_owned();
     }
-    if has_type(form, "string") {
-        return "text".into();
+    let has = |name| has_type(form, name);
+    let anything = !form["properties"].is_null() || form["additionalProperties"] != false;
+    match main_key(form) {
+        _ if has("string") => "text".into(),
+        _ if has("array") => "a list".into(),
+        Some(key) if has("object") => format!("a map with `{key}`"),
+        None if has("object") && !anything => "`{}`".into(),
+        None if has("object") => "a map".into(),
+        _ if has("integer") => "a whole number".into(),
+        _ => "a number".into(),
     }
-    if has_type(form, "array") {
-        return "a list".into();
-    }
-    if has_type(form, "object") {
-        return match main_key(form) {
-            Some(key) => format!("a map with `{key}`"),
-            None if form["properties"].is_null() && form["additionalProperties"] == false => {
-                "`{}`".into()
-            }
-            None => "a map".into(),
-        };
-    }
-    if has_type(form, "integer") {
-        return "a whole number".into();
-    }
-    "a number".into()
 }

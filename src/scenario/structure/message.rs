@@ -7,13 +7,14 @@ use super::form::{describe, has_type, main_key};
 use crate::{
     scenario::{
         problem::{Problem, one_of},
-        yaml::{Key, Node, Position, Value},
+        yaml::{Key, Node, Value},
     },
     text::on_one_line,
 };
 
-fn unknown(key: &str, path: &str) -> String {
-    format!("unknown key `{key}`{}", within(path))
+fn unknown(key: &Key, path: &str) -> Problem {
+    let message = format!("unknown key `{}`{}", key.text, within(path));
+    Problem::at(key.place, message)
 }
 
 pub(super) fn unknown_key(
@@ -21,34 +22,26 @@ pub(super) fn unknown_key(
     properties: Option<&serde_json::Map<String, Json>>,
     path: &str,
 ) -> Problem {
-    let known = properties
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| name.as_str());
-    let problem = Problem::at(key.place, unknown(&key.text, path));
+    let known = properties.into_iter().flatten();
+    let known: Vec<&str> = known.map(|(name, _)| name.as_str()).collect();
+    let (name, problem) = (key.text.as_str(), unknown(key, path));
     let in_step = path.starts_with("steps[") && path.contains('.');
-    if in_step && ["server", "deadline"].contains(&key.text.as_str()) {
-        let known: Vec<&str> = known.collect();
-        let help = format!(
-            "`{}` stands beside the step's own key, not inside it",
-            key.text
-        );
+    if in_step && ["server", "deadline"].contains(&name) {
+        let help = format!("`{name}` stands beside the step's own key, not inside it");
         return problem.expected(one_of(&known)).help(help);
     }
-    problem.known(&key.text, known)
+    problem.known(name, known)
 }
 
 /// None of the keys that tell the possible maps apart is there.
-pub(super) fn none_of(
-    forms: &[&Json],
-    entries: &[(Key, Node)],
-    place: Position,
-    path: &str,
-) -> Problem {
+pub(super) fn none_of(forms: &[&Json], node: &Node, path: &str) -> Problem {
     let keys: Vec<&str> = forms.iter().filter_map(|f| main_key(f)).collect();
-    match entries.first() {
-        Some((key, _)) => Problem::at(key.place, unknown(&key.text, path)).known(&key.text, keys),
-        None => Problem::at(place, format!("{} is empty", named(path))).expected(one_of(&keys)),
+    match node.entries().first() {
+        Some((key, _)) => unknown(key, path).known(&key.text, keys),
+        None => {
+            let message = format!("{} is empty", named(path));
+            Problem::at(node.place, message).expected(one_of(&keys))
+        }
     }
 }
 
@@ -69,9 +62,8 @@ pub(super) fn wrong_form(node: &Node, forms: &[&Json], path: &str) -> Problem {
     }
     let message = format!("{} cannot be {}", named(path), node.value);
     let problem = Problem::at(node.place, message).expected(wanted.join(", or "));
-    let text_wanted = forms
-        .iter()
-        .any(|f| has_type(f, "string") && f["format"].is_null());
+    let free_text = |form: &&Json| has_type(form, "string") && form["format"].is_null();
+    let text_wanted = forms.iter().any(free_text);
     match node.value {
         Value::Number(_) | Value::Bool(_) if text_wanted => problem.help("put it in quotes"),
         _ => problem,
@@ -85,25 +77,22 @@ pub(super) fn first_sentence(text: &str) -> String {
 }
 
 pub(super) fn join(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
+    match path {
+        "" => key.to_owned(),
+        _ => format!("{path}.{key}"),
     }
 }
 
 pub(super) fn within(path: &str) -> String {
-    if path.is_empty() {
-        String::new()
-    } else {
-        format!(" in `{path}`")
+    match path {
+        "" => String::new(),
+        _ => format!(" in `{path}`"),
     }
 }
 
 pub(super) fn named(path: &str) -> String {
-    if path.is_empty() {
-        "the file".into()
-    } else {
-        format!("`{path}`")
+    match path {
+        "" => "the file".into(),
+        _ => format!("`{path}`"),
     }
 }

@@ -57,8 +57,8 @@ impl<'a> Walk<'a> {
         match &node.value {
             Value::Text(text) => self.text(text, node.place, &forms, &all),
             Value::Number(number) => self.number(number, node.place, forms[0]),
-            Value::List(items) => self.list(items, node.place, forms[0], path),
-            Value::Map(entries) => self.map(entries, node.place, &forms, path),
+            Value::List(_) => self.list(node, forms[0], path),
+            Value::Map(_) => self.map(node, &forms, path),
             Value::Null | Value::Bool(_) => {}
         }
     }
@@ -78,23 +78,21 @@ impl<'a> Walk<'a> {
         let keys: Vec<&str> = all.iter().filter_map(|f| main_key(f)).collect();
         let problem = if keys.contains(&text) {
             let help = format!("write it as a map, `{text}: …`");
-            Problem::at(place, format!("`{text}` needs to say more")).help(help)
+            Problem::nowhere(format!("`{text}` needs to say more")).help(help)
         } else {
-            let known = words.into_iter().chain(keys);
-            Problem::at(place, format!("unknown word `{text}`")).known(text, known)
+            Problem::unknown("word", text, words.into_iter().chain(keys))
         };
-        self.problems.push(problem);
+        self.problems.push(problem.placed(place));
     }
 
     fn number(&mut self, number: &serde_json::Number, place: Position, form: &Json) {
         let value = number.as_f64().unwrap_or_default();
         let least = form["minimum"].as_f64().unwrap_or(f64::MIN);
-        let most = form["maximum"]
-            .as_f64()
-            .unwrap_or(match form["format"].as_str() {
-                Some("uint32") => f64::from(u32::MAX),
-                _ => f64::MAX,
-            });
+        let largest = match form["format"].as_str() {
+            Some("uint32") => f64::from(u32::MAX),
+            _ => f64::MAX,
+        };
+        let most = form["maximum"].as_f64().unwrap_or(largest);
         if value < least {
             self.push(place, format!("{number} is too small: at least {least}"));
         } else if value > most {
@@ -102,29 +100,33 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn list(&mut self, items: &[Node], place: Position, form: &'a Json, path: &str) {
-        let least = form["minItems"].as_u64().unwrap_or(0);
-        if (items.len() as u64) < least {
-            self.push(place, format!("{} must not be empty", named(path)));
-        }
-        for (index, item) in items.iter().enumerate() {
+    fn list(&mut self, list: &Node, form: &'a Json, path: &str) {
+        self.not_empty(list, list.items().len(), &form["minItems"], path);
+        for (index, item) in list.items().iter().enumerate() {
             let path = format!("{path}[{}]", index + 1);
             self.node(item, &form["items"], &path);
         }
     }
 
-    fn map(&mut self, entries: &[(Key, Node)], place: Position, forms: &[&'a Json], path: &str) {
-        self.twice(entries);
-        let form = match forms {
-            [only] => Some(*only),
-            many => self.choose(entries, place, many, path),
-        };
-        if let Some(form) = form {
-            self.object(entries, place, form, path);
+    fn not_empty(&mut self, node: &Node, length: usize, least: &Json, path: &str) {
+        if (length as u64) < least.as_u64().unwrap_or(0) {
+            self.push(node.place, format!("{} must not be empty", named(path)));
         }
     }
 
-    fn twice(&mut self, entries: &[(Key, Node)]) {
+    fn map(&mut self, map: &Node, forms: &[&'a Json], path: &str) {
+        self.twice(map);
+        let form = match forms {
+            [only] => Some(*only),
+            many => self.choose(map, many, path),
+        };
+        if let Some(form) = form {
+            self.object(map, form, path);
+        }
+    }
+
+    fn twice(&mut self, map: &Node) {
+        let entries = map.entries();
         for (index, (key, _)) in entries.iter().enumerate() {
             let earlier = entries[..index].iter().find(|(k, _)| k.text == key.text);
             if let Some((first, _)) = earlier {
@@ -137,57 +139,44 @@ impl<'a> Walk<'a> {
     }
 
     /// Of several maps that are possible, the one whose main key is there.
-    fn choose(
-        &mut self,
-        entries: &[(Key, Node)],
-        place: Position,
-        forms: &[&'a Json],
-        path: &str,
-    ) -> Option<&'a Json> {
+    fn choose(&mut self, map: &Node, forms: &[&'a Json], path: &str) -> Option<&'a Json> {
         let with = |key: &Key| forms.iter().find(|f| main_key(f) == Some(&key.text));
-        let keys = entries.iter().map(|(key, _)| key);
+        let keys = map.entries().iter().map(|(key, _)| key);
         let found: Vec<(&Key, &Json)> = keys.filter_map(|k| Some((k, *with(k)?))).collect();
         let problem = match found.as_slice() {
             [(_, form)] => return Some(form),
-            [] => none_of(forms, entries, place, path),
+            [] => none_of(forms, map, path),
             [(first, _), (second, _), ..] => beside(first, second),
         };
         self.problems.push(problem);
         None
     }
 
-    fn object(&mut self, entries: &[(Key, Node)], place: Position, form: &'a Json, path: &str) {
+    fn object(&mut self, map: &Node, form: &'a Json, path: &str) {
         let properties = form["properties"].as_object();
-        for (key, node) in entries {
-            let inner = join(path, &key.text);
-            match (
-                properties.and_then(|p| p.get(&key.text)),
-                &form["additionalProperties"],
-            ) {
-                (Some(schema), _) => self.node(node, schema, &inner),
-                (None, schema @ Json::Object(_)) => self.node(node, schema, &inner),
-                (None, _) => self.problems.push(unknown_key(key, properties, path)),
+        let any = Some(&form["additionalProperties"]).filter(|any| any.is_object());
+        for (key, node) in map.entries() {
+            match properties.and_then(|all| all.get(&key.text)).or(any) {
+                Some(schema) => self.node(node, schema, &join(path, &key.text)),
+                None => self.problems.push(unknown_key(key, properties, path)),
             }
         }
-        self.missing(entries, place, form, path);
+        self.missing(map, form, path);
+        self.not_empty(map, map.entries().len(), &form["minProperties"], path);
     }
 
-    fn missing(&mut self, entries: &[(Key, Node)], place: Position, form: &Json, path: &str) {
+    fn missing(&mut self, map: &Node, form: &Json, path: &str) {
         let required = form["required"].as_array().into_iter().flatten();
         for key in required.filter_map(Json::as_str) {
-            if !entries.iter().any(|(k, _)| k.text == key) {
+            if map.get(key).is_none() {
                 let message = format!("key `{key}` is missing{}", within(path));
                 let about = form["properties"][key]["description"].as_str();
-                let problem = Problem::at(place, message);
+                let problem = Problem::at(map.place, message);
                 self.problems.push(match about {
                     Some(about) => problem.help(format!("`{key}`: {}", first_sentence(about))),
                     None => problem,
                 });
             }
-        }
-        let least = form["minProperties"].as_u64().unwrap_or(0);
-        if (entries.len() as u64) < least {
-            self.push(place, format!("{} must not be empty", named(path)));
         }
     }
 

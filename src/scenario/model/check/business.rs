@@ -2,7 +2,7 @@
 
 use super::{At, Check};
 use crate::scenario::{
-    plan::{Business, LiveTable, Statement, Transaction, Writes},
+    plan::{Business, Generator, LiveTable, Statement, Transaction, Writes},
     problem::Problem,
 };
 
@@ -26,28 +26,29 @@ impl<'a> Check<'a> {
         let mut earlier = Vec::new();
         for (index, column) in table.columns.iter().enumerate() {
             let at = format!("{at}/columns/{index}");
-            for (key, generator) in [
-                ("gen", Some(&column.r#gen)),
-                ("update", column.update.as_ref()),
-            ] {
-                if let Some(generator) = generator {
-                    self.generator(&format!("{at}/{key}"), generator, &earlier);
-                }
+            self.generator(&format!("{at}/gen"), &column.r#gen, &earlier);
+            if let Some(update) = &column.update {
+                self.generator(&format!("{at}/update"), update, &earlier);
             }
             earlier.push((column.name.as_str(), &column.r#gen));
         }
-        if let Some(tenant) = &table.tenant
-            && !earlier
-                .iter()
-                .any(|(name, made)| name == tenant && made.is_number())
-        {
-            let columns = earlier.iter().map(|(name, _)| *name);
-            self.unknown(
-                &format!("{at}/tenant"),
-                "column of numbers",
-                tenant,
-                columns,
-            );
+        self.tenant(at, "column of numbers", table.tenant.as_deref(), &earlier);
+    }
+
+    /// A tenant must be the number in one of these columns or values.
+    fn tenant(
+        &mut self,
+        at: At<'_>,
+        what: &str,
+        tenant: Option<&str>,
+        made: &[(&str, &Generator)],
+    ) {
+        let Some(tenant) = tenant else { return };
+        let numbers =
+            |(name, generator): &(&str, &Generator)| *name == tenant && generator.is_number();
+        if !made.iter().any(numbers) {
+            let names = made.iter().map(|(name, _)| *name);
+            self.unknown(&format!("{at}/tenant"), what, tenant, names);
         }
     }
 
@@ -58,13 +59,9 @@ impl<'a> Check<'a> {
             match business.table(writes.table()) {
                 Some(index) => known.extend(self.written(business, writes, index, at)),
                 None => {
+                    let (at, what) = (format!("{at}/writes"), "table of the business");
                     let tables = business.tables.iter().map(|table| table.name.as_str());
-                    self.unknown(
-                        &format!("{at}/writes"),
-                        "table of the business",
-                        writes.table(),
-                        tables,
-                    );
+                    self.unknown(&at, what, writes.table(), tables);
                 }
             }
         }
@@ -74,19 +71,8 @@ impl<'a> Check<'a> {
             earlier.push((value.name.as_str(), &value.r#gen));
             known.push(&value.name);
         }
-        if let Some(tenant) = &transaction.tenant
-            && !earlier
-                .iter()
-                .any(|(name, made)| name == tenant && made.is_number())
-        {
-            let values = earlier.iter().map(|(name, _)| *name);
-            self.unknown(
-                &format!("{at}/tenant"),
-                "value that is a number",
-                tenant,
-                values,
-            );
-        }
+        let tenant = transaction.tenant.as_deref();
+        self.tenant(at, "value that is a number", tenant, &earlier);
         for (index, statement) in transaction.statements.iter().enumerate() {
             self.statement(statement, &known, &format!("{at}/statements/{index}"));
         }
@@ -100,24 +86,21 @@ impl<'a> Check<'a> {
         index: usize,
         at: At<'_>,
     ) -> Vec<&'a str> {
-        let table = &business.tables[index];
-        let inserts =
-            |other: &Transaction| other.writes == Some(Writes::Insert(table.name.clone()));
-        if !business.transactions.iter().any(inserts) {
+        let (table, at) = (&business.tables[index], format!("{at}/writes"));
+        let inserts = Some(Writes::Insert(table.name.clone()));
+        if !business
+            .transactions
+            .iter()
+            .any(|other| other.writes == inserts)
+        {
             let message = format!("no transaction inserts a row of `{}`", table.name);
             let help = "clients change and delete only rows that they inserted";
-            self.problem(
-                &format!("{at}/writes"),
-                Problem::nowhere(message).help(help),
-            );
+            self.problem(&at, Problem::nowhere(message).help(help));
         }
         if matches!(writes, Writes::Update(_)) && table.version.is_none() {
             let message = format!("`{}` is updated and has no `version`", table.name);
             let help = "a column that is 0 at first, and that each update raises by one";
-            self.problem(
-                &format!("{at}/writes"),
-                Problem::nowhere(message).help(help),
-            );
+            self.problem(&at, Problem::nowhere(message).help(help));
         }
         let columns = table.columns.iter().map(|column| column.name.as_str());
         columns.chain(["version"]).collect()
@@ -130,12 +113,8 @@ impl<'a> Check<'a> {
         };
         for (index, name) in statement.parameters.iter().enumerate() {
             if !known.contains(&name.as_str()) {
-                self.unknown(
-                    &format!("{at}/parameters/{index}"),
-                    "parameter",
-                    name,
-                    known.iter().copied(),
-                );
+                let at = format!("{at}/parameters/{index}");
+                self.unknown(&at, "parameter", name, known);
             }
         }
         let Some(sql) = sql else { return };
@@ -143,10 +122,9 @@ impl<'a> Check<'a> {
         let numbers = Statement::numbers(&sql);
         if !numbers.iter().copied().eq(1..=count) {
             let shown: Vec<String> = numbers.iter().map(|number| format!("${number}")).collect();
-            let uses = if shown.is_empty() {
-                "none".into()
-            } else {
-                shown.join(", ")
+            let uses = match shown.as_slice() {
+                [] => "none".into(),
+                shown => shown.join(", "),
             };
             let message = format!("`parameters` are {count}, and the statement uses {uses}");
             self.wrong(&format!("{at}/sql"), message);

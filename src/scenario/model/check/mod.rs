@@ -43,22 +43,21 @@ impl<'a> Check<'a> {
     fn problem(&mut self, at: At<'_>, problem: Problem) {
         let path: Vec<&str> = at.split('/').collect();
         let place = place_in(self.root, &path);
-        self.problems.push(Problem { place, ..problem });
+        self.problems.push(problem.placed(place));
     }
 
     fn wrong(&mut self, at: At<'_>, message: String) {
         self.problem(at, Problem::nowhere(message));
     }
 
-    fn unknown<'n>(
+    fn unknown<S: AsRef<str>>(
         &mut self,
         at: At<'_>,
         what: &str,
         name: &str,
-        known: impl IntoIterator<Item = &'n str>,
+        known: impl IntoIterator<Item = S>,
     ) {
-        let problem = Problem::nowhere(format!("unknown {what} `{name}`"));
-        self.problem(at, problem.known(name, known));
+        self.problem(at, Problem::unknown(what, name, known));
     }
 
     /// A file's content; none, and a problem, where it cannot be read.
@@ -95,14 +94,14 @@ impl<'a> Check<'a> {
     fn table_exists(&mut self, at: At<'_>, table: &str) {
         if !self.catalog.has_table(table) {
             let known = self.catalog.tables.clone();
-            self.unknown(at, "table", table, known.iter().map(String::as_str));
+            self.unknown(at, "table", table, known);
         }
     }
 
     fn role_logs_in(&mut self, at: At<'_>, role: &str) {
         let roles: &'a [String] = &self.manifest.login_roles;
         if !roles.iter().any(|known| known == role) {
-            self.unknown(at, "login role", role, roles.iter().map(String::as_str));
+            self.unknown(at, "login role", role, roles);
         }
     }
 
@@ -115,11 +114,8 @@ impl<'a> Check<'a> {
             if tables[..index].iter().any(|other| other.name == *name) {
                 self.wrong(&format!("{at}/name"), format!("`{name}` stands twice"));
             }
-            let said = [
-                table.file.is_some(),
-                table.rows.is_some(),
-                table.share.is_some(),
-            ];
+            let (file, rows, share) = (&table.file, table.rows, table.share);
+            let said = [file.is_some(), rows.is_some(), share.is_some()];
             if said.iter().filter(|said| **said).count() != 1 {
                 let message = format!("`{name}` must have one of `file`, `rows` and `share`");
                 self.wrong(&at, message);
@@ -134,10 +130,8 @@ impl<'a> Check<'a> {
 
     fn generated(&mut self, table: &'a Table, at: At<'_>) {
         if table.columns.is_empty() {
-            self.wrong(
-                at,
-                format!("`{}` has no `columns` to be filled", table.name),
-            );
+            let message = format!("`{}` has no `columns` to be filled", table.name);
+            self.wrong(at, message);
         }
         if table.share.is_some() && table.row_bytes.is_none() {
             let message = format!("`{}` has a `share` and no `row-bytes`", table.name);
@@ -167,18 +161,15 @@ impl<'a> Check<'a> {
                 self.unknown(at, "earlier column of numbers", column, numbers);
             }
         }
-        let range = match generator {
+        let (min, max) = match generator {
             Generator::Int(numbers) => (i64::from(numbers.min), i64::from(numbers.max)),
             Generator::Text(length) | Generator::Bytes(length) | Generator::Jsonb(length) => {
                 (length.min as i64, length.max as i64)
             }
             _other => (0, 0),
         };
-        if range.0 > range.1 {
-            self.wrong(
-                at,
-                format!("`min` {} is more than `max` {}", range.0, range.1),
-            );
+        if min > max {
+            self.wrong(at, format!("`min` {min} is more than `max` {max}"));
         }
     }
 
@@ -193,12 +184,10 @@ impl<'a> Check<'a> {
                 let help = "say which there are: `{ int: { min: 1, max: 200 } }`";
                 self.problem(at, Problem::nowhere(message).help(help));
             }
-            None => self.unknown(
-                at,
-                "filled table",
-                table,
-                tables.iter().map(|t| t.name.as_str()),
-            ),
+            None => {
+                let names = tables.iter().map(|other| other.name.as_str());
+                self.unknown(at, "filled table", table, names);
+            }
         }
     }
 
@@ -210,11 +199,8 @@ impl<'a> Check<'a> {
                 let Some(to) = column.r#gen.table() else {
                     continue;
                 };
-                let later = tables.iter().position(|other| other.name == to);
-                let way = later
-                    .filter(|_| to != table.name)
-                    .and_then(|_| self.way(to, &table.name));
-                if let Some(way) = way.filter(|_| later > Some(index)) {
+                let later = tables.iter().position(|other| other.name == to) > Some(index);
+                if let Some(way) = self.way(to, &table.name).filter(|_| later) {
                     let message = format!(
                         "`{}` refers to `{}`, which leads back to it",
                         table.name,
@@ -239,10 +225,8 @@ impl<'a> Check<'a> {
                 return Some(way);
             }
             let table = tables.iter().find(|table| table.name == last)?;
-            let next = table
-                .columns
-                .iter()
-                .filter_map(|column| column.r#gen.table());
+            let columns = table.columns.iter();
+            let next = columns.filter_map(|column| column.r#gen.table());
             for next in next.filter(|next| !way.contains(next)) {
                 ways.push(way.iter().copied().chain([next]).collect());
             }
@@ -264,7 +248,7 @@ impl<'a> Check<'a> {
         for (business, checks) in &self.manifest.checks {
             let known = self.manifest.businesses.get(business);
             if known.is_none() {
-                let names = self.manifest.businesses.keys().map(String::as_str);
+                let names = self.manifest.businesses.keys();
                 self.unknown(&format!("checks/{business}"), "business", business, names);
             }
             for (index, check) in checks.iter().enumerate() {
