@@ -10,7 +10,7 @@ use pgdrill::scenario::{
     self,
     plan::{Action, Plan, RunFor, Target},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A runtime, and a major version of PostgreSQL on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,11 @@ fn facts(plan: &Plan) -> BTreeSet<String> {
     );
     let red = plan.expect.fail.keys();
     facts.extend(red.map(|id| format!("red {}", id.split('.').next().unwrap_or_default())));
-    let strategy = serde_json::to_value(&plan.strategy).expect("a plan is written as JSON");
+    let mut strategy = serde_json::to_value(&plan.strategy).expect("a plan is written as JSON");
+    // A tool is chosen, whatever the backup is called.
+    for (name, one) in &plan.strategy.backups {
+        strategy["backups"][name] = json!({"tool": one.tool, "to": one.to, "keep": one.keep});
+    }
     kinds("strategy", &strategy, &mut facts);
     facts
 }
