@@ -153,10 +153,9 @@ pub fn stated(data: &DataFile) -> Vec<(Option<&str>, DatabaseFile)> {
         };
         return vec![(None, only)];
     };
-    let several = several.iter();
-    several
-        .map(|(name, file)| (Some(name.as_str()), file.clone()))
-        .collect()
+    let stated = several.iter();
+    let stated = stated.map(|(name, file)| (Some(name.as_str()), file.clone()));
+    stated.collect()
 }
 
 fn open(
@@ -165,17 +164,10 @@ fn open(
     node: &Node,
 ) -> Result<Model, Problems> {
     let name = file.model.as_deref().unwrap_or(DEFAULT_MODEL);
-    let beside = || {
-        select::beside(&document.source.path, name)
-            .display()
-            .to_string()
-    };
-    let name = if name.contains('/') {
-        beside()
-    } else {
-        name.to_owned()
-    };
-    Model::open(&name).map_err(|Problems(problems)| {
+    let beside = select::beside(&document.source.path, name);
+    let beside = beside.display().to_string();
+    let name = if name.contains('/') { &beside } else { name };
+    Model::open(name).map_err(|Problems(problems)| {
         let place = node.get("model").unwrap_or(node).place;
         let placed = problems.into_iter().map(|problem| match problem.source {
             Some(_) => problem,

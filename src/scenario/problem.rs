@@ -99,16 +99,11 @@ impl Problem {
                 names.push(name);
             }
         }
-        let near = nearest(name, &names);
-        let shown = near.is_none() || names.len() <= MANY;
-        let problem = if shown {
-            self.expected(one_of(&names))
-        } else {
-            self
-        };
-        match near {
-            Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => problem,
+        let hint = |near: &str| format!("did you mean `{near}`?");
+        match nearest(name, &names) {
+            Some(near) if names.len() > MANY => self.help(hint(near)),
+            Some(near) => self.expected(one_of(&names)).help(hint(near)),
+            None => self.expected(one_of(&names)),
         }
     }
 }
@@ -119,10 +114,8 @@ const MANY: usize = 15;
 /// The known name that is most like this one, if any is.
 pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let like = |candidate: &str| strsim::jaro_winkler(name, candidate);
-    let best = known
-        .iter()
-        .copied()
-        .max_by(|a, b| like(a).total_cmp(&like(b)))?;
+    let known = known.iter().copied();
+    let best = known.max_by(|a, b| like(a).total_cmp(&like(b)))?;
     let edits = strsim::damerau_levenshtein(name, best);
     (edits <= 2.max(best.chars().count() / 3) && edits < best.chars().count()).then_some(best)
 }
@@ -164,25 +157,21 @@ impl fmt::Display for Problem {
 
 impl Problem {
     /// The place, its line and a caret; returns the width of the line number.
-    fn write_place(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        source: &Source,
-    ) -> Result<usize, fmt::Error> {
+    fn write_place(&self, f: &mut fmt::Formatter<'_>, of: &Source) -> Result<usize, fmt::Error> {
         let (line, column, length) = (self.place.line, self.place.column, self.place.length);
         if line == 0 {
-            write!(f, "\n --> {}", source.path)?;
+            write!(f, "\n --> {}", of.path)?;
             return Ok(1);
         }
         let margin = line.to_string().len();
-        let whole = source.text.lines().nth(line - 1).unwrap_or_default();
+        let whole = of.text.lines().nth(line - 1).unwrap_or_default();
         let (shown, before) = excerpt(whole, column - 1);
         let rest = shown.chars().count().saturating_sub(before).max(1);
         // A tab stays a tab, so that the caret stands under its character.
         let blank = |c: char| if c == '\t' { '\t' } else { ' ' };
         let indent: String = shown.chars().take(before).map(blank).collect();
         let carets = "^".repeat(length.clamp(1, rest));
-        write!(f, "\n{:margin$}--> {}:{line}:{column}", "", source.path)?;
+        write!(f, "\n{:margin$}--> {}:{line}:{column}", "", of.path)?;
         write!(f, "\n{:margin$} |\n{line} | {shown}", "")?;
         write!(f, "\n{:margin$} | {indent}{carets}", "")?;
         Ok(margin)

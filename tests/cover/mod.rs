@@ -10,7 +10,7 @@ use pgdrill::scenario::{
     self,
     plan::{Action, Plan, RunFor, Target},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A runtime, and a major version of PostgreSQL on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +134,13 @@ fn facts(plan: &Plan) -> BTreeSet<String> {
     if plan.has_wrong_clock() {
         facts.insert("clock".to_owned());
     }
-    let strategy = serde_json::to_value(&plan.strategy).expect("a plan is written as JSON");
+    let mut strategy = serde_json::to_value(&plan.strategy).expect("a plan is written as JSON");
+    // A tool is chosen, whatever the backup is called.
+    for (name, one) in &plan.strategy.backups {
+        strategy["backups"][name] = json!({
+            "tool": one.tool, "to": one.to, "on": one.on.as_ref().map(|_| "another-node"), "keep": one.keep
+        });
+    }
     kinds("strategy", &strategy, &mut facts);
     facts
 }

@@ -6,14 +6,8 @@ use crate::scenario::{
     problem::Problem,
 };
 
-/// Findings of a workload that need an objective, and which.
-const MEASURES: [(&str, &str); 5] = [
-    ("rpo", "rpo"),
-    ("lost", "lost"),
-    ("rto", "rto"),
-    ("outage", "outage"),
-    ("projected-rpo", "rpo"),
-];
+/// Findings of a workload that need the objective of their name.
+const MEASURES: [&str; 5] = ["rpo", "lost", "rto", "outage", "projected-rpo"];
 
 /// Findings of a drill as a whole.
 const ALWAYS: [&str; 8] = [
@@ -51,8 +45,8 @@ impl Check<'_> {
             return self.finding(of_primary);
         }
         let (kind, workload) = id.split_once('.').map_or((id, None), |(k, w)| (k, Some(w)));
-        if let Some((_, objective)) = MEASURES.iter().find(|(m, _)| *m == kind) {
-            return self.of_measure(id, kind, workload, objective);
+        if MEASURES.contains(&kind) {
+            return self.of_measure(id, kind, workload);
         }
         if let Some(check) = CheckKind::ALL.into_iter().find(|c| c.name() == kind) {
             return self.of_check(id, check, workload);
@@ -62,21 +56,15 @@ impl Check<'_> {
             return None;
         }
         let checks = CheckKind::ALL.into_iter().map(CheckKind::name);
-        let measures = MEASURES.iter().map(|(m, _)| *m);
-        Some(unknown(id).known(kind, checks.chain(measures).chain(others)))
+        Some(unknown(id).known(kind, checks.chain(MEASURES).chain(others)))
     }
 
-    fn of_measure(
-        &self,
-        id: &str,
-        kind: &str,
-        workload: Option<&str>,
-        objective: &str,
-    ) -> Option<Problem> {
+    fn of_measure(&self, id: &str, kind: &str, workload: Option<&str>) -> Option<Problem> {
         let Some(workload) = workload else {
             let help = format!("name the workload: `{kind}.{}`", self.first_workload());
             return Some(unknown(id).help(help));
         };
+        let objective = kind.strip_prefix("projected-").unwrap_or(kind);
         self.of_workload(id, workload)
             .or_else(|| self.demanded(id, workload, objective))
     }

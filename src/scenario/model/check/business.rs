@@ -56,14 +56,7 @@ impl<'a> Check<'a> {
         let mut known: Vec<&str> = Vec::new();
         if let Some(writes) = &transaction.writes {
             known.push("key");
-            match business.table(writes.table()) {
-                Some(index) => known.extend(self.written(business, writes, index, at)),
-                None => {
-                    let (at, what) = (format!("{at}/writes"), "table of the business");
-                    let tables = business.tables.iter().map(|table| table.name.as_str());
-                    self.unknown(&at, what, writes.table(), tables);
-                }
-            }
+            known.extend(self.written(business, writes, at));
         }
         let mut earlier = Vec::new();
         for (index, value) in transaction.values.iter().enumerate() {
@@ -79,20 +72,17 @@ impl<'a> Check<'a> {
     }
 
     /// What parameters a transaction that writes this table can have.
-    fn written(
-        &mut self,
-        business: &'a Business,
-        writes: &Writes,
-        index: usize,
-        at: At<'_>,
-    ) -> Vec<&'a str> {
-        let (table, at) = (&business.tables[index], format!("{at}/writes"));
+    fn written(&mut self, business: &'a Business, writes: &Writes, at: At<'_>) -> Vec<&'a str> {
+        let at = format!("{at}/writes");
+        let Some(index) = business.table(writes.table()) else {
+            let tables = business.tables.iter().map(|table| table.name.as_str());
+            self.unknown(&at, "table of the business", writes.table(), tables);
+            return Vec::new();
+        };
+        let table = &business.tables[index];
         let inserts = Some(Writes::Insert(table.name.clone()));
-        if !business
-            .transactions
-            .iter()
-            .any(|other| other.writes == inserts)
-        {
+        let mut transactions = business.transactions.iter();
+        if !transactions.any(|other| other.writes == inserts) {
             let message = format!("no transaction inserts a row of `{}`", table.name);
             let help = "clients change and delete only rows that they inserted";
             self.problem(&at, Problem::nowhere(message).help(help));
