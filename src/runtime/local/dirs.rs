@@ -4,6 +4,7 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::PoisonError,
 };
 
 use nix::unistd::chown;
@@ -56,6 +57,7 @@ impl Local {
     }
 
     pub(super) fn create_root(&self) -> Result<(), RuntimeError> {
+        let _alone = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
         if self.root.is_dir() {
             return Ok(());
         }

@@ -44,6 +44,8 @@ pub struct Local {
     root: PathBuf,
     user: User,
     installations: Arc<Vec<Installation>>,
+    /// Held while the run's directory is being made: drills begin side by side.
+    creating: Arc<std::sync::Mutex<()>>,
     /// Templates made so far, by major version. Held while one is being made.
     templates: Arc<Mutex<HashMap<u32, PathBuf>>>,
     /// Runs from the first node on.
@@ -59,6 +61,7 @@ impl Local {
             root,
             user: User::unprivileged(),
             installations: Arc::new(installations),
+            creating: Arc::default(),
             templates: Arc::default(),
             reaper: Arc::default(),
         }
