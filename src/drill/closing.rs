@@ -89,8 +89,10 @@ impl Drill {
         let audit = model.manifest.audit.as_ref()?;
         Some(Trail {
             database: &model.database,
-            log: &audit.log,
-            tables: &audit.tables,
+            audit,
+            tables: (audit.tables.iter())
+                .filter_map(|table| model.manifest.live_table(table))
+                .collect(),
             nonce: self.nonce,
         })
     }

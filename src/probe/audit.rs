@@ -12,30 +12,33 @@ use crate::{
     ledger::Key,
     observation::{AuditState, Change, Observation},
     postgres::query::{Cells, written_by},
+    scenario::{model::Audit, plan::LiveTable},
 };
 
 /// What is audited, and where.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Trail<'a> {
     /// The database that it is in.
     pub database: &'a str,
-    pub log: &'a str,
-    pub tables: &'a [String],
+    pub audit: &'a Audit,
+    /// The tables that it tells of, as clients write them.
+    pub tables: Vec<&'a LiveTable>,
     /// The upper half of the drill's keys.
     pub nonce: u64,
 }
 
 const CHANGES: &str = "
 SELECT '{table}' AS name, r.request_id, version, CASE WHEN version = r.last THEN r.content END AS content
-FROM (SELECT t.request_id, to_jsonb(t) AS content, coalesce((to_jsonb(t) ->> 'row_version')::int, 0) AS last
-  FROM {table} t WHERE t.request_id IS NOT NULL) r, generate_series(0, r.last) version";
+FROM (SELECT t.{key}::text AS request_id, to_jsonb(t) AS content, {last} AS last
+  FROM {table} t WHERE t.{key} IS NOT NULL) r, generate_series(0, r.last) version";
 
 const COMPARED: &str = "
 WITH change AS ({changes}),
-own AS (SELECT * FROM {log} WHERE request_id IS NOT NULL AND NOT {faults}),
-entry AS (SELECT table_name AS name, request_id, request_version AS version, count(*) AS times,
-    min(new_row::text)::jsonb AS content FROM own WHERE action <> 'DELETE' GROUP BY 1, 2, 3),
-deleted AS (SELECT DISTINCT table_name AS name, request_id FROM own WHERE action = 'DELETE'),
+own AS (SELECT {table} AS name, {action} AS action, {key}::text AS request_id, {version} AS version,
+    {row}::text AS content FROM {log} WHERE {key} IS NOT NULL AND NOT {faults}),
+entry AS (SELECT name, request_id, version, count(*) AS times,
+    min(content)::jsonb AS content FROM own WHERE action <> 'DELETE' GROUP BY 1, 2, 3),
+deleted AS (SELECT DISTINCT name, request_id FROM own WHERE action = 'DELETE'),
 compared AS (SELECT name AS \"table\", request_id, version,
     CASE WHEN entry.times IS NULL THEN 'missing'
       WHEN change.name IS NULL AND deleted.name IS NULL THEN 'unfounded'
@@ -103,12 +106,31 @@ fn changes(json: &str, nonce: u64) -> Result<Vec<Change>, ProbeError> {
 }
 
 fn compared(trail: &Trail<'_>, fault_xids: &[u64]) -> String {
-    let changes = trail.tables.iter();
-    let changes: Vec<String> = changes
-        .map(|name| CHANGES.replace("{table}", name))
-        .collect();
-    COMPARED
-        .replace("{changes}", &changes.join(" UNION ALL "))
-        .replace("{log}", trail.log)
-        .replace("{faults}", &written_by(fault_xids))
+    let changes: Vec<String> = trail.tables.iter().map(|table| changes_of(table)).collect();
+    let columns = &trail.audit.columns;
+    let filled_in = [
+        ("{changes}", changes.join(" UNION ALL ")),
+        ("{log}", trail.audit.log.clone()),
+        ("{faults}", written_by(fault_xids)),
+        ("{table}", columns.table.clone()),
+        ("{action}", columns.action.clone()),
+        ("{key}", columns.key.clone()),
+        ("{version}", columns.version.clone()),
+        ("{row}", columns.row.clone()),
+    ];
+    let texts = filled_in.iter();
+    texts.fold(COMPARED.to_owned(), |sql, (name, text)| {
+        sql.replace(name, text)
+    })
+}
+
+fn changes_of(table: &LiveTable) -> String {
+    let last = table.version.as_ref();
+    let last = last.map_or("0".to_owned(), |version| {
+        format!("coalesce(t.{version}::int, 0)")
+    });
+    CHANGES
+        .replace("{table}", &table.name)
+        .replace("{key}", &table.key)
+        .replace("{last}", &last)
 }

@@ -1,15 +1,18 @@
 //! Rows: beside their audit trail, and while they move.
 
+use pgdrill::scenario::{model::Audit, plan::LiveTable};
+use serde_json::json;
+
 use super::*;
 
-/// An entry repeats the row of its change, or it is no entry of it.
+/// An entry repeats the row of its change, or it is no entry of it. Columns have names of their own.
 const AUDITED: &str = "
-CREATE TABLE public.things (id int, request_id uuid);
-CREATE TABLE public.trail (table_name text, action text, request_id uuid, request_version int, new_row jsonb);
-INSERT INTO things SELECT n, gen_random_uuid() FROM generate_series(1, 4) n;
-INSERT INTO trail SELECT 'public.things', 'INSERT', request_id, 0, to_jsonb(things) FROM things;
-UPDATE trail SET new_row = NULL WHERE new_row ->> 'id' = '1';
-UPDATE trail SET new_row = new_row || '{\"id\": 9}' WHERE new_row ->> 'id' = '2'";
+CREATE TABLE public.things (id int, order_key text, changed int DEFAULT 0);
+CREATE TABLE public.trail (rel text, op text, k text, v int, after jsonb);
+INSERT INTO things SELECT n, 'order ' || n FROM generate_series(1, 4) n;
+INSERT INTO trail SELECT 'public.things', 'INSERT', order_key, 0, to_jsonb(things) FROM things;
+UPDATE trail SET after = NULL WHERE after ->> 'id' = '1';
+UPDATE trail SET after = after || '{\"id\": 9}' WHERE after ->> 'id' = '2'";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audit_entry_tells_the_row_as_it_is() {
@@ -18,12 +21,18 @@ async fn an_audit_entry_tells_the_row_as_it_is() {
     };
     let server = bench.server("one", AUDITED).await;
     let (passwords, business) = (passwords(&[]), Vec::new());
-    let tables = ["public.things".to_owned()];
+    let columns =
+        json!({"table": "rel", "action": "op", "key": "k", "version": "v", "row": "after"});
+    let audit = json!({"log": "public.trail", "tables": ["public.things"], "columns": columns});
+    let audit: Audit = serde_json::from_value(audit).unwrap();
+    let things =
+        json!({"name": "public.things", "key": "order_key", "version": "changed", "columns": []});
+    let things: LiveTable = serde_json::from_value(things).unwrap();
     let target = ProbeTarget {
         audit: vec![Trail {
             database: "postgres",
-            log: "public.trail",
-            tables: &tables,
+            audit: &audit,
+            tables: vec![&things],
             nonce: 0,
         }],
         ..target(&server, &passwords, &business, None)

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    scenario::plan::{Business, CheckKind, Generator},
+    scenario::plan::{Business, CheckKind, Generator, LiveTable, is_default},
     units::Bytes,
 };
 
@@ -71,16 +71,66 @@ pub struct Files {
     pub after_load: Vec<String>,
 }
 
-/// An audit trail: the log names each change by `table_name`, `request_id` and
-/// `request_version`, and repeats the row in `new_row`.
+/// An audit trail: the log has a row for each change of a row that a client wrote.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Audit {
     #[schemars(extend("format" = "qualified-name"))]
     pub log: String,
-    /// The tables whose changes it tells of.
+    /// The tables whose changes it tells of: their keys and versions are as the businesses have them.
     #[schemars(length(min = 1))]
     pub tables: Vec<String>,
+    /// What its columns are called.
+    #[serde(default)]
+    #[schemars(skip_serializing_if = "is_default")]
+    pub columns: AuditColumns,
+}
+
+/// The columns of an audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditColumns {
+    /// The changed row's table, with its schema. Default: `table_name`.
+    #[schemars(skip_serializing_if = "always")]
+    pub table: String,
+    /// `INSERT`, `UPDATE` or `DELETE`. Default: `action`.
+    #[schemars(skip_serializing_if = "always")]
+    pub action: String,
+    /// The changed row's key. Default: `request_id`.
+    #[schemars(skip_serializing_if = "always")]
+    pub key: String,
+    /// The version that the change made of it. Default: `request_version`.
+    #[schemars(skip_serializing_if = "always")]
+    pub version: String,
+    /// The row as the change left it, in JSON; what is left out of it is not compared. Default:
+    /// `new_row`.
+    #[schemars(skip_serializing_if = "always")]
+    pub row: String,
+}
+
+impl Default for AuditColumns {
+    fn default() -> Self {
+        let [table, action, key, version, row] = [
+            "table_name",
+            "action",
+            "request_id",
+            "request_version",
+            "new_row",
+        ]
+        .map(str::to_owned);
+        Self {
+            table,
+            action,
+            key,
+            version,
+            row,
+        }
+    }
+}
+
+/// The schema tells defaults in words.
+fn always(_value: &str) -> bool {
+    true
 }
 
 /// A table that is filled.
@@ -184,6 +234,12 @@ impl Manifest {
             }
             _other => None,
         }
+    }
+
+    /// A table of the businesses' clients.
+    pub fn live_table(&self, name: &str) -> Option<&LiveTable> {
+        let mut tables = self.businesses.values().flat_map(|one| &one.tables);
+        tables.find(|table| table.name == name)
     }
 
     /// Whether the size that is wanted makes any difference.

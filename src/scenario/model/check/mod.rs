@@ -240,7 +240,11 @@ impl<'a> Check<'a> {
         };
         self.table_exists("audit/log", &audit.log);
         for (index, table) in audit.tables.iter().enumerate() {
-            self.table_exists(&format!("audit/tables/{index}"), table);
+            let at = format!("audit/tables/{index}");
+            self.table_exists(&at, table);
+            if self.manifest.live_table(table).is_none() {
+                self.wrong(&at, format!("no business writes to `{table}`"));
+            }
         }
     }
 
