@@ -37,7 +37,7 @@ impl Check<'_> {
         let tags: Vec<String> = self.file.tags.iter().map(|t| t.0.clone()).collect();
         self.twice(&tags, &["tags"]);
         let checks = self.file.checks.iter().flatten();
-        let checks: Vec<String> = checks.map(|c| format!("{c:?}").to_lowercase()).collect();
+        let checks: Vec<String> = checks.map(|check| check.name().to_owned()).collect();
         self.twice(&checks, &["checks"]);
         for section in ["servers", "workloads"] {
             for (key, _) in self.root.get(section).map_or(&[][..], Node::entries) {

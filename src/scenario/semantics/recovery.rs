@@ -176,8 +176,10 @@ impl Check<'_> {
         }
     }
 
-    pub(super) fn salvage(&mut self, salvage: &Salvage, state: &State) {
-        self.up(salvage.into(), "salvage.into", state);
+    /// `server`: the one with the loss where the step names none.
+    pub(super) fn salvage(&mut self, salvage: &Salvage, server: &str, state: &State) {
+        let into = salvage.into.as_deref().unwrap_or(server);
+        self.up(into, "salvage.into", state);
         self.salvaged_from(salvage, state);
         if salvage.tables.is_empty() && salvage.schemas.is_empty() {
             let problem = Problem::nowhere("salvage of nothing");

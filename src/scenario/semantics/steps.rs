@@ -105,7 +105,7 @@ impl<'a> Check<'a> {
             Action::Freeze(workload) => self.freeze(workload, state),
             Action::Thaw(workload) => self.thaw(workload, state),
             Action::Restore(restore) => self.restore(restore, state),
-            Action::Salvage(salvage) => self.salvage(salvage, state),
+            Action::Salvage(salvage) => self.salvage(salvage, server, state),
             Action::Reindex(object) => self.relation(object, "reindex", state),
             Action::Start(server) => self.start(server, state),
             Action::Promote(server) => self.promote(server, state),
