@@ -399,3 +399,28 @@ impl Node {
         await_node!(self, node => node.free_space())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_set_by_a_library_and_a_zone_by_the_environment() {
+        let minutes = |minutes: u64| Some(Time(Duration::from_secs(60 * minutes)));
+        assert!(Clock::default().environment("lib").is_empty());
+        let slow = Clock {
+            zone: Some("Asia/Shanghai".into()),
+            behind: minutes(10),
+            ..Clock::default()
+        };
+        let environment: BTreeMap<String, String> = slow.environment("lib").into_iter().collect();
+        assert_eq!(environment["TZ"], "Asia/Shanghai");
+        assert_eq!(environment["LD_PRELOAD"], "lib");
+        assert_eq!(environment["FAKETIME"], "-600");
+        let fast = Clock {
+            ahead: minutes(1),
+            ..Clock::default()
+        };
+        assert_eq!(fast.seconds_ahead(), 60);
+    }
+}

@@ -344,3 +344,26 @@ pub struct Expect {
     #[serde(default)]
     pub fail: BTreeMap<String, String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::lost_server;
+
+    #[test]
+    fn a_standby_is_of_its_primarys_cluster_and_so_is_what_is_restored_of_it() {
+        let mut plan = lost_server().plan;
+        let standby = ServerPlan {
+            standby_of: Some(PRIMARY.into()),
+            ..ServerPlan::default()
+        };
+        plan.servers.insert("standby".into(), standby);
+        plan.servers.insert("orders".into(), ServerPlan::default());
+        let all =
+            |names: &mut dyn Iterator<Item = &str>| names.map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(all(&mut plan.clusters()), ["orders", PRIMARY]);
+        assert_eq!(all(&mut plan.standbys_of(PRIMARY)), ["standby"]);
+        let clusters = ["standby", "replacement", "orders"].map(|name| plan.cluster_of(name));
+        assert_eq!(clusters, [PRIMARY, PRIMARY, "orders"]);
+    }
+}
