@@ -101,7 +101,7 @@ impl Candidate {
             scenario: plan.scenario.clone(),
             place,
             facts,
-            cost: cost(plan),
+            cost: cost(plan) + image(plan, place),
         }
     }
 }
@@ -168,6 +168,14 @@ fn kinds(at: &str, value: &Value, facts: &mut BTreeSet<String>) {
             }
         }
         _other => {}
+    }
+}
+
+/// An image with further packages is built first.
+fn image(plan: &Plan, place: Place) -> f64 {
+    match place.runtime == "docker" && !plan.packages.is_empty() {
+        true => 60.0,
+        false => 0.0,
     }
 }
 
