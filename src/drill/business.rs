@@ -9,7 +9,6 @@ use crate::{
     postgres::{Server, server::DATABASE},
     restore::salvage::FrozenTable,
     scenario::plan::Business,
-    workload::Endpoint,
 };
 
 /// The write privileges that a role was granted on a table or its columns, as SQL that grants
@@ -108,8 +107,8 @@ impl Drill {
         let server = self.server(to)?;
         let access = server.access().await?;
         for name in workloads {
-            if let Some(endpoint) = self.endpoint(name) {
-                endpoint.move_to(&access);
+            if let Some(workloads) = &self.workloads {
+                workloads.move_to(name, &access);
             }
             let left = self.serving.insert(name.clone(), to.to_owned());
             self.leave(left.as_deref());
@@ -170,10 +169,6 @@ impl Drill {
         Ok(tables)
     }
 
-    fn endpoint(&self, workload: &str) -> Option<&Endpoint> {
-        self.workloads.as_ref()?.endpoint(workload)
-    }
-
     /// After a server came back in place its port may be another: its clients are told.
     ///
     /// # Errors
@@ -182,8 +177,8 @@ impl Drill {
         let access = self.server(name)?.access().await?;
         let theirs = self.serving.iter().filter(|(_, server)| *server == name);
         for (workload, _) in theirs {
-            if let Some(endpoint) = self.endpoint(workload) {
-                endpoint.move_to(&access);
+            if let Some(workloads) = &self.workloads {
+                workloads.move_to(workload, &access);
             }
         }
         Ok(())

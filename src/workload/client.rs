@@ -13,16 +13,15 @@ use tokio::{sync::watch, time::sleep};
 
 use super::{
     arrivals::Arrivals,
-    endpoint::Place,
     ledger_writer::Buffer,
-    outcome::{Reached, classify},
+    outcome::classify,
     script::{Memory, Script, Transaction},
     wire::{Answer, Trouble, Wire},
 };
 use crate::{
     history::Recorder,
     ledger::{Key, Outcome, Record},
-    secret::Secret,
+    postgres::Access,
 };
 
 /// How long a transaction waits to be sent.
@@ -36,8 +35,7 @@ pub struct Client {
     pub script: Arc<Script>,
     pub memory: Memory,
     pub arrivals: Arrivals,
-    pub password: Secret,
-    pub place: watch::Receiver<Place>,
+    pub place: watch::Receiver<Access>,
     pub stop: watch::Receiver<bool>,
     pub buffer: Arc<Buffer>,
     pub recorder: Recorder,
@@ -102,9 +100,7 @@ impl Session {
         }
         let place = self.client.place.borrow_and_update().clone();
         let client = &mut self.client;
-        let script = &client.script;
-        let statements = script.statements.clone();
-        let connecting = Wire::connect(&place, &script.role, &client.password, statements);
+        let connecting = Wire::connect(&place, client.script.statements.clone());
         let mut endpoint = client.place.clone();
         let connected = tokio::select! {
             connected = connecting => connected,
@@ -162,7 +158,7 @@ impl Session {
         self.client.buffer.error(self.client.script.workload, &text);
         let none = Transaction::none();
         let times = [intended_us, now_us, now_us];
-        self.record(&none, Outcome::Fail, times, &unsent());
+        self.record(&none, Outcome::Fail, times, &Answer::default());
     }
 
     async fn perform(&mut self, intended_us: u64) -> Outcome {
@@ -198,7 +194,7 @@ impl Session {
         }
         let sqlstate = answer.error.as_ref().and_then(|e| e.sqlstate.as_deref());
         let outcome = classify(answer.reached, sqlstate);
-        if outcome == Outcome::Ok && !answer.wrote {
+        if outcome == Outcome::Ok && answer.row_gone {
             // Committed, but the row that was to be changed is not there, or not in the
             // version it was left in: this version was not written.
             let workload = self.client.script.workload;
@@ -252,19 +248,7 @@ fn abandoned() -> Answer {
             sqlstate: None,
             message: "abandoned: the endpoint moved".into(),
         }),
-        ..unsent()
-    }
-}
-
-/// Of what no server ever saw.
-fn unsent() -> Answer {
-    Answer {
-        reached: Reached::Statements,
-        error: None,
-        lsn: 0,
-        xid: 0,
-        wrote: false,
-        usable: false,
+        ..Answer::default()
     }
 }
 

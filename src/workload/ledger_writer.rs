@@ -22,7 +22,7 @@ use super::client::PATIENCE;
 use crate::{
     event::{EventKind, Throughput, WorkloadSummary},
     history::Recorder,
-    ledger::{Key, Outcome, Record, Writer},
+    ledger::{Outcome, Record, Writer},
 };
 
 const DRAIN_EVERY: Duration = Duration::from_millis(50);
@@ -38,7 +38,9 @@ const ERRORS: usize = 50;
 pub struct Buffer {
     waiting: Mutex<Waiting>,
     wake: Condvar,
-    tallies: Vec<Tally>,
+    acknowledged: AtomicU64,
+    /// By workload: what its clients met, and how often.
+    errors: Vec<Mutex<BTreeMap<String, u64>>>,
 }
 
 #[derive(Debug, Default)]
@@ -47,14 +49,6 @@ struct Waiting {
     closed: bool,
     /// More came than may wait.
     overflown: bool,
-}
-
-/// Live figures of one workload.
-#[derive(Debug, Default)]
-pub struct Tally {
-    ok: AtomicU64,
-    last_write_us: AtomicU64,
-    errors: Mutex<BTreeMap<String, u64>>,
 }
 
 #[derive(Debug)]
@@ -67,18 +61,14 @@ impl Buffer {
         Arc::new(Self {
             waiting: Mutex::default(),
             wake: Condvar::new(),
-            tallies: (0..workloads).map(|_| Tally::default()).collect(),
+            acknowledged: AtomicU64::new(0),
+            errors: (0..workloads).map(|_| Mutex::default()).collect(),
         })
     }
 
     pub fn put(&self, record: Record) {
-        let tally = self.tally(record.workload);
         if record.outcome == Outcome::Ok {
-            tally.ok.fetch_add(1, Ordering::Relaxed);
-            if record.key != Key::NONE {
-                let last = &tally.last_write_us;
-                last.fetch_max(record.acked_us, Ordering::Relaxed);
-            }
+            self.acknowledged.fetch_add(1, Ordering::Relaxed);
         }
         let mut waiting = self.waiting();
         match waiting.records.len() < WAITING {
@@ -88,14 +78,15 @@ impl Buffer {
     }
 
     pub fn error(&self, workload: u8, text: &str) {
-        let mut errors = lock(&self.tally(workload).errors);
+        let mut errors = lock(&self.errors[usize::from(workload)]);
         let room = errors.len() < ERRORS || errors.contains_key(text);
         let text = if room { text } else { "other errors" };
         *errors.entry(text.to_owned()).or_default() += 1;
     }
 
-    pub fn tally(&self, workload: u8) -> &Tally {
-        &self.tallies[usize::from(workload)]
+    /// Transactions acknowledged so far, over all workloads, reads among them.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
     }
 
     /// No more records will come.
@@ -117,17 +108,6 @@ impl Buffer {
         let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut waiting.records, into);
         waiting.closed
-    }
-}
-
-impl Tally {
-    pub fn ok(&self) -> u64 {
-        self.ok.load(Ordering::Relaxed)
-    }
-
-    /// When the last write was acknowledged; 0: never.
-    pub fn last_write_us(&self) -> u64 {
-        self.last_write_us.load(Ordering::Relaxed)
     }
 }
 
@@ -189,8 +169,9 @@ fn write(
         let why = format!("more than {WAITING} records waited to be written");
         return Err(std::io::Error::other(why));
     }
-    let ends = figures.into_iter().zip(&buffer.tallies);
-    Ok(ends.map(|(figures, tally)| figures.end(tally)).collect())
+    let ends = figures.into_iter().zip(&buffer.errors);
+    let ended = ends.map(|(figures, errors)| figures.end(lock(errors).clone()));
+    Ok(ended.collect())
 }
 
 /// Counts and latencies of one workload.
@@ -241,7 +222,7 @@ impl Figures {
         }
     }
 
-    fn end(self, tally: &Tally) -> WorkloadSummary {
+    fn end(self, errors: BTreeMap<String, u64>) -> WorkloadSummary {
         let [ok, fail, info] = self.whole.counts;
         let latency = &self.whole.latency;
         WorkloadSummary {
@@ -253,7 +234,7 @@ impl Figures {
             p95_us: latency.value_at_quantile(0.95),
             p99_us: latency.value_at_quantile(0.99),
             max_us: latency.max(),
-            errors: lock(&tally.errors).clone(),
+            errors,
         }
     }
 }
@@ -297,7 +278,7 @@ mod tests {
 
     fn one(outcome: Outcome, acked_us: u64) -> Record {
         Record {
-            key: Key::NONE,
+            key: crate::ledger::Key::NONE,
             version: 0,
             outcome,
             workload: 0,

@@ -7,7 +7,6 @@
 
 mod arrivals;
 mod client;
-pub mod endpoint;
 mod ledger_writer;
 pub mod outcome;
 mod own_tables;
@@ -22,7 +21,6 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use tokio::{sync::watch, task::JoinSet};
 
-pub use endpoint::Endpoint;
 pub use own_tables::create as create_own_tables;
 
 use crate::{
@@ -45,18 +43,13 @@ const END: Duration = Duration::from_secs(wire::DEADLINE.as_secs() + 2);
 /// All workloads of a drill, running. Start them once a drill: keys would repeat.
 #[derive(Debug)]
 pub struct Workloads {
-    running: Vec<Running>,
+    /// By workload: where its clients go, and as whom. They notice a move and follow.
+    places: BTreeMap<String, watch::Sender<Access>>,
     buffer: Arc<Buffer>,
     writer: LedgerWriter,
     clients: JoinSet<()>,
     stop: watch::Sender<bool>,
     recorder: Recorder,
-}
-
-#[derive(Debug)]
-struct Running {
-    name: String,
-    endpoint: Endpoint,
 }
 
 /// Why workloads could not be started, or their ledger not be written.
@@ -95,7 +88,7 @@ impl Workloads {
         let buffer = Buffer::new(names.len());
         let writer = LedgerWriter::start(buffer.clone(), names, ledger_file, recorder.clone())?;
         let mut workloads = Self {
-            running: Vec::new(),
+            places: BTreeMap::new(),
             buffer,
             writer,
             clients: JoinSet::new(),
@@ -103,28 +96,22 @@ impl Workloads {
             recorder: recorder.clone(),
         };
         for ((name, workload), (script, password)) in plan.workloads.iter().zip(prepared) {
-            workloads.begin(name, workload, script, &password, &place(name));
+            let access = place(name).within(&workload.database);
+            let access = access.as_role(&script.role, &password);
+            workloads.begin(name, workload, script, access);
         }
         Ok(workloads)
     }
 
-    fn begin(
-        &mut self,
-        name: &str,
-        workload: &WorkloadPlan,
-        script: Script,
-        password: &Secret,
-        access: &Access,
-    ) {
+    fn begin(&mut self, name: &str, workload: &WorkloadPlan, script: Script, access: Access) {
         let script = Arc::new(script);
-        let endpoint = Endpoint::new(&access.within(&workload.database));
+        let place = watch::Sender::new(access);
         for client in 0..workload.clients as u16 {
             let client = Client {
                 memory: Memory::new(client, stream(&script, client, 1)),
                 arrivals: self.arrivals(workload, &script, client),
                 script: script.clone(),
-                password: password.clone(),
-                place: endpoint.follow(),
+                place: place.subscribe(),
                 stop: self.stop.subscribe(),
                 buffer: self.buffer.clone(),
                 recorder: self.recorder.clone(),
@@ -135,10 +122,7 @@ impl Workloads {
             workload: name.to_owned(),
             clients: workload.clients,
         });
-        self.running.push(Running {
-            name: name.to_owned(),
-            endpoint,
-        });
+        self.places.insert(name.to_owned(), place);
     }
 
     fn arrivals(&self, workload: &WorkloadPlan, script: &Script, client: u16) -> Arrivals {
@@ -152,35 +136,20 @@ impl Workloads {
         }
     }
 
-    /// Where a workload's clients go; none when the plan has no such workload.
-    pub fn endpoint(&self, workload: &str) -> Option<&Endpoint> {
-        let found = self.running.iter().find(|running| running.name == workload);
-        found.map(|running| &running.endpoint)
+    /// Sends a workload's clients to their database on another server: they drop their connections
+    /// at once, even in the middle of a transaction (whose outcome is then `info`).
+    pub fn move_to(&self, workload: &str, server: &Access) {
+        if let Some(place) = self.places.get(workload) {
+            place.send_modify(|own| {
+                own.host.clone_from(&server.host);
+                own.port = server.port;
+            });
+        }
     }
 
     /// Transactions acknowledged so far, over all workloads, reads among them.
     pub fn acknowledged(&self) -> u64 {
-        let tallies = 0..self.running.len() as u8;
-        tallies.map(|index| self.buffer.tally(index).ok()).sum()
-    }
-
-    /// Transactions of one workload acknowledged so far; none when there is no such workload.
-    pub fn acknowledged_by(&self, workload: &str) -> Option<u64> {
-        let index = self.index(workload)?;
-        Some(self.buffer.tally(index).ok())
-    }
-
-    /// When the last write of a workload was acknowledged, in the drill's clock; none when
-    /// there was none.
-    pub fn last_ack_us(&self, workload: &str) -> Option<u64> {
-        let last = self.buffer.tally(self.index(workload)?).last_write_us();
-        (last > 0).then_some(last)
-    }
-
-    fn index(&self, workload: &str) -> Option<u8> {
-        let mut names = self.running.iter();
-        let found = names.position(|running| running.name == workload);
-        found.map(|index| index as u8)
+        self.buffer.acknowledged()
     }
 
     /// Ends all clients after the transactions they are in, closes the ledger and records

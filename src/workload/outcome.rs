@@ -3,9 +3,10 @@
 use crate::ledger::Outcome;
 
 /// How far a transaction's answers came before the error, or the silence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reached {
     /// A statement before COMMIT was being answered.
+    #[default]
     Statements,
     /// Every statement was answered, COMMIT was not.
     Commit,

@@ -10,7 +10,7 @@ use postgres_protocol::{
 use tokio::net::TcpStream;
 
 use super::{FRAME, Statement, Trouble, Wire};
-use crate::{secret::Secret, workload::endpoint::Place};
+use crate::{postgres::Access, secret::Secret};
 
 /// A server that does not let a client in within this time is not there.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -19,14 +19,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 const STATEMENT_TIMEOUT: &str = "-c statement_timeout=4s";
 
 impl Wire {
-    pub async fn connect(
-        place: &Place,
-        user: &str,
-        password: &Secret,
-        statements: Arc<[Statement]>,
-    ) -> Result<Self, Trouble> {
+    pub async fn connect(access: &Access, statements: Arc<[Statement]>) -> Result<Self, Trouble> {
         let connecting = async {
-            let stream = TcpStream::connect((place.host.as_str(), place.port)).await?;
+            let stream = TcpStream::connect((access.host.as_str(), access.port)).await?;
             stream.set_nodelay(true)?;
             let mut wire = Self {
                 stream,
@@ -35,29 +30,24 @@ impl Wire {
                 prepared: vec![false; statements.len() + FRAME.len()],
                 statements,
             };
-            wire.log_in(place, user, password).await?;
+            wire.log_in(access).await?;
             Ok(wire)
         };
         let connected = tokio::time::timeout(CONNECT, connecting).await;
         connected.unwrap_or_else(|_| Err(io::Error::other("no answer within 5 s").into()))
     }
 
-    async fn log_in(
-        &mut self,
-        place: &Place,
-        user: &str,
-        password: &Secret,
-    ) -> Result<(), Trouble> {
+    async fn log_in(&mut self, access: &Access) -> Result<(), Trouble> {
         let parameters = [
-            ("user", user),
-            ("database", place.database.as_str()),
+            ("user", access.user.as_str()),
+            ("database", access.database.as_str()),
             ("application_name", "pgdrill workload"),
             ("client_encoding", "UTF8"),
             ("options", STATEMENT_TIMEOUT),
         ];
         frontend::startup_message(parameters, &mut self.output)?;
         self.send().await?;
-        self.prove(password).await
+        self.prove(&access.password).await
     }
 
     /// Answers the server's questions until it is ready.

@@ -57,7 +57,7 @@ pub struct Call {
 }
 
 /// What came back of a transaction that was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     pub reached: Reached,
     /// The server's error, or why there was no answer; none when all went well.
@@ -66,8 +66,8 @@ pub struct Answer {
     pub lsn: u64,
     /// The transaction's id without its epoch; 0 when it was not told.
     pub xid: u32,
-    /// Whether every statement that must write one row did.
-    pub wrote: bool,
+    /// Whether a statement that must write one row did not.
+    pub row_gone: bool,
     pub usable: bool,
 }
 
@@ -141,14 +141,7 @@ impl Wire {
 
     /// Performs one transaction; of one that `writes`, asks for its id and where the WAL stands.
     pub async fn transact(&mut self, calls: &[Call], writes: bool) -> Answer {
-        let mut answer = Answer {
-            reached: Reached::Statements,
-            error: None,
-            lsn: 0,
-            xid: 0,
-            wrote: true,
-            usable: false,
-        };
+        let mut answer = Answer::default();
         let asking = self.ask(calls, writes, &mut answer);
         let trouble = match tokio::time::timeout(DEADLINE, asking).await {
             Ok(Ok(())) => None,
@@ -246,7 +239,7 @@ impl Wire {
                     let tag = body.tag()?;
                     if let Some(call) = completed.checked_sub(1).and_then(|at| calls.get(at)) {
                         let one = self.statements[call.statement].writes_one;
-                        answer.wrote &= !one || tag.ends_with(" 1");
+                        answer.row_gone |= one && !tag.ends_with(" 1");
                     }
                     completed += 1;
                     answer.reached = reached(completed, statements, tag, answer.reached);
