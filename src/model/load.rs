@@ -35,10 +35,6 @@ pub struct Loaded {
     /// `pg_database_size` after it.
     pub bytes: u64,
     pub rows: u64,
-    /// Bytes sent as COPY data.
-    pub sent: u64,
-    /// How long the COPY took, in microseconds.
-    pub copy_us: u64,
 }
 
 /// Chunks of one table that go into one COPY.
@@ -56,7 +52,6 @@ struct Work<'a> {
     size: u64,
     done: AtomicU64,
     rows: AtomicU64,
-    sent: AtomicU64,
     progress: Progress<'a>,
 }
 
@@ -100,7 +95,6 @@ impl Model {
         seed: u64,
         recorder: &Recorder,
     ) -> Result<Loaded, ModelError> {
-        let began = Instant::now();
         let work = Work::new(self, size, seed, recorder)?;
         let cpus = std::thread::available_parallelism().map_or(2, usize::from);
         try_join_all((0..cpus.clamp(2, 4)).map(|_| work.connection(access))).await?;
@@ -108,8 +102,6 @@ impl Model {
         Ok(Loaded {
             bytes: 0,
             rows: work.rows.into_inner(),
-            sent: work.sent.into_inner(),
-            copy_us: began.elapsed().as_micros() as u64,
         })
     }
 
@@ -204,7 +196,6 @@ impl<'a> Work<'a> {
             size,
             done: AtomicU64::new(0),
             rows: AtomicU64::new(0),
-            sent: AtomicU64::new(0),
             progress: Progress::begin(recorder, "load"),
         })
     }
@@ -264,7 +255,6 @@ impl<'a> Work<'a> {
             let made = rows.chunk(chunk, format, &mut buffer);
             self.made(made, rows.table.row_bytes());
             if buffer.len() >= BUFFER {
-                self.sent.fetch_add(buffer.len() as u64, Ordering::Relaxed);
                 let full = std::mem::replace(&mut buffer, Vec::with_capacity(2 * BUFFER));
                 sink.feed(full.into()).await?;
             }
@@ -272,7 +262,6 @@ impl<'a> Work<'a> {
         if format == Format::Binary {
             buffer.extend_from_slice(encode::TRAILER);
         }
-        self.sent.fetch_add(buffer.len() as u64, Ordering::Relaxed);
         sink.send(buffer.into()).await?;
         sink.finish().await?;
         Ok(())

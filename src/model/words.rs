@@ -1,110 +1,32 @@
 //! Words in many scripts, and texts of an exact length made of them.
 
+use std::sync::LazyLock;
+
 use rand::Rng;
 
+type Words = LazyLock<Vec<&'static str>>;
+
 /// 64 words; none needs escaping in JSON.
-const WORDS: [&str; 64] = [
-    "backup",
-    "restore",
-    "request",
-    "agent",
-    "invoice",
-    "meeting",
-    "the",
-    "and",
-    "of",
-    "to",
-    "report",
-    "quarter",
-    "naïve",
-    "Straße",
-    "garçon",
-    "señor",
-    "über",
-    "smörgåsbord",
-    "płatność",
-    "žádost",
-    "数据",
-    "备份",
-    "恢复",
-    "审批",
-    "租户",
-    "会议纪要",
-    "客户",
-    "北京",
-    "請求",
-    "確認",
-    "データ",
-    "バックアップ",
-    "こんにちは",
-    "東京",
-    "데이터",
-    "복구",
-    "안녕하세요",
-    "данные",
-    "резервная",
-    "копия",
-    "договор",
-    "встреча",
-    "Київ",
-    "Ελληνικά",
-    "ασφάλεια",
-    "αίτημα",
-    "بيانات",
-    "نسخة",
-    "طلب",
-    "اجتماع",
-    "القاهرة",
-    "שלום",
-    "גיבוי",
-    "नमस्ते",
-    "डेटा",
-    "অনুরোধ",
-    "สวัสดี",
-    "ข้อมูล",
-    "🙂",
-    "🚀",
-    "👩‍💻",
-    "✅",
-    "𝛼𝛽",
-    "n°42",
-];
-const GIVEN: [&str; 16] = [
-    "Ana",
-    "Bjørn",
-    "Chloé",
-    "Дмитрий",
-    "Elif",
-    "فاطمة",
-    "Grace",
-    "浩然",
-    "Ingrid",
-    "José",
-    "Kofi",
-    "Λυδία",
-    "美咲",
-    "Noor",
-    "Ольга",
-    "Priya",
-];
-const FAMILY: [&str; 16] = [
-    "Almeida",
-    "Berg",
-    "Чехова",
-    "Dubois",
-    "Eriksson",
-    "الفارسي",
-    "García",
-    "何",
-    "Ivanov",
-    "Jansen",
-    "김",
-    "López",
-    "Müller",
-    "Nguyễn",
-    "Okafor",
-    "佐藤",
-];
+static WORDS: Words = LazyLock::new(|| {
+    "backup restore request agent invoice meeting the and of to report quarter naïve Straße \
+     garçon señor über smörgåsbord płatność žádost 数据 备份 恢复 审批 租户 会议纪要 客户 北京 請求 確認 データ バックアップ \
+     こんにちは 東京 데이터 복구 안녕하세요 данные резервная копия договор встреча Київ Ελληνικά ασφάλεια αίτημα \
+     بيانات نسخة طلب اجتماع القاهرة שלום גיבוי नमस्ते डेटा অনুরোধ สวัสดี ข้อมูล 🙂 🚀 👩‍💻 ✅ 𝛼𝛽 \
+     n°42"
+        .split_whitespace()
+        .collect()
+});
+static GIVEN: Words = LazyLock::new(|| {
+    "Ana Bjørn Chloé Дмитрий Elif فاطمة Grace 浩然 Ingrid José Kofi Λυδία 美咲 Noor Ольга Priya"
+        .split_whitespace()
+        .collect()
+});
+static FAMILY: Words = LazyLock::new(|| {
+    "Almeida Berg Чехова Dubois Eriksson الفارسي García 何 Ivanov Jansen 김 López Müller Nguyễn \
+     Okafor 佐藤"
+        .split_whitespace()
+        .collect()
+});
 
 /// Appends exactly `length` bytes of words, never cut inside a character.
 pub fn text(rng: &mut impl Rng, length: usize, out: &mut Vec<u8>) {
