@@ -13,7 +13,10 @@ use pgdrill::{
         Recovery, Restore, restore,
         target::{Choice, Known, Resolved, Taken, choose, resolve},
     },
-    runtime::{self, Exec, NodeSpec, Runtime, Wanted, choose as choose_runtime, run::Run},
+    runtime::{
+        self, Exec, NodeSpec, Runtime, Wanted, choose as choose_runtime,
+        run::{Run, RunId},
+    },
     scenario::plan::{BackupKind, RecoverySignal, StrategyPlan, Target, TargetAction},
     secret::Secret,
     store::{LOCAL, Store, only_local},
@@ -35,7 +38,8 @@ async fn local() -> Option<(Runtime, u32)> {
         choice: runtime::Choice::Local,
         ..Wanted::default()
     };
-    let run = Run::without_inventory().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let run = Run::begin(RunId::new(), dir.path()).unwrap();
     let (runtime, _) = choose_runtime(&wanted, run, &|_| ()).await.ok()?;
     let major = runtime.majors().into_iter().max()?;
     Some((runtime, major))

@@ -14,7 +14,10 @@ use pgdrill::{
     history::Recorder,
     postgres::{Server, server::SUPERUSER},
     restore::{Recovery, Restore, restore, target::Resolved},
-    runtime::{self, Exec, Mount, NodeSpec, Runtime, Wanted, choose, run::Run},
+    runtime::{
+        self, Exec, Mount, NodeSpec, Runtime, Wanted, choose,
+        run::{Run, RunId},
+    },
     scenario::plan::{BackupKind, Nature, RecoverySignal},
     secret::Secret,
     store::{Held, LOCAL, Place, Store, only_local},
@@ -31,7 +34,8 @@ async fn local() -> Option<(Runtime, u32)> {
         choice: runtime::Choice::Local,
         ..Wanted::default()
     };
-    let run = Run::without_inventory().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let run = Run::begin(RunId::new(), dir.path()).unwrap();
     let (runtime, _) = choose(&wanted, run, &|_| ()).await.ok()?;
     let major = runtime.majors().into_iter().max()?;
     Some((runtime, major))

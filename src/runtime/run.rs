@@ -38,16 +38,6 @@ impl Run {
             inventory: Inventory::create(dir)?,
         })
     }
-
-    /// A run without a run directory, for looking around: it must create nothing that
-    /// outlives it, since nothing is written down.
-    pub fn without_inventory() -> Result<Self, RuntimeError> {
-        Ok(Self {
-            id: RunId::new(),
-            owner: Owner::this_process()?,
-            inventory: Inventory::default(),
-        })
-    }
 }
 
 impl Default for RunId {

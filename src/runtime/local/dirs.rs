@@ -126,11 +126,12 @@ pub(super) fn check_socket_path(run: &Path) -> Result<(), RuntimeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::run::Run;
+    use crate::runtime::run::{Run, RunId};
 
     #[test]
     fn long_drill_names_make_short_directories_that_differ() {
-        let run = Run::without_inventory().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let run = Run::begin(RunId::new(), dir.path()).unwrap();
         let local = Local::new(run, Path::new("/tmp"), Vec::new());
         let name = |tail: &str| format!("a-drill-with-a-very-long-name-indeed-{tail}");
         let (one, two) = (local.drill_dir(&name("1")), local.drill_dir(&name("2")));

@@ -242,9 +242,11 @@ fn initdb() -> Exec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::run::RunId;
 
     fn local() -> Local {
-        let run = Run::without_inventory().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let run = Run::begin(RunId::new(), dir.path()).unwrap();
         Local::new(run, Path::new("/tmp"), Vec::new())
     }
 

@@ -28,8 +28,8 @@ pub struct Item {
 }
 
 /// What a run has created or is about to: one [`Item`] a line, flushed before each creation.
-#[derive(Clone, Debug, Default)]
-pub struct Inventory(Option<Arc<(PathBuf, Mutex<File>)>>);
+#[derive(Clone, Debug)]
+pub struct Inventory(Arc<(PathBuf, Mutex<File>)>);
 
 impl Inventory {
     pub const FILE: &str = "inventory.jsonl";
@@ -38,7 +38,7 @@ impl Inventory {
         let path = dir.join(Self::FILE);
         let file = File::create_new(&path)
             .map_err(RuntimeError::io(format!("create `{}`", path.display())))?;
-        Ok(Self(Some(Arc::new((path, Mutex::new(file))))))
+        Ok(Self(Arc::new((path, Mutex::new(file)))))
     }
 
     /// Writes down what is about to be created.
@@ -46,8 +46,7 @@ impl Inventory {
     /// # Errors
     /// When it can't be written; the thing must not be created then.
     pub fn add(&self, things: &[(Kind, &str)]) -> Result<(), RuntimeError> {
-        let Some(inner) = &self.0 else { return Ok(()) };
-        let (path, file) = &**inner;
+        let (path, file) = &*self.0;
         let write = || {
             let mut lines = Vec::new();
             for (kind, name) in things {
