@@ -5,12 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    SalvageError,
-    objects::{Catalog, Id},
-    rows::{self, Columns},
-    session::Session,
-};
+use super::{SalvageError, Work, objects::Id, rows::Table};
 use crate::postgres::{PgError, query::Cells};
 
 /// Columns that need other objects, a generated one what its expression needs, each with what
@@ -65,38 +60,78 @@ pub(super) struct Column {
     has_values: bool,
 }
 
-/// Columns that went with any of what hung on the roots, while their table is there.
-pub(super) async fn lost(
-    scratch: &Session<'_>,
-    home: &Session<'_>,
-    catalog: &Catalog,
-    hanging: &BTreeSet<Id>,
-) -> Result<Vec<Column>, SalvageError> {
-    let present = home.query(PRESENT).await?;
-    let present: BTreeSet<(String, String)> = present
-        .iter()
-        .map(|row| Ok((row.cell(0)?, row.cell(1)?)))
-        .collect::<Result<_, PgError>>()?;
-    let mut lost = Vec::new();
-    for row in scratch.query(COLUMNS).await? {
-        let (table, name): (String, String) = (row.cell(1)?, row.cell(2)?);
-        let there = present.iter().any(|(of, _)| *of == table);
-        let classes: Vec<u32> = row.cell(7)?;
-        let mut needs = classes.into_iter().zip(row.cell::<Vec<u32>>(8)?);
-        let hung = needs.any(|id| hanging.contains(&catalog.whole(id)));
-        if hung && there && !present.contains(&(table.clone(), name.clone())) {
-            lost.push(Column {
-                of: (row.cell(9)?, row.cell(0)?),
-                table,
-                name,
-                tag: row.cell(3)?,
-                add: row.cell(4)?,
-                not_null: row.cell(5)?,
-                has_values: row.cell(6)?,
-            });
+impl Work<'_> {
+    /// Columns that went with any of what hung on the roots, while their table is there.
+    pub(super) async fn lost_columns(
+        &self,
+        roots: &BTreeSet<Id>,
+    ) -> Result<Vec<Column>, SalvageError> {
+        let hanging = self.catalog.hanging_on(roots);
+        let present = self.home.query(PRESENT).await?;
+        let present: BTreeSet<(String, String)> = present
+            .iter()
+            .map(|row| Ok((row.cell(0)?, row.cell(1)?)))
+            .collect::<Result<_, PgError>>()?;
+        let mut lost = Vec::new();
+        for row in self.scratch.query(COLUMNS).await? {
+            let (table, name): (String, String) = (row.cell(1)?, row.cell(2)?);
+            let there = present.iter().any(|(of, _)| *of == table);
+            let classes: Vec<u32> = row.cell(7)?;
+            let mut needs = classes.into_iter().zip(row.cell::<Vec<u32>>(8)?);
+            let hung = needs.any(|id| hanging.contains(&self.catalog.whole(id)));
+            if hung && there && !present.contains(&(table.clone(), name.clone())) {
+                lost.push(Column {
+                    of: (row.cell(9)?, row.cell(0)?),
+                    table,
+                    name,
+                    tag: row.cell(3)?,
+                    add: row.cell(4)?,
+                    not_null: row.cell(5)?,
+                    has_values: row.cell(6)?,
+                });
+            }
         }
+        Ok(lost)
     }
-    Ok(lost)
+
+    /// Adds the columns, empty but for their defaults.
+    pub(super) async fn add_columns(&self, columns: &[Column]) -> Result<(), SalvageError> {
+        for column in columns.iter().filter(|column| !column.add.is_empty()) {
+            self.home.run(&column.add).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings their values home. Returns what could not be, in words.
+    pub(super) async fn fill_columns(
+        &self,
+        columns: &[Column],
+    ) -> Result<Vec<String>, SalvageError> {
+        let mut left = Vec::new();
+        let tables: BTreeSet<&str> = columns.iter().map(|column| column.table.as_str()).collect();
+        for table in tables {
+            let of_table = columns.iter().filter(|column| column.table == table);
+            let names = of_table.filter(|column| column.has_values);
+            let names: Vec<String> = names.map(|column| column.name.clone()).collect();
+            let mut all = Table::of(self, table).await?;
+            if !names.is_empty() && had_values(&all, &names).await? {
+                all.columns.restrict(&names);
+                match all.columns.key.is_empty() {
+                    false => all.fill(&names).await?,
+                    true => left.push(format!(
+                        "the values of {} in {table}, which has no primary key",
+                        names.join(", ")
+                    )),
+                }
+            }
+        }
+        for column in columns.iter().filter(|column| !column.not_null.is_empty()) {
+            if let Some(cause) = self.home.attempt(&column.not_null).await? {
+                left.push(format!("NOT NULL of {} ({cause})", column.told()));
+            }
+        }
+        Ok(left)
+    }
 }
 
 impl Column {
@@ -105,51 +140,8 @@ impl Column {
     }
 }
 
-/// Adds the columns, empty but for their defaults.
-pub(super) async fn add(home: &Session<'_>, columns: &[Column]) -> Result<(), SalvageError> {
-    for column in columns.iter().filter(|column| !column.add.is_empty()) {
-        home.run(&column.add).await?;
-    }
-    Ok(())
-}
-
-/// Brings their values home. Returns what could not be, in words.
-pub(super) async fn fill(
-    scratch: &Session<'_>,
-    home: &Session<'_>,
-    columns: &[Column],
-) -> Result<Vec<String>, SalvageError> {
-    let mut left = Vec::new();
-    let tables: BTreeSet<&str> = columns.iter().map(|column| column.table.as_str()).collect();
-    for table in tables {
-        let of_table = columns.iter().filter(|column| column.table == table);
-        let names = of_table.filter(|column| column.has_values);
-        let names: Vec<String> = names.map(|column| column.name.clone()).collect();
-        let all = Columns::of(scratch, table).await?;
-        if !names.is_empty() && had_values(scratch, &all, &names).await? {
-            match all.key.is_empty() {
-                false => rows::fill(scratch, home, table, &all.restricted(&names), &names).await?,
-                true => left.push(format!(
-                    "the values of {} in {table}, which has no primary key",
-                    names.join(", ")
-                )),
-            }
-        }
-    }
-    for column in columns.iter().filter(|column| !column.not_null.is_empty()) {
-        if let Some(cause) = home.attempt(&column.not_null).await? {
-            left.push(format!("NOT NULL of {} ({cause})", column.told()));
-        }
-    }
-    Ok(left)
-}
-
-async fn had_values(
-    scratch: &Session<'_>,
-    table: &Columns,
-    names: &[String],
-) -> Result<bool, SalvageError> {
-    let (own, names) = (&table.own, names.join(", "));
+async fn had_values(table: &Table<'_>, names: &[String]) -> Result<bool, SalvageError> {
+    let (own, names) = (&table.columns.own, names.join(", "));
     let any = format!("SELECT EXISTS (SELECT FROM {own} WHERE num_nonnulls({names}) > 0)");
-    Ok(scratch.one(&any).await?.cell(0)?)
+    Ok(table.scratch.one(&any).await?.cell(0)?)
 }

@@ -4,9 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    SalvageError,
-    objects::{self, Catalog, Id},
-    session::Session,
+    SalvageError, Work,
+    objects::{self, Id},
 };
 use crate::postgres::query::Cells;
 
@@ -18,23 +17,23 @@ UNION ALL SELECT tableoid, oid, CASE contypid WHEN 0 THEN format('ALTER TABLE %s
   || format(' ADD CONSTRAINT %I %s', conname, pg_get_constraintdef(oid))
 FROM pg_constraint WHERE contype = 'c' AND coninhcount = 0";
 
-/// Makes those among these objects that are missing still. Returns what was refused, in words.
-pub(super) async fn make(
-    scratch: &Session<'_>,
-    home: &Session<'_>,
-    catalog: &Catalog,
-    lost: &BTreeSet<Id>,
-) -> Result<Vec<String>, SalvageError> {
-    let present = objects::identities(home).await?;
-    let mut left = Vec::new();
-    for row in scratch.query(STATEMENTS).await? {
-        let id = (row.cell(0)?, row.cell(1)?);
-        if lost.contains(&id)
-            && catalog.is_missing(&id, &present)
-            && let Some(cause) = home.attempt(row.cell(2)?).await?
-        {
-            left.push(format!("{} ({cause})", catalog.told(&id)));
+impl Work<'_> {
+    /// Makes those among these objects that are missing still. Returns what was refused, in words.
+    pub(super) async fn make_defaults(
+        &self,
+        lost: &BTreeSet<Id>,
+    ) -> Result<Vec<String>, SalvageError> {
+        let present = objects::identities(self.home).await?;
+        let mut left = Vec::new();
+        for row in self.scratch.query(STATEMENTS).await? {
+            let id = (row.cell(0)?, row.cell(1)?);
+            if lost.contains(&id)
+                && self.catalog.is_missing(&id, &present)
+                && let Some(cause) = self.home.attempt(row.cell(2)?).await?
+            {
+                left.push(format!("{} ({cause})", self.catalog.told(&id)));
+            }
         }
+        Ok(left)
     }
-    Ok(left)
 }

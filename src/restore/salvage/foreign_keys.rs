@@ -1,6 +1,6 @@
 //! Foreign keys, held against the rows: rows came in while triggers rested.
 
-use super::{SalvageError, literal, session::Session};
+use super::{SalvageError, array, session::Session};
 use crate::{event::SalvagedTable, postgres::query::Cells};
 
 /// Constraints on the tables or referring to them, with the query that counts orphans. A key
@@ -25,14 +25,10 @@ pub(super) async fn validate(
     home: &Session<'_>,
     salvaged: &[SalvagedTable],
 ) -> Result<(), SalvageError> {
-    let tables = salvaged
-        .iter()
-        .map(|table| literal(&table.table))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let sql = format!(
-        "{KEYS} ARRAY[{tables}]::regclass[] GROUP BY k.oid, o.child, o.parent ORDER BY 2, 1"
-    );
+    let tables: Vec<String> = salvaged.iter().map(|one| one.table.clone()).collect();
+    let tables = array(&tables);
+    let sql =
+        format!("{KEYS} {tables}::regclass[] GROUP BY k.oid, o.child, o.parent ORDER BY 2, 1");
     for row in home.query(&sql).await? {
         let orphans: i64 = home.one(row.cell(3)?).await?.cell(0)?;
         if orphans > 0 {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{SalvageError, SalvageRequest, session::Session};
+use super::{SalvageError, SalvageRequest, Work, session::Session};
 use crate::probe::privileges::{self, Privilege};
 
 /// Kind and name of objects that have an owner.
@@ -23,32 +23,29 @@ pub(super) async fn objects(home: &Session<'_>) -> Result<Objects, SalvageError>
         .collect())
 }
 
-/// Makes the grants what they have to be. `older`: objects that were not created anew.
-pub(super) async fn settle(
-    scratch: &Session<'_>,
-    home: &Session<'_>,
-    request: &SalvageRequest,
-    older: &Objects,
-) -> Result<(), SalvageError> {
-    let before = privileges::all(&scratch.client).await?;
-    let after = privileges::all(&home.client).await?;
-    let wanted = wanted(&before, request);
-    let missing = wanted
-        .into_iter()
-        .filter(|privilege| !after.contains(privilege));
-    let grants = missing.filter_map(|privilege| statement(privilege, Verb::Grant));
-    let added = after.iter().filter(|privilege| !before.contains(privilege));
-    let added = added.filter(|privilege| {
-        let object = (privilege.kind.clone(), privilege.object.clone());
-        privilege.right != "OWNER" && !older.contains(&object)
-    });
-    let revokes = added
-        .filter(|privilege| OBJECTS.contains(&privilege.kind.as_str()))
-        .filter_map(|privilege| statement(privilege, Verb::Revoke));
-    for sql in revokes.chain(grants) {
-        home.run(&sql).await?;
+impl Work<'_> {
+    /// Makes the grants what they have to be. `older`: objects that were not created anew.
+    pub(super) async fn settle_grants(&self, older: &Objects) -> Result<(), SalvageError> {
+        let before = privileges::all(&self.scratch.client).await?;
+        let after = privileges::all(&self.home.client).await?;
+        let wanted = wanted(&before, self.request);
+        let missing = wanted
+            .into_iter()
+            .filter(|privilege| !after.contains(privilege));
+        let grants = missing.filter_map(|privilege| statement(privilege, Verb::Grant));
+        let added = after.iter().filter(|privilege| !before.contains(privilege));
+        let added = added.filter(|privilege| {
+            let object = (privilege.kind.clone(), privilege.object.clone());
+            privilege.right != "OWNER" && !older.contains(&object)
+        });
+        let revokes = added
+            .filter(|privilege| OBJECTS.contains(&privilege.kind.as_str()))
+            .filter_map(|privilege| statement(privilege, Verb::Revoke));
+        for sql in revokes.chain(grants) {
+            self.home.run(&sql).await?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Kinds that default privileges concern.

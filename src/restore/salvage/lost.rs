@@ -15,16 +15,6 @@ pub(super) struct Lost {
     pub tables: BTreeSet<String>,
 }
 
-impl Lost {
-    pub fn is_empty(&self) -> bool {
-        self.objects.is_empty()
-    }
-
-    pub fn creates_table(&self, table: &str) -> bool {
-        self.tables.contains(table)
-    }
-}
-
 impl Catalog {
     /// What is missing of what is wanted, of what that needs, and of what hangs on it.
     pub fn lost(&self, wanted: &Wanted, present: &BTreeSet<Identity>) -> Lost {

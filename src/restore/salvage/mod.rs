@@ -43,9 +43,11 @@ use crate::{
     scenario::plan::SalvageBy,
 };
 
+use columns::Column;
 use definition::Dump;
 use lost::Lost;
 use objects::Catalog;
+use rows::Table;
 use session::Session;
 use transactions::Horizon;
 use wanted::Wanted;
@@ -143,6 +145,7 @@ pub async fn salvage(
 ) -> Result<Vec<SalvagedTable>, SalvageError> {
     let scratch = Session::open(from, recorder).await?;
     let home = Session::open(into, recorder).await?;
+    let catalog = Catalog::read(&scratch).await?;
     home.run("BEGIN").await?;
     // The rows come with what triggers once made of them: triggers must not fire again.
     home.run(
@@ -155,6 +158,7 @@ pub async fn salvage(
         scratch: &scratch,
         home: &home,
         request,
+        catalog,
     };
     match work.perform().await {
         Ok(tables) => {
@@ -174,31 +178,30 @@ struct Work<'a> {
     scratch: &'a Session<'a>,
     home: &'a Session<'a>,
     request: &'a SalvageRequest,
+    catalog: Catalog,
 }
 
 impl Work<'_> {
     async fn perform(&self) -> Result<Vec<SalvagedTable>, SalvageError> {
-        let catalog = Catalog::read(self.scratch).await?;
+        let catalog = &self.catalog;
         let wanted = catalog.wanted(self.request)?;
-        let positions = sequences::positions(self.scratch, self.home, &wanted).await?;
+        let positions = self.positions(&wanted).await?;
         let horizon = Horizon::of(self.scratch, self.request).await?;
         let present = objects::identities(self.home).await?;
         let (mut salvaged, referring) = self.swap(&wanted, &present, &horizon).await?;
         let older = grants::objects(self.home).await?;
         let lost = catalog.lost(&wanted, &present);
-        let hanging = catalog.hanging_on(&wanted.roots);
-        let columns = columns::lost(self.scratch, self.home, &catalog, &hanging).await?;
-        let dump = match lost.is_empty() && columns.is_empty() {
+        let columns = self.lost_columns(&wanted.roots).await?;
+        let dump = match lost.objects.is_empty() && columns.is_empty() {
             true => None,
             false => Some(Dump::take(self.from).await?),
         };
         if let Some(dump) = &dump {
-            self.create(&catalog, &lost, &columns, dump).await?;
+            self.create(&lost, &columns, dump).await?;
         }
-        self.fill(&catalog, &wanted, &lost, &horizon, &mut salvaged)
-            .await?;
-        large_objects::bring_home(self.scratch, self.home, &salvaged).await?;
-        let mut left = columns::fill(self.scratch, self.home, &columns).await?;
+        self.fill(&wanted, &lost, &horizon, &mut salvaged).await?;
+        self.bring_large_objects(&salvaged).await?;
+        let mut left = self.fill_columns(&columns).await?;
         if let Some(dump) = &dump {
             let made = catalog.made_along(&lost, &objects::identities(self.home).await?);
             self.home
@@ -208,15 +211,14 @@ impl Work<'_> {
         for key in &referring {
             self.home.run(key).await?;
         }
-        left.extend(defaults::make(self.scratch, self.home, &catalog, &lost.objects).await?);
+        left.extend(self.make_defaults(&lost.objects).await?);
         self.refresh(&lost).await?;
         sequences::advance(self.home, &positions).await?;
-        grants::settle(self.scratch, self.home, self.request, &older).await?;
+        self.settle_grants(&older).await?;
         self.freeze().await?;
         foreign_keys::validate(self.home, &salvaged).await?;
         self.analyze(&salvaged).await?;
-        self.tell(&catalog, &wanted, &present, &columns, left)
-            .await?;
+        self.tell(&wanted, &present, &columns, left).await?;
         Ok(salvaged)
     }
 
@@ -224,17 +226,16 @@ impl Work<'_> {
     /// lost columns waits for these.
     async fn create(
         &self,
-        catalog: &Catalog,
         lost: &Lost,
-        columns: &[columns::Column],
+        columns: &[Column],
         dump: &Dump<'_>,
     ) -> Result<(), SalvageError> {
-        public::create(self.scratch, self.home, catalog, lost).await?;
+        self.create_public(lost).await?;
         let tables = columns.iter().map(|column| column.of).collect();
-        let waiting = &catalog.hanging_on(&tables) & &lost.objects;
+        let waiting = &self.catalog.hanging_on(&tables) & &lost.objects;
         let first = &lost.objects - &waiting;
         self.home.run(&dump.before_rows(&first).await?).await?;
-        columns::add(self.home, columns).await?;
+        self.add_columns(columns).await?;
         let tags: Vec<&str> = columns.iter().map(|column| column.tag.as_str()).collect();
         self.home.run(&dump.tagged(&tags).await?).await?;
         self.home.run(&dump.before_rows(&waiting).await?).await
@@ -243,18 +244,17 @@ impl Work<'_> {
     /// Brings rows home, but of tables that were swapped.
     async fn fill(
         &self,
-        catalog: &Catalog,
         wanted: &Wanted,
         lost: &Lost,
         horizon: &Horizon,
         salvaged: &mut Vec<SalvagedTable>,
     ) -> Result<(), SalvageError> {
         let swapped: BTreeSet<String> = salvaged.iter().map(|done| done.table.clone()).collect();
-        let fill = catalog.tables_to_fill(wanted, lost);
-        for table in fill.difference(&swapped) {
-            let created = lost.creates_table(table);
-            salvaged
-                .push(rows::bring_home(self.scratch, self.home, table, created, horizon).await?);
+        let fill = self.catalog.tables_to_fill(wanted, lost);
+        for name in fill.difference(&swapped) {
+            let created = lost.tables.contains(name);
+            let table = Table::of(self, name).await?;
+            salvaged.push(table.bring_home(created, horizon).await?);
         }
         Ok(())
     }
@@ -262,16 +262,15 @@ impl Work<'_> {
     /// Names what hung on what was asked for and went with it: what came home, and what did not.
     async fn tell(
         &self,
-        catalog: &Catalog,
         wanted: &Wanted,
         before: &BTreeSet<objects::Identity>,
-        columns: &[columns::Column],
+        columns: &[Column],
         mut left: Vec<String>,
     ) -> Result<(), SalvageError> {
-        let now = objects::identities(self.home).await?;
+        let (catalog, now) = (&self.catalog, objects::identities(self.home).await?);
         let went = catalog.went_along(&wanted.roots, before).into_iter();
         let (missing, home): (Vec<_>, Vec<_>) = went.partition(|id| catalog.is_missing(id, &now));
-        let columns = columns.iter().map(columns::Column::told);
+        let columns = columns.iter().map(Column::told);
         let came: Vec<String> = home
             .iter()
             .map(|id| catalog.told(id))
@@ -304,9 +303,9 @@ impl Work<'_> {
             SalvageBy::Rows => Vec::new(),
         };
         for table in tables {
-            let swapped = swap::swap(self.scratch, self.home, table, horizon).await?;
-            salvaged.push(swapped.table);
-            referring.extend(swapped.referring);
+            let (swapped, again) = Table::of(self, table).await?.swap(horizon).await?;
+            salvaged.push(swapped);
+            referring.extend(again);
         }
         Ok((salvaged, referring))
     }

@@ -34,9 +34,6 @@ SELECT DISTINCT classid, objid, refclassid, refobjid, deptype::text FROM pg_depe
 WHERE objid >= 16384 AND (refobjid >= 16384 OR (refclassid = 'pg_namespace'::regclass AND refobjid = 2200))
   AND (classid, objid) <> (refclassid, refobjid)";
 
-/// The schema that initdb makes and that may be dropped and created again all the same.
-pub(super) const PUBLIC: u32 = 2200;
-
 const RELATIONS: &str = "
 SELECT c.oid, format('%I.%I', n.nspname, c.relname), quote_ident(n.nspname), c.relkind::text,
   coalesce((SELECT format('%I.%I', rn.nspname, r.relname) FROM pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace

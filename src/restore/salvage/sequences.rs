@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{SalvageError, array, literal, session::Session, wanted::Wanted};
+use super::{SalvageError, Work, array, literal, session::Session, wanted::Wanted};
 use crate::postgres::query::{Cells, texts};
 
 /// Sequences of these schemas, and those that columns of these tables own.
@@ -22,21 +22,19 @@ WHERE d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.objid =
 /// Sequence → the value that it must not give out less than.
 pub(super) type Positions = BTreeMap<String, i64>;
 
-/// Where the sequences of what is wanted stand, the further of both servers.
-pub(super) async fn positions(
-    scratch: &Session<'_>,
-    home: &Session<'_>,
-    wanted: &Wanted,
-) -> Result<Positions, SalvageError> {
-    let mut positions = Positions::new();
-    for server in [scratch, home] {
-        for name in names(server, wanted).await? {
-            let next = next(server, &name).await?;
-            let position = positions.entry(name).or_insert(next);
-            *position = next.max(*position);
+impl Work<'_> {
+    /// Where the sequences of what is wanted stand, the further of both servers.
+    pub(super) async fn positions(&self, wanted: &Wanted) -> Result<Positions, SalvageError> {
+        let mut positions = Positions::new();
+        for server in [self.scratch, self.home] {
+            for name in names(server, wanted).await? {
+                let next = next(server, &name).await?;
+                let position = positions.entry(name).or_insert(next);
+                *position = next.max(*position);
+            }
         }
+        Ok(positions)
     }
-    Ok(positions)
 }
 
 async fn names(server: &Session<'_>, wanted: &Wanted) -> Result<Vec<String>, SalvageError> {

@@ -9,11 +9,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    SalvageError, array, literal,
-    rows::{self, Columns},
-    rules,
-    session::Session,
-    transactions::Horizon,
+    SalvageError, array, literal, rows::Table, rules, session::Session, transactions::Horizon,
 };
 use crate::{
     event::SalvagedTable,
@@ -41,106 +37,116 @@ SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conna
     || coalesce(format('; COMMENT ON CONSTRAINT %I ON %s IS ', k.conname, k.conrelid::regclass) || quote_literal(obj_description(k.oid, 'pg_constraint')), '')
 FROM pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid <> k.confrelid AND k.confrelid = ";
 
-pub(super) struct Swapped {
-    pub table: SalvagedTable,
-    /// Statements that let other tables refer to it again.
-    pub referring: Vec<String>,
-}
+impl Table<'_> {
+    /// Builds its rows anew from the scratch server's and its own later ones. Returns also the
+    /// statements that let other tables refer to it again.
+    ///
+    /// # Errors
+    /// When it is partitioned or has no primary key, or a server refuses.
+    pub async fn swap(
+        &self,
+        horizon: &Horizon,
+    ) -> Result<(SalvagedTable, Vec<String>), SalvageError> {
+        self.swappable()?;
+        self.home
+            .run(&self.columns.like("pgdrill_anew", ""))
+            .await?;
+        let mut rows = self.copy(ANEW).await?;
+        let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", self.columns.own);
+        self.home.run(&lock).await?;
+        rows += self.keep_later(horizon).await?;
+        let referring = self.release().await?;
+        self.put_in_place().await?;
+        let table = SalvagedTable {
+            table: self.name.to_owned(),
+            created: true,
+            inserted: rows,
+            replaced: 0,
+        };
+        Ok((table, referring))
+    }
 
-/// Builds a table's rows anew from the scratch server's and its own later ones.
-///
-/// # Errors
-/// When it is partitioned or has no primary key, or a server refuses.
-pub(super) async fn swap(
-    scratch: &Session<'_>,
-    home: &Session<'_>,
-    table: &str,
-    horizon: &Horizon,
-) -> Result<Swapped, SalvageError> {
-    let columns = Columns::of(scratch, table).await?;
-    swappable(table, &columns)?;
-    home.run(&columns.like("pgdrill_anew", "")).await?;
-    let mut rows = rows::copy(scratch, home, ANEW, &columns).await?;
-    let own = &columns.own;
-    home.run(&format!("LOCK TABLE {own} IN ACCESS EXCLUSIVE MODE"))
-        .await?;
-    rows += keep_later(scratch, home, table, &columns, horizon).await?;
-    let referring = release(home, table).await?;
-    put_in_place(home, table, &columns).await?;
-    let table = SalvagedTable {
-        table: table.to_owned(),
-        created: true,
-        inserted: rows,
-        replaced: 0,
-    };
-    Ok(Swapped { table, referring })
-}
+    fn swappable(&self) -> Result<(), SalvageError> {
+        let cause = match (self.columns.is_partitioned(), self.columns.key.is_empty()) {
+            (true, _) => "it is partitioned",
+            (_, true) => "it has no primary key to tell its rows apart",
+            _ => return Ok(()),
+        };
+        Err(SalvageError::Swap {
+            table: self.name.to_owned(),
+            cause,
+        })
+    }
 
-fn swappable(table: &str, columns: &Columns) -> Result<(), SalvageError> {
-    let cause = match (columns.is_partitioned(), columns.key.is_empty()) {
-        (true, _) => "it is partitioned",
-        (_, true) => "it has no primary key to tell its rows apart",
-        _ => return Ok(()),
-    };
-    Err(SalvageError::Swap {
-        table: table.to_owned(),
-        cause,
-    })
-}
+    /// Carries over the rows that were written after the recovery target. Returns how many
+    /// of them the scratch server did not have.
+    async fn keep_later(&self, horizon: &Horizon) -> Result<u64, SalvageError> {
+        let lost = self.read_later(horizon).await?;
+        let Self { home, columns, .. } = self;
+        home.note(
+            &format!("-- rows of {} written since the recovery target were read; line pointers that can't be read: {lost}", self.name),
+            std::time::Instant::now(),
+            None,
+            "",
+        );
+        let xmins = format!("SELECT DISTINCT pgdrill_xmin FROM {KEPT}");
+        let xmins = texts(&home.query(&xmins).await?)?;
+        let later = horizon.later(self.scratch, &xmins).await?;
+        let later = format!("k.pgdrill_xmin = ANY ({})", array(&later));
+        let same = columns.same_key("n.", "k.");
+        let older = format!("DELETE FROM {ANEW} n USING {KEPT} k WHERE {same} AND {later}");
+        let older = home.count(&older).await?;
+        let (list, from) = (columns.list(""), columns.list("k."));
+        let newer =
+            format!("INSERT INTO {ANEW} ({list}) SELECT {from} FROM {KEPT} k WHERE {later}");
+        let newer = home.count(&newer).await?;
+        home.quietly(&format!("DROP TABLE {KEPT}")).await?;
+        Ok(newer.saturating_sub(older))
+    }
 
-/// Carries over the rows that were written after the recovery target. Returns how many
-/// of them the scratch server did not have.
-async fn keep_later(
-    scratch: &Session<'_>,
-    home: &Session<'_>,
-    table: &str,
-    columns: &Columns,
-    horizon: &Horizon,
-) -> Result<u64, SalvageError> {
-    let lost = read_later(home, table, columns, horizon).await?;
-    home.note(
-        &format!("-- rows of {table} written since the recovery target were read; line pointers that can't be read: {lost}"),
-        std::time::Instant::now(),
-        None,
-        "",
-    );
-    let xmins = home
-        .query(&format!("SELECT DISTINCT pgdrill_xmin FROM {KEPT}"))
-        .await?;
-    let xmins = texts(&xmins)?;
-    let later = horizon.later(scratch, &xmins).await?;
-    let later = format!("k.pgdrill_xmin = ANY ({})", array(&later));
-    let same = columns.same_key("n.", "k.");
-    let older = format!("DELETE FROM {ANEW} n USING {KEPT} k WHERE {same} AND {later}");
-    let older = home.count(&older).await?;
-    let (list, from) = (columns.list(""), columns.list("k."));
-    let newer = format!("INSERT INTO {ANEW} ({list}) SELECT {from} FROM {KEPT} k WHERE {later}");
-    let newer = home.count(&newer).await?;
-    home.quietly(&format!("DROP TABLE {KEPT}")).await?;
-    Ok(newer.saturating_sub(older))
-}
+    /// Sets aside the rows that may have been written after the recovery target. Returns how many
+    /// addresses could not be read.
+    async fn read_later(&self, horizon: &Horizon) -> Result<u64, SalvageError> {
+        let kept = self
+            .columns
+            .like("pgdrill_kept", ", xmin::text AS pgdrill_xmin");
+        self.home.run(&kept).await?;
+        let pages = PAGES.replace("{table}", &literal(self.name));
+        let pages: i64 = self.home.one(&pages).await?.cell(0)?;
+        let oldest = horizon.next.saturating_sub(IN_PROGRESS).max(3) as u32;
+        let (list, own) = (self.columns.list(""), &self.columns.own);
+        read(self.home, pages.unsigned_abs(), |from, to| {
+            format!(
+                "INSERT INTO {KEPT} SELECT {list}, xmin::text FROM {own} \
+                 WHERE ctid >= '{from}' AND ctid < '{to}' AND age(xmin) <= age('{oldest}'::xid)"
+            )
+        })
+        .await
+    }
 
-/// Sets aside the rows that may have been written after the recovery target. Returns how many
-/// addresses could not be read.
-async fn read_later(
-    home: &Session<'_>,
-    table: &str,
-    columns: &Columns,
-    horizon: &Horizon,
-) -> Result<u64, SalvageError> {
-    home.run(&columns.like("pgdrill_kept", ", xmin::text AS pgdrill_xmin"))
-        .await?;
-    let pages = PAGES.replace("{table}", &literal(table));
-    let pages: i64 = home.one(&pages).await?.cell(0)?;
-    let oldest = horizon.next.saturating_sub(IN_PROGRESS).max(3) as u32;
-    let (list, own) = (columns.list(""), &columns.own);
-    read(home, pages.unsigned_abs(), |from, to| {
-        format!(
-            "INSERT INTO {KEPT} SELECT {list}, xmin::text FROM {own} \
-             WHERE ctid >= '{from}' AND ctid < '{to}' AND age(xmin) <= age('{oldest}'::xid)"
-        )
-    })
-    .await
+    /// Drops the foreign keys that refer to it; returns what brings them back.
+    async fn release(&self) -> Result<Vec<String>, SalvageError> {
+        let mut again = Vec::new();
+        let referring = format!("{REFERRING}{}::regclass ORDER BY 1", literal(self.name));
+        for row in self.home.query(&referring).await? {
+            self.home.run(row.cell(0)?).await?;
+            again.push(row.cell(1)?);
+        }
+        Ok(again)
+    }
+
+    /// New files for it, with the rows that were built anew.
+    async fn put_in_place(&self) -> Result<(), SalvageError> {
+        let (home, name, list) = (self.home, self.name, self.columns.list(""));
+        let resting = rules::rest(home, name).await?;
+        home.run(&format!("TRUNCATE {}", self.columns.own)).await?;
+        let insert = format!(
+            "INSERT INTO {name} ({list}) OVERRIDING SYSTEM VALUE SELECT {list} FROM {ANEW}"
+        );
+        home.count(&insert).await?;
+        home.quietly(&format!("DROP TABLE {ANEW}")).await?;
+        resting.wake(home).await
+    }
 }
 
 /// Reads a table in ranges of addresses, each halved until what can't be read is alone.
@@ -190,33 +196,6 @@ fn halves(from: u64, to: u64) -> Option<[(u64, u64); 2]> {
         false => middle,
     };
     (from < middle && middle < to).then_some([(from, middle), (middle, to)])
-}
-
-/// Drops the foreign keys that refer to a table; returns what brings them back.
-async fn release(home: &Session<'_>, table: &str) -> Result<Vec<String>, SalvageError> {
-    let mut again = Vec::new();
-    let referring = format!("{REFERRING}{}::regclass ORDER BY 1", literal(table));
-    for row in home.query(&referring).await? {
-        home.run(row.cell(0)?).await?;
-        again.push(row.cell(1)?);
-    }
-    Ok(again)
-}
-
-/// New files for the table, with the rows that were built anew.
-async fn put_in_place(
-    home: &Session<'_>,
-    table: &str,
-    columns: &Columns,
-) -> Result<(), SalvageError> {
-    let (own, list) = (&columns.own, columns.list(""));
-    let resting = rules::rest(home, table).await?;
-    home.run(&format!("TRUNCATE {own}")).await?;
-    let insert =
-        format!("INSERT INTO {table} ({list}) OVERRIDING SYSTEM VALUE SELECT {list} FROM {ANEW}");
-    home.count(&insert).await?;
-    home.quietly(&format!("DROP TABLE {ANEW}")).await?;
-    resting.wake(home).await
 }
 
 #[cfg(test)]
