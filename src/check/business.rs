@@ -52,11 +52,10 @@ pub(super) fn check(now: &View<'_>) -> CheckResult {
     CheckResult::Fail(message, details)
 }
 
-/// Whether a freeze is why an operation was refused; one that may write, in a history that does
-/// not tell.
+/// Whether a freeze is why an operation was refused.
 fn excuses(frozen: &Frozen<'_>, one: &BusinessResult) -> bool {
-    let refused = one.got.starts_with(INSUFFICIENT_PRIVILEGE) && one.writes != Some(false);
-    let of_the_model = !matches!(frozen.revoked, Some(Revoked::Writes(_)));
+    let refused = one.got.starts_with(INSUFFICIENT_PRIVILEGE) && one.writes;
+    let of_the_model = matches!(frozen.revoked, Revoked::Membership(_));
     refused && of_the_model && frozen.role == one.role
 }
 

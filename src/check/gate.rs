@@ -159,36 +159,31 @@ mod tests {
 
     #[test]
     fn a_freeze_excuses_what_it_revoked_alone() {
-        let writing = |writes: Option<bool>| {
+        let writing = |writes: bool| {
             frozen().bend(Moment::Gate, move |seen| {
                 if let Observation::Business(results) = seen {
                     results[0].writes = writes;
                 }
             })
         };
-        let revoking = |revoked| writing(Some(true)).revoking(revoked);
-        let group = |name: &str| Some(Revoked::Membership(name.into()));
+        let revoking = |revoked| writing(true).revoking(revoked);
+        let group = |name: &str| Revoked::Membership(name.into());
         let closed = |fixture: HistoryFixture, gate: &str| {
             let why = format!("the gate `{gate}` did not pass");
             expect(&fixture, "rto.oa", Verdict::Unknown, &why);
         };
-        closed(writing(Some(false)), "business");
+        closed(writing(false), "business");
         closed(revoking(group("auditors")), "permissions");
-        closed(
-            revoking(Some(Revoked::Writes("app.notes".into()))),
-            "permissions",
-        );
-        let not_told = writing(None).revoking(None);
-        for open in [revoking(group("app_writers")), not_told] {
-            expect(&open, "rto.oa", Verdict::Pass, "10s");
-        }
+        closed(revoking(Revoked::Writes("app.notes".into())), "permissions");
+        let open = revoking(group("app_writers"));
+        expect(&open, "rto.oa", Verdict::Pass, "10s");
         let own_table = salvage().bend(Moment::Gate, |seen| {
             if let Observation::Business(results) = seen {
                 results[0].got = "42501".into();
             }
         });
         let notes = Revoked::Writes("app.notes".into());
-        closed(own_table.revoking(Some(notes)), "business");
+        closed(own_table.revoking(notes), "business");
     }
 
     /// The OA moved, the agent stayed: the gate of each is its own server's, and the last.

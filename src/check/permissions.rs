@@ -85,10 +85,7 @@ fn without(list: &str, frozen: &[Frozen<'_>]) -> String {
 /// Whether a line of an access list as written names the role and what it lost.
 fn tells(line: &str, frozen: &Frozen<'_>) -> bool {
     let there = words(line);
-    let of = match frozen.revoked {
-        Some(Revoked::Membership(object) | Revoked::Writes(object)) => object.as_str(),
-        None => "",
-    };
+    let (Revoked::Membership(of) | Revoked::Writes(of)) = frozen.revoked;
     let mut wanted = words(frozen.role).into_iter().chain(words(of));
     wanted.all(|word| there.contains(&word))
 }
@@ -101,7 +98,7 @@ fn words(sql: &str) -> Vec<String> {
 }
 
 /// Whether a freeze took a privilege away. A line says role, kind and name of the object,
-/// privilege. Of a history that does not tell what was revoked, it may be any write.
+/// privilege.
 fn excuses(frozen: &Frozen<'_>, line: &str) -> bool {
     let role = frozen.role;
     let quoted = format!("\"{role}\"");
@@ -112,16 +109,15 @@ fn excuses(frozen: &Frozen<'_>, line: &str) -> bool {
     let Some((object, privilege)) = of_it.and_then(|rest| rest.rsplit_once(' ')) else {
         return false;
     };
-    let writes = WRITES.contains(&privilege.trim_end_matches('*'));
     let Some((kind, name)) = object.split_once(' ') else {
         return false;
     };
     match frozen.revoked {
-        Some(Revoked::Membership(group)) => kind == "role" && words(name) == words(group),
-        Some(Revoked::Writes(tables)) => {
+        Revoked::Membership(group) => kind == "role" && words(name) == words(group),
+        Revoked::Writes(tables) => {
+            let writes = WRITES.contains(&privilege.trim_end_matches('*'));
             writes && tables.split(", ").any(|table| is_of(kind, name, table))
         }
-        None => kind == "role" || writes,
     }
 }
 
@@ -146,22 +142,16 @@ mod tests {
         let group = Revoked::Membership("app_writers".into());
         let table = Revoked::Writes("app.Notes".into());
         let role = "app_user";
-        let revoked = [Some(&group), Some(&table), None];
+        let revoked = [&group, &table];
         let lines = [
-            ("app_user role app_writers MEMBER", [true, false, true]),
-            (
-                "app_user role app_writers SET_OPTION=true",
-                [true, false, true],
-            ),
-            ("app_user role auditors MEMBER", [false, false, true]),
-            ("app_user table app.notes INSERT", [false, true, true]),
-            (
-                "app_user column app.notes.body UPDATE*",
-                [false, true, true],
-            ),
-            ("app_user table app.notes SELECT", [false, false, false]),
-            ("app_user table app.users INSERT", [false, false, true]),
-            ("other role app_writers MEMBER", [false, false, false]),
+            ("app_user role app_writers MEMBER", [true, false]),
+            ("app_user role app_writers SET_OPTION=true", [true, false]),
+            ("app_user role auditors MEMBER", [false, false]),
+            ("app_user table app.notes INSERT", [false, true]),
+            ("app_user column app.notes.body UPDATE*", [false, true]),
+            ("app_user table app.notes SELECT", [false, false]),
+            ("app_user table app.users INSERT", [false, false]),
+            ("other role app_writers MEMBER", [false, false]),
         ];
         for (line, excused) in lines {
             let by = revoked.map(|revoked| excuses(&Frozen { role, revoked }, line));
@@ -170,17 +160,17 @@ mod tests {
         let lists = [
             (
                 "GRANT app_writers TO app_user WITH INHERIT TRUE;",
-                [true, false, true],
+                [true, false],
             ),
             (
                 "GRANT SELECT,INSERT ON TABLE app.notes TO app_user;",
-                [false, true, true],
+                [false, true],
             ),
             (
                 "GRANT SELECT ON TABLE app.users TO app_user;",
-                [false, false, true],
+                [false, false],
             ),
-            ("GRANT app_writers TO other;", [false, false, false]),
+            ("GRANT app_writers TO other;", [false, false]),
         ];
         for (line, excused) in lists {
             let by = revoked.map(|revoked| tells(line, &Frozen { role, revoked }));

@@ -48,7 +48,7 @@ impl Drill {
         self.recorder.record(EventKind::Frozen {
             workload: workload.to_owned(),
             role: writes.role,
-            revoked: Some(writes.revoked),
+            revoked: writes.revoked,
         });
         Ok(())
     }

@@ -150,9 +150,8 @@ pub enum EventKind {
     Frozen {
         workload: String,
         role: String,
-        /// What exactly; none in histories that do not tell.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        revoked: Option<Revoked>,
+        /// What exactly.
+        revoked: Revoked,
     },
     /// A business's writes were granted back.
     Thawed {

@@ -33,8 +33,8 @@ pub struct View<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Frozen<'a> {
     pub role: &'a str,
-    /// What the role lost; none where the history does not tell.
-    pub revoked: Option<&'a Revoked>,
+    /// What the role lost.
+    pub revoked: &'a Revoked,
 }
 
 impl<'a> View<'a> {
@@ -107,7 +107,6 @@ pub fn views<'a>(history: &DrillHistory<'a>) -> Vec<View<'a>> {
             revoked,
         } = &event.kind
         {
-            let revoked = revoked.as_ref();
             frozen.insert(workload.as_str(), Frozen { role, revoked });
         } else if let EventKind::Thawed { workload } = &event.kind {
             frozen.remove(workload.as_str());

@@ -13,9 +13,8 @@ pub struct BusinessResult {
     pub expected: String,
     /// What happened, in the same words.
     pub got: String,
-    /// Whether it writes; none in histories that do not tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub writes: Option<bool>,
+    /// Whether it writes.
+    pub writes: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

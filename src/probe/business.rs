@@ -51,7 +51,7 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
             role: operation.role.clone(),
             expected: operation.refused.clone().unwrap_or_else(|| "rows".into()),
             got: outcome(target, operation).await?,
-            writes: Some(operation.writes),
+            writes: operation.writes,
         });
     }
     Ok(Observation::Business(results))

@@ -115,7 +115,7 @@ impl HistoryFixture {
     }
 
     /// The freeze took this away.
-    pub fn revoking(mut self, what: Option<Revoked>) -> Self {
+    pub fn revoking(mut self, what: Revoked) -> Self {
         for event in &mut self.events {
             if let EventKind::Frozen { revoked, .. } = &mut event.kind {
                 revoked.clone_from(&what);

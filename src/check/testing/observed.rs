@@ -38,7 +38,7 @@ pub fn observations(timeline: u32) -> Vec<Observation> {
         role: "app_user".into(),
         expected: expected.into(),
         got: expected.into(),
-        writes: Some(writes),
+        writes,
     };
     let server = ServerState {
         timeline,

@@ -54,7 +54,7 @@ fn dropped_and_restored(fixture: &mut HistoryFixture) {
     let frozen = EventKind::Frozen {
         workload: "oa".into(),
         role: "app_user".into(),
-        revoked: Some(Revoked::Membership("app_writers".into())),
+        revoked: Revoked::Membership("app_writers".into()),
     };
     fixture.tell(tenths(125), frozen);
     let copy = "cp -a /pgdrill/store/main-1/. /pgdrill/data";
