@@ -4,7 +4,7 @@ use super::state::{Drill, StepError};
 use crate::{
     event::EventKind,
     postgres::Server,
-    restore::salvage::{SalvageRequest, Side, salvage},
+    restore::salvage::{SalvageRequest, salvage},
     scenario::plan::Salvage,
 };
 
@@ -42,14 +42,6 @@ impl Drill {
         let scratch = self.server_in(from, database)?;
         let production = self.server_in(into, database)?;
         readable(&scratch).await?;
-        let from_side = Side {
-            access: scratch.access().await?,
-            node: &scratch.node,
-        };
-        let into_side = Side {
-            access: production.access().await?,
-            node: &production.node,
-        };
         let bad = self.bad_statements(salvaging, database);
         let request = SalvageRequest {
             tables: salvaging.tables.to_vec(),
@@ -64,7 +56,7 @@ impl Drill {
             frozen: self.frozen_groups(),
             frozen_tables: self.frozen_tables(&scratch).await?,
         };
-        let mut tables = salvage(&from_side, &into_side, &request, &self.recorder).await?;
+        let mut tables = salvage(&scratch, &production, &request, &self.recorder).await?;
         for table in &mut tables {
             table.table = self.plan.told(&table.table, database);
         }

@@ -9,7 +9,7 @@ use pgdrill::{
     observation::Observation,
     postgres,
     probe::{ProbeTarget, observe},
-    restore::salvage::{SalvageError, SalvageRequest, Side, salvage},
+    restore::salvage::{SalvageError, SalvageRequest, salvage},
     runtime::Exec,
     scenario::plan::CheckKind,
     units::Bytes,
@@ -88,6 +88,18 @@ pub fn differences(a: &Seen, b: &Seen) -> Vec<String> {
     lines
 }
 
+/// A server as a drill has it, with passwords for these roles.
+fn drilled(server: &Server, roles: &[&str]) -> postgres::Server {
+    postgres::Server {
+        name: server.name.clone(),
+        node: server.node.clone(),
+        passwords: Arc::new(passwords(roles)),
+        database: server.access.database.clone(),
+        scratch: false,
+        moved: BTreeMap::new(),
+    }
+}
+
 /// A server with a loss, and a scratch copy from before it.
 pub struct Case {
     pub bench: Bench,
@@ -116,14 +128,7 @@ impl Case {
         let production = bench.server("production", "").await;
         let model = Model::named("dual-tenant").unwrap();
         let roles: Vec<&str> = model.login_roles().iter().map(String::as_str).collect();
-        let server = postgres::Server {
-            name: production.name.clone(),
-            node: production.node.clone(),
-            passwords: Arc::new(passwords(&roles)),
-            database: production.access.database.clone(),
-            scratch: false,
-            moved: BTreeMap::new(),
-        };
+        let server = drilled(&production, &roles);
         let amount = (Bytes(10_000_000), 42);
         model
             .install(&server, amount, &bench.recorder)
@@ -160,15 +165,7 @@ impl Case {
         scratch: &Server,
         request: SalvageRequest,
     ) -> Result<Vec<SalvagedTable>, SalvageError> {
-        let side = |server: &Server| server.access.clone();
-        let from = Side {
-            access: side(scratch),
-            node: &scratch.node,
-        };
-        let into = Side {
-            access: side(&self.production),
-            node: &self.production.node,
-        };
+        let (from, into) = (drilled(scratch, &[]), drilled(&self.production, &[]));
         salvage(&from, &into, &request, &self.bench.recorder).await
     }
 

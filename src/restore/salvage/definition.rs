@@ -6,14 +6,14 @@
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
-use super::{SalvageError, Side, objects::Id};
-use crate::runtime::{Exec, POSTGRES_PORT};
+use super::{SalvageError, objects::Id};
+use crate::postgres::Server;
 
 const DEADLINE: Duration = Duration::from_secs(600);
 
 /// A dump of the scratch server's schema, in its node.
 pub(super) struct Dump<'a> {
-    from: &'a Side<'a>,
+    from: &'a Server,
     file: String,
     list: PathBuf,
     entries: Vec<Entry>,
@@ -30,7 +30,7 @@ struct Entry {
 }
 
 impl<'a> Dump<'a> {
-    pub async fn take(from: &'a Side<'a>) -> Result<Self, SalvageError> {
+    pub async fn take(from: &'a Server) -> Result<Self, SalvageError> {
         let run = &from.node.layout().run;
         let dump = run.join("salvage.dump").display().to_string();
         let file = format!("--file={dump}");
@@ -90,16 +90,9 @@ impl<'a> Dump<'a> {
     }
 }
 
-async fn tool(from: &Side<'_>, program: &str, arguments: &[&str]) -> Result<String, SalvageError> {
-    let layout = from.node.layout();
-    let program = layout.bin.join(program).display().to_string();
-    let exec = Exec::new(std::iter::once(program.as_str()).chain(arguments.iter().copied()))
-        .env("PGHOST", layout.run.display().to_string())
-        .env("PGPORT", from.node.port(POSTGRES_PORT).to_string())
-        .env("PGUSER", &from.access.user)
-        .env("PGDATABASE", &from.access.database)
-        .within(DEADLINE);
-    Ok(from.node.exec(exec).await?.text())
+async fn tool(from: &Server, program: &str, arguments: &[&str]) -> Result<String, SalvageError> {
+    let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+    Ok(from.tool(program, &arguments, DEADLINE).await?.text())
 }
 
 /// Reads `pg_restore --list --verbose`: lines `12; 1259 16389 TABLE …`, each perhaps

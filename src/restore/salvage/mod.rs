@@ -37,9 +37,9 @@ use std::collections::BTreeSet;
 use crate::{
     event::SalvagedTable,
     history::Recorder,
-    postgres::{Access, PgError, query::Cells},
+    postgres::{PgError, Server, query::Cells},
     probe::ProbeError,
-    runtime::{Node, RuntimeError},
+    runtime::RuntimeError,
     scenario::plan::SalvageBy,
 };
 
@@ -51,12 +51,6 @@ use rows::Table;
 use session::Session;
 use transactions::Horizon;
 use wanted::Wanted;
-
-#[derive(Clone, Debug)]
-pub struct Side<'a> {
-    pub access: Access,
-    pub node: &'a Node,
-}
 
 #[derive(Clone, Debug, Default)]
 pub struct SalvageRequest {
@@ -138,8 +132,8 @@ impl From<ProbeError> for SalvageError {
 /// # Errors
 /// When a server or a tool refuses, or when rows would be left without what they refer to.
 pub async fn salvage(
-    from: &Side<'_>,
-    into: &Side<'_>,
+    from: &Server,
+    into: &Server,
     request: &SalvageRequest,
     recorder: &Recorder,
 ) -> Result<Vec<SalvagedTable>, SalvageError> {
@@ -174,7 +168,7 @@ pub async fn salvage(
 }
 
 struct Work<'a> {
-    from: &'a Side<'a>,
+    from: &'a Server,
     scratch: &'a Session<'a>,
     home: &'a Session<'a>,
     request: &'a SalvageRequest,

@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use tokio_postgres::{Client, Row};
 
-use super::{SalvageError, Side};
+use super::SalvageError;
 use crate::{
     event::{CommandRecord, EventKind},
     history::Recorder,
-    postgres::PgError,
+    postgres::{PgError, Server},
     text::{cut, on_one_line},
 };
 
@@ -24,12 +24,12 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Logs in; values are shown in the same words on both servers.
-    pub async fn open(side: &Side<'_>, recorder: &'a Recorder) -> Result<Self, SalvageError> {
-        let client = side.access.connect("pgdrill salvage").await?;
+    pub async fn open(server: &Server, recorder: &'a Recorder) -> Result<Self, SalvageError> {
+        let access = server.access().await?;
         let session = Self {
-            client,
-            node: side.node.name().to_owned(),
-            user: side.access.user.clone(),
+            client: access.connect("pgdrill salvage").await?,
+            node: server.node.name().to_owned(),
+            user: access.user,
             recorder,
         };
         session
