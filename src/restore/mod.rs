@@ -22,7 +22,7 @@ use crate::{
     backup::{Asked, BackupError, Site, Tool, WalArchive, Wanted, size},
     event::{EventKind, Listed, RestoreRecord},
     history::{Bytes, Progress, Recorder},
-    postgres::Server,
+    postgres::{Server, query::Identity},
     scenario::plan::{Nature, Phase, RecoverySignal, TargetAction},
     store::Store,
 };
@@ -59,6 +59,15 @@ pub struct Recovery<'a> {
     pub action: Option<TargetAction>,
 }
 
+/// What a restore came to, as its record has it.
+struct Reached {
+    identity: Identity,
+    lsn: u64,
+    time: String,
+    configured: bool,
+    paused: bool,
+}
+
 /// Performs it and records what was reached.
 ///
 /// # Errors
@@ -70,9 +79,26 @@ pub async fn restore(
     recorder.record(EventKind::PhaseBegan {
         phase: Phase::Fetch,
     });
-    let record = match request.listed.nature {
+    let Restore { server, listed, .. } = request;
+    let reached = match listed.nature {
         Nature::Physical => Box::pin(physical::restore(request, recorder)).await?,
         Nature::Logical => Box::pin(logical::restore(request, recorder)).await?,
+    };
+    let record = RestoreRecord {
+        server: server.name.clone(),
+        backup: listed.label.clone(),
+        store: listed.store.clone(),
+        nature: listed.nature,
+        in_place: request.in_place && listed.nature == Nature::Physical,
+        target: request.target.show(),
+        scratch: server.scratch,
+        timeline: reached.identity.timeline,
+        next_xid: reached.identity.next_xid,
+        reached_lsn: reached.lsn,
+        reached_time: reached.time,
+        configured: reached.configured,
+        paused: reached.paused,
+        bytes: listed.bytes,
     };
     recorder.record(EventKind::Restored(record.clone()));
     Ok(record)

@@ -4,22 +4,22 @@
 use std::fmt::Write as _;
 
 use super::{
-    Restore, by_tool,
+    Reached, Restore, by_tool,
     replay::{paused_at, reached, recovery, replay},
 };
 use crate::{
     backup::{self, Asked, BackupError},
-    event::{EventKind, RestoreRecord},
+    event::EventKind,
     history::{Progress, Recorder},
     postgres::{Server, ServerError},
     runtime::Exec,
-    scenario::plan::{Nature, Phase, RecoverySignal},
+    scenario::plan::{Phase, RecoverySignal},
 };
 
 pub(super) async fn restore(
     request: &Restore<'_>,
     recorder: &Recorder,
-) -> Result<RestoreRecord, BackupError> {
+) -> Result<Reached, BackupError> {
     let server = request.server;
     let stated = request.recovery.restore_command;
     let stated = stated.map(|command| server.fill_in(command));
@@ -35,7 +35,7 @@ pub(super) async fn restore(
     let told = Box::pin(replay(request, &settings, &progress, recorder)).await?;
     in_own_places(server).await?;
     let identity = server.announce(recorder).await?;
-    let (reached_lsn, reached_time) = if told.paused() {
+    let (lsn, time) = if told.paused() {
         paused_at(server).await?
     } else {
         let log = server.node.get(&server.log()).await?;
@@ -44,23 +44,14 @@ pub(super) async fn restore(
         recorder.record(EventKind::Recovered(recovered));
         reached(&log)
     };
-    let began = request.listed.start_lsn.unwrap_or(reached_lsn);
-    progress.end(reached_lsn.saturating_sub(began));
-    Ok(RestoreRecord {
-        server: server.name.clone(),
-        backup: request.listed.label.clone(),
-        store: request.listed.store.clone(),
-        nature: Nature::Physical,
-        in_place: request.in_place,
-        target: request.target.show(),
-        scratch: server.scratch,
-        timeline: identity.timeline,
-        next_xid: identity.next_xid,
-        reached_lsn,
-        reached_time,
+    let began = request.listed.start_lsn.unwrap_or(lsn);
+    progress.end(lsn.saturating_sub(began));
+    Ok(Reached {
+        identity,
+        lsn,
+        time,
         configured: asked == Asked::ByTool,
         paused: told.paused(),
-        bytes: request.listed.bytes,
     })
 }
 
