@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::{Date, date};
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{Rng, RngExt};
 use rand_chacha::ChaCha12Rng;
 
-use super::{Model, columns::Filled, encode, text, words};
+use super::{Model, columns::Filled, encode, stream, text, words};
 use crate::scenario::{
     model::{Column, Table},
     plan::Generator,
@@ -69,7 +69,7 @@ impl<'a> TableRows<'a> {
 
     /// Appends a chunk's rows; returns how many.
     pub fn chunk(&self, chunk: u64, format: Format, out: &mut Vec<u8>) -> u64 {
-        let mut rng = stream(self.seed, self.index, chunk);
+        let mut rng = stream([self.seed, self.index, chunk]);
         let first = chunk * CHUNK + 1;
         let last = (first + CHUNK - 1).min(self.rows);
         let mut numbers = vec![0; self.columns.len()];
@@ -135,11 +135,6 @@ impl<'a> TableRows<'a> {
                     &rng.random_range(numbers.min..=numbers.max).to_be_bytes(),
                 );
             }
-            Generator::Text(length) => {
-                let length = text::of(*length, rng);
-                encode::sized(out, |out| words::text(rng, length, out));
-            }
-            Generator::Name => encode::sized(out, |out| words::name(rng, out)),
             Generator::Email => encode::bytes(out, email(serial).as_bytes()),
             Generator::Hash => {
                 let mut digits = [0; 64];
@@ -159,13 +154,10 @@ impl<'a> TableRows<'a> {
                     rng.fill_bytes(&mut out[at..]);
                 });
             }
-            Generator::Jsonb(length) => {
-                let length = text::of(*length, rng);
-                encode::sized(out, |out| {
-                    out.push(1); // the version of jsonb's binary form
-                    words::object(rng, length, out);
-                });
-            }
+            Generator::Jsonb(_) => encode::sized(out, |out| {
+                out.push(1); // the version of jsonb's binary form
+                text::value(generator, "", self.until, rng, out);
+            }),
             Generator::Numeric(scale) => {
                 let unit = 10u16.pow(4 - u32::from((*scale).min(4)));
                 let fraction = rng.random_range(0..10_000u16) / unit * unit;
@@ -179,19 +171,17 @@ impl<'a> TableRows<'a> {
             Generator::Bool(percent) => {
                 encode::bytes(out, &[u8::from(rng.random_range(0..100) < *percent)]);
             }
-            Generator::Enum(values) => {
-                let label = &values[rng.random_range(0..values.len())];
-                encode::bytes(out, label.as_bytes());
-            }
             Generator::TextArray(n) => {
                 encode::text_array(out, *n, |out| words::word(rng, out));
             }
             Generator::IntArray(n) => {
                 encode::int_array(out, *n, || rng.random_range(0..1_000_000));
             }
-            Generator::Pattern(_) => encode::sized(out, |out| {
-                text::value(generator, "", self.until, rng, out);
-            }),
+            Generator::Text(_) | Generator::Name | Generator::Enum(_) | Generator::Pattern(_) => {
+                encode::sized(out, |out| {
+                    text::value(generator, "", self.until, rng, out);
+                })
+            }
             Generator::None => encode::null(out),
             Generator::Serial
             | Generator::Bigint
@@ -200,15 +190,6 @@ impl<'a> TableRows<'a> {
             | Generator::SameAs(_) => unreachable!("whole numbers are made by `Filled`"),
         }
     }
-}
-
-/// The random stream of one chunk.
-fn stream(seed: u64, table: u64, chunk: u64) -> ChaCha12Rng {
-    let mut key = [0; 32];
-    for (part, number) in key.chunks_exact_mut(8).zip([seed, table, chunk]) {
-        part.copy_from_slice(&number.to_le_bytes());
-    }
-    ChaCha12Rng::from_seed(key)
 }
 
 fn email(serial: i64) -> String {
@@ -254,7 +235,7 @@ mod tests {
 
     #[test]
     fn loaded_times_lie_right_before_the_month() {
-        let mut rng = stream(1, 2, 3);
+        let mut rng = stream([1, 2, 3]);
         let mut model = Model::named("dual-tenant").unwrap();
         model.month = date(2000, 3, 1);
         let rows = model.rows(Bytes(10_000_000));

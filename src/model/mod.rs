@@ -17,6 +17,8 @@ pub(crate) mod words;
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::{civil::Date, tz::TimeZone};
+use rand::SeedableRng;
+use rand_chacha::ChaCha12Rng;
 
 use crate::{
     postgres::PgError,
@@ -118,6 +120,15 @@ impl Model {
             cause,
         }
     }
+}
+
+/// A random stream that depends on these numbers alone.
+pub fn stream(of: [u64; 3]) -> ChaCha12Rng {
+    let mut seed = [0; 32];
+    for (part, number) in seed.chunks_exact_mut(8).zip(of) {
+        part.copy_from_slice(&number.to_le_bytes());
+    }
+    ChaCha12Rng::from_seed(seed)
 }
 
 pub fn this_month() -> Date {

@@ -17,7 +17,6 @@ mod wire;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use tokio::{sync::watch, task::JoinSet};
 
@@ -27,6 +26,7 @@ use crate::{
     event::{EventKind, WorkloadSummary},
     history::Recorder,
     ledger::{CLIENTS, Key},
+    model,
     postgres::Access,
     scenario::plan::{Plan, WorkloadPlan},
     secret::Secret,
@@ -220,13 +220,6 @@ fn fits(plan: &Plan) -> Result<(), WorkloadError> {
 
 /// A random stream of one client, for one purpose.
 fn stream(script: &Script, client: u16, purpose: u64) -> ChaCha12Rng {
-    let mut seed = [0; 32];
     let key = Key::new(script.workload, 0, client, 0).0;
-    for (part, number) in seed
-        .chunks_exact_mut(8)
-        .zip([script.source.seed, key, purpose])
-    {
-        part.copy_from_slice(&number.to_le_bytes());
-    }
-    ChaCha12Rng::from_seed(seed)
+    model::stream([script.source.seed, key, purpose])
 }

@@ -5,13 +5,12 @@
 //! prints it.
 
 use jiff::civil::Date;
-use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
     ledger::Key,
-    model::{columns::Filled, text},
+    model::{columns::Filled, stream, text},
 };
 
 /// xxh3-64 of a row's payload columns.
@@ -80,12 +79,7 @@ impl Source {
     }
 
     fn stream(&self, key: Key, version: u32) -> ChaCha12Rng {
-        let mut bytes = [0; 32];
-        let parts = [self.seed ^ self.nonce, key.0, u64::from(version)];
-        for (part, number) in bytes.chunks_exact_mut(8).zip(parts) {
-            part.copy_from_slice(&number.to_le_bytes());
-        }
-        ChaCha12Rng::from_seed(bytes)
+        stream([self.seed ^ self.nonce, key.0, u64::from(version)])
     }
 }
 
