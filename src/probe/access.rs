@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt, TryStreamExt};
 use tokio_postgres::Row;
 
-use super::{APPLICATION, ProbeError, ProbeTarget, pg, session, settings::without_secrets};
+use super::{APPLICATION, ProbeError, ProbeTarget, ask, session, settings::without_secrets};
 use crate::{
     observation::{AccessState, Observation},
     postgres::{
@@ -34,13 +34,10 @@ pub const REFUSED: [&str; 2] = ["28P01", "28000"];
 
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
-    let asked = client.query(RULES, &[]).await;
-    let rules = asked.map_err(pg("read the rules of pg_hba.conf"))?;
+    let rules = ask(&client, RULES, "read the rules of pg_hba.conf").await?;
     let rules = rules.iter().map(rule).collect::<Result<_, _>>()?;
-    let asked = client.query(MAPPINGS, &[]).await;
-    let mappings = asked.map_err(pg("read the mappings of pg_ident.conf"))?;
-    let asked = client.query(ROLES, &[]).await;
-    let roles = asked.map_err(pg("read who logs in"))?;
+    let mappings = ask(&client, MAPPINGS, "read the mappings of pg_ident.conf").await?;
+    let roles = ask(&client, ROLES, "read who logs in").await?;
     let roles = texts(&roles)?;
     Ok(Observation::Access(AccessState {
         rules,

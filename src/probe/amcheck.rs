@@ -11,12 +11,12 @@ use tokio_postgres::Client;
 use super::{
     ProbeError, ProbeTarget, SESSION_17, databases,
     indexes::{self, Read},
-    pg,
+    pg, prepare,
 };
 use crate::{
     observation::{Observation, Structure},
     postgres::Access,
-    runtime::{Exec, Output, POSTGRES_PORT},
+    runtime::Output,
 };
 
 const DEADLINE: Duration = Duration::from_secs(3600);
@@ -60,9 +60,7 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
 
 /// Runs it in the node, over the server's Unix socket.
 async fn run(target: &ProbeTarget<'_>) -> Result<Output, ProbeError> {
-    let layout = target.node.layout();
     let database = format!("--maintenance-db={}", target.access.database);
-    let program = layout.bin.join("pg_amcheck").display().to_string();
     let arguments = [
         "--no-password",
         "--jobs=2",
@@ -70,10 +68,8 @@ async fn run(target: &ProbeTarget<'_>) -> Result<Output, ProbeError> {
         "--all",
         &database,
     ];
-    let exec = Exec::new(std::iter::once(program.as_str()).chain(arguments))
-        .env("PGHOST", layout.run.display().to_string())
-        .env("PGPORT", target.node.port(POSTGRES_PORT).to_string())
-        .env("PGUSER", &target.access.user)
+    let exec = target
+        .tool("pg_amcheck", &arguments)
         .env("PGOPTIONS", "-c log_min_messages=fatal")
         .within(DEADLINE)
         .allow(CORRUPT);
@@ -82,10 +78,7 @@ async fn run(target: &ProbeTarget<'_>) -> Result<Output, ProbeError> {
 
 async fn session(access: &Access) -> Result<Client, ProbeError> {
     let client = access.connect(super::APPLICATION).await?;
-    for settings in [SESSION, SESSION_17] {
-        let prepared = client.batch_execute(settings).await;
-        prepared.map_err(pg("prepare a session"))?;
-    }
+    prepare(&client, &[SESSION, SESSION_17]).await?;
     Ok(client)
 }
 

@@ -7,7 +7,7 @@
 
 use uuid::Uuid;
 
-use super::{ProbeError, ProbeTarget, pg, session};
+use super::{ProbeError, ProbeTarget, ask, session};
 use crate::{
     ledger::Key,
     observation::{AuditState, Change, Observation},
@@ -70,10 +70,8 @@ async fn compare(
     state: &mut AuditState,
 ) -> Result<(), ProbeError> {
     let client = session(&target.access.within(trail.database)).await?;
-    let rows = client
-        .query(&compared(trail, &target.fault_xids), &[])
-        .await;
-    for row in rows.map_err(pg("compare the audit trail"))? {
+    let compared = compared(trail, &target.fault_xids);
+    for row in ask(&client, &compared, "compare the audit trail").await? {
         let count = row.cell::<i64>(1)?.unsigned_abs();
         let mut first = changes(row.cell(2)?, trail.nonce)?;
         for change in &mut first {

@@ -10,7 +10,7 @@ use futures_util::future::try_join_all;
 use serde_json::Value;
 use tokio_postgres::Client;
 
-use super::{ProbeError, ProbeTarget, databases, definitions::keyed, pg, session};
+use super::{ProbeError, ProbeTarget, ask, databases, definitions::keyed, session};
 use crate::{observation::Observation, postgres::query::Cells};
 
 /// Makes the queries.
@@ -46,16 +46,19 @@ async fn of_database(
     shared: bool,
 ) -> Result<Vec<(String, String)>, ProbeError> {
     let client = session(&target.access.within(database)).await?;
-    let made = client.query(CATALOG, &[]).await;
-    let made = made.map_err(pg("list the catalogs"))?;
+    let made = ask(&client, CATALOG, "list the catalogs").await?;
     let mut queries: Vec<&str> = Vec::new();
     for row in &made {
         if shared == row.cell::<bool>(0)? {
             queries.push(row.cell(1)?);
         }
     }
-    let rows = client.query(&queries.join("\nUNION ALL\n"), &[]).await;
-    let rows = rows.map_err(pg(format!("read the catalog of database {database}")))?;
+    let rows = ask(
+        &client,
+        &queries.join("\nUNION ALL\n"),
+        format!("read the catalog of database {database}"),
+    )
+    .await?;
     let object = |row: &tokio_postgres::Row| {
         let (name, definition): (String, &str) = (row.cell(0)?, row.cell(1)?);
         let told = match shared {
@@ -111,8 +114,7 @@ async fn passwords(
     client: &Client,
     target: &ProbeTarget<'_>,
 ) -> Result<Vec<(String, String)>, ProbeError> {
-    let rows = client.query(PASSWORDS, &[]).await;
-    let rows = rows.map_err(pg("read the roles' passwords"))?;
+    let rows = ask(client, PASSWORDS, "read the roles' passwords").await?;
     let digest = |row: &tokio_postgres::Row| {
         let digest = keyed(&target.access.password, row.cell(1)?);
         Ok((row.cell(0)?, format!("digest {digest}")))

@@ -1,7 +1,7 @@
 //! Collation versions: what each database and collation was made with, beside what its provider
 //! (the C library, ICU) has now.
 
-use super::{ProbeError, ProbeTarget, pg, session};
+use super::{ProbeError, ProbeTarget, ask, session};
 use crate::{
     observation::{Collation, Collations, Observation},
     postgres::query::Cells,
@@ -22,8 +22,7 @@ WHERE c.collprovider <> 'd' ORDER BY 1";
 /// Looks at every database, and at the collations of each that can be connected to.
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
-    let databases = client.query(DATABASES, &[]).await;
-    let databases = databases.map_err(pg("read the databases' collation versions"))?;
+    let databases = ask(&client, DATABASES, "read the databases' collation versions").await?;
     let mut seen = Collations::default();
     for row in &databases {
         let name: String = row.cell(0)?;
@@ -41,9 +40,8 @@ async fn of_database(
     seen: &mut Collations,
 ) -> Result<(), ProbeError> {
     let client = session(&target.access.within(database)).await?;
-    let rows = client.query(COLLATIONS, &[]).await;
     let doing = format!("read the collation versions of database `{database}`");
-    for row in rows.map_err(pg(doing))? {
+    for row in ask(&client, COLLATIONS, doing).await? {
         let name: String = row.cell(0)?;
         let object = format!("{database}: collation {name}");
         seen.take(object, row.cell(1)?, row.cell(2)?);

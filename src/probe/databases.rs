@@ -2,7 +2,7 @@
 
 use tokio_postgres::Client;
 
-use super::{ProbeError, pg};
+use super::{ProbeError, ask};
 use crate::postgres::query::Cells;
 
 /// A limit of -2 marks what `DROP DATABASE` left half done; nobody can connect to it.
@@ -11,7 +11,6 @@ const DATABASES: &str = "SELECT datname::text FROM pg_catalog.pg_database \
 
 /// Every database that can be connected to, `template1` included, in the order of their names.
 pub async fn all(client: &Client) -> Result<Vec<String>, ProbeError> {
-    let rows = client.query(DATABASES, &[]).await;
-    let rows = rows.map_err(pg("list the databases"))?;
+    let rows = ask(client, DATABASES, "list the databases").await?;
     rows.iter().map(|row| Ok(row.cell(0)?)).collect()
 }

@@ -12,11 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::future::{try_join, try_join_all};
 
 use super::{ProbeError, ProbeTarget, databases, session};
-use crate::{
-    observation::Observation,
-    runtime::{Exec, POSTGRES_PORT},
-    secret::Secret,
-};
+use crate::{observation::Observation, secret::Secret};
 
 const DEADLINE: Duration = Duration::from_secs(600);
 
@@ -55,21 +51,17 @@ async fn globals(target: &ProbeTarget<'_>) -> Result<Definitions, ProbeError> {
     Ok(sections::of_globals(&dump))
 }
 
-/// Runs a client program in the node, over the server's Unix socket. The database's name goes
-/// into the environment: as an argument it might be taken for a connection string.
+/// Runs a client program in the node. The database's name goes into the environment: as an
+/// argument it might be taken for a connection string.
 async fn execute(
     target: &ProbeTarget<'_>,
     program: &str,
     arguments: &[&str],
     database: &str,
 ) -> Result<String, ProbeError> {
-    let layout = target.node.layout();
-    let path = layout.bin.join(program).display().to_string();
-    let exec = Exec::new(std::iter::once(path.as_str()).chain(arguments.iter().copied()))
+    let exec = target
+        .tool(program, arguments)
         .arg("--no-password")
-        .env("PGHOST", layout.run.display().to_string())
-        .env("PGPORT", target.node.port(POSTGRES_PORT).to_string())
-        .env("PGUSER", &target.access.user)
         .env("PGDATABASE", database)
         .within(DEADLINE)
         .unrecorded();

@@ -32,7 +32,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
 use crate::{
     backup::WalArchive,
@@ -40,7 +40,7 @@ use crate::{
     history::Recorder,
     observation::{Observation, Probe},
     postgres::{Access, PgError, copy::CopyReader, query::WITHOUT_INDEXES},
-    runtime::{Node, RuntimeError},
+    runtime::{Exec, Node, POSTGRES_PORT, RuntimeError},
     scenario::plan::{CheckKind, Plan},
     secret::Secret,
 };
@@ -62,6 +62,18 @@ pub struct ProbeTarget<'a> {
     pub audit: Vec<audit::Trail<'a>>,
     /// Transactions of bad statements: rows they wrote (audit rows, say) are no loaded rows.
     pub fault_xids: Vec<u64>,
+}
+
+impl ProbeTarget<'_> {
+    /// One of PostgreSQL's programs in the node, over the server's Unix socket.
+    fn tool(&self, program: &str, arguments: &[&str]) -> Exec {
+        let layout = self.node.layout();
+        let program = layout.bin.join(program).display().to_string();
+        Exec::new(std::iter::once(program.as_str()).chain(arguments.iter().copied()))
+            .env("PGHOST", layout.run.display().to_string())
+            .env("PGPORT", self.node.port(POSTGRES_PORT).to_string())
+            .env("PGUSER", &self.access.user)
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -167,11 +179,21 @@ const OWN_PATH: &str = "RESET search_path";
 /// A session in which names are shown in full and values always in the same words.
 async fn session(access: &Access) -> Result<Client, ProbeError> {
     let client = access.connect(APPLICATION).await?;
-    for settings in [SESSION, SESSION_17] {
+    prepare(&client, &[SESSION, SESSION_17]).await?;
+    Ok(client)
+}
+
+async fn prepare(client: &Client, settings: &[&str]) -> Result<(), ProbeError> {
+    for settings in settings {
         let prepared = client.batch_execute(settings).await;
         prepared.map_err(pg("prepare a session"))?;
     }
-    Ok(client)
+    Ok(())
+}
+
+/// The rows that a query answers with; `doing` is for its error.
+async fn ask(client: &Client, sql: &str, doing: impl Into<String>) -> Result<Vec<Row>, ProbeError> {
+    client.query(sql, &[]).await.map_err(pg(doing))
 }
 
 /// The same for reading many rows.

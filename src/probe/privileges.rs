@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::{Client, Row};
 
-use super::{ProbeError, ProbeTarget, databases, pg, session};
+use super::{ProbeError, ProbeTarget, ask, databases, session};
 use crate::{observation::Observation, postgres::query::Cells};
 
 /// One row a privilege: role, kind, object, privilege.
@@ -57,8 +57,7 @@ impl Privilege {
 
 /// Every privilege on a server; the session's `search_path` must be empty.
 pub async fn all(client: &Client) -> Result<Vec<Privilege>, ProbeError> {
-    let rows = client.query(PRIVILEGES, &[]).await;
-    let rows = rows.map_err(pg("read the privileges"))?;
+    let rows = ask(client, PRIVILEGES, "read the privileges").await?;
     let privilege = |row: &Row| {
         Ok(Privilege {
             role: row.cell(0)?,

@@ -16,7 +16,7 @@ use std::{
 use futures_util::TryStreamExt;
 use tokio_postgres::{Client, types::ToSql};
 
-use super::{OWN_PATH, ProbeError, databases, pg, session};
+use super::{OWN_PATH, ProbeError, databases, pg, prepare, session};
 use crate::{
     event::ImagedTable,
     postgres::{
@@ -143,10 +143,7 @@ pub async fn look(
     for database in there(access, imaging.plan).await? {
         let client = session(&access.within(&database)).await?;
         let tables = tables(&client, imaging, &database).await?;
-        for settings in [OWN_PATH, WITHOUT_INDEXES] {
-            let prepared = client.batch_execute(settings).await;
-            prepared.map_err(pg("prepare a session"))?;
-        }
+        prepare(&client, &[OWN_PATH, WITHOUT_INDEXES]).await?;
         for mut table in tables {
             let place = looked.tables.len() as u16;
             if let Err(error) = take(&client, imaging, &mut table, place, &mut writer).await {

@@ -2,7 +2,7 @@
 
 use tokio_postgres::{Client, Row};
 
-use super::{OWN_PATH, ProbeError, ProbeTarget, databases, pg, session};
+use super::{OWN_PATH, ProbeError, ProbeTarget, ask, databases, prepare, session};
 use crate::{
     observation::{Observation, SequenceState},
     postgres::{PgError, query::Cells},
@@ -46,17 +46,14 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
 }
 
 async fn of_database(client: &Client) -> Result<Vec<SequenceState>, ProbeError> {
-    let sequences = client.query(SEQUENCES, &[]).await;
-    let sequences = sequences.map_err(pg("list the sequences"))?;
+    let sequences = ask(client, SEQUENCES, "list the sequences").await?;
     let queries = sequences.iter().map(query);
     let queries: Vec<String> = queries.collect::<Result<_, _>>()?;
     if queries.is_empty() {
         return Ok(Vec::new());
     }
-    let own_path = client.batch_execute(OWN_PATH).await;
-    own_path.map_err(pg("prepare a session"))?;
-    let rows = client.query(&queries.join("\nUNION ALL\n"), &[]).await;
-    let rows = rows.map_err(pg("read the sequences"))?;
+    prepare(client, &[OWN_PATH]).await?;
+    let rows = ask(client, &queries.join("\nUNION ALL\n"), "read the sequences").await?;
     let state = |(sequence, row): (&Row, &Row)| {
         Ok(SequenceState {
             sequence: sequence.cell(0)?,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::Row;
 
-use super::{ProbeError, ProbeTarget, pg, session};
+use super::{ProbeError, ProbeTarget, ask, session};
 use crate::{
     observation::{FileSetting, Observation, Setting, SettingsState},
     postgres::{
@@ -37,14 +37,15 @@ const AT_START: &str = "SELECT name FROM pg_ls_dir('.') AS name WHERE NOT pg_is_
 
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
-    let asked = client.query(IN_FORCE, &[]).await;
-    let in_force = asked.map_err(pg("read the settings"))?;
-    let asked = client.query(FILES, &[]).await;
-    let files = asked.map_err(pg("read the configuration files' settings"))?;
-    let asked = client.query(OF_ROLES, &[]).await;
-    let of_roles = asked.map_err(pg("read the settings of roles and databases"))?;
-    let asked = client.query(AT_START, &[]).await;
-    let at_start = asked.map_err(pg("list the data directory"))?;
+    let in_force = ask(&client, IN_FORCE, "read the settings").await?;
+    let files = ask(&client, FILES, "read the configuration files' settings").await?;
+    let of_roles = ask(
+        &client,
+        OF_ROLES,
+        "read the settings of roles and databases",
+    )
+    .await?;
+    let at_start = ask(&client, AT_START, "list the data directory").await?;
     Ok(Observation::Settings(SettingsState {
         in_force: in_force.iter().map(setting).collect::<Result<_, _>>()?,
         files: files.iter().map(file_setting).collect::<Result<_, _>>()?,
