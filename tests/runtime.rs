@@ -71,7 +71,7 @@ use pgdrill::{
     runtime::{
         Choice, Exec, Node, POSTGRES_PORT, Runtime, RuntimeError,
         exec::CommandFailed,
-        leftover::{self, Leftover},
+        leftover,
         run::{Inventory, Life},
     },
 };
@@ -370,5 +370,5 @@ async fn lives(bench: &common::Bench, id: &str) -> Option<Life> {
         .await
         .unwrap();
     let ours = found.iter().find(|found| found.describe().contains(id));
-    ours.map(Leftover::life)
+    ours.map(|found| found.life)
 }

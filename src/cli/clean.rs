@@ -49,7 +49,7 @@ pub async fn run(args: Args) -> CommandResult {
 fn say_kept(found: &[leftover::Leftover], all: bool) {
     for leftover in found {
         let what = leftover.describe();
-        match leftover.life() {
+        match leftover.life {
             Life::Live => terminal::say(&format!("kept {what}: the run lives")),
             Life::Unknown if !all => terminal::say(&format!(
                 "kept {what}: whether the run lives can't be told from here (`--all` removes it)"

@@ -118,7 +118,7 @@ async fn leftovers(args: &Args, engine: Option<&Engine>) -> Result<(), RuntimeEr
     let parents = leftover::parents(&args.reports, args.local_dir.as_deref());
     for found in leftover::find(&parents, engine).await? {
         let what = found.describe();
-        match found.life() {
+        match found.life {
             Life::Live => line("run", &format!("{what}: it lives")),
             Life::Dead => line("leftover", &format!("{what}\n  hint: `pgdrill clean`")),
             Life::Unknown => line(

@@ -12,9 +12,19 @@ use super::{
 
 /// What one run has in one place.
 #[derive(Clone, Debug)]
-pub enum Leftover {
-    Docker(Engine, docker::leftover::Leftover),
-    Local(local::leftover::Leftover),
+pub struct Leftover {
+    pub run: String,
+    /// Whether its owner lives.
+    pub life: Life,
+    pub place: Place,
+}
+
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// So many containers, volumes and networks.
+    Engine(Engine, usize),
+    Directory(PathBuf),
+    Processes,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,31 +34,24 @@ pub struct Reaped {
 }
 
 impl Leftover {
-    pub fn life(&self) -> Life {
-        match self {
-            Self::Docker(_, found) => found.life,
-            Self::Local(found) => found.life,
-        }
-    }
-
     pub fn describe(&self) -> String {
-        match self {
-            Self::Docker(_, found) => format!(
-                "{} containers, volumes and networks of run {}",
-                found.things, found.run
-            ),
-            Self::Local(found) if found.dir.as_os_str().is_empty() => {
-                format!("processes of run {}", found.run)
+        let run = &self.run;
+        match &self.place {
+            Place::Engine(_, things) => {
+                format!("{things} containers, volumes and networks of run {run}")
             }
-            Self::Local(found) => format!("`{}` and its processes", found.dir.display()),
+            Place::Directory(dir) => format!("`{}` and its processes", dir.display()),
+            Place::Processes => format!("processes of run {run}"),
         }
     }
 
     /// Removes it. Returns what could not be removed.
     pub async fn remove(&self) -> Vec<String> {
-        match self {
-            Self::Docker(engine, found) => docker::leftover::remove_run(engine, &found.run).await,
-            Self::Local(found) => found.remove().await,
+        let marker = format!("{}/", self.run);
+        match &self.place {
+            Place::Engine(engine, _) => docker::leftover::remove_run(engine, &self.run).await,
+            Place::Directory(dir) => local::leftover::remove(&marker, Some(dir)).await,
+            Place::Processes => local::leftover::remove(&marker, None).await,
         }
     }
 }
@@ -59,15 +62,9 @@ pub async fn find(
     engine: Option<&Engine>,
 ) -> Result<Vec<Leftover>, RuntimeError> {
     let here = Owner::this_process()?;
-    let local = local::leftover::find(parents, &here);
-    let mut found: Vec<Leftover> = local.into_iter().map(Leftover::Local).collect();
+    let mut found = local::leftover::find(parents, &here);
     if let Some(engine) = engine {
-        let docker = docker::leftover::find(engine, &here).await?;
-        found.extend(
-            docker
-                .into_iter()
-                .map(|run| Leftover::Docker(engine.clone(), run)),
-        );
+        found.extend(docker::leftover::find(engine, &here).await?);
     }
     Ok(found)
 }
@@ -98,7 +95,7 @@ pub fn parents(reports: &Path, further: Option<&Path>) -> Vec<PathBuf> {
 pub async fn remove(found: &[Leftover], unknown: bool) -> Reaped {
     let mut reaped = Reaped::default();
     for leftover in found {
-        let goes = match leftover.life() {
+        let goes = match leftover.life {
             Life::Live => false,
             Life::Dead => true,
             Life::Unknown => unknown,

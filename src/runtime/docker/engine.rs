@@ -96,9 +96,6 @@ impl Engine {
     }
 
     /// Whether it still answers.
-    ///
-    /// # Errors
-    /// When it does not.
     pub async fn answers(&self) -> Result<(), RuntimeError> {
         let answer = within(self.api.ping()).await;
         answer.map(drop).map_err(|cause| RuntimeError::Unavailable {
@@ -126,9 +123,6 @@ impl Engine {
     }
 
     /// What it says of itself.
-    ///
-    /// # Errors
-    /// When it does not answer.
     pub async fn info(&self) -> Result<Info, RuntimeError> {
         let error = RuntimeError::engine("ask the engine about itself");
         let info = self.api.info().await.map_err(error)?;

@@ -82,9 +82,6 @@ pub fn matrix() -> Vec<Row> {
 }
 
 /// The row of one version.
-///
-/// # Errors
-/// When it is not supported.
 pub fn row(postgres: u32) -> Result<Row, RuntimeError> {
     let rows = matrix();
     let there: Vec<String> = rows.iter().map(|row| row.postgres.to_string()).collect();
@@ -110,9 +107,6 @@ pub fn missing(row: &Row) -> RuntimeError {
 }
 
 /// An image by its tag; `None` when the engine has none.
-///
-/// # Errors
-/// When the engine does not answer.
 pub async fn find(engine: &Engine, tag: &str) -> Result<Option<Image>, RuntimeError> {
     match engine.api.inspect_image(tag).await {
         Ok(image) => Ok(Some(Image {
@@ -127,9 +121,6 @@ pub async fn find(engine: &Engine, tag: &str) -> Result<Option<Image>, RuntimeEr
 }
 
 /// Tags of server images built from something else than what is in this program.
-///
-/// # Errors
-/// When the engine does not answer.
 pub async fn outdated(engine: &Engine) -> Result<Vec<String>, RuntimeError> {
     let filters = HashMap::from([("label", vec!["pgdrill.image=server"])]);
     let options = ListImagesOptionsBuilder::new().filters(&filters).build();

@@ -16,19 +16,10 @@ use futures_util::future::join_all;
 use super::engine::{Engine, plain};
 use crate::runtime::{
     LABEL_OWNER, LABEL_RUN, RuntimeError,
+    leftover::{Leftover, Place},
     run::{Kind, Life, Owner},
     wait,
 };
-
-/// A run that has something in the engine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leftover {
-    pub run: String,
-    /// Number of containers, volumes and networks.
-    pub things: usize,
-    /// Whether its owner lives.
-    pub life: Life,
-}
 
 struct Found {
     kind: Kind,
@@ -37,40 +28,29 @@ struct Found {
 }
 
 /// The runs that have something in the engine.
-///
-/// # Errors
-/// When the engine does not answer.
 pub async fn find(engine: &Engine, here: &Owner) -> Result<Vec<Leftover>, RuntimeError> {
     let error = RuntimeError::engine("list what pgdrill created");
     let found = list(engine, &[LABEL_RUN.to_owned()]).await.map_err(error)?;
-    let mut runs = BTreeMap::new();
+    let mut runs: BTreeMap<String, (usize, Life)> = BTreeMap::new();
     for thing in found {
-        let Some(run) = thing.labels.get(LABEL_RUN) else {
-            continue;
-        };
-        let leftover = runs.entry(run.clone()).or_insert(Leftover {
-            run: run.clone(),
-            things: 0,
-            life: Life::Dead,
-        });
-        leftover.things += 1;
-        leftover.life = most_alive(leftover.life, life(&thing, here));
+        if let Some(run) = thing.labels.get(LABEL_RUN) {
+            let (things, most) = runs.entry(run.clone()).or_insert((0, Life::Dead));
+            *things += 1;
+            *most = life(&thing, here).max(*most);
+        }
     }
-    Ok(runs.into_values().collect())
+    let leftover = |(run, (things, life))| Leftover {
+        run,
+        life,
+        place: Place::Engine(engine.clone(), things),
+    };
+    Ok(runs.into_iter().map(leftover).collect())
 }
 
 fn life(thing: &Found, here: &Owner) -> Life {
     let owner = thing.labels.get(LABEL_OWNER);
     let owner: Option<Owner> = owner.and_then(|text| text.parse().ok());
     owner.map_or(Life::Unknown, |owner| owner.life(here))
-}
-
-fn most_alive(one: Life, other: Life) -> Life {
-    match (one, other) {
-        (Life::Live, _) | (_, Life::Live) => Life::Live,
-        (Life::Unknown, _) | (_, Life::Unknown) => Life::Unknown,
-        (Life::Dead, Life::Dead) => Life::Dead,
-    }
 }
 
 /// Removes everything of a run. Returns what could not be removed.

@@ -107,9 +107,6 @@ impl Docker {
     }
 
     /// The image of a version and its digest.
-    ///
-    /// # Errors
-    /// When there is none.
     pub async fn image(&self, postgres: u32, packages: &[String]) -> Result<String, RuntimeError> {
         let row = images::row(postgres)?.with(packages);
         match images::find(&self.engine, &row.tag()).await? {

@@ -14,7 +14,10 @@ use std::{
 use nix::unistd::Uid;
 
 use super::{process, reaper, shared_memory};
-use crate::runtime::run::{Life, Owner};
+use crate::runtime::{
+    leftover::{Leftover, Place},
+    run::{Life, Owner},
+};
 
 /// Begin of the name of a run's directory.
 pub const PREFIX: &str = "pgdrill-";
@@ -24,16 +27,6 @@ pub(super) const OWNER_FILE: &str = "owner";
 /// between making the one and the other.
 const UNOWNED: Duration = Duration::from_secs(600);
 
-/// A run that has something on this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leftover {
-    pub run: String,
-    /// Its directory; empty when only processes are there.
-    pub dir: PathBuf,
-    /// Whether its owner lives.
-    pub life: Life,
-}
-
 /// The runs that have something in one of `parents`, or processes.
 pub fn find(parents: &[PathBuf], here: &Owner) -> Vec<Leftover> {
     let mut found = BTreeMap::new();
@@ -42,8 +35,8 @@ pub fn find(parents: &[PathBuf], here: &Owner) -> Vec<Leftover> {
         let life = process.owner.parse().map(|owner: Owner| owner.life(here));
         let leftover = Leftover {
             run: run.to_owned(),
-            dir: PathBuf::new(),
             life: life.unwrap_or(Life::Unknown),
+            place: Place::Processes,
         };
         found.insert(run.to_owned(), leftover);
     }
@@ -76,7 +69,8 @@ fn directory(dir: PathBuf, here: &Owner) -> Option<Leftover> {
         None if process::age(&dir) > UNOWNED => Life::Dead,
         None => Life::Unknown,
     };
-    Some(Leftover { run, dir, life })
+    let place = Place::Directory(dir);
+    Some(Leftover { run, life, place })
 }
 
 /// Whether a directory holds nothing but an unfinished owner file.
@@ -85,22 +79,11 @@ fn holds_nothing(dir: &Path) -> bool {
     entries.all(|entry| entry.file_name() == OWNER_FILE)
 }
 
-impl Leftover {
-    /// Kills its processes and removes its directory. Returns what could not be removed.
-    pub async fn remove(&self) -> Vec<String> {
-        remove(&format!("{}/", self.run), &self.dir).await
-    }
-}
-
-/// Kills what `marker` marks or works in `dir`, and removes `dir` (empty: none).
-/// Returns what could not be removed.
-pub(super) async fn remove(marker: &str, dir: &Path) -> Vec<String> {
+/// Kills what `marker` marks or works in `dir`, and removes `dir`. Returns what could not be
+/// removed.
+pub async fn remove(marker: &str, dir: Option<&Path>) -> Vec<String> {
     let mut failures = Vec::new();
-    let place = if dir.as_os_str().is_empty() {
-        Path::new("/nonexistent")
-    } else {
-        dir
-    };
+    let place = dir.unwrap_or(Path::new("/nonexistent"));
     let segments = shared_memory::of(&process::of(marker, place));
     match process::kill_all(marker, place).await {
         // Of a dead run's processes another is the parent.
@@ -110,7 +93,7 @@ pub(super) async fn remove(marker: &str, dir: &Path) -> Vec<String> {
     shared_memory::remove(segments).await;
     match process::remove_storage(place).await {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-            failures.push(format!("directory `{}`: {cause}", dir.display()));
+            failures.push(format!("directory `{}`: {cause}", place.display()));
         }
         _ => {}
     }

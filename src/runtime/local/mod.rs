@@ -115,12 +115,12 @@ impl Local {
     pub async fn close_drill(&self, drill: &str) -> Vec<String> {
         let dir = self.drill_dir(drill);
         let marker = self.marker(&format!("{drill}/"));
-        leftover::remove(&marker, &dir).await
+        leftover::remove(&marker, Some(&dir)).await
     }
 
     /// Removes all of the run. Returns what could not be removed.
     pub async fn close(&self) -> Vec<String> {
-        leftover::remove(&self.marker(""), &self.root).await
+        leftover::remove(&self.marker(""), Some(&self.root)).await
     }
 
     /// What a killed server leaves is ours to note, whatever init this machine has.
@@ -216,9 +216,6 @@ pub fn user_name() -> String {
 }
 
 /// Free bytes where a path lies.
-///
-/// # Errors
-/// When they can't be read.
 pub fn free_space(path: &Path) -> Result<u64, RuntimeError> {
     let error = RuntimeError::io(format!("read the free space of `{}`", path.display()));
     let space = statvfs(path).map_err(|errno| error(errno.into()))?;

@@ -35,9 +35,6 @@ pub struct Reaper(JoinHandle<()>);
 
 impl Reaper {
     /// From now on orphans are adopted by this process. Must be called within a tokio runtime.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
     pub fn start() -> io::Result<Self> {
         prctl::set_child_subreaper(true)?;
         let mut ended = signal(SignalKind::child())?;
@@ -76,9 +73,6 @@ fn awaited() -> MutexGuard<'static, BTreeSet<Pid>> {
 pub struct Awaited(Option<Pid>);
 
 /// Starts a command whose end is the caller's to wait for, as long as the second is kept.
-///
-/// # Errors
-/// When it can't be started.
 pub fn spawn(command: &mut Command) -> io::Result<(Child, Awaited)> {
     let mut awaited = awaited();
     let child = command.spawn()?;

@@ -18,14 +18,14 @@ pub struct Owner {
 }
 
 /// What is known of the owner of something that was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Life {
-    /// It lives: what it owns is not to be touched.
-    Live,
     /// It is gone: what it owns is left over.
     Dead,
     /// Another machine's, or another container's: can't tell from here.
     Unknown,
+    /// It lives: what it owns is not to be touched.
+    Live,
 }
 
 impl Owner {

@@ -31,9 +31,6 @@ const TAIL: usize = 20;
 type Say<'a> = &'a (dyn Fn(&str) + Sync);
 
 /// Builds an image unless it is there.
-///
-/// # Errors
-/// When the build fails.
 pub async fn ensure(engine: &Engine, row: &Row, say: Say<'_>) -> Result<(), RuntimeError> {
     if find(engine, &row.tag()).await?.is_some() {
         return Ok(());
