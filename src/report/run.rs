@@ -92,7 +92,7 @@ pub struct Variant {
     pub data_rows: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
     pub verdict: Verdict,
     pub outcome: Verdict,
@@ -102,18 +102,6 @@ pub struct Judged {
     pub expected: BTreeMap<String, String>,
     /// Those of them that failed as they must.
     pub met: Vec<String>,
-}
-
-impl Default for Judged {
-    fn default() -> Self {
-        Self {
-            verdict: Verdict::Unknown,
-            outcome: Verdict::Unknown,
-            reasons: Vec::new(),
-            expected: BTreeMap::new(),
-            met: Vec::new(),
-        }
-    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
