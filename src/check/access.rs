@@ -1,69 +1,58 @@
 //! `access`: who may log in, and how, is as in the steady state, and no wrong password lets
 //! anybody in.
 
-use super::{CheckResult, any, count, differences::without};
+use super::{CheckResult, Said, any, count, differences::without};
 use crate::{measure::view::View, observation::AccessState};
 
-pub(super) fn check(before: &View<'_>, now: &View<'_>) -> CheckResult {
-    let (Some(was), Some(is)) = (before.access(), now.access()) else {
-        return CheckResult::Unknown("the access rules were not read both before and after".into());
-    };
-    if let Some(unknown) = untried(was).or_else(|| untried(is)) {
-        return CheckResult::Unknown(unknown);
-    }
+pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
+    let both = before.access().zip(now.access());
+    let (was, is) = both.ok_or("the access rules were not read both before and after")?;
+    tried(was)?;
+    tried(is)?;
     let mut details = let_in(is);
     details.extend(lines("pg_hba.conf", &was.rules, &is.rules));
     details.extend(lines("pg_ident.conf", &was.mappings, &is.mappings));
     details.extend(answers(was, is));
     let Some(first) = details.first() else {
-        let tried = is.wrong_password.len();
+        let (rules, roles) = (was.rules.len(), is.wrong_password.len());
+        let (rules, refused) = (count(rules, "rule"), count(roles, "role"));
         return CheckResult::pass(
-            any(tried, "role", "let in with a wrong password"),
-            format!(
-                "{} as before, a wrong password refused for {}",
-                count(was.rules.len(), "rule"),
-                count(tried, "role")
-            ),
+            any(roles, "role", "let in with a wrong password"),
+            format!("{rules} as before, a wrong password refused for {refused}"),
         );
     };
     let message = format!(
         "{} in who may log in: {first}",
         count(details.len(), "difference")
     );
-    CheckResult::Fail(message, details)
+    CheckResult::fail(message, details)
 }
 
 /// What the steady state says by itself.
-pub(super) fn steady(before: &View<'_>) -> CheckResult {
-    let Some(is) = before.access() else {
-        return CheckResult::Unknown("the access rules were not read".into());
-    };
-    if let Some(unknown) = untried(is) {
-        return CheckResult::Unknown(unknown);
-    }
-    let wrong = let_in(is);
+pub(super) fn steady(before: &View<'_>) -> Said {
+    let is = before.access().ok_or("the access rules were not read")?;
+    tried(is)?;
+    let (wrong, roles) = (let_in(is), is.wrong_password.len());
     match wrong.first() {
-        Some(first) => CheckResult::Fail(first.clone(), wrong),
+        Some(first) => CheckResult::fail(first.clone(), wrong),
         None => CheckResult::pass(
-            any(
-                is.wrong_password.len(),
-                "role",
-                "let in with a wrong password",
-            ),
+            any(roles, "role", "let in with a wrong password"),
             "no wrong password lets anybody in",
         ),
     }
 }
 
-/// Why it can't be told whether a wrong password is refused.
-fn untried(is: &AccessState) -> Option<String> {
+/// An error says why it can't be told whether a wrong password is refused.
+fn tried(is: &AccessState) -> Result<(), String> {
     if is.wrong_password.is_empty() {
-        return Some("no role logs in".into());
+        return Err("no role logs in".into());
     }
     let answered = |got: &str| got == AccessState::LET_IN || got.starts_with("28");
     let odd = is.wrong_password.iter().find(|(_, got)| !answered(got));
-    odd.map(|(role, got)| {
-        format!("a wrong password could not be tried as `{role}`: SQLSTATE {got}")
+    odd.map_or(Ok(()), |(role, got)| {
+        Err(format!(
+            "a wrong password could not be tried as `{role}`: SQLSTATE {got}"
+        ))
     })
 }
 

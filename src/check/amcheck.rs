@@ -6,26 +6,24 @@
 
 use std::collections::BTreeMap;
 
-use super::{CheckResult, count};
+use super::{CheckResult, Said, count};
 use crate::{finding::AtStake, measure::view::View, observation::Structure};
 
 /// `pg_amcheck` exits so when it found corruption.
 const CORRUPTION: i32 = 2;
 
-pub(super) fn check(before: &View<'_>, now: &View<'_>) -> CheckResult {
-    let Some(seen) = now.structure() else {
-        return CheckResult::Unknown("`pg_amcheck` was not run".into());
-    };
+pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
+    let seen = now.structure().ok_or("`pg_amcheck` was not run")?;
     if ![0, CORRUPTION].contains(&seen.exit) {
         let first = seen.messages.first();
         let first = first.map_or("it printed nothing", String::as_str);
         let exit = seen.exit;
-        return CheckResult::Unknown(format!("`pg_amcheck` ended with exit code {exit}: {first}"));
+        return Err(format!("`pg_amcheck` ended with exit code {exit}: {first}"));
     }
     let damage = damage(seen);
     if let Some(first) = damage.first() {
         let lines = count(damage.len(), "line");
-        return CheckResult::Fail(format!("corruption ({lines}): {first}"), damage);
+        return CheckResult::fail(format!("corruption ({lines}): {first}"), damage);
     }
     let open = unseen(seen);
     let was = before.structure().map(unseen).unwrap_or_default();
@@ -33,9 +31,9 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> CheckResult {
     match open.iter().find(|(object, _)| !was.contains_key(*object)) {
         Some(one) => {
             let one = told(one);
-            CheckResult::Unknown(format!("it could be looked at before, and now not: {one}"))
+            Err(format!("it could be looked at before, and now not: {one}"))
         }
-        None => CheckResult::Pass(
+        None => CheckResult::pass_with(
             AtStake::always(
                 "any heap, or index that is corrupt or answers otherwise than its table",
             ),

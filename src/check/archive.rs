@@ -9,7 +9,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use super::{CheckResult, Context, any, count, stores};
+use super::{CheckResult, Context, Said, any, count, stores};
 use crate::{
     event::RestoreRecord,
     finding::AtStake,
@@ -24,23 +24,21 @@ pub(super) use archiver::stopped;
 use content::Judged;
 
 /// What was broken before the fault is no fault of the backup.
-pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> CheckResult {
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
     let said = at_the_end(context, now);
-    if let CheckResult::Fail(why, _) = &said
-        && let CheckResult::Fail(was, _) = steady(context, before)
+    if let Ok(CheckResult::Fail(why, _)) = &said
+        && let Ok(CheckResult::Fail(was, _)) = steady(context, before)
     {
-        return CheckResult::Unknown(format!("{why}; and before the fault: {was}"));
+        return Err(format!("{why}; and before the fault: {was}"));
     }
     said
 }
 
-fn at_the_end(context: &Context<'_>, now: &View<'_>) -> CheckResult {
+fn at_the_end(context: &Context<'_>, now: &View<'_>) -> Said {
     if context.history.plan.strategy.wal == Wal::None {
-        return CheckResult::NotApplicable("the strategy archives no WAL".into());
+        return CheckResult::not_applicable("the strategy archives no WAL");
     }
-    let Some(state) = now.archive() else {
-        return CheckResult::Unknown("the WAL archive was not listed".into());
-    };
+    let state = now.archive().ok_or("the WAL archive was not listed")?;
     let archiver = Archiver::of(context, now);
     let mut judged = Judged {
         wrong: archiver.troubles(&all_places(state)),
@@ -52,12 +50,12 @@ fn at_the_end(context: &Context<'_>, now: &View<'_>) -> CheckResult {
         judged.add(&store, in_store(context, now, &store, &state));
     }
     match judged.wrong.first() {
-        Some(first) => CheckResult::Fail(first.clone(), judged.wrong),
+        Some(first) => CheckResult::fail(first.clone(), judged.wrong),
         None if !archiver.was_asked() => {
-            CheckResult::Unknown(format!("`{}` was never asked what it archived", now.server))
+            Err(format!("`{}` was never asked what it archived", now.server))
         }
         None => match judged.closed.first() {
-            Some(first) => CheckResult::Unknown(first.clone()),
+            Some(first) => Err(first.clone()),
             None => in_order(segments, judged.as_written),
         },
     }
@@ -127,7 +125,7 @@ fn nothing_but(state: &ArchiveState) -> Vec<String> {
     std::iter::once(nothing).chain(made).collect()
 }
 
-fn in_order(segments: usize, as_written: usize) -> CheckResult {
+fn in_order(segments: usize, as_written: usize) -> Said {
     CheckResult::pass(
         any(segments, "segment", "missing, altered or unreadable"),
         format!(
@@ -139,14 +137,12 @@ fn in_order(segments: usize, as_written: usize) -> CheckResult {
 
 /// Before the first fault nothing need have been archived yet and files still arrive, but the
 /// archive has no gap and what the server takes for archived, and the server archives.
-pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> CheckResult {
+pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> Said {
     if context.history.plan.strategy.wal == Wal::None {
-        return CheckResult::NotApplicable("the strategy archives no WAL".into());
+        return CheckResult::not_applicable("the strategy archives no WAL");
     }
     let Some(state) = before.archive() else {
-        return CheckResult::NotApplicable(
-            "a listing that failed is told as the probe's failure".into(),
-        );
+        return CheckResult::not_applicable("a listing that failed is told as the probe's failure");
     };
     let mut judged = Judged::default();
     for (store, state) in in_stores(context, state) {
@@ -154,7 +150,7 @@ pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> CheckResult {
     }
     judged.wrong.extend(archiver::stuck(context, before.server));
     match judged.wrong.first() {
-        Some(first) => CheckResult::Fail(first.clone(), judged.wrong),
+        Some(first) => CheckResult::fail(first.clone(), judged.wrong),
         None => CheckResult::pass(
             AtStake::always("an archive that was broken"),
             "the WAL archive was in order",

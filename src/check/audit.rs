@@ -4,17 +4,15 @@
 //! brought back to an earlier moment beside a trail that was not. That the change is lost
 //! is for the ledger and the RPO to judge.
 
-use super::{CheckResult, Context, any, count};
+use super::{CheckResult, Context, Said, any, count};
 use crate::{
     ledger::Key,
     measure::view::View,
     observation::{AuditState, Change},
 };
 
-pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> CheckResult {
-    let Some(audit) = now.audit() else {
-        return CheckResult::Unknown("the audit trail was not read".into());
-    };
+pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
+    let audit = now.audit().ok_or("the audit trail was not read")?;
     let made = |change: &&Change| {
         let key = change.key.map(|key| (Key(key), change.version));
         key.is_some_and(|key| context.made.contains(&key))
@@ -22,21 +20,19 @@ pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> CheckResult {
     let (lost, forged): (Vec<&Change>, Vec<&Change>) = audit.unfounded.first.iter().partition(made);
     let wrong = wrong(audit, forged.len() as u64);
     if !wrong.is_empty() {
-        return CheckResult::Fail(wrong.join(", "), details(audit, &forged));
+        return CheckResult::fail(wrong.join(", "), details(audit, &forged));
     }
     let untold = audit.unfounded.count - lost.len() as u64;
     if untold > 0 {
         let what = "entries of changes that are not there were too many to be looked up";
-        return CheckResult::Unknown(format!("{untold} {what}"));
+        return Err(format!("{untold} {what}"));
     }
     let also = match lost.len() {
         0 => String::new(),
         lost => format!(", and {lost} that clients made and that are lost (see ledger)"),
     };
     match audit.right {
-        0 if lost.is_empty() => {
-            CheckResult::NotApplicable("no client changed an audited table".into())
-        }
+        0 if lost.is_empty() => CheckResult::not_applicable("no client changed an audited table"),
         right => CheckResult::pass(
             any(
                 right as usize + lost.len(),

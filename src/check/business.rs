@@ -5,7 +5,7 @@
 //! Where the role lost its writes on a table of the scenario's own, no operation is excused: the
 //! data model's need none of that table.
 
-use super::{CheckResult, any, count};
+use super::{CheckResult, Said, any, count};
 use crate::{
     event::{Moment, Revoked},
     measure::view::{Frozen, View},
@@ -14,12 +14,10 @@ use crate::{
 
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
-pub(super) fn check(now: &View<'_>) -> CheckResult {
-    let Some(results) = now.business() else {
-        return CheckResult::Unknown("no business operation was tried".into());
-    };
+pub(super) fn check(now: &View<'_>) -> Said {
+    let results = now.business().ok_or("no business operation was tried")?;
     if results.is_empty() {
-        return CheckResult::Unknown("the data model declares no business operation".into());
+        return Err("the data model declares no business operation".into());
     }
     let frozen = |one: &BusinessResult| {
         now.moment == Moment::Gate && now.frozen.values().any(|by| excuses(by, one))
@@ -49,7 +47,7 @@ pub(super) fn check(now: &View<'_>) -> CheckResult {
         count(wrong.len(), "operation"),
         details[0]
     );
-    CheckResult::Fail(message, details)
+    CheckResult::fail(message, details)
 }
 
 /// Whether a freeze is why an operation was refused.

@@ -5,22 +5,18 @@
 use std::collections::BTreeMap;
 
 use super::{
-    CheckResult, any, count,
+    CheckResult, Said, any, count,
     differences::{differences, head},
 };
 use crate::{measure::view::View, observation::ACL};
 
-pub(super) fn check(before: &View<'_>, now: &View<'_>) -> CheckResult {
-    let (Some(was), Some(is)) = (before.catalog(), now.catalog()) else {
-        return CheckResult::Unknown("the catalog was not read both before and after".into());
-    };
-    let (Some(dumped), Some(dumps)) = (before.definitions(), now.definitions()) else {
-        return CheckResult::Unknown(
-            "the definitions were not dumped both before and after".into(),
-        );
-    };
+pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
+    let both = before.catalog().zip(now.catalog());
+    let (was, is) = both.ok_or("the catalog was not read both before and after")?;
+    let both = before.definitions().zip(now.definitions());
+    let (dumped, dumps) = both.ok_or("the definitions were not dumped both before and after")?;
     if was.is_empty() || dumped.is_empty() {
-        return CheckResult::Unknown("the catalog was empty in the steady state".into());
+        return Err("the catalog was empty in the steady state".into());
     }
     let mut details = differences(&without_acl(dumped), &without_acl(dumps));
     details.extend(differences(was, is));
@@ -35,7 +31,7 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> CheckResult {
         count(details.len(), "difference"),
         head(&details[0])
     );
-    CheckResult::Fail(message, details)
+    CheckResult::fail(message, details)
 }
 
 fn without_acl(dumped: &BTreeMap<String, String>) -> BTreeMap<String, String> {

@@ -4,20 +4,20 @@
 //! repair count towards the fault: what is judged there is growth since the last gate after it.
 //! Everywhere else the steady state is the base.
 
-use super::{CheckResult, Context};
+use super::{CheckResult, Context, Said};
 use crate::{
     event::{FaultRecord, Moment},
     finding::AtStake,
     measure::view::View,
 };
 
-pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> CheckResult {
-    let Some(state) = now.server_state() else {
-        return CheckResult::Unknown("the server's state was not read".into());
-    };
-    let Some(failures) = state.checksum_failures else {
-        return CheckResult::Unknown("data checksums are off: nothing can be told".into());
-    };
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+    let state = now
+        .server_state()
+        .ok_or("the server's state was not read")?;
+    let failures = state
+        .checksum_failures
+        .ok_or("data checksums are off: nothing can be told")?;
     let base = base(context, before, now);
     if failures <= base {
         let at_stake = AtStake::always("any page read whose checksum failed");
@@ -27,7 +27,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     let counted = format!("pg_stat_database.checksum_failures: {base} at the base, {failures} now");
     let damaged = damages(context, now)
         .map(|fault| format!("the scenario damaged pages of {}", fault.target));
-    CheckResult::Fail(
+    CheckResult::fail(
         format!("pages with a wrong checksum were read: {new}"),
         damaged.chain([counted]).collect(),
     )

@@ -6,40 +6,37 @@
 
 use std::collections::BTreeMap;
 
-use super::{CheckResult, Context, any, count};
+use super::{CheckResult, Context, Said, any, count};
 use crate::measure::row_images::Sets;
 
-pub(super) fn check(context: &Context<'_>) -> CheckResult {
+pub(super) fn check(context: &Context<'_>) -> Said {
     match &context.client_rows {
-        Err(why) => CheckResult::Unknown(why.clone()),
-        Ok(None) => CheckResult::NotApplicable("no step could have harmed rows of clients".into()),
+        Err(why) => Err(why.clone()),
+        Ok(None) => CheckResult::not_applicable("no step could have harmed rows of clients"),
         Ok(Some(tables)) => said(tables),
     }
 }
 
-fn said(tables: &BTreeMap<String, Sets>) -> CheckResult {
+fn said(tables: &BTreeMap<String, Sets>) -> Said {
     let wrong: Vec<_> = tables.iter().filter(|(_, sets)| !sets.is_right()).collect();
     if !wrong.is_empty() {
         let told = wrong.iter().take(3).map(|(name, sets)| line(name, sets));
         let more = if wrong.len() > 3 { ", …" } else { "" };
         let message = format!("{}{more}", told.collect::<Vec<_>>().join(", "));
-        return CheckResult::Fail(
+        return CheckResult::fail(
             message,
             tables.iter().map(|(name, sets)| line(name, sets)).collect(),
         );
     }
     if let Some((name, sets)) = tables.iter().find(|(_, sets)| !sets.error.is_empty()) {
-        return CheckResult::Unknown(format!("{name} could not be read: {}", sets.error));
+        return Err(format!("{name} could not be read: {}", sets.error));
     }
     let seen: u64 = tables.values().map(|sets| sets.seen).sum();
     let at_stake = any(seen as usize, "row", "gone, doubled or not as it was left");
     let details = tables.iter().map(|(name, sets)| line(name, sets)).collect();
     let tables = count(tables.len(), "table");
     let message = format!("{seen} rows of clients in {tables} as they left them");
-    match CheckResult::pass(at_stake, message) {
-        CheckResult::Pass(at_stake, message, _) => CheckResult::Pass(at_stake, message, details),
-        open => open,
-    }
+    CheckResult::pass_with(at_stake, message, details)
 }
 
 fn line(name: &str, sets: &Sets) -> String {

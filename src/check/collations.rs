@@ -1,16 +1,16 @@
 //! `collations`: every database and collation has the version that its provider has. With another
 //! one text is in another order than its indexes were made by: rows are not found, or twice.
 
-use super::{CheckResult, any, count};
+use super::{CheckResult, Said, any, count};
 use crate::{
     measure::view::View,
     observation::{Collation, Collations},
 };
 
-pub(super) fn check(now: &View<'_>) -> CheckResult {
-    let Some(seen) = now.collations() else {
-        return CheckResult::Unknown("the collation versions were not read".into());
-    };
+pub(super) fn check(now: &View<'_>) -> Said {
+    let seen = now
+        .collations()
+        .ok_or("the collation versions were not read")?;
     let Collations {
         looked_at,
         different,
@@ -26,7 +26,7 @@ pub(super) fn check(now: &View<'_>) -> CheckResult {
         count(lines.len(), "collation version"),
         lines[0]
     );
-    CheckResult::Fail(message, lines)
+    CheckResult::fail(message, lines)
 }
 
 fn line(one: &Collation) -> String {

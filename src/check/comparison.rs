@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    CheckResult, Context, access, amcheck, archive, audit, business, catalog, checksums,
+    CheckResult, Context, Said, access, amcheck, archive, audit, business, catalog, checksums,
     client_rows, collations, digests, performance, permissions, rows, sequences, server_log,
     settings, timeline,
 };
@@ -16,12 +16,7 @@ use crate::{
 };
 
 /// Compares a server now with the steady state. `Ledger` is judged by workload, elsewhere.
-fn compare(
-    kind: CheckKind,
-    context: &Context<'_>,
-    before: &View<'_>,
-    now: &View<'_>,
-) -> CheckResult {
+fn compare(kind: CheckKind, context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
     match kind {
         CheckKind::Rows => rows::check(context, before, now),
         CheckKind::Digests => digests::check(context, before, now),
@@ -31,7 +26,7 @@ fn compare(
         CheckKind::Access => access::check(before, now),
         CheckKind::Sequences => sequences::check(before, now),
         CheckKind::Business => business::check(now),
-        CheckKind::Ledger => CheckResult::NotApplicable("judged by workload".into()),
+        CheckKind::Ledger => CheckResult::not_applicable("judged by workload"),
         CheckKind::ClientRows => client_rows::check(context),
         CheckKind::Audit => audit::check(context, now),
         CheckKind::Timeline => timeline::check(context, before, now),
@@ -50,20 +45,15 @@ pub(super) fn judge_view(
     context: &Context<'_>,
     before: &View<'_>,
     now: &View<'_>,
-) -> CheckResult {
+) -> Said {
     let said = guarded(|| compare(kind, context, before, now));
-    match said {
-        CheckResult::Unknown(why) => {
-            CheckResult::Unknown(with_probe_error(kind, &why, before, now))
-        }
-        CheckResult::Pass(..) | CheckResult::Fail(..) | CheckResult::NotApplicable(_) => said,
-    }
+    said.map_err(|why| with_probe_error(kind, &why, before, now))
 }
 
 /// Runs a check; a crash is no verdict.
-fn guarded(check: impl FnOnce() -> CheckResult) -> CheckResult {
+fn guarded(check: impl FnOnce() -> Said) -> Said {
     let said = bug::caught(check);
-    said.unwrap_or_else(|bug| CheckResult::Unknown(format!("the check crashed: {bug}")))
+    said.unwrap_or_else(|bug| Err(format!("the check crashed: {bug}")))
 }
 
 fn with_probe_error(kind: CheckKind, why: &str, before: &View<'_>, now: &View<'_>) -> String {
@@ -118,9 +108,7 @@ fn finding(kind: CheckKind, context: &Context<'_>) -> Result<Finding, String> {
     let said = that_count(kind, context)
         .into_iter()
         .map(|(server, view)| match view {
-            None => {
-                CheckResult::Unknown(format!("`{server}` was not observed after the last step"))
-            }
+            None => Err(format!("`{server}` was not observed after the last step")),
             Some(view) => said_of(kind, context, before, view),
         });
     merge(kind.name(), context, said.collect())
@@ -150,27 +138,21 @@ fn that_count<'v, 'a>(
 
 /// What a check says of a view, with the server's name where it is not the one that serves, and the
 /// recovery where it is not the last one.
-fn said_of(
-    kind: CheckKind,
-    context: &Context<'_>,
-    before: &View<'_>,
-    view: &View<'_>,
-) -> CheckResult {
+fn said_of(kind: CheckKind, context: &Context<'_>, before: &View<'_>, view: &View<'_>) -> Said {
     let said = judge_view(kind, context, before, view);
     let Some(place) = place(context, view) else {
         return said;
     };
     let on = |message: String| format!("{message} ({place})");
-    match said {
+    match said.map_err(on)? {
         CheckResult::Fail(why, _) if left_behind(context, view) && may_lack(kind) => {
-            CheckResult::Unknown(on(format!("it still serves what did not move: {why}")))
+            Err(on(format!("it still serves what did not move: {why}")))
         }
-        CheckResult::Fail(why, details) => CheckResult::Fail(on(why), details),
-        CheckResult::Unknown(why) => CheckResult::Unknown(on(why)),
+        CheckResult::Fail(why, details) => CheckResult::fail(on(why), details),
         CheckResult::Pass(at_stake, message, details) => {
-            CheckResult::Pass(at_stake, on(message), details)
+            CheckResult::pass_with(at_stake, on(message), details)
         }
-        CheckResult::NotApplicable(why) => CheckResult::NotApplicable(why),
+        senseless @ CheckResult::NotApplicable(_) => Ok(senseless),
     }
 }
 
@@ -219,31 +201,27 @@ fn may_lack(kind: CheckKind) -> bool {
 }
 
 /// The worst of what was said; an error says why it is not applicable.
-pub(super) fn merge(
-    id: &str,
-    context: &Context<'_>,
-    all: Vec<CheckResult>,
-) -> Result<Finding, String> {
+pub(super) fn merge(id: &str, context: &Context<'_>, all: Vec<Said>) -> Result<Finding, String> {
     match all.into_iter().rev().max_by_key(rank) {
         None => Ok(context.unknown(id, "nothing was looked at")),
-        Some(CheckResult::Pass(at_stake, message, details)) => {
+        Some(Ok(CheckResult::Pass(at_stake, message, details))) => {
             Ok(Finding::pass(id, at_stake, message).details(details))
         }
-        Some(CheckResult::Unknown(message)) => Ok(context.unknown(id, message)),
-        Some(CheckResult::Fail(message, details)) => {
+        Some(Err(message)) => Ok(context.unknown(id, message)),
+        Some(Ok(CheckResult::Fail(message, details))) => {
             Ok(Finding::fail(id, message).details(details))
         }
-        Some(CheckResult::NotApplicable(why)) => Err(why),
+        Some(Ok(CheckResult::NotApplicable(why))) => Err(why),
     }
 }
 
 /// How bad it is; of equals the first counts, which is the serving server.
-fn rank(said: &CheckResult) -> u8 {
+fn rank(said: &Said) -> u8 {
     match said {
-        CheckResult::NotApplicable(_) => 0,
-        CheckResult::Pass(..) => 1,
-        CheckResult::Unknown(_) => 2,
-        CheckResult::Fail(..) => 3,
+        Ok(CheckResult::NotApplicable(_)) => 0,
+        Ok(CheckResult::Pass(..)) => 1,
+        Err(_) => 2,
+        Ok(CheckResult::Fail(..)) => 3,
     }
 }
 
@@ -324,7 +302,7 @@ mod tests {
         let said = guarded(|| panic!("out of {}", "luck"));
         assert_eq!(
             said,
-            CheckResult::Unknown("the check crashed: a bug in pgdrill: out of luck".into())
+            Err("the check crashed: a bug in pgdrill: out of luck".into())
         );
     }
 }

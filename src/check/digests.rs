@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    CheckResult, Context, any, count,
+    CheckResult, Context, Said, any, count,
     rows::{Change, changes, detail, names, unread},
 };
 use crate::{
@@ -12,44 +12,38 @@ use crate::{
     observation::{LargeObjectsState, TableState},
 };
 
-pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> CheckResult {
-    let (Some(was), Some(is)) = (before.tables(), now.tables()) else {
-        return CheckResult::Unknown("the tables were not read both before and after".into());
-    };
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+    let both = before.tables().zip(now.tables());
+    let (was, is) = both.ok_or("the tables were not read both before and after")?;
     if was.is_empty() {
-        return CheckResult::Unknown("there was no table in the steady state".into());
+        return Err("there was no table in the steady state".into());
     }
     let changed = changes(context, now, was, is, |was, is| {
         was.rows == is.rows && was.digest == is.digest
     });
     let mut details = told(&changed);
-    let objects = large_objects(before, now);
-    if let Err(LargeObjects::Unknown(why)) = &objects
-        && details.is_empty()
-    {
-        return CheckResult::Unknown(why.clone());
-    }
-    if let Err(LargeObjects::Differ(differing)) = &objects {
-        details.extend(differing.iter().cloned());
-    }
+    let (objects, differing) = match large_objects(before, now) {
+        Err(why) if details.is_empty() => return Err(why),
+        read => read.unwrap_or_default(),
+    };
+    details.extend(differing);
     if details.is_empty()
         && let Some(why) = unread(was)
     {
-        return CheckResult::Unknown(why);
+        return Err(why);
     }
     match (details.is_empty(), changed.is_empty()) {
         (true, _) => CheckResult::pass(
             any(was.len(), "table", "with other content"),
             format!(
-                "content of {} and {} large objects as before",
-                count(was.len(), "table"),
-                objects.unwrap_or(0)
+                "content of {} and {objects} large objects as before",
+                count(was.len(), "table")
             ),
         ),
-        (false, true) => CheckResult::Fail(format!("content differs: {}", details[0]), details),
+        (false, true) => CheckResult::fail(format!("content differs: {}", details[0]), details),
         (false, false) => {
             let tables = count(changed.len(), "table");
-            CheckResult::Fail(
+            CheckResult::fail(
                 format!("content differs in {tables}: {}", names(&changed)),
                 details,
             )
@@ -64,19 +58,17 @@ fn told(changed: &[Change<'_>]) -> Vec<String> {
     details.collect()
 }
 
-enum LargeObjects {
-    Unknown(String),
-    Differ(Vec<String>),
-}
-
-fn large_objects(before: &View<'_>, now: &View<'_>) -> Result<u64, LargeObjects> {
+/// How many there were, and those that are others now.
+fn large_objects(before: &View<'_>, now: &View<'_>) -> Result<(u64, Vec<String>), String> {
     match (before.large_objects(), now.large_objects()) {
-        (None, None) => Ok(0),
-        (Some(was), Some(is)) if was == is => Ok(was.values().map(|one| one.count).sum()),
-        (Some(was), Some(is)) => Err(LargeObjects::Differ(differing(was, is))),
-        (Some(_), None) | (None, Some(_)) => Err(LargeObjects::Unknown(
-            "large objects were not read both before and after".into(),
-        )),
+        (None, None) => Ok((0, Vec::new())),
+        (Some(was), Some(is)) => {
+            let count = was.values().map(|one| one.count).sum();
+            Ok((count, differing(was, is)))
+        }
+        (Some(_), None) | (None, Some(_)) => {
+            Err("large objects were not read both before and after".into())
+        }
     }
 }
 

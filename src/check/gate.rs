@@ -89,8 +89,8 @@ fn closes(
             return Some((kind.name(), format!("probe {probe} failed: {error}")));
         }
         match judge_view(kind, context, before, view) {
-            CheckResult::Fail(why, _) | CheckResult::Unknown(why) => Some((kind.name(), why)),
-            CheckResult::Pass(..) | CheckResult::NotApplicable(_) => None,
+            Ok(CheckResult::Fail(why, _)) | Err(why) => Some((kind.name(), why)),
+            Ok(CheckResult::Pass(..) | CheckResult::NotApplicable(_)) => None,
         }
     })
 }

@@ -60,22 +60,36 @@ use crate::{
 pub enum CheckResult {
     /// It holds: what would have made it fail, what was looked at, in one line, and the figures.
     Pass(AtStake, String, Vec<String>),
-    Unknown(String),
     /// It does not hold: why, and the particulars.
     Fail(String, Vec<String>),
     /// It makes no sense for this strategy: why.
     NotApplicable(String),
 }
 
+/// What a check says; an error says why it can't be told.
+type Said = Result<CheckResult, String>;
+
 impl CheckResult {
-    /// It holds, and one line tells all of it. Where nothing could have made it fail, it can't
-    /// be told.
-    fn pass(at_stake: AtStake, message: impl Into<String>) -> Self {
+    /// It holds, and one line tells all of it.
+    fn pass(at_stake: AtStake, message: impl Into<String>) -> Said {
+        Self::pass_with(at_stake, message, Vec::new())
+    }
+
+    /// It holds. Where nothing could have made it fail, it can't be told.
+    fn pass_with(at_stake: AtStake, message: impl Into<String>, details: Vec<String>) -> Said {
         let message = message.into();
         match at_stake.missing() {
-            Some(why) => Self::Unknown(format!("{message}: {why}")),
-            None => Self::Pass(at_stake, message, Vec::new()),
+            Some(why) => Err(format!("{message}: {why}")),
+            None => Ok(Self::Pass(at_stake, message, details)),
         }
+    }
+
+    fn fail(message: impl Into<String>, details: Vec<String>) -> Said {
+        Ok(Self::Fail(message.into(), details))
+    }
+
+    fn not_applicable(why: &str) -> Said {
+        Ok(Self::NotApplicable(why.into()))
     }
 }
 

@@ -8,7 +8,7 @@
 //!
 //! Whatever the verdict, the particulars tell the figures and what the node used.
 
-use super::{CheckResult, Context, any, count};
+use super::{CheckResult, Context, Said, any, count};
 use crate::{
     measure::{resources::usage, rpo::time, view::View},
     observation::QueryTiming,
@@ -21,23 +21,17 @@ const RULE: &str = "too slow: median and 95th percentile both beyond 3 times as 
 /// A query's timing before, and now.
 type Pair<'t> = (&'t QueryTiming, &'t QueryTiming);
 
-pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> CheckResult {
-    let (Some(was), Some(is)) = (before.performance(), now.performance()) else {
-        return CheckResult::Unknown(
-            "business queries were not timed both before and after".into(),
-        );
-    };
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+    let both = before.performance().zip(now.performance());
+    let (was, is) = both.ok_or("business queries were not timed both before and after")?;
     if was.is_empty() {
-        return CheckResult::Unknown("the data model declares no business query to time".into());
+        return Err("the data model declares no business query to time".into());
     }
-    let pairs = match pairs(was, is) {
-        Ok(pairs) => pairs,
-        Err(name) => return CheckResult::Unknown(format!("query `{name}` was not timed again")),
-    };
+    let pairs = pairs(was, is)?;
     let details = details(context, &pairs, [before.server, now.server]);
     match pairs.iter().find(|pair| too_slow(pair)) {
-        Some((was, is)) => CheckResult::Fail(told(was, is), details),
-        None => CheckResult::Pass(
+        Some((was, is)) => CheckResult::fail(told(was, is), details),
+        None => CheckResult::pass_with(
             any(pairs.len(), "query", "more than 3 times slower"),
             format!(
                 "{} at most {FACTOR} times as slow as before",
@@ -49,10 +43,11 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
 }
 
 /// Every query of the steady state with its timing now; an error names one that has none.
-fn pairs<'t>(was: &'t [QueryTiming], is: &'t [QueryTiming]) -> Result<Vec<Pair<'t>>, &'t str> {
+fn pairs<'t>(was: &'t [QueryTiming], is: &'t [QueryTiming]) -> Result<Vec<Pair<'t>>, String> {
     let again = |was: &'t QueryTiming| {
         let now = is.iter().find(|is| is.name == was.name);
-        now.map(|is| (was, is)).ok_or(was.name.as_str())
+        let missing = || format!("query `{}` was not timed again", was.name);
+        now.map(|is| (was, is)).ok_or_else(missing)
     };
     was.iter().map(again).collect()
 }

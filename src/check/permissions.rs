@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    CheckResult, any, count,
+    CheckResult, Said, any, count,
     differences::{differences, head},
 };
 use crate::{
@@ -22,17 +22,13 @@ use crate::{
 
 const WRITES: [&str; 4] = ["INSERT", "UPDATE", "DELETE", "TRUNCATE"];
 
-pub(super) fn check(before: &View<'_>, now: &View<'_>) -> CheckResult {
-    let (Some(was), Some(is)) = (before.privileges(), now.privileges()) else {
-        return CheckResult::Unknown("the privileges were not read both before and after".into());
-    };
-    let (Some(dumped), Some(dumps)) = (before.definitions(), now.definitions()) else {
-        return CheckResult::Unknown(
-            "the access lists were not dumped both before and after".into(),
-        );
-    };
+pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
+    let both = before.privileges().zip(now.privileges());
+    let (was, is) = both.ok_or("the privileges were not read both before and after")?;
+    let both = before.definitions().zip(now.definitions());
+    let (dumped, dumps) = both.ok_or("the access lists were not dumped both before and after")?;
     if was.is_empty() {
-        return CheckResult::Unknown("no privilege was seen in the steady state".into());
+        return Err("no privilege was seen in the steady state".into());
     }
     let (was, is): (BTreeSet<&String>, BTreeSet<&String>) =
         (was.iter().collect(), is.iter().collect());
@@ -64,7 +60,7 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> CheckResult {
     if missing.is_empty() && added.is_empty() {
         message = format!("privileges differ: {}", head(&lists[0]));
     }
-    CheckResult::Fail(message, details.collect())
+    CheckResult::fail(message, details.collect())
 }
 
 /// The access lists, without the lines that tell what a frozen role lost.

@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{CheckResult, Context, any, comparison::merge, count};
+use super::{CheckResult, Context, Said, any, comparison::merge, count};
 use crate::{
     event::{Follows, RecoveryRecord},
     finding::Finding,
@@ -33,12 +33,12 @@ pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
     merge("recovery", context, said.collect()).ok()
 }
 
-fn said_of(context: &Context<'_>, server: &str) -> CheckResult {
+fn said_of(context: &Context<'_>, server: &str) -> Said {
     let Some(recovery) = context.history.recovery_of(server) else {
-        return CheckResult::Unknown(format!("`{server}` was not recovered to its end"));
+        return Err(format!("`{server}` was not recovered to its end"));
     };
     let Some(end) = End::of(recovery, context.history.segment_size()) else {
-        return CheckResult::Unknown(format!(
+        return Err(format!(
             "`{server}` has no history of its timeline: where recovery ended is not known"
         ));
     };
@@ -46,7 +46,7 @@ fn said_of(context: &Context<'_>, server: &str) -> CheckResult {
         return end.before(branch);
     }
     match end.newest(follows_newest(context)) {
-        None => CheckResult::NotApplicable("the archive held no segment".into()),
+        None => CheckResult::not_applicable("the archive held no segment"),
         Some(newest) => end.held_against(newest),
     }
 }
@@ -109,7 +109,7 @@ impl<'a> End<'a> {
         })
     }
 
-    fn held_against(&self, newest: SegmentPosition) -> CheckResult {
+    fn held_against(&self, newest: SegmentPosition) -> Said {
         let reached = self.size.number(self.lsn);
         let amid = !self.lsn.is_multiple_of(self.size.0);
         if newest.timeline > self.timeline {
@@ -158,11 +158,11 @@ impl<'a> End<'a> {
 
     /// Within the archive's last segment: a record that begins there and would end in the next
     /// one is where every recovery ends, and so are zeros up to the segment's end.
-    fn amid(&self, newest: SegmentPosition) -> CheckResult {
+    fn amid(&self, newest: SegmentPosition) -> Said {
         let Some(Follows { record, page }) = self.recovery.follows else {
             let at = lsn::show(self.lsn);
             let name = newest.name(self.size);
-            return CheckResult::Unknown(format!(
+            return Err(format!(
                 "recovery ended at {at}, amid {name}: whether that goes on could not be told"
             ));
         };
@@ -191,18 +191,18 @@ impl<'a> End<'a> {
         record > left.saturating_sub(pages * header)
     }
 
-    fn short(&self, newest: SegmentPosition, why: &str) -> CheckResult {
+    fn short(&self, newest: SegmentPosition, why: &str) -> Said {
         let goes_on = lsn::show(self.size.start(newest.number + 1));
         let message = format!(
             "`latest` on `{}` reached {}, the archive goes on to {goes_on} ({why})",
             self.recovery.server,
             lsn::show(self.lsn),
         );
-        CheckResult::Fail(message, self.recovery.log.clone())
+        CheckResult::fail(message, self.recovery.log.clone())
     }
 
     /// Recovery ended on the way to the timeline that it wanted to follow.
-    fn before(&self, branch: u64) -> CheckResult {
+    fn before(&self, branch: u64) -> Said {
         let message = format!(
             "`latest` on `{}` reached {}, and timeline {} goes on from {} ({})",
             self.recovery.server,
@@ -211,10 +211,10 @@ impl<'a> End<'a> {
             lsn::show(branch),
             self.next(),
         );
-        CheckResult::Fail(message, self.recovery.log.clone())
+        CheckResult::fail(message, self.recovery.log.clone())
     }
 
-    fn complete(&self) -> CheckResult {
+    fn complete(&self) -> Said {
         let message = format!(
             "`latest` on `{}` reached {}, the end of the archive",
             self.recovery.server,
@@ -222,6 +222,6 @@ impl<'a> End<'a> {
         );
         let segments = self.segments().count();
         let at_stake = any(segments, "segment", "that recovery does not get past");
-        CheckResult::Pass(at_stake, message, vec![count(segments, "segment")])
+        CheckResult::pass_with(at_stake, message, vec![count(segments, "segment")])
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CheckResult, Context, any, count};
+use super::{CheckResult, Context, Said, any, count};
 use crate::{
     event::EventKind,
     measure::{drill_history::told, view::View},
@@ -14,17 +14,16 @@ use crate::{
 /// A table differs: its name, what it was, what it is (none: gone).
 pub(super) type Change<'t> = (&'t str, &'t TableState, Option<&'t TableState>);
 
-pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> CheckResult {
-    let (Some(was), Some(is)) = (before.tables(), now.tables()) else {
-        return CheckResult::Unknown("the tables were not read both before and after".into());
-    };
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+    let both = before.tables().zip(now.tables());
+    let (was, is) = both.ok_or("the tables were not read both before and after")?;
     if was.is_empty() {
-        return CheckResult::Unknown("there was no table in the steady state".into());
+        return Err("there was no table in the steady state".into());
     }
     let changed = changes(context, now, was, is, |was, is| was.rows == is.rows);
     if changed.is_empty() {
         if let Some(why) = unread(was) {
-            return CheckResult::Unknown(why);
+            return Err(why);
         }
         let rows: u64 = was.values().map(|table| table.rows).sum();
         return CheckResult::pass(
@@ -37,7 +36,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
         count(changed.len(), "table"),
         names(&changed)
     );
-    CheckResult::Fail(message, told(&changed))
+    CheckResult::fail(message, told(&changed))
 }
 
 fn told(changed: &[Change<'_>]) -> Vec<String> {

@@ -4,20 +4,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CheckResult, any, count};
+use super::{CheckResult, Said, any, count};
 use crate::{measure::view::View, observation::SequenceState};
 
-pub(super) fn check(before: &View<'_>, now: &View<'_>) -> CheckResult {
-    let (Some(was), Some(is)) = (before.sequences(), now.sequences()) else {
-        return CheckResult::Unknown("the sequences were not read both before and after".into());
-    };
+pub(super) fn check(before: &View<'_>, now: &View<'_>) -> Said {
+    let both = before.sequences().zip(now.sequences());
+    let (was, is) = both.ok_or("the sequences were not read both before and after")?;
     let there = names(is);
     let missing: Vec<String> = names(was)
         .difference(&there)
         .map(ToString::to_string)
         .collect();
     if let Some(first) = missing.first() {
-        return CheckResult::Fail(
+        return CheckResult::fail(
             format!("{} missing: {first}", count(missing.len(), "sequence")),
             missing,
         );
@@ -34,7 +33,7 @@ pub(super) fn check(before: &View<'_>, now: &View<'_>) -> CheckResult {
         );
     };
     let message = format!("{} behind: {first}", count(behind.len(), "sequence"));
-    CheckResult::Fail(message, behind.into_values().collect())
+    CheckResult::fail(message, behind.into_values().collect())
 }
 
 fn names(sequences: &[SequenceState]) -> BTreeSet<&str> {

@@ -4,23 +4,22 @@
 mod expected;
 
 use self::expected::Expected;
-use super::{CheckResult, Context, any, count};
+use super::{CheckResult, Context, Said, any, count};
 use crate::{
     event::{EventKind, LogLines},
     measure::{drill_history::told, view::View},
 };
 
-pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> CheckResult {
-    let Some(expected) = Expected::of(context) else {
-        return CheckResult::Unknown("the history does not tell when the drill began".into());
-    };
+pub(super) fn check(context: &Context<'_>, now: &View<'_>) -> Said {
+    let expected = Expected::of(context);
+    let expected = expected.ok_or("the history does not tell when the drill began")?;
     let unexpected = errors(context).filter(|lines| !expected.explains(lines));
     let unexpected: Vec<&LogLines> = unexpected.collect();
     if let Some(first) = unexpected.first() {
         let lines: u64 = unexpected.iter().map(|lines| lines.count).sum();
         let lines = count(lines as usize, "line");
         let message = format!("{lines} nobody declared: {}", told(first));
-        return CheckResult::Fail(message, unexpected.into_iter().map(told).collect());
+        return CheckResult::fail(message, unexpected.into_iter().map(told).collect());
     }
     read(context, now)
 }
@@ -30,22 +29,22 @@ fn errors<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a LogLines> + use
 }
 
 /// Whether all logs were read: of the serving server, and of each that was looked at before it.
-fn read(context: &Context<'_>, now: &View<'_>) -> CheckResult {
+fn read(context: &Context<'_>, now: &View<'_>) -> Said {
     let read = told!(context.history.events, EventKind::ServerLogRead { server, lines, unread }
         => (server, lines, unread));
     let read: Vec<_> = read.collect();
     let mut looked_at = context.views.iter().chain([now]).map(|view| view.server);
     if let Some(unread) = looked_at.find(|server| read.iter().all(|(read, ..)| read != server)) {
-        return CheckResult::Unknown(format!("the log of `{unread}` was not read"));
+        return Err(format!("the log of `{unread}` was not read"));
     }
     if let Some((server, _, why)) = read.iter().find(|(.., unread)| !unread.is_empty()) {
-        return CheckResult::Unknown(format!("the log of `{server}` was not read whole: {why}"));
+        return Err(format!("the log of `{server}` was not read whole: {why}"));
     }
     if let Some(hidden) = context.views.iter().find_map(hides_errors) {
-        return CheckResult::Unknown(hidden);
+        return Err(hidden);
     }
     if context.views.iter().all(|view| view.settings().is_none()) {
-        return CheckResult::Unknown("whether the logs tell errors was not read".into());
+        return Err("whether the logs tell errors was not read".into());
     }
     let total: u64 = read.iter().map(|(_, lines, _)| **lines).sum();
     CheckResult::pass(

@@ -9,7 +9,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::{CheckResult, Context, any, count};
+use super::{CheckResult, Context, Said, any, count};
 use crate::{
     event::RestoreRecord, measure::view::View, observation::SettingsState, scenario::plan::Apply,
 };
@@ -54,12 +54,11 @@ fn must_differ(name: &str, restore: Option<&RestoreRecord>) -> bool {
     })
 }
 
-pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> CheckResult {
-    let (Some(was), Some(is)) = (before.settings(), now.settings()) else {
-        return CheckResult::Unknown("the settings were not read both before and after".into());
-    };
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+    let both = before.settings().zip(now.settings());
+    let (was, is) = both.ok_or("the settings were not read both before and after")?;
     if was.in_force.is_empty() {
-        return CheckResult::Unknown("no setting was seen in the steady state".into());
+        return Err("no setting was seen in the steady state".into());
     }
     let compared = Compared {
         context,
@@ -87,21 +86,19 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
         "{} in the settings: {first}",
         count(details.len(), "difference")
     );
-    CheckResult::Fail(message, details)
+    CheckResult::fail(message, details)
 }
 
 /// What the steady state says by itself: what the scenario states is there.
-pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> CheckResult {
-    let Some(is) = before.settings() else {
-        return CheckResult::Unknown("the settings were not read".into());
-    };
+pub(super) fn steady(context: &Context<'_>, before: &View<'_>) -> Said {
+    let is = before.settings().ok_or("the settings were not read")?;
     // A strategy that is applied by a reload is as wrong as it is: that is what is drilled.
     let wrong = match context.history.plan.strategy.apply {
         Apply::Reload => Vec::new(),
         Apply::Restart => undeclared(context, before.server, is),
     };
     match wrong.first() {
-        Some(first) => CheckResult::Fail(first.clone(), wrong),
+        Some(first) => CheckResult::fail(first.clone(), wrong),
         None => CheckResult::pass(
             any(is.files.len(), "setting", "not as stated"),
             "settings as stated",

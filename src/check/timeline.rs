@@ -1,15 +1,12 @@
 //! `timeline`: the server is the same cluster on the timeline it must be on, out of
 //! recovery and writable.
 
-use super::{CheckResult, Context};
+use super::{CheckResult, Context, Said};
 use crate::{finding::AtStake, measure::view::View, observation::ServerState};
 
-pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> CheckResult {
-    let (Some(was), Some(is)) = (before.server_state(), now.server_state()) else {
-        return CheckResult::Unknown(
-            "the server's state was not read both before and after".into(),
-        );
-    };
+pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
+    let both = before.server_state().zip(now.server_state());
+    let (was, is) = both.ok_or("the server's state was not read both before and after")?;
     let mut wrong = Vec::new();
     if is.in_recovery {
         wrong.push(in_recovery(context, now.server));
@@ -27,7 +24,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
             format!("timeline {}, out of recovery, writable", is.timeline),
         );
     }
-    CheckResult::Fail(format!("`{}`: {}", now.server, wrong.join("; ")), wrong)
+    CheckResult::fail(format!("`{}`: {}", now.server, wrong.join("; ")), wrong)
 }
 
 fn in_recovery(context: &Context<'_>, server: &str) -> String {

@@ -192,9 +192,9 @@ fn content(
 ) -> (Verdict, String) {
     let server = now.server;
     let said = |kind: &CheckKind| match judge_view(*kind, context, before, now) {
-        CheckResult::Fail(why, _) => Some((Verdict::Fail, format!("{}: {why}", kind.name()))),
-        CheckResult::Unknown(why) => Some((Verdict::Unknown, format!("{}: {why}", kind.name()))),
-        CheckResult::Pass(..) | CheckResult::NotApplicable(_) => None,
+        Ok(CheckResult::Fail(why, _)) => Some((Verdict::Fail, format!("{}: {why}", kind.name()))),
+        Err(why) => Some((Verdict::Unknown, format!("{}: {why}", kind.name()))),
+        Ok(CheckResult::Pass(..) | CheckResult::NotApplicable(_)) => None,
     };
     if let Some(worst) = kinds
         .iter()
