@@ -41,7 +41,7 @@ fn at_the_end(context: &Context<'_>, now: &View<'_>) -> Said {
     let state = now.archive().ok_or("the WAL archive was not listed")?;
     let archiver = Archiver::of(context, now);
     let mut judged = Judged {
-        wrong: archiver.troubles(&all_places(state)),
+        wrong: archiver.troubles(&places(&without_stores(state, |_| true))),
         ..Judged::default()
     };
     let mut segments = 0;
@@ -66,20 +66,22 @@ fn in_stores(context: &Context<'_>, state: &ArchiveState) -> Vec<(String, Archiv
     let archive = context.history.plan.strategy.archive();
     let stores = archive.iter().flat_map(|archive| archive.stores());
     let of = |store: &str| {
-        let files = state.files.iter().filter_map(|(name, file)| {
-            let (name, in_store) = name_and_store(name);
-            (in_store == store).then(|| (name.to_owned(), file.clone()))
-        });
-        let files = files.collect();
-        (
-            store.to_owned(),
-            ArchiveState {
-                files,
-                ..state.clone()
-            },
-        )
+        let of_it = |in_store: &str| in_store == store;
+        (store.to_owned(), without_stores(state, of_it))
     };
     stores.map(of).collect()
+}
+
+/// What it holds in these stores, by names without the store.
+fn without_stores(state: &ArchiveState, of: impl Fn(&str) -> bool) -> ArchiveState {
+    let files = state.files.iter().filter_map(|(name, file)| {
+        let (name, store) = name_and_store(name);
+        of(store).then(|| (name.to_owned(), file.clone()))
+    });
+    ArchiveState {
+        files: files.collect(),
+        ..state.clone()
+    }
 }
 
 fn in_store(context: &Context<'_>, now: &View<'_>, store: &str, state: &ArchiveState) -> Judged {
@@ -190,17 +192,6 @@ fn places(state: &ArchiveState) -> Vec<SegmentPosition> {
         .filter_map(|(name, _)| SegmentPosition::of(name, size(state)))
         .collect();
     places.into_iter().collect()
-}
-
-/// Those in any store.
-fn all_places(state: &ArchiveState) -> Vec<SegmentPosition> {
-    let files = state.files.iter();
-    let files = files.map(|(name, file)| (name_and_store(name).0.to_owned(), file.clone()));
-    let files = files.collect();
-    places(&ArchiveState {
-        files,
-        ..state.clone()
-    })
 }
 
 /// A new server counts what it archived, and nothing has been removed yet.

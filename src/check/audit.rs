@@ -66,14 +66,9 @@ fn details(audit: &AuditState, forged: &[&Change]) -> Vec<String> {
         ("repeated", audit.repeated.first.iter().collect()),
         ("different", audit.different.first.iter().collect()),
     ];
-    let line = |what: &str, change: &Change| {
-        let Change {
-            table,
-            request_id,
-            version,
-            ..
-        } = change;
-        format!("{what}: {table} {request_id}, version {version}")
+    let line = |what: &str, one: &Change| {
+        let (table, key, version) = (&one.table, &one.request_id, one.version);
+        format!("{what}: {table} {key}, version {version}")
     };
     sets.iter()
         .flat_map(|(what, changes)| changes.iter().map(|change| line(what, change)))

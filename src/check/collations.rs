@@ -2,22 +2,16 @@
 //! one text is in another order than its indexes were made by: rows are not found, or twice.
 
 use super::{CheckResult, Said, any, count};
-use crate::{
-    measure::view::View,
-    observation::{Collation, Collations},
-};
+use crate::{measure::view::View, observation::Collation};
 
 pub(super) fn check(now: &View<'_>) -> Said {
     let seen = now
         .collations()
         .ok_or("the collation versions were not read")?;
-    let Collations {
-        looked_at,
-        different,
-    } = seen;
+    let (looked_at, different) = (seen.looked_at as usize, &seen.different);
     if different.is_empty() {
-        let at_stake = any(*looked_at as usize, "version", "not its provider's");
-        let looked = count(*looked_at as usize, "collation version");
+        let at_stake = any(looked_at, "version", "not its provider's");
+        let looked = count(looked_at, "collation version");
         return CheckResult::pass(at_stake, format!("{looked} as the providers have them"));
     }
     let lines: Vec<String> = different.iter().map(line).collect();

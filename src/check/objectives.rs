@@ -21,8 +21,6 @@ use crate::{
     units::{Bytes, Time},
 };
 
-use each::Figures;
-
 pub(super) fn check(context: &Context<'_>, measures: &WorkloadMeasures) -> Vec<Finding> {
     let name = &measures.workload;
     let Some(objectives) = context.history.plan.objectives.get(name) else {
@@ -30,24 +28,24 @@ pub(super) fn check(context: &Context<'_>, measures: &WorkloadMeasures) -> Vec<F
     };
     let rpo = objectives.rpo.map(|demanded| {
         [
-            each::worst(measures, |one| {
-                let measured = one.rpo.measured_us.unwrap_or(0);
-                (measured, rpo(context, name, one, demanded))
+            each::worst(measures, |at, one, _| {
+                let measured = one.measured_us.unwrap_or(0);
+                (measured, rpo(context, name, at, one, demanded))
             }),
             projected(context, name, &measures.projected, demanded),
         ]
     });
     let lost = objectives.lost.map(|allowed| {
-        each::worst(measures, |one| {
+        each::worst(measures, |_, one, _| {
             let kept = measures.ledger.kept;
-            let finding = transactions(context, name, one.rpo, kept, allowed);
-            (one.rpo.transactions, finding)
+            let finding = transactions(context, name, one, kept, allowed);
+            (one.transactions, finding)
         })
     });
     let rto = objectives.rto.map(|demanded| {
-        each::worst(measures, |one| {
-            let measured = one.rto.with_people_us().unwrap_or(0);
-            (measured, rto(context, name, one.rto, demanded))
+        each::worst(measures, |_, _, one| {
+            let measured = one.with_people_us().unwrap_or(0);
+            (measured, rto(context, name, one, demanded))
         })
     });
     let outage = objectives
@@ -57,8 +55,7 @@ pub(super) fn check(context: &Context<'_>, measures: &WorkloadMeasures) -> Vec<F
     rpo.chain(lost).chain(rto).chain(outage).collect()
 }
 
-fn rpo(context: &Context<'_>, name: &str, one: &Figures<'_>, objective: Time) -> Finding {
-    let rpo = one.rpo;
+fn rpo(context: &Context<'_>, name: &str, at: usize, rpo: &Rpo, objective: Time) -> Finding {
     let id = format!("rpo.{name}");
     let Some(measured) = rpo.measured_us else {
         return context.unknown(id, format!("not measured: {}", rpo.unknown));
@@ -71,16 +68,9 @@ fn rpo(context: &Context<'_>, name: &str, one: &Figures<'_>, objective: Time) ->
     );
     let mut details = rpo_details(rpo);
     if rpo.transactions > 0 {
-        let fault = context
-            .recoveries
-            .get(one.recovery)
-            .and_then(Recovery::fault);
-        details.extend(
-            fault
-                .map(|fault| since::of(context, fault, measured))
-                .into_iter()
-                .flatten(),
-        );
+        let fault = context.recoveries.get(at).and_then(Recovery::fault);
+        let since = fault.map(|fault| since::of(context, fault, measured));
+        details.extend(since.into_iter().flatten());
     }
     let demanded = demanded_us(objective, rpo.scale);
     if measured > demanded {

@@ -43,27 +43,16 @@ fn names(sequences: &[SequenceState]) -> BTreeSet<&str> {
 
 /// The name of a sequence that would give out numbers again, and why; none where it would not.
 fn behind<'s>(was: &[SequenceState], is: &'s SequenceState) -> Option<(&'s str, String)> {
-    let SequenceState {
-        sequence: name,
-        next,
-        ..
-    } = is;
+    let name = is.sequence.as_str();
+    let told = |why: String| (name, format!("{name}: next is {}, but {why}", is.next));
     if let Some((column, max)) = is.column.as_ref().zip(is.max)
         && !beyond(is, max)
     {
-        return Some((
-            name,
-            format!("{name}: next is {next}, but {column} has {max}"),
-        ));
+        return Some(told(format!("{column} has {max}")));
     }
-    let was = was.iter().find(|was| was.sequence == *name)?;
-    let set_back = !is.cycles && *next != was.next && !beyond(is, was.next);
-    set_back.then(|| {
-        (
-            name.as_str(),
-            format!("{name}: next is {next}, but was {} before", was.next),
-        )
-    })
+    let was = was.iter().find(|was| was.sequence == name)?;
+    let set_back = !is.cycles && is.next != was.next && !beyond(is, was.next);
+    set_back.then(|| told(format!("was {} before", was.next)))
 }
 
 /// Whether a sequence has passed a value.

@@ -157,19 +157,27 @@ impl Compared<'_, '_> {
         portable(of, value, self.context)
     }
 
-    fn in_force(&self) -> Vec<String> {
-        let values = |of: &SettingsState| -> BTreeMap<String, String> {
-            let all = of.in_force.iter();
-            let all = all.map(|(name, it)| (name.clone(), self.portable(of, &it.value)));
+    /// Which values of these settings are others, but those that a restore's tool wrote: by name,
+    /// and told.
+    fn changed<T>(
+        &self,
+        of: impl Fn(&SettingsState) -> &BTreeMap<String, T>,
+        value: impl Fn(&T) -> &str,
+    ) -> impl Iterator<Item = (String, String)> {
+        let values = |state: &SettingsState| -> BTreeMap<String, String> {
+            let all = of(state).iter();
+            let all = all.map(|(name, it)| (name.clone(), self.portable(state, value(it))));
             all.collect()
         };
-        let changed = differences(&values(self.was), &values(self.is));
-        let changed = changed
-            .into_iter()
-            .filter(|(name, _)| {
-                !(by_command_line(self.is, name) && must_differ(name, self.restore))
-            })
-            .filter(|(name, _)| !self.configured(name));
+        let changed = differences(&values(self.was), &values(self.is)).into_iter();
+        changed.filter(|(name, _)| !self.configured(name))
+    }
+
+    fn in_force(&self) -> Vec<String> {
+        let changed = self.changed(|of| &of.in_force, |it| &it.value);
+        let changed = changed.filter(|(name, _)| {
+            !(by_command_line(self.is, name) && must_differ(name, self.restore))
+        });
         let mut told: Vec<String> = changed.map(|(_, told)| told).collect();
         let waits = |of: &SettingsState, name: &str| {
             of.in_force.get(name).is_some_and(|it| it.pending_restart)
@@ -191,16 +199,8 @@ impl Compared<'_, '_> {
     }
 
     fn in_files(&self) -> Vec<String> {
-        let values = |of: &SettingsState| -> BTreeMap<String, String> {
-            let all = of.files.iter();
-            let all = all.map(|(name, it)| (name.clone(), self.portable(of, &it.value)));
-            all.collect()
-        };
-        let changed = differences(&values(self.was), &values(self.is));
-        let told = changed
-            .into_iter()
-            .filter(|(name, _)| !self.configured(name))
-            .map(|(_, told)| format!("in the files: {told}"));
+        let changed = self.changed(|of| &of.files, |it| &it.value);
+        let told = changed.map(|(_, told)| format!("in the files: {told}"));
         let good = |of: &SettingsState, name: &str| of.files.get(name).is_none_or(|it| it.applied);
         let refused = self.is.files.iter().filter(|(name, it)| {
             !it.applied && good(self.was, name) && !by_command_line(self.is, name)

@@ -23,13 +23,9 @@ pub struct Usage {
 
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            cpu_percent,
-            memory,
-            io,
-        } = self;
-        write!(f, "CPU {cpu_percent} % of a core, memory {memory}, ")?;
-        match io {
+        let (cpu, memory) = (self.cpu_percent, self.memory);
+        write!(f, "CPU {cpu} % of a core, memory {memory}, ")?;
+        match self.io {
             Some((read, written)) => write!(f, "read {read}/s, written {written}/s"),
             None => f.write_str("I/O not counted here"),
         }

@@ -123,8 +123,13 @@ fn look<'a>(
     step: Option<StepIndex>,
     frozen: &BTreeMap<&'a str, Frozen<'a>>,
 ) {
-    let unseen = |moment, server| View {
-        moment,
+    let (EventKind::Observed { moment, server, .. }
+    | EventKind::ProbeFailed { moment, server, .. }) = &event.kind
+    else {
+        return;
+    };
+    let unseen = View {
+        moment: *moment,
         server,
         step,
         at_us: event.at_us,
@@ -132,26 +137,11 @@ fn look<'a>(
         failures: Vec::new(),
         seen: Vec::new(),
     };
-    let kind = &event.kind;
-    if let EventKind::Observed {
-        moment,
-        server,
-        observation,
-        ..
-    } = kind
-    {
-        at(views, unseen(*moment, server)).seen.push(observation);
-    }
-    if let EventKind::ProbeFailed {
-        moment,
-        server,
-        probe,
-        error,
-    } = kind
-    {
-        at(views, unseen(*moment, server))
-            .failures
-            .push((*probe, error));
+    let view = at(views, unseen);
+    match &event.kind {
+        EventKind::Observed { observation, .. } => view.seen.push(observation),
+        EventKind::ProbeFailed { probe, error, .. } => view.failures.push((*probe, error)),
+        _other => {}
     }
 }
 

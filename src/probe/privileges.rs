@@ -41,17 +41,11 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
 impl Privilege {
     /// In one line; what all databases share is not called by one of them.
     fn told(&self, name: impl Fn(&str) -> String) -> String {
-        let Self {
-            role,
-            kind,
-            object,
-            right,
-        } = self;
-        let object = match SHARED.contains(&kind.as_str()) {
-            true => object.clone(),
-            false => name(object),
+        let object = match SHARED.contains(&self.kind.as_str()) {
+            true => self.object.clone(),
+            false => name(&self.object),
         };
-        format!("{role} {kind} {object} {right}")
+        format!("{} {} {object} {}", self.role, self.kind, self.right)
     }
 }
 

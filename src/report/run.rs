@@ -143,6 +143,17 @@ impl RunSummary {
             drills,
         }
     }
+
+    /// How many drills came out so: `2 pass, 1 fail`, in this order.
+    pub(super) fn tally(&self, order: [Verdict; 3]) -> String {
+        let outcomes = || self.drills.iter().map(|drill| drill.judged.outcome);
+        let counted = order.map(|verdict| {
+            let n = outcomes().filter(|outcome| *outcome == verdict).count();
+            (n > 0).then(|| format!("{n} {}", verdict.word()))
+        });
+        let counted: Vec<String> = counted.into_iter().flatten().collect();
+        counted.join(", ")
+    }
 }
 
 impl DrillReport {

@@ -84,14 +84,11 @@ impl<'a> Known<'a> {
                     observation: Observation::Archive(state),
                     ..
                 } => {
-                    let nothing = const { &BTreeMap::new() };
-                    let listed = *moment == Moment::Before;
-                    known.add(
-                        store,
-                        server,
-                        if listed { &state.files } else { nothing },
-                        &state.written,
-                    );
+                    let listed = match moment {
+                        Moment::Before => &state.files,
+                        Moment::Gate | Moment::After => const { &BTreeMap::new() },
+                    };
+                    known.add(store, server, listed, &state.written);
                 }
                 _other => {}
             }
@@ -127,13 +124,9 @@ impl<'a> Known<'a> {
         };
         let packed = Kind::of(name) == Kind::Packed || is_packed(file);
         let written = self.written.get(name.get(..24).unwrap_or_default());
-        let held = match packed {
-            true => file.inside.as_deref(),
-            false => Some(file.digest.as_str()),
-        };
-        let head = match packed {
-            true => file.inside_head.as_str(),
-            false => file.head.as_str(),
+        let (held, head) = match packed {
+            true => (file.inside.as_deref(), file.inside_head.as_str()),
+            false => (Some(file.digest.as_str()), file.head.as_str()),
         };
         match (held, written) {
             (Some(held), Some((_, digest))) if held == *digest => judged.as_written += 1,

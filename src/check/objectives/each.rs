@@ -5,63 +5,33 @@ use crate::{
     measure::{RecoveryMeasures, WorkloadMeasures, rpo::Rpo, rto::Rto},
 };
 
-pub(super) struct Figures<'m> {
-    /// Which one, from 0.
-    pub recovery: usize,
-    pub rpo: &'m Rpo,
-    pub rto: &'m Rto,
-}
-
-/// Judges each recovery, and tells the worst verdict; of equals the greatest figure, which
-/// `judge` gives beside its finding.
+/// Judges each recovery, by its place, and tells the worst verdict; of equals the greatest figure,
+/// which `judge` gives beside its finding.
 pub(super) fn worst(
     measures: &WorkloadMeasures,
-    judge: impl Fn(&Figures<'_>) -> (u64, Finding),
+    judge: impl Fn(usize, &Rpo, &Rto) -> (u64, Finding),
 ) -> Finding {
     let all = &measures.recoveries;
-    let Some((at, finding)) = told_of(all, &judge) else {
-        let (rpo, rto) = (&measures.rpo, &measures.rto);
-        return judge(&Figures {
-            recovery: 0,
-            rpo,
-            rto,
-        })
-        .1;
+    let judged = all.iter().enumerate();
+    let judged = judged.map(|(at, one)| judge(at, &one.rpo, &one.rto));
+    let judged: Vec<(u64, Finding)> = judged.collect();
+    let first = judged.iter().enumerate().rev();
+    let worst = first.max_by_key(|(_, (figure, finding))| (finding.verdict, *figure));
+    let Some((at, (_, finding))) = worst else {
+        return judge(0, &measures.rpo, &measures.rto).1;
     };
-    let message = format!("{} ({})", finding.message, name(all, at));
-    let lines =
-        each(all, &judge).map(|(at, (_, one))| format!("{}: {}", name(all, at), one.message));
-    let details: Vec<String> = lines.chain(finding.details.clone()).collect();
-    Finding { message, ..finding }.details(details)
-}
-
-fn each<'m>(
-    all: &'m [RecoveryMeasures],
-    judge: &'m impl Fn(&Figures<'_>) -> (u64, Finding),
-) -> impl Iterator<Item = (usize, (u64, Finding))> + 'm {
-    let figures = all.iter().enumerate().map(|(recovery, one)| Figures {
-        recovery,
-        rpo: &one.rpo,
-        rto: &one.rto,
-    });
-    figures.map(|one| (one.recovery, judge(&one)))
-}
-
-fn told_of(
-    all: &[RecoveryMeasures],
-    judge: &impl Fn(&Figures<'_>) -> (u64, Finding),
-) -> Option<(usize, Finding)> {
-    let judged = each(all, judge).collect::<Vec<_>>().into_iter().rev();
-    let worst = judged.max_by_key(|(_, (figure, finding))| (finding.verdict, *figure))?;
-    Some((worst.0, worst.1.1))
+    let line =
+        |(at, (_, one)): (usize, &(u64, Finding))| format!("{}: {}", name(all, at), one.message);
+    let lines = judged.iter().enumerate().map(line);
+    let worst = Finding {
+        message: format!("{} ({})", finding.message, name(all, at)),
+        ..finding.clone()
+    };
+    worst.details(lines.chain(finding.details.clone()))
 }
 
 /// `recovery 2 of 2, after lose-server of second`.
 fn name(all: &[RecoveryMeasures], at: usize) -> String {
-    format!(
-        "recovery {} of {}, after {}",
-        at + 1,
-        all.len(),
-        all[at].after
-    )
+    let (nth, count, after) = (at + 1, all.len(), &all[at].after);
+    format!("recovery {nth} of {count}, after {after}")
 }

@@ -46,13 +46,14 @@ pub fn render(run: &RunSummary) -> String {
 
 fn head(run: &RunSummary) -> Markup {
     let drills = crate::check::count(run.drills.len(), "drill");
+    let tally = run.tally([Verdict::Fail, Verdict::Unknown, Verdict::Pass]);
     html! {
         header.(run.outcome.word()) {
             div.inner {
                 (sign(run.outcome, 56))
                 div {
                     h1 { (headline(run)) }
-                    p { (drills) " · " (tally(run)) " · run " code { (run.run) }
+                    p { (drills) " · " (tally) " · run " code { (run.run) }
                         @if !run.began.is_empty() { " · " time datetime=(run.began) { (wall(&run.began)) } } }
                 }
             }
@@ -70,18 +71,6 @@ fn headline(run: &RunSummary) -> &'static str {
         Verdict::Unknown => "Unknown: not enough evidence",
         Verdict::Fail => "Fail: recovery was shown not to work as demanded",
     }
-}
-
-fn tally(run: &RunSummary) -> String {
-    let parts = [Verdict::Fail, Verdict::Unknown, Verdict::Pass].map(|verdict| {
-        let n = run
-            .drills
-            .iter()
-            .filter(|drill| drill.judged.outcome == verdict)
-            .count();
-        (n > 0).then(|| format!("{n} {}", verdict.word()))
-    });
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Wall time without fractions of a second.

@@ -170,19 +170,9 @@ fn mark(verdict: Verdict) -> String {
 }
 
 fn totals(run: &RunSummary) -> String {
-    let count = |verdict: Verdict| {
-        run.drills
-            .iter()
-            .filter(|drill| drill.judged.outcome == verdict)
-            .count()
-    };
     let drills = crate::check::count(run.drills.len(), "drill");
-    let parts = [Verdict::Pass, Verdict::Unknown, Verdict::Fail].map(|verdict| {
-        let n = count(verdict);
-        (n > 0).then(|| format!("{n} {}", verdict.word()))
-    });
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    format!("{drills}: {}  →  {}", parts.join(", "), mark(run.outcome))
+    let tally = run.tally([Verdict::Pass, Verdict::Unknown, Verdict::Fail]);
+    format!("{drills}: {tally}  →  {}", mark(run.outcome))
 }
 
 #[cfg(test)]

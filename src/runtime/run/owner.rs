@@ -92,14 +92,12 @@ fn start_time(pid: i32) -> Option<u64> {
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            pid,
-            started,
-            boot,
-            namespace,
-            machine,
-        } = self;
-        write!(f, "{pid}/{started}/{boot}/{namespace}/{machine}")
+        let (boot, namespace, machine) = (&self.boot, &self.namespace, &self.machine);
+        write!(
+            f,
+            "{}/{}/{boot}/{namespace}/{machine}",
+            self.pid, self.started
+        )
     }
 }
 
