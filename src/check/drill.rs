@@ -96,7 +96,7 @@ fn judge_history(plan: Plan, events: Vec<Event>, drill: &Path) -> Judgement {
     let context = Context::new(DrillHistory::new(&plan, &events));
     let mut all = judged.remove(0);
     if !judged.is_empty() {
-        all.reconciliation = Reconciliation::open(&context, drill, &context.recoveries);
+        all.reconciliation = Reconciliation::open(&context, drill);
     }
     for one in judged {
         all.findings.extend(one.findings);
@@ -110,13 +110,13 @@ fn judge_history(plan: Plan, events: Vec<Event>, drill: &Path) -> Judgement {
         mut measures,
     } = all;
     of_drill(&context, &reconciliation, &mut findings);
-    measures.sort_by_key(|(index, _)| *index);
+    measures.sort_by(|one, other| one.workload.cmp(&other.workload));
     Judgement {
         verdict: Verdict::worst(findings.iter().map(|finding| finding.verdict)),
         outcome: expect::outcome(&findings, &plan.expect),
         findings,
         not_applicable,
-        measures: measures.into_iter().map(|(_, measures)| measures).collect(),
+        measures,
         trials: verifiers::trials(&context),
         plan,
         events,
@@ -128,16 +128,17 @@ struct OfCluster {
     reconciliation: Reconciliation,
     findings: Vec<Finding>,
     not_applicable: BTreeMap<&'static str, String>,
-    /// Each with its workload's place in the plan.
-    measures: Vec<(usize, WorkloadMeasures)>,
+    measures: Vec<WorkloadMeasures>,
 }
 
 fn of_cluster(history: DrillHistory<'_>, drill: &Path) -> OfCluster {
     let mut context = Context::new(history);
     context.made = reconciliation::made(&context, drill);
     context.client_rows = reconciliation::client_rows(&context, drill);
-    let reconciliation = Reconciliation::open(&context, drill, &context.recoveries);
-    let measures = measures(&context, &reconciliation);
+    let reconciliation = Reconciliation::open(&context, drill);
+    let measures = context.history.workloads();
+    let measures = measures.map(|(at, name)| workload(&context, &reconciliation, at, name));
+    let measures: Vec<WorkloadMeasures> = measures.collect();
     let (mut findings, not_applicable) = all_findings(&context, &reconciliation, &measures);
     if let Some(cluster) = history.cluster.filter(|cluster| *cluster != PRIMARY) {
         let named = |finding: &mut Finding| finding.of_cluster(cluster);
@@ -166,15 +167,12 @@ fn of_drill(context: &Context<'_>, reconciliation: &Reconciliation, findings: &m
 fn all_findings(
     context: &Context<'_>,
     reconciliation: &Reconciliation,
-    measures: &[(usize, WorkloadMeasures)],
+    measures: &[WorkloadMeasures],
 ) -> (Vec<Finding>, BTreeMap<&'static str, String>) {
     let mut all = vec![steady_state::check(context)];
     all.extend(recovery::check(context));
-    all.extend(
-        measures
-            .iter()
-            .flat_map(|(_, measures)| objectives::check(context, measures)),
-    );
+    let objectives = measures.iter().map(|one| objectives::check(context, one));
+    all.extend(objectives.flatten());
     if context.history.plan.checks.contains(&CheckKind::Ledger) {
         all.extend(ledgers(context, reconciliation));
     }
@@ -209,16 +207,6 @@ fn ledgers(context: &Context<'_>, reconciliation: &Reconciliation) -> Vec<Findin
         ledger::check(name, &reconciliation.accounts[index], demanded)
     });
     judged.collect()
-}
-
-fn measures(
-    context: &Context<'_>,
-    reconciliation: &Reconciliation,
-) -> Vec<(usize, WorkloadMeasures)> {
-    let workloads = context.history.workloads();
-    workloads
-        .map(|(index, name)| (index, workload(context, reconciliation, index, name)))
-        .collect()
 }
 
 fn workload(

@@ -15,7 +15,6 @@ use crate::{
         boundary::{self, Boundaries},
         drill_history::{DrillHistory, told},
         projected,
-        recovery::Recovery,
         row_images::{Circumstances, Eras, Look, Sets, Writers, balance},
         rto::{self, Gates},
         view::{self, View},
@@ -37,8 +36,8 @@ pub(super) struct Reconciliation {
 }
 
 impl Reconciliation {
-    pub fn open(context: &Context<'_>, drill: &Path, recoveries: &[Recovery<'_>]) -> Self {
-        let history = &context.history;
+    pub fn open(context: &Context<'_>, drill: &Path) -> Self {
+        let (history, recoveries) = (&context.history, &context.recoveries);
         let path = drill.join(files::LEDGER);
         let statements = boundary::statement_instants(history.faults(), records(*history, &path));
         let names: Vec<&str> = history.plan.workloads.keys().map(String::as_str).collect();

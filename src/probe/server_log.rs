@@ -14,26 +14,8 @@ use crate::event::LogLines;
 const SEVERITIES: [&str; 3] = ["ERROR", "FATAL", "PANIC"];
 
 /// What else stands where a severity does: less than an error, or more of the line before.
-const OTHERS: [&str; 18] = [
-    "LOG",
-    "WARNING",
-    "NOTICE",
-    "INFO",
-    "DEBUG",
-    "DEBUG1",
-    "DEBUG2",
-    "DEBUG3",
-    "DEBUG4",
-    "DEBUG5",
-    "DETAIL",
-    "HINT",
-    "QUERY",
-    "CONTEXT",
-    "LOCATION",
-    "STATEMENT",
-    "BACKTRACE",
-    "???",
-];
+const OTHERS: &str = "LOG WARNING NOTICE INFO DEBUG DEBUG1 DEBUG2 DEBUG3 DEBUG4 DEBUG5 DETAIL \
+     HINT QUERY CONTEXT LOCATION STATEMENT BACKTRACE ???";
 
 /// Lines that differ in their time alone are told together while they follow each other within
 /// `CLOSE`, for `LONGEST` at most.
@@ -70,7 +52,7 @@ pub fn read(server: &str, log: &str) -> Log {
     for text in log.lines() {
         told.read += 1;
         let Some(line) = parse(text) else { continue };
-        if OTHERS.contains(&line.severity) {
+        if OTHERS.split(' ').any(|other| other == line.severity) {
             continue;
         }
         if !SEVERITIES.contains(&line.severity) {

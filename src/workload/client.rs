@@ -28,7 +28,7 @@ use crate::{
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest pause between two tries to get through.
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
-const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+pub const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub struct Client {
@@ -39,50 +39,39 @@ pub struct Client {
     pub stop: watch::Receiver<bool>,
     pub buffer: Arc<Buffer>,
     pub recorder: Recorder,
-}
-
-/// What a client has beside what it was given.
-struct Session {
-    client: Client,
-    wire: Option<Wire>,
-    pause: Duration,
+    /// Its connection; none: not yet, or not any more.
+    pub wire: Option<Wire>,
+    /// How long it rests when it does not get through.
+    pub pause: Duration,
 }
 
 impl Client {
     /// Runs until told to stop; a transaction under way is ended first.
-    pub async fn run(self) {
-        let mut session = Session {
-            client: self,
-            wire: None,
-            pause: SHORTEST_PAUSE,
-        };
-        while session.turn().await.is_continue() {}
+    pub async fn run(mut self) {
+        while self.turn().await.is_continue() {}
     }
-}
 
-impl Session {
     /// One arrival: waited for, connected for, performed.
     async fn turn(&mut self) -> ControlFlow<()> {
-        let client = &mut self.client;
-        let due_us = client.arrivals.due_us(client.recorder.now_us());
-        let early = due_us.saturating_sub(client.recorder.now_us());
+        let due_us = self.arrivals.due_us(self.recorder.now_us());
+        let early = due_us.saturating_sub(self.recorder.now_us());
         if early > 0 {
-            stoppable(&mut client.stop, sleep(Duration::from_micros(early))).await?;
+            stoppable(&mut self.stop, sleep(Duration::from_micros(early))).await?;
         }
-        if *client.stop.borrow() {
+        if *self.stop.borrow() {
             return ControlFlow::Break(());
         }
         let connected = self.connected().await?;
         if self.gave_up_late() || !connected {
             return ControlFlow::Continue(());
         }
-        let now_us = self.client.recorder.now_us();
-        let intended_us = self.client.arrivals.due_us(now_us);
-        self.client.arrivals.advance();
+        let now_us = self.recorder.now_us();
+        let intended_us = self.arrivals.due_us(now_us);
+        self.arrivals.advance();
         let outcome = self.perform(intended_us).await;
         if outcome == Outcome::Ok {
             self.pause = SHORTEST_PAUSE;
-        } else if self.client.arrivals.is_closed() {
+        } else if self.arrivals.is_closed() {
             // Nothing else slows a closed loop that is refused at once.
             self.rest().await?;
         }
@@ -91,21 +80,20 @@ impl Session {
 
     /// Whether there is a connection to where the endpoint is now; tries once to get one.
     async fn connected(&mut self) -> ControlFlow<(), bool> {
-        let moved = self.client.place.has_changed().unwrap_or(false);
+        let moved = self.place.has_changed().unwrap_or(false);
         if moved || self.wire.as_mut().is_some_and(Wire::is_dead) {
             self.wire = None;
         }
         if self.wire.is_some() {
             return ControlFlow::Continue(true);
         }
-        let place = self.client.place.borrow_and_update().clone();
-        let client = &mut self.client;
-        let connecting = Wire::connect(&place, client.script.statements.clone());
-        let mut endpoint = client.place.clone();
+        let place = self.place.borrow_and_update().clone();
+        let connecting = Wire::connect(&place, self.script.statements.clone());
+        let mut endpoint = self.place.clone();
         let connected = tokio::select! {
             connected = connecting => connected,
             _ = endpoint.changed() => return ControlFlow::Continue(false),
-            _ = client.stop.wait_for(|stop| *stop) => return ControlFlow::Break(()),
+            _ = self.stop.wait_for(|stop| *stop) => return ControlFlow::Break(()),
         };
         match connected {
             Ok(wire) => self.wire = Some(wire),
@@ -119,33 +107,29 @@ impl Session {
 
     /// Exponential back-off with jitter, ended early by a move or a stop.
     async fn rest(&mut self) -> ControlFlow<()> {
-        let client = &mut self.client;
-        let pause = self
-            .pause
-            .mul_f64(client.memory.rng.random_range(0.5..=1.0));
+        let pause = self.pause.mul_f64(self.memory.rng.random_range(0.5..=1.0));
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        let mut endpoint = client.place.clone();
+        let mut endpoint = self.place.clone();
         let resting = async {
             tokio::select! {
                 () = sleep(pause) => {}
                 _ = endpoint.changed() => {}
             }
         };
-        stoppable(&mut client.stop, resting).await
+        stoppable(&mut self.stop, resting).await
     }
 
     /// Records the arrivals whose patience is over; whether there were any.
     fn gave_up_late(&mut self) -> bool {
-        let client = &mut self.client;
-        if client.arrivals.is_closed() {
+        if self.arrivals.is_closed() {
             return false;
         }
-        let now_us = client.recorder.now_us();
+        let now_us = self.recorder.now_us();
         let patience = PATIENCE.as_micros() as u64;
         let mut late = Vec::new();
-        while client.arrivals.due_us(now_us) + patience <= now_us {
-            late.push(client.arrivals.due_us(now_us));
-            client.arrivals.advance();
+        while self.arrivals.due_us(now_us) + patience <= now_us {
+            late.push(self.arrivals.due_us(now_us));
+            self.arrivals.advance();
         }
         for intended_us in &late {
             self.give_up(*intended_us, now_us);
@@ -155,30 +139,29 @@ impl Session {
 
     fn give_up(&self, intended_us: u64, now_us: u64) {
         let text = format!("given up: not sent within {} s", PATIENCE.as_secs());
-        self.client.buffer.error(self.client.script.workload, &text);
+        self.error(&text);
         let none = Transaction::none();
         let times = [intended_us, now_us, now_us];
         self.record(&none, Outcome::Fail, times, &Answer::default());
     }
 
     async fn perform(&mut self, intended_us: u64) -> Outcome {
-        let client = &mut self.client;
-        let transaction = client.script.next(&mut client.memory);
-        let sent_us = client.recorder.now_us();
+        let transaction = self.script.next(&mut self.memory);
+        let sent_us = self.recorder.now_us();
         let Some(wire) = &mut self.wire else {
             return Outcome::Fail;
         };
         let writes = transaction.key != Key::NONE;
         let answer = tokio::select! {
             answer = wire.transact(&transaction.calls, writes) => answer,
-            _ = client.place.changed() => {
+            _ = self.place.changed() => {
                 // Seen by the receiver now; what matters is that the connection goes.
                 abandoned()
             }
         };
-        let acked_us = client.recorder.now_us();
+        let acked_us = self.recorder.now_us();
         let outcome = self.conclude(&answer);
-        self.client.memory.learn(&transaction, outcome);
+        self.memory.learn(&transaction, outcome);
         let times = [intended_us, sent_us, acked_us];
         self.record(&transaction, outcome, times, &answer);
         outcome
@@ -197,10 +180,7 @@ impl Session {
         if outcome == Outcome::Ok && answer.row_gone {
             // Committed, but the row that was to be changed is not there, or not in the
             // version it was left in: this version was not written.
-            let workload = self.client.script.workload;
-            self.client
-                .buffer
-                .error(workload, "the client's own row is gone");
+            self.error("the client's own row is gone");
             return Outcome::Fail;
         }
         outcome
@@ -213,8 +193,11 @@ impl Session {
             &trouble.message,
         ];
         let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        let workload = self.client.script.workload;
-        self.client.buffer.error(workload, &parts.join(" "));
+        self.error(&parts.join(" "));
+    }
+
+    fn error(&self, text: &str) {
+        self.buffer.error(self.script.workload, text);
     }
 
     fn record(
@@ -225,11 +208,11 @@ impl Session {
         answer: &Answer,
     ) {
         let [intended_us, sent_us, acked_us] = times;
-        self.client.buffer.put(Record {
+        self.buffer.put(Record {
             key: transaction.key,
             version: transaction.version,
             outcome,
-            workload: self.client.script.workload,
+            workload: self.script.workload,
             tenant: transaction.tenant,
             digest: transaction.digest,
             intended_us,

@@ -106,15 +106,17 @@ impl Workloads {
     fn begin(&mut self, name: &str, workload: &WorkloadPlan, script: Script, access: Access) {
         let script = Arc::new(script);
         let place = watch::Sender::new(access);
-        for client in 0..workload.clients as u16 {
+        for number in 0..workload.clients as u16 {
             let client = Client {
-                memory: Memory::new(client, stream(&script, client, 1)),
-                arrivals: self.arrivals(workload, &script, client),
+                memory: Memory::new(number, stream(&script, number, 1)),
+                arrivals: self.arrivals(workload, &script, number),
                 script: script.clone(),
                 place: place.subscribe(),
                 stop: self.stop.subscribe(),
                 buffer: self.buffer.clone(),
                 recorder: self.recorder.clone(),
+                wire: None,
+                pause: client::SHORTEST_PAUSE,
             };
             self.clients.spawn(client.run());
         }

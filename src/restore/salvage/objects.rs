@@ -38,7 +38,8 @@ const RELATIONS: &str = "
 SELECT c.oid, format('%I.%I', n.nspname, c.relname), quote_ident(n.nspname), c.relkind::text,
   coalesce((SELECT format('%I.%I', rn.nspname, r.relname) FROM pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace
     WHERE r.oid = pg_partition_root(c.oid)), format('%I.%I', n.nspname, c.relname)), c.relispopulated, c.tableoid,
-  ARRAY(SELECT inhparent FROM pg_inherits WHERE inhrelid = c.oid AND NOT c.relispartition)
+  ARRAY(WITH RECURSIVE above (oid) AS (SELECT inhparent FROM pg_inherits WHERE inhrelid = c.oid AND NOT c.relispartition
+    UNION SELECT i.inhparent FROM pg_inherits i JOIN above ON i.inhrelid = above.oid) SELECT oid FROM above)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 2";
 
@@ -66,8 +67,8 @@ pub(super) struct Relation {
     /// The table it is a partition of, at the top; its own name when it is none.
     pub root: String,
     pub populated: bool,
-    /// OIDs of the tables that it inherits from; none of a partition.
-    pub inherits: Vec<u32>,
+    /// OIDs of the tables that it inherits from, directly or not; none of a partition.
+    pub ancestors: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +99,7 @@ impl Relation {
             kind: row.cell(3)?,
             root: row.cell(4)?,
             populated: row.cell(5)?,
-            inherits: row.cell(7)?,
+            ancestors: row.cell(7)?,
         })
     }
 

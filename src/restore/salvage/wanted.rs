@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     SalvageError, SalvageRequest,
-    objects::{Catalog, Id, Relation},
+    objects::{Catalog, Id},
 };
 
 /// What was asked for, resolved on the scratch server.
@@ -39,7 +39,10 @@ impl Catalog {
                 .iter()
                 .find(|r| r.is_table() && same_name(&r.name, name));
             let found = found.ok_or_else(|| not_there("table", name))?;
-            for table in self.with_heirs(found) {
+            // A table's name stands for those that inherit from it, too, as it does in SQL.
+            let heirs = self.relations.iter();
+            let heirs = heirs.filter(|r| r.ancestors.contains(&found.id.1));
+            for table in heirs.chain([found]) {
                 wanted.roots.insert(table.id);
                 wanted.tables.push(table.root.clone());
             }
@@ -47,22 +50,6 @@ impl Catalog {
         wanted.tables.sort();
         wanted.tables.dedup();
         Ok(wanted)
-    }
-
-    /// A table's name stands for those that inherit from it, too, as it does in SQL.
-    fn with_heirs<'a>(&'a self, table: &'a Relation) -> Vec<&'a Relation> {
-        let mut found = vec![table];
-        let mut at = 0;
-        while let Some(parent) = found.get(at) {
-            let (parent, known) = (parent.id.1, found.clone());
-            let heirs = self
-                .relations
-                .iter()
-                .filter(|r| r.inherits.contains(&parent));
-            found.extend(heirs.filter(|heir| known.iter().all(|one| one.id != heir.id)));
-            at += 1;
-        }
-        found
     }
 
     fn schema(&self, name: &str) -> Result<Id, SalvageError> {

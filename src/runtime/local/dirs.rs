@@ -94,18 +94,16 @@ impl Local {
             return Ok(());
         }
         fs::create_dir(path)?;
-        let Some((uid, gid)) = self.user.ids else {
-            return fs::set_permissions(path, fs::Permissions::from_mode(0o700));
-        };
-        let mode = match access {
-            Access::Passage => 0o711,
-            Access::User => 0o700,
+        let (mode, owner) = match (access, self.user.ids) {
+            (Access::Passage, Some(_)) => (0o711, None),
+            (Access::User, owner) => (0o700, owner),
+            (Access::Passage, None) => (0o700, None),
         };
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-        match access {
-            Access::Passage => Ok(()),
-            Access::User => Ok(chown(path, Some(uid), Some(gid))?),
+        if let Some((uid, gid)) = owner {
+            chown(path, Some(uid), Some(gid))?;
         }
+        Ok(())
     }
 }
 
