@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CheckResult, Context, Said, any, count};
+use super::{CheckResult, Context, Said, any, count, counted, rows};
 use crate::measure::row_images::Sets;
 
 pub(super) fn check(context: &Context<'_>) -> Said {
@@ -18,38 +18,29 @@ pub(super) fn check(context: &Context<'_>) -> Said {
 }
 
 fn said(tables: &BTreeMap<String, Sets>) -> Said {
+    let details: Vec<String> = tables.iter().map(|(name, sets)| line(name, sets)).collect();
     let wrong: Vec<_> = tables.iter().filter(|(_, sets)| !sets.is_right()).collect();
     if !wrong.is_empty() {
-        let told = wrong.iter().take(3).map(|(name, sets)| line(name, sets));
-        let more = if wrong.len() > 3 { ", …" } else { "" };
-        let message = format!("{}{more}", told.collect::<Vec<_>>().join(", "));
-        return CheckResult::fail(
-            message,
-            tables.iter().map(|(name, sets)| line(name, sets)).collect(),
-        );
+        let wrong: Vec<String> = wrong.iter().map(|(name, sets)| line(name, sets)).collect();
+        return CheckResult::fail(rows::first(&wrong), details);
     }
     if let Some((name, sets)) = tables.iter().find(|(_, sets)| !sets.error.is_empty()) {
         return Err(format!("{name} could not be read: {}", sets.error));
     }
     let seen: u64 = tables.values().map(|sets| sets.seen).sum();
     let at_stake = any(seen as usize, "row", "gone, doubled or not as it was left");
-    let details = tables.iter().map(|(name, sets)| line(name, sets)).collect();
     let tables = count(tables.len(), "table");
     let message = format!("{seen} rows of clients in {tables} as they left them");
     CheckResult::pass_with(at_stake, message, details)
 }
 
 fn line(name: &str, sets: &Sets) -> String {
-    let what = [
+    let wrong = counted([
         (sets.missing, "missing"),
         (sets.changed, "changed"),
         (sets.doubled, "there more than once"),
         (sets.unexpected, "that no client wrote"),
-    ];
-    let wrong = what.into_iter().filter(|(count, _)| *count > 0);
-    let wrong: Vec<String> = wrong
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
+    ]);
     match wrong.as_slice() {
         [] if sets.others > 0 => format!(
             "{name}: {} rows as clients left them, {} of transactions that are not in the ledger",

@@ -66,31 +66,22 @@ fn missing(findings: &[Finding], id: &str, text: &str) -> Option<(Verdict, Strin
     if red().any(|finding| says(finding, text)) {
         return None;
     }
-    if let Some(finding) = red().next() {
-        let why = format!(
-            "{id}: failed, but not because of \"{text}\": {}",
-            finding.message
-        );
-        return Some((Verdict::Fail, why));
-    }
-    match same().next() {
-        Some(Finding {
-            verdict: Verdict::Unknown,
-            message,
-            ..
-        }) => Some((
-            Verdict::Unknown,
-            format!("{id}: was to fail, can't be told: {message}"),
-        )),
-        Some(finding) => Some((
-            Verdict::Fail,
-            format!("{id}: was to fail, but passed: {}", finding.message),
-        )),
-        None => Some((
-            Verdict::Unknown,
-            format!("{id}: was to fail, but was not judged"),
-        )),
-    }
+    let (verdict, why) = match (red().next(), same().next()) {
+        (Some(red), _) => {
+            let why = format!("failed, but not because of \"{text}\": {}", red.message);
+            (Verdict::Fail, why)
+        }
+        (None, Some(open)) if open.verdict == Verdict::Unknown => {
+            let why = format!("was to fail, can't be told: {}", open.message);
+            (Verdict::Unknown, why)
+        }
+        (None, Some(green)) => {
+            let why = format!("was to fail, but passed: {}", green.message);
+            (Verdict::Fail, why)
+        }
+        (None, None) => (Verdict::Unknown, "was to fail, but was not judged".into()),
+    };
+    Some((verdict, format!("{id}: {why}")))
 }
 
 fn says(finding: &Finding, text: &str) -> bool {

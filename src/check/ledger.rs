@@ -4,7 +4,7 @@
 //! one, nothing allows a loss, and it fails here. Everything else that should
 //! not be fails here: damaged, resurrected, unexpected, holes, lost after the boundary.
 
-use super::any;
+use super::{any, counted};
 use crate::{
     finding::{AtStake, Finding},
     measure::account::{Account, Loss, RowVersion, Tally},
@@ -43,7 +43,7 @@ fn balance(tally: &Tally) -> String {
 
 fn wrong(tally: &Tally, allowed_elsewhere: bool) -> Vec<String> {
     let unallowed = if allowed_elsewhere { 0 } else { tally.lost };
-    let sets = [
+    counted([
         (
             tally.holes,
             "lost in the middle, while later commits survive (holes)",
@@ -53,9 +53,7 @@ fn wrong(tally: &Tally, allowed_elsewhere: bool) -> Vec<String> {
         (tally.unexpected, "present that nobody wrote (unexpected)"),
         (tally.lost_after, "acknowledged after the boundary and lost"),
         (unallowed, "lost, and no RPO objective allows it"),
-    ];
-    let bad = sets.into_iter().filter(|(count, _)| *count > 0);
-    bad.map(|(count, what)| format!("{count} {what}")).collect()
+    ])
 }
 
 fn details(account: &Account) -> Vec<String> {

@@ -161,6 +161,12 @@ pub(crate) fn any(n: usize, one: &str, how: &str) -> AtStake {
     AtStake::any(n, format!("{things} {how}"))
 }
 
+/// Those of which there are any: `2 missing`.
+fn counted<const N: usize>(sets: [(u64, &str); N]) -> Vec<String> {
+    let any = sets.into_iter().filter(|(count, _)| *count > 0);
+    any.map(|(count, what)| format!("{count} {what}")).collect()
+}
+
 /// Plural or not: `1 table`, `2 tables`.
 pub(crate) fn count(n: usize, one: &str) -> String {
     let plural = match one.strip_suffix('y') {

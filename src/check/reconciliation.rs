@@ -41,21 +41,19 @@ impl Reconciliation {
         let path = drill.join(files::LEDGER);
         let statements = boundary::statement_instants(history.faults(), records(*history, &path));
         let names: Vec<&str> = history.plan.workloads.keys().map(String::as_str).collect();
-        let gates: Vec<Vec<Gates>> = names
-            .iter()
-            .map(|name| recoveries.iter().map(|one| gate::gates(context, one, name)))
-            .map(Iterator::collect)
-            .collect();
-        let questions: Vec<Question> = names
-            .iter()
-            .zip(&gates)
-            .map(|(name, gates)| Question {
+        let of_workload = |name: &&str| {
+            let gates = recoveries.iter().map(|one| gate::gates(context, one, name));
+            let gates: Vec<Gates> = gates.collect();
+            let ready_us = recoveries.iter().zip(&gates);
+            let ready_us = ready_us.map(|(one, gates)| rto::ready_us(history, one, name, gates));
+            let question = Question {
                 boundaries: Boundaries::of(history, recoveries, name, &statements),
-                ready_us: (recoveries.iter().zip(gates))
-                    .map(|(one, gates)| rto::ready_us(history, one, name, gates))
-                    .collect(),
-            })
-            .collect();
+                ready_us: ready_us.collect(),
+            };
+            (question, gates)
+        };
+        let (questions, gates): (Vec<Question>, Vec<Vec<Gates>>) =
+            names.iter().map(of_workload).unzip();
         let (readback, readback_trouble) = read_back(context, drill, &names);
         let accounts = account::balance(&questions, records(*history, &path), readback);
         Self {

@@ -145,7 +145,7 @@ fn with_error(name: &str, state: Option<&TableState>) -> String {
     }
 }
 
-fn first(names: &[String]) -> String {
+pub(super) fn first(names: &[String]) -> String {
     let more = if names.len() > 3 { ", …" } else { "" };
     format!("{}{more}", names[..names.len().min(3)].join(", "))
 }

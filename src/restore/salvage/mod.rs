@@ -37,7 +37,7 @@ use std::collections::BTreeSet;
 use crate::{
     event::SalvagedTable,
     history::Recorder,
-    postgres::{PgError, Server, query::Cells},
+    postgres::{PgError, Server},
     probe::ProbeError,
     runtime::RuntimeError,
     scenario::plan::SalvageBy,
@@ -316,8 +316,7 @@ impl Work<'_> {
     /// What came home with its grants stays frozen until the thaw.
     async fn freeze(&self) -> Result<(), SalvageError> {
         for FrozenTable { table, role } in &self.request.frozen_tables {
-            let there = format!("SELECT to_regclass({}) IS NOT NULL", literal(table));
-            if self.home.one(&there).await?.cell(0)? {
+            if self.home.has(table).await? {
                 let revoke =
                     format!("REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {table} FROM {role}");
                 self.home.run(&revoke).await?;

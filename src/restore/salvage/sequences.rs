@@ -59,8 +59,7 @@ async fn next(server: &Session<'_>, name: &str) -> Result<i64, SalvageError> {
 /// further. Live clients go on drawing from those that are far enough.
 pub(super) async fn advance(home: &Session<'_>, positions: &Positions) -> Result<(), SalvageError> {
     for (name, &position) in positions {
-        let there = format!("SELECT to_regclass({}) IS NOT NULL", literal(name));
-        if home.one(&there).await?.cell(0)? {
+        if home.has(name).await? {
             bring(home, name, position).await?;
         }
     }

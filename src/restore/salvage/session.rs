@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use tokio_postgres::{Client, Row};
 
-use super::SalvageError;
+use super::{SalvageError, literal};
 use crate::{
     event::{CommandRecord, EventKind},
     history::Recorder,
-    postgres::{PgError, Server},
+    postgres::{PgError, Server, query::Cells},
     text::{cut, on_one_line},
 };
 
@@ -99,6 +99,12 @@ impl<'a> Session<'a> {
     pub async fn one(&self, sql: &str) -> Result<Row, SalvageError> {
         let result = self.client.query_one(sql, &[]).await;
         result.map_err(|error| self.failed(sql, &error))
+    }
+
+    /// Whether it has this table or sequence.
+    pub async fn has(&self, name: &str) -> Result<bool, SalvageError> {
+        let there = format!("SELECT to_regclass({}) IS NOT NULL", literal(name));
+        Ok(self.one(&there).await?.cell(0)?)
     }
 
     /// Records a statement that was executed in another way.
