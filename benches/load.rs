@@ -9,8 +9,7 @@ mod support;
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::BufWriter,
+    fs,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -30,23 +29,11 @@ async fn main() {
     let model = Model::named("dual-tenant").unwrap();
     create(&server, &model).await;
     let size = size();
-    let binary = prepare(&server, &model, size);
-    let sent: u64 = binary.iter().map(|f| fs::metadata(f).unwrap().len()).sum();
+    let (files, binary) = prepared(&server, &model, size, "binary", "(FORMAT binary)").await;
+    let sent: u64 = files.iter().map(|f| fs::metadata(f).unwrap().len()).sum();
     let mb = sent as f64 / 1e6;
-    let scripts = [
-        (
-            "binary",
-            script(
-                &server,
-                &model,
-                &binary,
-                "binary.sql",
-                "FROM",
-                "(FORMAT binary)",
-            ),
-        ),
-        ("text", text(&server, &model, size).await),
-    ];
+    let (_, text) = prepared(&server, &model, size, "text", "").await;
+    let scripts = [("binary", binary), ("text", text)];
     for (format, script) in scripts {
         let mut ratios = Vec::new();
         for round in 0..ROUNDS {
@@ -113,36 +100,25 @@ async fn psql(server: &Server, model: &Model, script: &Path) -> f64 {
     began.elapsed().as_secs_f64()
 }
 
-/// One binary file a table.
-fn prepare(server: &Server, model: &Model, size: Bytes) -> Vec<PathBuf> {
-    let tables = model.manifest.tables.iter();
-    let file = |name: &str| {
-        let path = server.path(name);
-        let mut out = BufWriter::new(File::create(&path).unwrap());
-        model.write_copy_file(name, size, SEED, &mut out).unwrap();
-        path
-    };
-    tables.map(|table| file(&table.name)).collect()
-}
-
-/// The same rows as text files, written by the server itself; the script that reads them.
-async fn text(server: &Server, model: &Model, size: Bytes) -> PathBuf {
+/// The same rows as files of a format, one a table, written by the server itself; and the script
+/// that reads them.
+async fn prepared(
+    server: &Server,
+    model: &Model,
+    size: Bytes,
+    format: &str,
+    options: &str,
+) -> (Vec<PathBuf>, PathBuf) {
     ours(server, model, size).await;
     let tables = model.manifest.tables.iter();
-    let path = |name: &str| server.path("data").join(format!("{name}.txt"));
+    let path = |name: &str| server.path("data").join(format!("{name}.{format}"));
     let files: Vec<PathBuf> = tables.map(|table| path(&table.name)).collect();
-    let out = script(server, model, &files, "out.sql", "TO", "");
-    server.tool(
-        "psql",
-        &[
-            "-q",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-f",
-            &out.display().to_string(),
-        ],
-    );
-    script(server, model, &files, "text.sql", "FROM", "")
+    let out = script(server, model, &files, "out.sql", "TO", options);
+    let out = out.display().to_string();
+    server.tool("psql", &["-q", "-v", "ON_ERROR_STOP=1", "-f", &out]);
+    let name = format!("{format}.sql");
+    let script = script(server, model, &files, &name, "FROM", options);
+    (files, script)
 }
 
 /// A psql script that copies every table.

@@ -190,13 +190,7 @@ fn may_lack(kind: CheckKind) -> bool {
         | CheckKind::Audit
         | CheckKind::Amcheck
         | CheckKind::Checksums => true,
-        CheckKind::Settings
-        | CheckKind::Access
-        | CheckKind::Timeline
-        | CheckKind::Collations
-        | CheckKind::Performance
-        | CheckKind::ServerLog
-        | CheckKind::Archive => false,
+        _of_the_server => false,
     }
 }
 

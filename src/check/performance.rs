@@ -102,7 +102,7 @@ fn resources(context: &Context<'_>, [before, now]: [&str; 2]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::check::testing::*;
+    use crate::{check::testing::*, event::NodeStats};
 
     #[test]
     fn queries_that_became_slow_are_red() {
@@ -147,12 +147,14 @@ mod tests {
 
     #[test]
     fn what_the_node_used_is_told_before_and_now() {
-        let stats = |cpu_us: u64| EventKind::NodeStats {
-            node: "primary".into(),
-            cpu_us,
-            memory: 64_000_000,
-            read_bytes: 0,
-            written_bytes: 4_000_000,
+        let stats = |cpu_us: u64| {
+            EventKind::NodeStats(NodeStats {
+                node: "primary".into(),
+                cpu_us,
+                memory: 64_000_000,
+                read_bytes: 0,
+                written_bytes: 4_000_000,
+            })
         };
         let samples = [(50, 10), (70, 20), (230, 30), (250, 230)];
         let fixture = samples.into_iter().fold(salvage(), |fixture, (at, cpu)| {

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::state::Drill;
 use crate::{
     backup::WalArchive,
-    event::EventKind,
+    event::{EventKind, NodeStats},
     history::Recorder,
     postgres::{Server, ServerError},
     probe::archive::{Held, Records, Span, segments},
@@ -123,13 +123,13 @@ async fn sample(watched: &Watched, recorder: &Recorder) {
         recorder.record(position);
     }
     if let Ok(stats) = server.node.stats().await {
-        recorder.record(EventKind::NodeStats {
+        recorder.record(EventKind::NodeStats(NodeStats {
             node: server.name.clone(),
             cpu_us: stats.cpu.as_micros() as u64,
             memory: stats.memory,
             read_bytes: stats.read_bytes,
             written_bytes: stats.written_bytes,
-        });
+        }));
     }
 }
 

@@ -186,16 +186,7 @@ pub enum EventKind {
         probe: Probe,
         error: String,
     },
-    /// Resources a node used since it was created (CPU, I/O) and uses now (memory).
-    NodeStats {
-        node: String,
-        cpu_us: u64,
-        memory: u64,
-        /// Bytes read from block devices.
-        read_bytes: u64,
-        /// Bytes written to block devices.
-        written_bytes: u64,
-    },
+    NodeStats(NodeStats),
     /// From now on, until the end of the same cause, these errors belong in the servers' logs.
     ErrorsExpected {
         cause: Cause,

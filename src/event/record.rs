@@ -313,6 +313,18 @@ pub struct ImagedTable {
     pub error: String,
 }
 
+/// Resources a node used since it was created (CPU, I/O) and uses now (memory).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStats {
+    pub node: String,
+    pub cpu_us: u64,
+    pub memory: u64,
+    /// Bytes read from block devices.
+    pub read_bytes: u64,
+    /// Bytes written to block devices.
+    pub written_bytes: u64,
+}
+
 /// When a probe looked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

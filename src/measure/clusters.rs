@@ -39,7 +39,6 @@ fn is_of(kind: &EventKind, own: impl Fn(&str) -> bool) -> bool {
         | EventKind::Observed { server, .. }
         | EventKind::ProbeFailed { server, .. }
         | EventKind::ServerLogRead { server, .. }
-        | EventKind::NodeStats { node: server, .. }
         | EventKind::BackupsListed {
             cluster: server, ..
         }
@@ -49,6 +48,7 @@ fn is_of(kind: &EventKind, own: impl Fn(&str) -> bool) -> bool {
         | EventKind::Salvaged { into: server, .. }
         | EventKind::CutOver { to: server, .. } => own(server),
         EventKind::Command(one) => own(&one.node),
+        EventKind::NodeStats(one) => own(&one.node),
         EventKind::BackupTaken(one) => own(&one.server),
         EventKind::Recovered(one) => own(&one.server),
         EventKind::Restored(one) => own(&one.server),

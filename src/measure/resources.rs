@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::{
-    event::EventKind,
+    event::{EventKind, NodeStats},
     measure::drill_history::{DrillHistory, told},
     units::Bytes,
 };
@@ -32,51 +32,30 @@ impl fmt::Display for Usage {
     }
 }
 
-struct Sample {
-    at_us: u64,
-    cpu_us: u64,
-    memory: u64,
-    read: u64,
-    written: u64,
-}
-
 /// What a node used between two moments; none with fewer than two samples between them.
 pub fn usage(
     history: &DrillHistory<'_>,
     node: &str,
     (from_us, to_us): (u64, u64),
 ) -> Option<Usage> {
-    let within = |sample: &Sample| (from_us..=to_us).contains(&sample.at_us);
-    let samples: Vec<Sample> = samples(history, node).filter(within).collect();
-    let (first, last) = (samples.first()?, samples.last()?);
-    let us = last.at_us.checked_sub(first.at_us).filter(|us| *us > 0)?;
+    let samples = told!(history.events, event, EventKind::NodeStats(stats) if stats.node == node
+        => (event.at_us, stats));
+    let samples: Vec<(u64, &NodeStats)> = samples
+        .filter(|(at_us, _)| (from_us..=to_us).contains(at_us))
+        .collect();
+    let ((began_us, first), (ended_us, last)) = (samples.first()?, samples.last()?);
+    let us = ended_us.checked_sub(*began_us).filter(|us| *us > 0)?;
     let a_second = |first: u64, last: u64| last.saturating_sub(first) * 1_000_000 / us;
     Some(Usage {
         cpu_percent: a_second(first.cpu_us, last.cpu_us) / 10_000,
         memory: Bytes(last.memory),
-        io: (last.written > 0).then(|| {
+        io: (last.written_bytes > 0).then(|| {
             let bytes = |first, last| Bytes(a_second(first, last));
             (
-                bytes(first.read, last.read),
-                bytes(first.written, last.written),
+                bytes(first.read_bytes, last.read_bytes),
+                bytes(first.written_bytes, last.written_bytes),
             )
         }),
-    })
-}
-
-fn samples(history: &DrillHistory<'_>, wanted: &str) -> impl Iterator<Item = Sample> {
-    told!(history.events, event, EventKind::NodeStats {
-        node,
-        cpu_us,
-        memory,
-        read_bytes,
-        written_bytes,
-    } if node == wanted => Sample {
-        at_us: event.at_us,
-        cpu_us: *cpu_us,
-        memory: *memory,
-        read: *read_bytes,
-        written: *written_bytes,
     })
 }
 
@@ -91,14 +70,14 @@ mod tests {
         cpu_us: u64,
         written_bytes: u64,
     ) -> HistoryFixture {
-        let stats = EventKind::NodeStats {
+        let stats = NodeStats {
             node: "primary".into(),
             cpu_us,
             memory: 64_000_000,
             read_bytes: 0,
             written_bytes,
         };
-        fixture.with(at_us, stats)
+        fixture.with(at_us, EventKind::NodeStats(stats))
     }
 
     #[test]

@@ -98,11 +98,8 @@ impl Model {
     }
 
     pub(super) async fn connect(&self, access: &Access) -> Result<Client, ModelError> {
-        let access = Access {
-            database: self.database.clone(),
-            ..access.clone()
-        };
-        let connected = access.connect("pgdrill load").await;
+        let connected = access.within(&self.database);
+        let connected = connected.connect("pgdrill load").await;
         connected.map_err(|cause| self.server(cause))
     }
 

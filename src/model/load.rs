@@ -105,30 +105,6 @@ impl Model {
         })
     }
 
-    /// The rows of one table as one file in the binary COPY format, for comparison with
-    /// other loaders.
-    pub fn write_copy_file(
-        &self,
-        table: &str,
-        size: Bytes,
-        seed: u64,
-        out: &mut impl std::io::Write,
-    ) -> std::io::Result<()> {
-        let rows = self.rows(size);
-        let index = self.manifest.tables.iter().position(|t| t.name == table);
-        let index = index.ok_or_else(|| std::io::Error::other(format!("no table `{table}`")))?;
-        let made = TableRows::new(self, index, &rows, seed);
-        let made = made.map_err(std::io::Error::other)?;
-        out.write_all(encode::HEADER)?;
-        let mut buffer = Vec::new();
-        for chunk in 0..made.chunks() {
-            made.chunk(chunk, Format::Binary, &mut buffer);
-            out.write_all(&buffer)?;
-            buffer.clear();
-        }
-        out.write_all(encode::TRAILER)
-    }
-
     async fn copy_file(
         &self,
         client: &Client,

@@ -39,23 +39,14 @@ struct Reading<'p> {
 impl Reading<'_> {
     /// Selects key, version, tenant, `xmin` and the payload of every row that a workload wrote.
     fn sql(&self) -> String {
-        let LiveTable {
-            name,
-            key,
-            version,
-            tenant,
-            columns,
-            ..
-        } = self.table;
-        let or_zero = |column: &Option<String>| column.clone().unwrap_or("0".into());
-        let (version, tenant) = (or_zero(version), or_zero(tenant));
-        let payload: Vec<String> = columns
-            .iter()
-            .map(|c| format!("{}::text", c.name))
-            .collect();
+        let (name, key) = (&self.table.name, &self.table.key);
+        let version = self.table.version.as_deref().unwrap_or("0");
+        let tenant = self.table.tenant.as_deref().unwrap_or("0");
+        let payload = self.table.columns.iter();
+        let payload: Vec<String> = payload.map(|c| format!("{}::text", c.name)).collect();
+        let payload = payload.join(", ");
         format!(
-            "SELECT {key}::text, ({version})::int8, ({tenant})::int8, xmin::text::int8, {payload} FROM {name} WHERE {key} IS NOT NULL",
-            payload = payload.join(", "),
+            "SELECT {key}::text, ({version})::int8, ({tenant})::int8, xmin::text::int8, {payload} FROM {name} WHERE {key} IS NOT NULL"
         )
     }
 
