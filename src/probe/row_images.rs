@@ -95,11 +95,6 @@ struct Table {
     key: Option<String>,
 }
 
-/// The first transaction that has not begun yet.
-pub async fn next_xid(access: &Access) -> Result<u64, ProbeError> {
-    next_xid_of(&session(access).await?).await
-}
-
 pub async fn counters(access: &Access, plan: &Plan) -> Result<Counters, ProbeError> {
     let imaging = Imaging {
         plan,

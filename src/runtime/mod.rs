@@ -1,7 +1,7 @@
 //! Where a node runs: in a container, or as processes of this machine.
 //!
 //! A node is an own little computer: it executes commands, holds files, can be
-//! killed, cut off and measured. What is executed in it (PostgreSQL, tools) does not
+//! killed and measured. What is executed in it (PostgreSQL, tools) does not
 //! belong here.
 
 mod choose;
@@ -313,7 +313,7 @@ impl Node {
     }
 
     /// Host and TCP port at which the harness reaches what serves this port of the node. Ask again
-    /// after a stop, start or rejoin.
+    /// after a stop or start.
     pub async fn address(&self, port: u16) -> Result<(String, u16), RuntimeError> {
         await_node!(self, node => node.address(port))
     }
@@ -352,16 +352,11 @@ impl Node {
     }
 
     /// Writes a file, owned by the node's unprivileged user.
-    pub async fn put(
-        &self,
-        path: &std::path::Path,
-        content: &[u8],
-        mode: u32,
-    ) -> Result<(), RuntimeError> {
+    pub async fn put(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), RuntimeError> {
         await_node!(self, node => node.put(path, content, mode))
     }
 
-    pub async fn get(&self, path: &std::path::Path) -> Result<Vec<u8>, RuntimeError> {
+    pub async fn get(&self, path: &Path) -> Result<Vec<u8>, RuntimeError> {
         await_node!(self, node => node.get(path))
     }
 
@@ -380,23 +375,8 @@ impl Node {
         await_node!(self, node => node.remove())
     }
 
-    /// Cuts it off from its network.
-    pub async fn cut_off(&self) -> Result<(), RuntimeError> {
-        await_node!(self, node => node.cut_off())
-    }
-
-    /// Brings it back to its network.
-    pub async fn rejoin(&self) -> Result<(), RuntimeError> {
-        await_node!(self, node => node.rejoin())
-    }
-
     pub async fn stats(&self) -> Result<Stats, RuntimeError> {
         await_node!(self, node => node.stats())
-    }
-
-    /// Free bytes where its data directory lies.
-    pub async fn free_space(&self) -> Result<u64, RuntimeError> {
-        await_node!(self, node => node.free_space())
     }
 }
 

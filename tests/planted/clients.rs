@@ -13,7 +13,7 @@ use pgdrill::{
     postgres::Server,
     probe::{
         ProbeError,
-        row_images::{Imaging, Looked, look, next_xid},
+        row_images::{Imaging, Looked, counters, look},
     },
     row_images::{self, Image},
     scenario::plan::{PRIMARY, Plan},
@@ -56,7 +56,7 @@ impl Clients {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join(files::LEDGER);
         let access = server.access().await.unwrap();
-        let since = next_xid(&access).await.unwrap();
+        let since = counters(&access, plan).await.unwrap().next_xid;
         let workloads =
             Workloads::start(plan, |_| access.clone(), passwords, recorder, &file, NONCE);
         let workloads = workloads.unwrap();

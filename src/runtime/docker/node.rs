@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bollard::models::{ContainerMemoryStats, NetworkConnectRequest, NetworkDisconnectRequest};
+use bollard::models::{ContainerMemoryStats, NetworkConnectRequest};
 use bollard::query_parameters::{
     InspectContainerOptions, KillContainerOptionsBuilder, StartContainerOptions,
     StatsOptionsBuilder,
@@ -61,20 +61,15 @@ impl DockerNode {
         &self.inner.names.container
     }
 
-    /// Its name within the drill.
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
-    /// Where things lie inside it.
     pub fn layout(&self) -> &Layout {
         &self.inner.layout
     }
 
     /// Host and port at which the engine publishes one of its ports.
-    ///
-    /// # Errors
-    /// When the node is not running or is cut off.
     pub async fn address(&self, port: u16) -> Result<(String, u16), RuntimeError> {
         let error = self.error("find the address of");
         let inspected = self
@@ -102,9 +97,6 @@ impl DockerNode {
 
     /// Executes a command to its end. One that is given up before goes on in the
     /// container until its deadline.
-    ///
-    /// # Errors
-    /// When the node is not running, or the command exits non-zero or exceeds its deadline.
     pub async fn exec(&self, exec: Exec) -> Result<Output, RuntimeError> {
         let Inner {
             engine,
@@ -123,9 +115,6 @@ impl DockerNode {
     }
 
     /// Writes a file, owned by `postgres`.
-    ///
-    /// # Errors
-    /// When it can't be written.
     pub async fn put(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), RuntimeError> {
         let script = r#"umask 077 && cat >"$0" && chmod "$1" "$0""#;
         let path = path.display().to_string();
@@ -137,10 +126,7 @@ impl DockerNode {
         self.exec(write).await.map(drop)
     }
 
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// When it can't be read, or is larger than [`MOST`].
+    /// Reads a file of no more than [`MOST`] bytes.
     pub async fn get(&self, path: &Path) -> Result<Vec<u8>, RuntimeError> {
         let script = r#"[ "$(wc -c <"$0")" -le "$1" ] || { echo "$0 is larger than $1 bytes" >&2; exit 1; }; cat -- "$0""#;
         let read = Exec::shell(script)
@@ -151,9 +137,6 @@ impl DockerNode {
     }
 
     /// kill -9 of everything in it. Its storage stays.
-    ///
-    /// # Errors
-    /// When the engine refuses.
     pub async fn kill(&self) -> Result<(), RuntimeError> {
         let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
         let api = &self.inner.engine.api;
@@ -165,9 +148,6 @@ impl DockerNode {
     }
 
     /// Starts it again after a kill; its port is another one then.
-    ///
-    /// # Errors
-    /// When the engine refuses.
     pub async fn start(&self) -> Result<(), RuntimeError> {
         let api = &self.inner.engine.api;
         let started = api.start_container(self.container(), None::<StartContainerOptions>);
@@ -175,9 +155,6 @@ impl DockerNode {
     }
 
     /// Kills it and removes it with its volume.
-    ///
-    /// # Errors
-    /// When something could not be removed.
     pub async fn remove(&self) -> Result<(), RuntimeError> {
         let Inner { engine, names, .. } = &*self.inner;
         let removed = async {
@@ -190,41 +167,12 @@ impl DockerNode {
         })
     }
 
-    /// Cuts it off from its drill's network and what is outside, and thereby from the harness.
-    ///
-    /// # Errors
-    /// When the engine refuses.
-    pub async fn cut_off(&self) -> Result<(), RuntimeError> {
-        let Inner { engine, names, .. } = &*self.inner;
-        for network in names.networks() {
-            let request = NetworkDisconnectRequest {
-                container: self.container().to_owned(),
-                force: Some(true),
-            };
-            let answer = engine.api.disconnect_network(network, request);
-            answer.await.map_err(self.error("cut off"))?;
-        }
-        Ok(())
-    }
-
-    /// Brings it back to its networks; its port is another one then.
-    ///
-    /// # Errors
-    /// When the engine refuses.
-    pub async fn rejoin(&self) -> Result<(), RuntimeError> {
-        self.join(&self.inner.names.network).await?;
-        self.join_outwards().await
-    }
-
-    /// The network of those that may reach out: not every engine takes two as a container is made.
+    /// Joins the network of those that may reach out, where it may: not every engine takes two as a
+    /// container is made.
     pub(super) async fn join_outwards(&self) -> Result<(), RuntimeError> {
-        match &self.inner.names.outwards {
-            Some(network) => self.join(network).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn join(&self, network: &str) -> Result<(), RuntimeError> {
+        let Some(network) = &self.inner.names.outwards else {
+            return Ok(());
+        };
         let request = NetworkConnectRequest {
             container: self.container().to_owned(),
             endpoint_config: Some(endpoint(self.name())),
@@ -234,9 +182,6 @@ impl DockerNode {
     }
 
     /// Resources as its control group counts them: since its last start.
-    ///
-    /// # Errors
-    /// When the engine refuses.
     pub async fn stats(&self) -> Result<Stats, RuntimeError> {
         let error = self.error("read the statistics of");
         let options = StatsOptionsBuilder::new().stream(false).one_shot(true);
@@ -254,24 +199,6 @@ impl DockerNode {
             memory: answer.memory_stats.map(memory).unwrap_or_default(),
             read_bytes,
             written_bytes,
-        })
-    }
-
-    /// Free bytes where its data directory lies.
-    ///
-    /// # Errors
-    /// When it can't be read.
-    pub async fn free_space(&self) -> Result<u64, RuntimeError> {
-        let data = self.layout().data.display().to_string();
-        let look = Exec::new(["df", "--block-size=1", "--output=avail", "--"]).arg(data);
-        let output = self.exec(look.unrecorded()).await?.text();
-        let bytes = output
-            .lines()
-            .nth(1)
-            .and_then(|line| line.trim().parse().ok());
-        bytes.ok_or_else(|| RuntimeError::Engine {
-            doing: format!("read the free space of `{}`", self.name()),
-            cause: format!("`df` says: {output}"),
         })
     }
 

@@ -65,12 +65,10 @@ impl LocalNode {
         })
     }
 
-    /// Its name within the drill.
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
-    /// Where things lie inside it.
     pub fn layout(&self) -> &Layout {
         &self.inner.layout
     }
@@ -82,19 +80,12 @@ impl LocalNode {
     }
 
     /// Host and port at which one of its ports is served.
-    ///
-    /// # Errors
-    /// When the node was killed.
     pub async fn address(&self, port: u16) -> Result<(String, u16), RuntimeError> {
         self.up("tell the address of")?;
         Ok(("127.0.0.1".into(), self.port(port)))
     }
 
     /// Executes a command to its end.
-    ///
-    /// # Errors
-    /// When the node was killed, or the command can't be started, exits non-zero, or
-    /// exceeds its deadline.
     pub async fn exec(&self, exec: Exec) -> Result<Output, RuntimeError> {
         self.up("execute a command on")?;
         let Inner {
@@ -106,10 +97,7 @@ impl LocalNode {
         host.perform(name, exec, recorder).await
     }
 
-    /// Writes a file, owned by the node's user.
-    ///
-    /// # Errors
-    /// When it can't be written or lies outside of the drill.
+    /// Writes a file of the drill, owned by the node's user.
     pub async fn put(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), RuntimeError> {
         self.up("write a file on")?;
         self.inside(path)
@@ -117,10 +105,7 @@ impl LocalNode {
             .map_err(RuntimeError::io(format!("write `{}`", path.display())))
     }
 
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// When it can't be read, is larger than [`MOST`] or lies outside of the drill.
+    /// Reads a file of no more than [`MOST`] bytes, of the drill.
     pub async fn get(&self, path: &Path) -> Result<Vec<u8>, RuntimeError> {
         self.up("read a file on")?;
         self.inside(path)
@@ -129,9 +114,6 @@ impl LocalNode {
     }
 
     /// kill -9 of everything in it, and its shared memory gone, as with a machine.
-    ///
-    /// # Errors
-    /// When something survived.
     pub async fn kill(&self) -> Result<(), RuntimeError> {
         let killed = self.kill_all().await?;
         process::gone(&killed).await.map_err(|it| self.survived(it))
@@ -153,9 +135,6 @@ impl LocalNode {
     }
 
     /// Lets a killed node execute again.
-    ///
-    /// # Errors
-    /// When its storage is gone.
     pub async fn start(&self) -> Result<(), RuntimeError> {
         let Inner {
             name, dir, killed, ..
@@ -166,9 +145,6 @@ impl LocalNode {
     }
 
     /// Kills it and removes its directory.
-    ///
-    /// # Errors
-    /// When something survived or could not be removed.
     pub async fn remove(&self) -> Result<(), RuntimeError> {
         self.kill_all().await?;
         let dir = &self.inner.dir;
@@ -180,43 +156,10 @@ impl LocalNode {
         }
     }
 
-    /// Processes of one machine have no network of their own.
-    ///
-    /// # Errors
-    /// Always.
-    pub async fn cut_off(&self) -> Result<(), RuntimeError> {
-        Err(RuntimeError::Unsupported {
-            runtime: "local",
-            what: "cut a node off from its network",
-        })
-    }
-
-    /// See [`LocalNode::cut_off`].
-    ///
-    /// # Errors
-    /// Always.
-    pub async fn rejoin(&self) -> Result<(), RuntimeError> {
-        Err(RuntimeError::Unsupported {
-            runtime: "local",
-            what: "bring a node back to its network",
-        })
-    }
-
     /// Resources of what runs in it now; commands that ended are not counted.
-    ///
-    /// # Errors
-    /// Never on this runtime.
     pub async fn stats(&self) -> Result<Stats, RuntimeError> {
         let Inner { host, dir, .. } = &*self.inner;
         Ok(process::stats(&process::of(&host.marker, dir)))
-    }
-
-    /// Free bytes where its data directory lies.
-    ///
-    /// # Errors
-    /// When it can't be read.
-    pub async fn free_space(&self) -> Result<u64, RuntimeError> {
-        super::free_space(&self.inner.layout.data)
     }
 
     fn up(&self, doing: &str) -> Result<(), RuntimeError> {
