@@ -102,7 +102,7 @@ fn resources(context: &Context<'_>, [before, now]: [&str; 2]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{check::testing::*, event::NodeStats};
+    use crate::check::testing::*;
 
     #[test]
     fn queries_that_became_slow_are_red() {

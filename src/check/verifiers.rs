@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CheckResult, Context, any, comparison::judge_view, count};
 use crate::{
-    event::{EventKind, Moment},
+    event::{EventKind, Moment, VerifierSaid},
     finding::{Finding, Verdict},
     measure::{
         drill_history::told,
@@ -53,16 +53,7 @@ impl Trial {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Word<'a> {
-    tool: &'a str,
-    object: &'a str,
-    good: Option<bool>,
-    again: bool,
-    output: &'a str,
-}
-
-impl Word<'_> {
+impl VerifierSaid {
     fn when(&self) -> &'static str {
         match self.again {
             true => " at the end",
@@ -72,7 +63,7 @@ impl Word<'_> {
 
     fn line(&self) -> String {
         let first = self.output.lines().next().unwrap_or("it printed nothing");
-        let (tool, object, when) = (self.tool, self.object, self.when());
+        let (tool, object, when) = (&self.tool, &self.object, self.when());
         match self.good {
             Some(true) => format!("`{tool}` calls `{object}` good{when}"),
             Some(false) => format!("`{tool}` calls `{object}` bad{when}: {first}"),
@@ -81,20 +72,8 @@ impl Word<'_> {
     }
 }
 
-fn words<'a>(context: &Context<'a>) -> Vec<Word<'a>> {
-    let said = told!(context.history.events, EventKind::VerifierSaid {
-        tool,
-        object,
-        good,
-        again,
-        output,
-    } => Word {
-        tool,
-        object,
-        good: *good,
-        again: *again,
-        output,
-    });
+fn words<'a>(context: &Context<'a>) -> Vec<&'a VerifierSaid> {
+    let said = told!(context.history.events, EventKind::VerifierSaid(said) => said);
     said.collect()
 }
 
@@ -102,7 +81,7 @@ fn words<'a>(context: &Context<'a>) -> Vec<Word<'a>> {
 pub(super) fn check(context: &Context<'_>) -> Result<Finding, String> {
     let words = words(context);
     let of = |good: Option<bool>| words.iter().find(move |word| word.good == good);
-    let lines = words.iter().map(Word::line);
+    let lines = words.iter().map(|word| word.line());
     if let Some(bad) = of(Some(false)) {
         return Ok(Finding::fail(ID, bad.line()).details(lines));
     }
@@ -124,12 +103,12 @@ pub(super) fn check(context: &Context<'_>) -> Result<Finding, String> {
 
 pub(super) fn trials(context: &Context<'_>) -> Vec<Trial> {
     let words = words(context).into_iter();
-    let trial = |word: Word<'_>| {
+    let trial = |word: &VerifierSaid| {
         let said_good = word.good?;
-        let (truth, because) = truth(context, word.object, said_good);
+        let (truth, because) = truth(context, &word.object, said_good);
         Some(Trial {
-            tool: word.tool.to_owned(),
-            object: word.object.to_owned(),
+            tool: word.tool.clone(),
+            object: word.object.clone(),
             said_good,
             truth,
             because,
@@ -218,9 +197,9 @@ mod tests {
 
     fn saying(mut fixture: HistoryFixture, word: Option<bool>) -> HistoryFixture {
         for event in &mut fixture.events {
-            if let EventKind::VerifierSaid { good, output, .. } = &mut event.kind {
-                *good = word;
-                *output = "error: checksum mismatch for file \"base/1/2\"".into();
+            if let EventKind::VerifierSaid(said) = &mut event.kind {
+                said.good = word;
+                said.output = "error: checksum mismatch for file \"base/1/2\"".into();
             }
         }
         fixture
@@ -250,14 +229,14 @@ mod tests {
 
     #[test]
     fn a_backup_damaged_after_it_was_taken_is_red() {
-        let again = EventKind::VerifierSaid {
+        let again = VerifierSaid {
             tool: "pg_verifybackup".into(),
             object: "main-1".into(),
             good: Some(false),
             again: true,
             output: String::new(),
         };
-        let fixture = lost_server().with(26 * SECOND, again);
+        let fixture = lost_server().with(26 * SECOND, EventKind::VerifierSaid(again));
         expect(
             &fixture,
             "verifier",
@@ -274,7 +253,7 @@ mod tests {
             Verdict::Unknown,
             "could not look",
         );
-        let silent = lost_server().without(|kind| matches!(kind, EventKind::VerifierSaid { .. }));
+        let silent = lost_server().without(|kind| matches!(kind, EventKind::VerifierSaid(_)));
         let judgement = silent.judge();
         assert!(judgement.not_applicable["verifier"].contains("no backup has a manifest"));
     }

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::state::{Drill, StepError};
 use crate::{
     backup::{Site, retention},
-    event::{BackupRecord, EventKind, Listed},
+    event::{BackupRecord, EventKind, Listed, VerifierSaid},
     postgres::Server,
     restore::target::Taken,
     runtime::{Exec, Node},
@@ -161,13 +161,13 @@ impl Drill {
         let Some(word) = self.planned(site.name)?.tool.verify(site, listed).await? else {
             return Ok(false);
         };
-        self.recorder.record(EventKind::VerifierSaid {
+        self.recorder.record(EventKind::VerifierSaid(VerifierSaid {
             tool: word.verifier,
             object: listed.name(),
             good: Some(word.good),
             again,
             output: word.output,
-        });
+        }));
         Ok(true)
     }
 
@@ -198,13 +198,13 @@ impl Drill {
                     Err(error) => Err(StepError::Missing(error.to_string())),
                 };
                 if let Err(error) = looked {
-                    self.recorder.record(EventKind::VerifierSaid {
+                    self.recorder.record(EventKind::VerifierSaid(VerifierSaid {
                         tool: "the verifier".into(),
                         object: taken.record.listed.name(),
                         good: None,
                         again: true,
                         output: error.to_string(),
-                    });
+                    }));
                 }
             }
         }
@@ -222,13 +222,13 @@ impl Drill {
         }
         let said = self.verify_backup(site, &taken.record, true).await?;
         if taken.verified && !said {
-            self.recorder.record(EventKind::VerifierSaid {
+            self.recorder.record(EventKind::VerifierSaid(VerifierSaid {
                 tool: "its verifier".into(),
                 object: name,
                 good: Some(false),
                 again: true,
                 output: "what it was held against is gone".into(),
-            });
+            }));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::state::Drill;
 use crate::{
     backup::WalArchive,
-    event::{EventKind, NodeStats},
+    event::{EventKind, NodeStats, WalPosition},
     history::Recorder,
     postgres::{Server, ServerError},
     probe::archive::{Held, Records, Span, segments},
@@ -136,14 +136,14 @@ async fn sample(watched: &Watched, recorder: &Recorder) {
 async fn wal(watched: &Watched) -> Result<EventKind, ServerError> {
     let stands = Stands::read(&watched.server.value(QUERY).await?);
     let arrived = arrived(watched, &stands).await.unwrap_or_default();
-    Ok(EventKind::WalPosition {
+    Ok(EventKind::WalPosition(WalPosition {
         server: watched.server.name.clone(),
         lsn: stands.lsn,
         last_archived: stands.last_archived,
         archive_failures: stands.failures,
         arrived: arrived.files,
         written: arrived.written,
-    })
+    }))
 }
 
 /// What was archived since the last look.

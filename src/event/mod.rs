@@ -15,7 +15,7 @@ pub use record::*;
 
 use crate::{
     meter::Spent,
-    observation::{ArchivedFile, Observation, Probe},
+    observation::{Observation, Probe},
     scenario::plan::{Phase, StepIndex},
 };
 
@@ -100,22 +100,7 @@ pub enum EventKind {
     },
     Throughput(Throughput),
     WorkloadEnded(WorkloadSummary),
-    /// Where the WAL of a server stood.
-    WalPosition {
-        server: String,
-        /// `pg_current_wal_insert_lsn()` as a number.
-        lsn: u64,
-        /// `last_archived_wal` of `pg_stat_archiver`; empty when none.
-        last_archived: String,
-        /// `failed_count` of `pg_stat_archiver`.
-        archive_failures: u64,
-        /// Segments that arrived in the archive since the last look, by file name.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        arrived: BTreeMap<String, ArchivedFile>,
-        /// Digests of the same segments in the server's own `pg_wal`, of those still there.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        written: BTreeMap<String, String>,
-    },
+    WalPosition(WalPosition),
     BackupTaken(BackupRecord),
     /// What a tool said that it has.
     BackupsListed {
@@ -132,19 +117,7 @@ pub enum EventKind {
         removed_backups: Vec<String>,
         removed_wal: Vec<String>,
     },
-    /// What a tool's own verifier said, to be held against the truth.
-    VerifierSaid {
-        /// E.g. `pg_verifybackup`.
-        tool: String,
-        /// What it looked at, e.g. a backup's label.
-        object: String,
-        /// Whether it called the object good; none: it could not look.
-        good: Option<bool>,
-        /// Whether it looked again, after the last step.
-        again: bool,
-        /// The last lines of its output, or why it could not look.
-        output: String,
-    },
+    VerifierSaid(VerifierSaid),
     FaultInjected(FaultRecord),
     /// A business's writes were revoked.
     Frozen {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     fault::Fault,
+    observation::ArchivedFile,
     scenario::plan::{BackupKind, Nature},
     store::{Held, named_at},
     wal::{SegmentPosition, SegmentSize},
@@ -311,6 +312,39 @@ pub struct ImagedTable {
     /// Why it could not be read; empty: it was.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub error: String,
+}
+
+/// Where the WAL of a server stood.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WalPosition {
+    pub server: String,
+    /// `pg_current_wal_insert_lsn()` as a number.
+    pub lsn: u64,
+    /// `last_archived_wal` of `pg_stat_archiver`; empty when none.
+    pub last_archived: String,
+    /// `failed_count` of `pg_stat_archiver`.
+    pub archive_failures: u64,
+    /// Segments that arrived in the archive since the last look, by file name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arrived: BTreeMap<String, ArchivedFile>,
+    /// Digests of the same segments in the server's own `pg_wal`, of those still there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub written: BTreeMap<String, String>,
+}
+
+/// What a tool's own verifier said, to be held against the truth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VerifierSaid {
+    /// E.g. `pg_verifybackup`.
+    pub tool: String,
+    /// What it looked at, e.g. a backup's label.
+    pub object: String,
+    /// Whether it called the object good; none: it could not look.
+    pub good: Option<bool>,
+    /// Whether it looked again, after the last step.
+    pub again: bool,
+    /// The last lines of its output, or why it could not look.
+    pub output: String,
 }
 
 /// Resources a node used since it was created (CPU, I/O) and uses now (memory).

@@ -35,7 +35,6 @@ pub fn told_of(plan: &Plan, events: &[Event], cluster: &str) -> Vec<Event> {
 fn is_of(kind: &EventKind, own: impl Fn(&str) -> bool) -> bool {
     match kind {
         EventKind::ServerReady { server, .. }
-        | EventKind::WalPosition { server, .. }
         | EventKind::Observed { server, .. }
         | EventKind::ProbeFailed { server, .. }
         | EventKind::ServerLogRead { server, .. }
@@ -49,6 +48,7 @@ fn is_of(kind: &EventKind, own: impl Fn(&str) -> bool) -> bool {
         | EventKind::CutOver { to: server, .. } => own(server),
         EventKind::Command(one) => own(&one.node),
         EventKind::NodeStats(one) => own(&one.node),
+        EventKind::WalPosition(one) => own(&one.server),
         EventKind::BackupTaken(one) => own(&one.server),
         EventKind::Recovered(one) => own(&one.server),
         EventKind::Restored(one) => own(&one.server),
@@ -65,7 +65,7 @@ fn is_of(kind: &EventKind, own: impl Fn(&str) -> bool) -> bool {
         | EventKind::WorkloadBegan { .. }
         | EventKind::Throughput(_)
         | EventKind::WorkloadEnded(_)
-        | EventKind::VerifierSaid { .. }
+        | EventKind::VerifierSaid(_)
         | EventKind::FaultInjected(_)
         | EventKind::Frozen { .. }
         | EventKind::Thawed { .. }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     check::{Context, count, stores::lost_us},
-    event::EventKind,
+    event::{EventKind, WalPosition},
     measure::{
         drill_history::told,
         view::{self, View},
@@ -28,26 +28,29 @@ pub(super) struct Archiver<'a> {
 
 struct Sample<'a> {
     at_us: u64,
-    lsn: u64,
     size: SegmentSize,
-    last_archived: &'a str,
-    failures: u64,
+    position: &'a WalPosition,
 }
 
 impl<'a> Sample<'a> {
     /// Number of the segment being written.
     fn segment(&self) -> u64 {
-        self.size.number(self.lsn)
+        self.size.number(self.position.lsn)
+    }
+
+    fn last_archived(&self) -> &'a str {
+        &self.position.last_archived
     }
 
     /// Number of the segment archived last; none when there was none.
     fn archived(&self) -> Option<u64> {
-        SegmentPosition::of(self.last_archived, self.size).map(|place| place.number)
+        SegmentPosition::of(self.last_archived(), self.size).map(|place| place.number)
     }
 
     /// The file archived last, where that is a segment.
     fn segment_archived(&self) -> Option<&'a str> {
-        (Kind::of(self.last_archived) == Kind::Segment).then_some(self.last_archived)
+        let last = self.last_archived();
+        (Kind::of(last) == Kind::Segment).then_some(last)
     }
 
     /// Segments between what was archived last and what is being written.
@@ -80,7 +83,10 @@ impl<'a> Archiver<'a> {
     /// being written.
     fn refused(&self) -> Option<String> {
         let (first, last) = (self.samples.first()?, self.samples.last()?);
-        let failures = last.failures.saturating_sub(first.failures);
+        let failures = last
+            .position
+            .archive_failures
+            .saturating_sub(first.position.archive_failures);
         let behind = last.behind();
         (failures > 0 && behind > 1).then(|| {
             format!("archiving stopped: {failures} failures, {behind} segments behind the WAL")
@@ -99,7 +105,7 @@ impl<'a> Archiver<'a> {
         let next = first.archived().map_or(first.segment(), |last| last + 1);
         let awaited =
             |place: &SegmentPosition| place.timeline == self.timeline && place.number >= next;
-        (moved >= SLACK && !places.iter().any(awaited)).then(|| idled(moved, last.last_archived))
+        (moved >= SLACK && !places.iter().any(awaited)).then(|| idled(moved, last.last_archived()))
     }
 }
 
@@ -112,8 +118,7 @@ pub(super) fn lies(
     state: &ArchiveState,
 ) -> Vec<String> {
     let until_us = listed_us(context, now);
-    let servers =
-        told!(context.history.events, EventKind::WalPosition { server, .. } => server.as_str());
+    let servers = told!(context.history.events, EventKind::WalPosition(at) => at.server.as_str());
     let looked_at = |server: &str| view::after(&context.views, server).is_some();
     let servers: BTreeSet<&str> = servers
         .filter(|server| *server == now.server || !looked_at(server))
@@ -146,7 +151,7 @@ fn removed(context: &Context<'_>, store: &str, name: &str, samples: &[Sample<'_>
     let lost = lost_us(context, store);
     let first = lost.and_then(|lost| samples.iter().find(|one| one.at_us >= lost));
     let went = match (lost, first) {
-        (Some(_), Some(first)) => name <= first.last_archived,
+        (Some(_), Some(first)) => name <= first.last_archived(),
         (Some(_), None) => true,
         (None, _) => false,
     };
@@ -155,19 +160,8 @@ fn removed(context: &Context<'_>, store: &str, name: &str, samples: &[Sample<'_>
 
 fn samples<'a>(context: &Context<'a>, of: &str, until_us: u64) -> Vec<Sample<'a>> {
     let size = context.history.segment_size();
-    let all = told!(context.history.events, event, EventKind::WalPosition {
-        server,
-        lsn,
-        last_archived,
-        archive_failures,
-        ..
-    } if server == of => Sample {
-        at_us: event.at_us,
-        lsn: *lsn,
-        size,
-        last_archived,
-        failures: *archive_failures,
-    });
+    let all = told!(context.history.events, event, EventKind::WalPosition(position)
+        if position.server == of => Sample { at_us: event.at_us, size, position });
     all.filter(|sample| sample.at_us <= until_us).collect()
 }
 
@@ -179,17 +173,17 @@ pub(super) fn stuck(context: &Context<'_>, server: &str) -> Option<String> {
     let (first, last) = (idle.first()?, idle.last()?);
     let behind = last.behind();
     let waits = behind > SLACK && first.at_us + PATIENCE_US <= last.at_us;
-    let fails = behind > 1 && last.failures > 0;
+    let fails = behind > 1 && last.position.archive_failures > 0;
     (waits || fails).then(|| {
-        let failures = count(last.failures as usize, "failure");
+        let failures = count(last.position.archive_failures as usize, "failure");
         format!("archiving had stopped: {failures}, {behind} segments behind the WAL")
     })
 }
 
 /// The samples since a server archived for the last time.
 fn idle<'s, 'a>(samples: &'s [Sample<'a>]) -> &'s [Sample<'a>] {
-    let newest = samples.last().map(|one| one.last_archived);
-    let other = |one: &Sample<'_>| Some(one.last_archived) != newest;
+    let newest = samples.last().map(|one| one.last_archived());
+    let other = |one: &Sample<'_>| Some(one.last_archived()) != newest;
     let since = samples.iter().rposition(other);
     &samples[since.map_or(0, |at| at + 1)..]
 }
@@ -198,9 +192,11 @@ fn idle<'s, 'a>(samples: &'s [Sample<'a>]) -> &'s [Sample<'a>] {
 pub fn stopped<'a>(context: &Context<'a>, server: &str, by_us: u64) -> Option<(u64, &'a str)> {
     let samples = samples(context, server, by_us);
     let idle = idle(&samples);
-    let failures = idle.first()?.failures;
-    let refused = idle.iter().find(|one| one.failures > failures)?;
-    Some((refused.at_us, refused.last_archived))
+    let failures = idle.first()?.position.archive_failures;
+    let refused = idle
+        .iter()
+        .find(|one| one.position.archive_failures > failures)?;
+    Some((refused.at_us, refused.last_archived()))
 }
 
 fn idled(moved: u64, last: &str) -> String {

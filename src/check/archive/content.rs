@@ -72,12 +72,9 @@ impl<'a> Known<'a> {
         };
         for event in context.history.events {
             match &event.kind {
-                EventKind::WalPosition {
-                    server,
-                    arrived,
-                    written,
-                    ..
-                } => known.add(store, server, arrived, written),
+                EventKind::WalPosition(at) => {
+                    known.add(store, &at.server, &at.arrived, &at.written);
+                }
                 EventKind::Observed {
                     moment,
                     server,

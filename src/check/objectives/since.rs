@@ -71,14 +71,14 @@ mod tests {
     }
 
     fn stands(archive_failures: u64) -> EventKind {
-        EventKind::WalPosition {
+        EventKind::WalPosition(WalPosition {
             server: "primary".into(),
             lsn: 0x400_0000,
             last_archived: "000000010000000000000002".into(),
             archive_failures,
             arrived: BTreeMap::new(),
             written: BTreeMap::new(),
-        }
+        })
     }
 
     #[test]

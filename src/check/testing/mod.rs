@@ -20,7 +20,7 @@ use pgdrill::{
 };
 /// What almost every test of a check speaks of.
 pub use pgdrill::{
-    event::{EventKind, Moment, Revoked},
+    event::{EventKind, Moment, NodeStats, Revoked, VerifierSaid, WalPosition},
     finding::Verdict,
     observation::Observation,
 };

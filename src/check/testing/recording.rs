@@ -98,27 +98,27 @@ impl HistoryFixture {
         self.tell(4 * SECOND, listed);
         let line = "pg_basebackup -F p -X none -D /pgdrill/store/main-1";
         self.tell(tenths(39), command(PRIMARY, line, tenths(18)));
-        let said = EventKind::VerifierSaid {
+        let said = EventKind::VerifierSaid(VerifierSaid {
             tool: "pg_verifybackup".into(),
             object: "main-1".into(),
             good: Some(true),
             again: false,
             output: "backup successfully verified".into(),
-        };
+        });
         self.tell(3_950_000, said);
         self.observe(9 * SECOND, Moment::Before, PRIMARY, 1);
     }
 
     /// Where a server's WAL stood, and the segment it had archived last.
     pub fn stands(&mut self, at_us: u64, server: &str, lsn: u64, last_archived: &str) {
-        let position = EventKind::WalPosition {
+        let position = EventKind::WalPosition(WalPosition {
             server: server.into(),
             lsn,
             last_archived: last_archived.into(),
             archive_failures: 0,
             arrived: BTreeMap::new(),
             written: BTreeMap::new(),
-        };
+        });
         self.tell(at_us, position);
     }
 

@@ -22,14 +22,14 @@ fn a_lost_server_is_held_to_what_it_took_for_archived() {
 }
 
 fn stands(lsn: u64, last_archived: &str, archive_failures: u64) -> EventKind {
-    EventKind::WalPosition {
+    EventKind::WalPosition(WalPosition {
         server: "primary".into(),
         lsn,
         last_archived: last_archived.into(),
         archive_failures,
         arrived: BTreeMap::new(),
         written: BTreeMap::new(),
-    }
+    })
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_segment_that_retention_removed_is_no_lie() {
 
 #[test]
 fn a_server_nobody_asked_may_have_stopped_archiving() {
-    let blind = salvage().without(|kind| matches!(kind, EventKind::WalPosition { .. }));
+    let blind = salvage().without(|kind| matches!(kind, EventKind::WalPosition(_)));
     expect(&blind, "archive", Verdict::Unknown, "never asked");
 }
 

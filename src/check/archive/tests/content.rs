@@ -21,14 +21,14 @@ fn sampled(
     arrived: BTreeMap<String, ArchivedFile>,
     written: BTreeMap<String, String>,
 ) -> EventKind {
-    EventKind::WalPosition {
+    EventKind::WalPosition(WalPosition {
         server: "primary".into(),
         lsn: 0x400_0000,
         last_archived: LAST.into(),
         archive_failures: 0,
         arrived,
         written,
-    }
+    })
 }
 
 #[test]
