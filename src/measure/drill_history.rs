@@ -94,32 +94,27 @@ impl<'a> DrillHistory<'a> {
     }
 
     pub fn steps(&self) -> Vec<StepTold<'a>> {
-        (0..self.plan.steps.len())
-            .map(|index| self.step(index))
-            .collect()
-    }
-
-    fn step(&self, wanted: StepIndex) -> StepTold<'a> {
-        let mut told = StepTold {
-            index: wanted,
+        let untold = |index| StepTold {
+            index,
             began_us: None,
             ended_us: None,
             outcome: None,
         };
+        let mut steps: Vec<StepTold<'a>> = (0..self.plan.steps.len()).map(untold).collect();
         for event in self.events {
-            if let EventKind::StepBegan { step, .. } = &event.kind
-                && *step == wanted
-            {
-                told.began_us = Some(event.at_us);
-            }
-            if let EventKind::StepEnded { step, outcome } = &event.kind
-                && *step == wanted
-            {
-                told.ended_us = Some(event.at_us);
-                told.outcome = Some(outcome);
+            match &event.kind {
+                EventKind::StepBegan { step, .. } if *step < steps.len() => {
+                    steps[*step].began_us = Some(event.at_us);
+                }
+                EventKind::StepEnded { step, outcome } if *step < steps.len() => {
+                    let told = &mut steps[*step];
+                    told.ended_us = Some(event.at_us);
+                    told.outcome = Some(outcome);
+                }
+                _other => {}
             }
         }
-        told
+        steps
     }
 
     pub fn failed_step(&self) -> Option<(StepIndex, &'a str)> {

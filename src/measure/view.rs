@@ -97,21 +97,16 @@ pub fn views<'a>(history: &DrillHistory<'a>) -> Vec<View<'a>> {
     let mut step = None;
     let mut frozen = BTreeMap::new();
     for event in history.events {
-        if let EventKind::StepBegan { step: index, .. } = &event.kind {
-            step = Some(*index);
-        } else if let EventKind::StepEnded { .. } = &event.kind {
-            step = None;
-        } else if let EventKind::Frozen {
-            workload,
-            role,
-            revoked,
-        } = &event.kind
-        {
-            frozen.insert(workload.as_str(), Frozen { role, revoked });
-        } else if let EventKind::Thawed { workload } = &event.kind {
-            frozen.remove(workload.as_str());
-        } else {
-            look(&mut views, event, step, &frozen);
+        match &event.kind {
+            EventKind::StepBegan { step: index, .. } => step = Some(*index),
+            EventKind::StepEnded { .. } => step = None,
+            EventKind::Frozen {
+                workload,
+                role,
+                revoked,
+            } => drop(frozen.insert(workload.as_str(), Frozen { role, revoked })),
+            EventKind::Thawed { workload } => drop(frozen.remove(workload.as_str())),
+            _other => look(&mut views, event, step, &frozen),
         }
     }
     views
