@@ -11,28 +11,21 @@ pub mod exec;
 pub mod leftover;
 pub mod local;
 pub mod run;
+mod spec;
 #[cfg(test)]
 pub mod testing;
 pub mod wait;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 pub use choose::{Choice, Chosen, Wanted, choose};
 pub use error::RuntimeError;
 pub use exec::{Exec, Output, RunAs};
-
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+pub use spec::{Clock, Layout, Limits, Mount, NodeSpec, POSTGRES_PORT};
 
 use crate::{
     history::Recorder,
     meter::{Activity, outside},
-    store::LOCAL,
-    units::{Bytes, Time},
 };
 
 /// Label on everything pgdrill creates in an engine: the run it belongs to.
@@ -47,143 +40,6 @@ pub enum Runtime {
     Docker(docker::Docker),
     /// Processes of this machine, in private directories.
     Local(local::Local),
-}
-
-/// What a node is to be: where a server of PostgreSQL runs, tools, a proxy, or what keeps a store.
-#[derive(Clone, Debug)]
-pub struct NodeSpec {
-    /// The drill it belongs to: its network and its stores are the drill's.
-    pub drill: String,
-    /// Its name, unique within the drill; also its host name.
-    pub name: String,
-    /// PostgreSQL's major version, whose programs it has.
-    pub postgres: u32,
-    /// Debian packages that its image has beside (`docker`).
-    pub packages: Vec<String>,
-    /// The ports that what runs in it serves, as a container has them to itself.
-    pub ports: Vec<u16>,
-    /// The stores it sees, by the names they have in it.
-    pub mounts: BTreeMap<String, Mount>,
-    pub limits: Limits,
-    pub clock: Clock,
-    /// Whether it may open connections to what is outside of its drill (`docker`).
-    pub reach_out: bool,
-}
-
-impl Default for NodeSpec {
-    /// Of a server, with the local store.
-    fn default() -> Self {
-        let store = Mount {
-            store: "store".into(),
-            size: Bytes(0),
-        };
-        Self {
-            drill: String::new(),
-            name: String::new(),
-            postgres: 0,
-            packages: Vec::new(),
-            ports: vec![POSTGRES_PORT],
-            mounts: BTreeMap::from([(LOCAL.to_owned(), store)]),
-            limits: Limits::default(),
-            clock: Clock::default(),
-            reach_out: false,
-        }
-    }
-}
-
-/// A store as nodes share it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mount {
-    /// What it is called within the drill; with a dot, which no node's name has, or `store`.
-    pub store: String,
-    /// How much it holds; 0: as much as the disk.
-    pub size: Bytes,
-}
-
-/// What a node may use at most; 0: as much as there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Limits {
-    pub memory: Bytes,
-    /// In CPUs.
-    pub cpus: f64,
-}
-
-/// What a node's programs take the time for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("minProperties" = 1))]
-pub struct Clock {
-    /// The time zone of its programs: `Asia/Shanghai`. Default: UTC.
-    pub zone: Option<String>,
-    /// It is fast by this much.
-    pub ahead: Option<Time>,
-    /// It is slow by this much.
-    pub behind: Option<Time>,
-}
-
-impl Clock {
-    /// By how many seconds it is fast; negative: slow.
-    pub fn seconds_ahead(&self) -> i64 {
-        let seconds = |time: Option<Time>| time.unwrap_or_default().0.as_secs() as i64;
-        seconds(self.ahead) - seconds(self.behind)
-    }
-
-    /// The environment of every program of a node. `library`: libfaketime's.
-    fn environment(&self, library: &str) -> Vec<(String, String)> {
-        let mut environment = Vec::new();
-        let mut set = |name: &str, value: String| environment.push((name.to_owned(), value));
-        if let Some(zone) = &self.zone {
-            set("TZ", zone.clone());
-        }
-        if self.seconds_ahead() != 0 {
-            set("LD_PRELOAD", library.to_owned());
-            set("FAKETIME", format!("{:+}", self.seconds_ahead()));
-            // Time-outs and the times of files stay what they are.
-            set("FAKETIME_DONT_FAKE_MONOTONIC", "1".into());
-            set("NO_FAKE_STAT", "1".into());
-        }
-        environment
-    }
-}
-
-/// PostgreSQL's port.
-pub const POSTGRES_PORT: u16 = 5432;
-
-/// Where things lie inside a node. The same on every node of the `docker` runtime,
-/// below the node's private directory on `local`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layout {
-    /// The data directory (a volume of its own on `docker`).
-    pub data: PathBuf,
-    /// The second tablespace's parent directory (in the same volume's life as `data`).
-    pub tablespaces: PathBuf,
-    /// The stores, by name, shared by the nodes of a drill; each outlives them. Mode 0700.
-    pub stores: BTreeMap<String, PathBuf>,
-    /// Scratch space, Unix sockets, logs.
-    pub run: PathBuf,
-    pub bin: PathBuf,
-    /// An initialised cluster to unpack into `data`: a tar archive.
-    pub template: PathBuf,
-}
-
-impl Layout {
-    /// The directory of a store.
-    ///
-    /// # Panics
-    /// When the node does not see it: a bug.
-    pub fn store(&self, name: &str) -> &Path {
-        let store = self.stores.get(name);
-        store.unwrap_or_else(|| panic!("no store `{name}` in {:?}", self.stores))
-    }
-
-    /// The directories that every store begins with, as words of a shell command.
-    pub fn places_in_stores(&self) -> String {
-        let stores = self.stores.values();
-        let places =
-            stores.flat_map(|store| ["base", "dumps", "wal"].map(|place| store.join(place)));
-        let words = places.map(|place| place.display().to_string());
-        words.collect::<Vec<_>>().join(" ")
-    }
 }
 
 /// Resources of a node since it was created (CPU, I/O) and now (memory).
@@ -377,30 +233,5 @@ impl Node {
 
     pub async fn stats(&self) -> Result<Stats, RuntimeError> {
         await_node!(self, node => node.stats())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_is_set_by_a_library_and_a_zone_by_the_environment() {
-        let minutes = |minutes: u64| Some(Time(Duration::from_secs(60 * minutes)));
-        assert!(Clock::default().environment("lib").is_empty());
-        let slow = Clock {
-            zone: Some("Asia/Shanghai".into()),
-            behind: minutes(10),
-            ..Clock::default()
-        };
-        let environment: BTreeMap<String, String> = slow.environment("lib").into_iter().collect();
-        assert_eq!(environment["TZ"], "Asia/Shanghai");
-        assert_eq!(environment["LD_PRELOAD"], "lib");
-        assert_eq!(environment["FAKETIME"], "-600");
-        let fast = Clock {
-            ahead: minutes(1),
-            ..Clock::default()
-        };
-        assert_eq!(fast.seconds_ahead(), 60);
     }
 }

@@ -234,11 +234,15 @@ async fn look(server: &Server, plan: &Plan, model: &Model, moment: Moment) -> Ve
         archive: None,
         business: &[],
         plan,
-        audit: Vec::from_iter(model.manifest.audit.as_ref().map(|audit| Trail {
-            database: &model.database,
-            log: &audit.log,
-            tables: &audit.tables,
-            nonce: NONCE,
+        audit: Vec::from_iter(model.manifest.audit.as_ref().map(|audit| {
+            Trail {
+                database: &model.database,
+                audit,
+                tables: (audit.tables.iter())
+                    .filter_map(|table| model.manifest.live_table(table))
+                    .collect(),
+                nonce: NONCE,
+            }
         })),
         fault_xids: Vec::new(),
     };

@@ -1,10 +1,11 @@
 //! Nodes as containers of a Docker-compatible engine.
 //!
 //! A node is a container with a volume of its own and a name in its drill's network; each of a
-//! drill's stores is a volume that its nodes share. Finding the engine is
-//! `engine`, what it runs is `images`, what dead runs left in it is `leftover`.
+//! drill's stores is a volume that its nodes share. What a node consists of is `container`, finding
+//! the engine `engine`, what it runs is `images`, what dead runs left in it is `leftover`.
 
 mod command;
+mod container;
 pub mod engine;
 pub mod images;
 mod io;
@@ -13,39 +14,29 @@ mod node;
 
 use std::{
     collections::{HashMap, HashSet},
-    path::PathBuf,
     sync::Arc,
 };
 
-use bollard::models::{
-    ContainerCreateBody, EndpointSettings, HostConfig, Mount, MountType, NetworkCreateRequest,
-    NetworkingConfig, PortBinding, VolumeCreateRequest,
-};
+use bollard::models::{ContainerCreateBody, NetworkCreateRequest, VolumeCreateRequest};
 use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions};
 use futures_util::future::try_join_all;
 use tokio::sync::Mutex;
 
 pub use self::node::DockerNode;
-use self::{engine::Engine, images::Row};
+use self::{
+    container::{Names, container, in_memory, layout, stores},
+    engine::Engine,
+    images::Row,
+};
 use super::{
-    Exec, LABEL_DRILL, LABEL_OWNER, LABEL_RUN, Layout, Limits, NodeSpec, RuntimeError,
+    Exec, LABEL_DRILL, LABEL_OWNER, LABEL_RUN, NodeSpec, RuntimeError,
     run::{Kind, Run},
 };
-use crate::{history::Recorder, store::LOCAL, units::Bytes};
+use crate::{history::Recorder, units::Bytes};
 
-/// Where a node's volume is mounted.
-const NODE: &str = "/pgdrill/node";
-/// Where the local store is mounted, and others beside it.
-const STORE: &str = "/pgdrill/store";
-/// Scratch space.
-const SCRATCH: &str = "/pgdrill/run";
-/// libfaketime in the image of a node whose clock is ahead or behind: its package's.
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 /// What keeps a network's nodes from opening connections to what is outside: Docker does not
 /// translate their addresses, and nothing answers to them. Podman refuses the option.
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
-/// `/dev/shm` of a container: the engine's 64 MiB end parallel queries early.
-const SHARED_MEMORY: i64 = 1 << 30;
 
 /// The runtime.
 #[derive(Clone, Debug)]
@@ -54,24 +45,6 @@ pub struct Docker {
     engine: Engine,
     /// Networks that are there. Held while one is being made.
     networks: Arc<Mutex<HashSet<String>>>,
-}
-
-/// The names of what a node consists of.
-#[derive(Clone, Debug)]
-struct Names {
-    container: String,
-    volume: String,
-    network: String,
-    /// The network beside it of nodes that may reach out.
-    outwards: Option<String>,
-    /// Volume, mount point and size of each store.
-    stores: Vec<(String, String, Bytes)>,
-}
-
-impl Names {
-    fn networks(&self) -> impl Iterator<Item = &String> {
-        std::iter::once(&self.network).chain(&self.outwards)
-    }
 }
 
 impl Docker {
@@ -140,7 +113,10 @@ impl Docker {
             self.ensure_networks(&spec.drill, &names),
             try_join_all(volumes),
         )?;
-        let body = self.container(spec, &names, row.tag());
+        let body = ContainerCreateBody {
+            labels: Some(self.labels(&spec.drill)),
+            ..container(spec, &names, row.tag())
+        };
         let node = DockerNode::new(self.engine.clone(), spec, names, layout(spec), recorder);
         self.create_container(&node, body, &row).await?;
         let started = async {
@@ -276,88 +252,6 @@ impl Docker {
         }
         Ok(())
     }
-
-    fn container(&self, spec: &NodeSpec, names: &Names, image: String) -> ContainerCreateBody {
-        let labels = self.labels(&spec.drill);
-        let endpoint = (names.network.clone(), endpoint(&spec.name));
-        let environment = spec.clock.environment(FAKETIME).into_iter();
-        let environment = environment.map(|(name, value)| format!("{name}={value}"));
-        ContainerCreateBody {
-            image: Some(image),
-            hostname: Some(spec.name.clone()),
-            working_dir: Some(SCRATCH.to_owned()),
-            env: Some(environment.collect()),
-            exposed_ports: Some(spec.ports.iter().copied().map(engine_port).collect()),
-            host_config: Some(host_config(spec, names)),
-            networking_config: Some(NetworkingConfig {
-                endpoints_config: Some(HashMap::from([endpoint])),
-            }),
-            labels: Some(labels),
-            ..ContainerCreateBody::default()
-        }
-    }
-}
-
-/// A port as the engine names it.
-fn engine_port(port: u16) -> String {
-    format!("{port}/tcp")
-}
-
-/// The options of a volume that holds no more than this. It lives as long as a node sees it.
-fn in_memory(size: Bytes) -> HashMap<String, String> {
-    let options = [
-        ("type", "tmpfs".to_owned()),
-        ("device", "tmpfs".to_owned()),
-        ("o", format!("size={}", size.0)),
-    ];
-    options.map(|(name, value)| (name.to_owned(), value)).into()
-}
-
-/// Other nodes of the drill reach it by its name.
-fn endpoint(name: &str) -> EndpointSettings {
-    EndpointSettings {
-        aliases: Some(vec![name.to_owned()]),
-        ..EndpointSettings::default()
-    }
-}
-
-fn host_config(spec: &NodeSpec, names: &Names) -> HostConfig {
-    let binding = PortBinding {
-        host_ip: Some("127.0.0.1".to_owned()),
-        host_port: Some(String::new()),
-    };
-    let bound = |port: &u16| (engine_port(*port), Some(vec![binding.clone()]));
-    let Limits { memory, cpus } = spec.limits;
-    let memory = (memory.0 > 0).then_some(memory.0 as i64);
-    HostConfig {
-        mounts: Some(mounts(names)),
-        network_mode: Some(names.network.clone()),
-        port_bindings: Some(spec.ports.iter().map(bound).collect()),
-        // Takes note of ended daemons: a server does not start beside a dead one's number.
-        init: Some(true),
-        shm_size: Some(SHARED_MEMORY),
-        memory,
-        memory_swap: memory,
-        nano_cpus: (cpus > 0.0).then_some((cpus * 1e9) as i64),
-        ..HostConfig::default()
-    }
-}
-
-/// Each store's volume, mount point and size.
-fn stores(drill: &str, spec: &NodeSpec) -> Vec<(String, String, Bytes)> {
-    let mounts = spec.mounts.iter();
-    let volume = |name: &str| format!("{drill}-{name}");
-    mounts
-        .map(|(name, mount)| (volume(&mount.store), mounted(name), mount.size))
-        .collect()
-}
-
-/// Where a store is mounted.
-fn mounted(store: &str) -> String {
-    match store {
-        LOCAL => STORE.to_owned(),
-        _ => format!("{STORE}.{store}"),
-    }
 }
 
 /// The image has no mount points of all of them from which their volumes would take over the owner.
@@ -371,32 +265,4 @@ async fn own_stores(node: &DockerNode) -> Result<(), RuntimeError> {
     let words = ["sh", "-c", script, "sh"].map(str::to_owned);
     let exec = Exec::new(words.into_iter().chain(paths));
     node.exec(exec.as_root().unrecorded()).await.map(drop)
-}
-
-fn mounts(names: &Names) -> Vec<Mount> {
-    let stores = names.stores.iter();
-    let stores = stores.map(|(name, target, _)| volume(name, target));
-    stores.chain([volume(&names.volume, NODE)]).collect()
-}
-
-fn volume(name: &str, target: &str) -> Mount {
-    Mount {
-        typ: Some(MountType::VOLUME),
-        source: Some(name.to_owned()),
-        target: Some(target.to_owned()),
-        ..Mount::default()
-    }
-}
-
-fn layout(spec: &NodeSpec) -> Layout {
-    let (node, major) = (PathBuf::from(NODE), spec.postgres);
-    let store = |name: &String| (name.clone(), PathBuf::from(mounted(name)));
-    Layout {
-        stores: spec.mounts.keys().map(store).collect(),
-        data: node.join("data"),
-        tablespaces: node.join("tablespaces"),
-        run: PathBuf::from(SCRATCH),
-        bin: PathBuf::from(format!("/usr/lib/postgresql/{major}/bin")),
-        template: PathBuf::from("/usr/share/pgdrill/template.tar"),
-    }
 }

@@ -13,7 +13,12 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt;
 
-use super::{Names, command, endpoint, engine::Engine, engine_port, io, leftover};
+use super::{
+    command,
+    container::{Names, endpoint, engine_port},
+    engine::Engine,
+    io, leftover,
+};
 use crate::{
     history::Recorder,
     runtime::{
