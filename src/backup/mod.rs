@@ -77,49 +77,40 @@ pub enum Asked {
     NotYet,
 }
 
-/// What every tool can be told to do. Verbs that a tool has not are not in its [`Abilities`], and
-/// validation sees to it that nobody asks for them. A tool that says nothing else leaves copies of a
-/// cluster's files.
+/// What every tool can be told to do, verb by verb as [`Tool`] says. Verbs that a tool has not are
+/// not in its [`Abilities`], and validation sees to it that nobody asks for them. A tool that says
+/// nothing else leaves copies of a cluster's files.
 trait BackupTool {
     fn abilities(&self) -> Abilities;
 
-    /// What is wrong with its options, each with the option's name.
     fn wrong_options(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 
-    /// Its options that may hold placeholders.
     fn texts(&self) -> Vec<Text<'_>> {
         Vec::new()
     }
 
-    /// The tables it takes, where it takes nothing else.
     fn tables(&self) -> &[String] {
         &[]
     }
 
-    /// Where it archives WAL whose backups go to these stores; none: it does not.
     fn archive(&self, _to: &[String]) -> Option<WalArchive> {
         None
     }
 
-    /// The files and directories of a store that a backup consists of.
     fn paths(&self, label: &str) -> Vec<String> {
         data_directory::paths(label)
     }
 
-    /// Writes its configuration on a node, before a server is started there.
     async fn configure(&self, _site: &Site<'_>) -> Result<(), BackupError> {
         Ok(())
     }
 
-    /// What it needs once before it takes the first backup of a server.
     async fn prepare(&self, _site: &Site<'_>) -> Result<(), BackupError> {
         Ok(())
     }
 
-    /// Takes a backup into each store, in their order. `label` is for tools that give none
-    /// themselves.
     async fn take(
         &self,
         site: &Site<'_>,
@@ -127,19 +118,14 @@ trait BackupTool {
         label: &str,
     ) -> Result<Vec<Listed>, BackupError>;
 
-    /// What it says that it has in a store, oldest first: nothing where that can't be reached.
     async fn list(&self, site: &Site<'_>, store: &str) -> Result<Vec<Listed>, BackupError> {
         data_directory::list(site, self.abilities().tool, store).await
     }
 
-    /// Puts the files of a physical backup into a stopped server's place, or the content of a
-    /// logical one into a running server that has none.
     async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
         data_directory::restore(site, wanted).await
     }
 
-    /// What its verifier says of a backup; its word is recorded, not believed. None: there is
-    /// nothing that it could hold the backup against.
     async fn verify(
         &self,
         site: &Site<'_>,
@@ -148,7 +134,6 @@ trait BackupTool {
         data_directory::verify(site, backup).await
     }
 
-    /// Removes what is kept no longer, but of no store the newest.
     async fn expire(&self, site: &Site<'_>) -> Result<(), BackupError> {
         for store in site.to {
             let listed = self.list(site, store).await?;
@@ -239,7 +224,8 @@ macro_rules! tools {
                 match self { $(Self::$variant(tool) => tool.take(site, kind, label).await),+ }
             }
 
-            /// What it says that it has in all stores, of each oldest first.
+            /// What it says that it has in all stores, of each oldest first: nothing of one that
+            /// can't be reached.
             ///
             /// # Errors
             /// When it can't be asked.
@@ -267,7 +253,7 @@ macro_rules! tools {
                 match self { $(Self::$variant(tool) => tool.restore(site, wanted).await),+ }
             }
 
-            /// What its verifier says of a backup; none: there is nothing that it could hold the
+            /// What its verifier says of a backup: recorded, not believed. None: there is nothing that it could hold the
             /// backup against.
             ///
             /// # Errors

@@ -104,14 +104,15 @@ fn available_memory() -> Option<u64> {
     Some(kilobytes << 10)
 }
 
-/// Of the servers that there are at the beginning and later.
+/// Of the servers that there are at the beginning and later, and of stores that lie in memory.
 fn memory(plan: &Plan) -> u64 {
     let begun = plan
         .servers
         .values()
         .map(|server| server.memory.0.max(SERVER));
     let largest = begun.clone().max().unwrap_or(SERVER);
-    begun.sum::<u64>() + count(plan, "restore") * largest
+    let stores = plan.strategy.stores.values().map(|store| store.size().0);
+    begun.sum::<u64>() + count(plan, "restore") * largest + stores.sum::<u64>()
 }
 
 /// A copy of the data for each server and each backup.

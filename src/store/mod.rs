@@ -101,41 +101,25 @@ impl Held {
     }
 }
 
-/// What every store can be told.
+/// What every store can be told, verb by verb as [`Store`] says.
 trait Client {
-    /// The files below these paths, sorted; hashed where they are no more than `hashed` bytes
-    /// together.
     async fn held(
         &self,
         place: Place<'_>,
         below: &[String],
         hashed: u64,
     ) -> Result<Vec<Stored>, RuntimeError>;
-
-    /// Takes over these paths of a directory of the node, and holds what arrived against it.
     async fn put(
         &self,
         place: Place<'_>,
         from: &Path,
         paths: &[String],
     ) -> Result<(), RuntimeError>;
-
-    /// Everything in it is gone, and an empty one stands in its place.
     async fn lose(&self, place: Place<'_>) -> Result<(), RuntimeError>;
-
-    /// Nobody reads or writes it any more.
     async fn close(&self, place: Place<'_>) -> Result<(), RuntimeError>;
-
-    /// As before [`Client::close`].
     async fn open(&self, place: Place<'_>) -> Result<(), RuntimeError>;
-
-    /// How much it holds; 0: nobody knows, and it can't be filled up.
     fn size(&self) -> Bytes;
-
-    /// It holds no byte more.
     async fn fill(&self, place: Place<'_>) -> Result<(), RuntimeError>;
-
-    /// As before [`Client::fill`].
     async fn relieve(&self, place: Place<'_>) -> Result<(), RuntimeError>;
 }
 
