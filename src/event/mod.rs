@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+mod backup;
 mod record;
 
+pub use backup::*;
 pub use record::*;
 
 use crate::{
