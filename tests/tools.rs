@@ -313,9 +313,10 @@ fn row(tool: &Tool) -> String {
         Nature::Logical => ("logical", "its snapshot"),
     };
     format!(
-        "| `{}` | {nature} | {} | {reaches} | {} | {} | {} | {} | {} | {} |\n",
+        "| `{}` | {nature} | {} | {} | {reaches} | {} | {} | {} | {} | {} | {} |\n",
         able.tool,
         kinds.join(", "),
+        yes(able.from_elsewhere),
         yes(able.in_place),
         yes(able.archives),
         match able.stores {
@@ -344,8 +345,9 @@ fn the_table_of_tools_is_as_they_say_themselves() {
     let text = std::fs::read_to_string(&page).unwrap();
     let (before, rest) = text.split_once("<!-- tools -->\n").unwrap();
     let (table, after) = rest.split_once("<!-- end -->").unwrap();
-    let head = "| tool | backups are | kinds | a restore reaches | in place | archives WAL | \
-                several stores | verifier | ages | needs |\n|---|---|---|---|---|---|---|---|---|---|\n";
+    let head = "| tool | backups are | kinds | on another node | a restore reaches | in place | \
+                archives WAL | several stores | verifier | ages | needs |\n\
+                |---|---|---|---|---|---|---|---|---|---|---|\n";
     let rows: String = Tool::all().iter().map(row).collect();
     let now = format!("{head}{rows}");
     if std::env::var_os("PGDRILL_UPDATE_EXPECTED").is_some() {
