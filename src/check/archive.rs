@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use super::{CheckResult, Context, Said, any, count, stores};
 use crate::{
     event::RestoreRecord,
+    fault::ServerAfter,
     finding::AtStake,
     measure::view::View,
     observation::{ArchiveState, ArchivedFile},
@@ -40,14 +41,15 @@ fn at_the_end(context: &Context<'_>, now: &View<'_>) -> Said {
     }
     let state = now.archive().ok_or("the WAL archive was not listed")?;
     let archiver = Archiver::of(context, now);
+    let everywhere = places(&without_stores(state, |_| true));
     let mut judged = Judged {
-        wrong: archiver.troubles(&places(&without_stores(state, |_| true))),
+        wrong: archiver.troubles(&everywhere),
         ..Judged::default()
     };
     let mut segments = 0;
     for (store, state) in in_stores(context, state) {
         segments += places(&state).len();
-        judged.add(&store, in_store(context, now, &store, &state));
+        judged.add(&store, in_store(context, now, &store, &state, &everywhere));
     }
     match judged.wrong.first() {
         Some(first) => CheckResult::fail(first.clone(), judged.wrong),
@@ -56,7 +58,7 @@ fn at_the_end(context: &Context<'_>, now: &View<'_>) -> Said {
         }
         None => match judged.closed.first() {
             Some(first) => Err(first.clone()),
-            None => in_order(segments, judged.as_written),
+            None => in_order(segments, &judged),
         },
     }
 }
@@ -84,7 +86,14 @@ fn without_stores(state: &ArchiveState, of: impl Fn(&str) -> bool) -> ArchiveSta
     }
 }
 
-fn in_store(context: &Context<'_>, now: &View<'_>, store: &str, state: &ArchiveState) -> Judged {
+/// `everywhere`: the segments of all stores.
+fn in_store(
+    context: &Context<'_>,
+    now: &View<'_>,
+    store: &str,
+    state: &ArchiveState,
+    everywhere: &[SegmentPosition],
+) -> Judged {
     if stores::is_closed(context, store) {
         let closed = vec!["it is cut off: nobody knows what it holds".to_owned()];
         return Judged {
@@ -97,7 +106,11 @@ fn in_store(context: &Context<'_>, now: &View<'_>, store: &str, state: &ArchiveS
     let mut wrong = archiver::lies(context, now, store, state);
     wrong.extend(odd_files(state));
     wrong.append(&mut judged.wrong);
-    wrong.extend(gaps(&places, size(state)));
+    let (unfinished, missing): (Vec<_>, Vec<_>) = gaps(&places)
+        .into_iter()
+        .partition(|gap| gap.is_unfinished(context, everywhere));
+    wrong.extend(missing.iter().map(|gap| gap.told(size(state))));
+    judged.unfinished = unfinished.iter().map(|gap| gap.told(size(state))).collect();
     wrong.extend(clones(context, &places, size(state)));
     if wrong.is_empty() && places.is_empty() && stores::lost_us(context, store).is_none() {
         wrong.extend(nothing_but(state));
@@ -114,6 +127,8 @@ impl Judged {
         };
         self.wrong.extend(found.wrong.into_iter().map(named));
         self.closed.extend(found.closed.into_iter().map(named));
+        self.unfinished
+            .extend(found.unfinished.into_iter().map(named));
         self.as_written += found.as_written;
     }
 }
@@ -127,12 +142,20 @@ fn nothing_but(state: &ArchiveState) -> Vec<String> {
     std::iter::once(nothing).chain(made).collect()
 }
 
-fn in_order(segments: usize, as_written: usize) -> Said {
+fn in_order(segments: usize, judged: &Judged) -> Said {
+    let unfinished = judged.unfinished.iter();
+    let unfinished = unfinished.map(|gap| {
+        format!(
+            "; {gap}, as its server was lost while it archived it: that store needs a new backup"
+        )
+    });
     CheckResult::pass(
         any(segments, "segment", "missing, altered or unreadable"),
         format!(
-            "{} without a gap, {as_written} as their server wrote them",
-            count(segments, "segment")
+            "{} without a gap, {} as their server wrote them{}",
+            count(segments, "segment"),
+            judged.as_written,
+            unfinished.collect::<String>()
         ),
     )
 }
@@ -164,7 +187,8 @@ fn steady_in(context: &Context<'_>, store: &str, state: &ArchiveState) -> Judged
     let arrived = without_newest_short(state);
     let mut wrong = odd_files(&arrived);
     wrong.extend(content::judge(context, store, &arrived).wrong);
-    wrong.extend(gaps(&places(&arrived), size(state)));
+    let gaps = gaps(&places(&arrived));
+    wrong.extend(gaps.iter().map(|gap| gap.told(size(state))));
     wrong.extend(missing(state));
     Judged {
         wrong,
@@ -244,16 +268,33 @@ fn is_beside(state: &ArchiveState, name: &str) -> bool {
         .is_some_and(|bare| state.files.contains_key(bare))
 }
 
+/// Segments that are missing between two, on the timeline of the first.
+struct Gap(SegmentPosition, SegmentPosition);
+
 /// Gaps within a timeline, and between a timeline and the one that branched off it.
-fn gaps(places: &[SegmentPosition], size: SegmentSize) -> Vec<String> {
-    places
-        .windows(2)
-        .filter(|pair| pair[1].number > pair[0].number + 1)
-        .map(|pair| {
-            let (before, after) = (pair[0].name(size), pair[1].name(size));
-            format!("gap: {before} is followed by {after}")
-        })
-        .collect()
+fn gaps(places: &[SegmentPosition]) -> Vec<Gap> {
+    let gap = |pair: &[SegmentPosition]| Gap(pair[0], pair[1]);
+    let apart = |gap: &Gap| gap.1.number > gap.0.number + 1;
+    places.windows(2).map(gap).filter(apart).collect()
+}
+
+impl Gap {
+    fn told(&self, size: SegmentSize) -> String {
+        let (before, after) = (self.0.name(size), self.1.name(size));
+        format!("gap: {before} is followed by {after}")
+    }
+
+    /// Whether a server was lost while it archived what is missing: another store holds it already,
+    /// and the next server's timeline begins with what follows. What the lost server took for
+    /// archived is missed all the same ([`archiver::lies`]).
+    fn is_unfinished(&self, context: &Context<'_>, everywhere: &[SegmentPosition]) -> bool {
+        let mut faults = context.history.faults();
+        let lost = faults.any(|fault| fault.fault.facts().server_after == ServerAfter::Lost);
+        let timeline = self.0.timeline;
+        let mut missing = self.0.number + 1..self.1.number;
+        let elsewhere = |number| everywhere.contains(&SegmentPosition { timeline, number });
+        lost && self.1.timeline > timeline && missing.all(elsewhere)
+    }
 }
 
 /// Segments on a timeline that only a scratch server was ever on; one that waits at its target is on

@@ -26,6 +26,8 @@ pub(super) struct Judged {
     pub wrong: Vec<String>,
     /// What could not be looked into, a line each.
     pub closed: Vec<String>,
+    /// Gaps that a server left which was lost while it archived, a line each.
+    pub unfinished: Vec<String>,
     /// Number of segments that hold what their server wrote.
     pub as_written: usize,
 }

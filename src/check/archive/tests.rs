@@ -242,6 +242,37 @@ fn each_store_is_looked_at_and_named() {
     expect(&gap, "archive", Verdict::Fail, why);
 }
 
+/// What a server was about to bring to the second store when it was lost.
+#[test]
+fn a_segment_that_a_lost_server_was_archiving_is_told_and_not_missed() {
+    let branched = in_two_stores(|state| {
+        state.files.remove(&format!("{LAST}@offsite"));
+        let (name, file) = segment(3, 4);
+        state.files.insert(format!("{name}@offsite"), file.clone());
+        state.files.insert(name, file);
+    });
+    let took = |mut fixture: HistoryFixture, last: &str| {
+        for event in &mut fixture.events {
+            if let EventKind::WalPosition(at) = &mut event.kind {
+                at.last_archived = last.into();
+            }
+        }
+        fixture
+    };
+    let branched = took(branched, "000000010000000000000002");
+    let why = "in `offsite`: gap: 000000010000000000000002 is followed by";
+    expect(&branched, "archive", Verdict::Fail, why);
+    let lost = FaultRecord {
+        fault: Fault::LoseServer,
+        ..branched.history().faults().next().unwrap().clone()
+    };
+    let lost = branched.with(12 * SECOND, EventKind::FaultInjected(lost));
+    let told = "that store needs a new backup";
+    expect(&lost, "archive", Verdict::Pass, told);
+    let why = "took 000000010000000000000003 for archived";
+    expect(&took(lost, LAST), "archive", Verdict::Fail, why);
+}
+
 #[test]
 fn what_went_with_its_store_is_not_missed() {
     let emptied = in_two_stores(|state| state.files.retain(|name, _| name.ends_with("@offsite")));
