@@ -253,8 +253,8 @@ macro_rules! tools {
                 match self { $(Self::$variant(tool) => tool.restore(site, wanted).await),+ }
             }
 
-            /// What its verifier says of a backup: recorded, not believed. None: there is nothing that it could hold the
-            /// backup against.
+            /// What its verifier says of a backup: recorded, not believed. None: there is nothing
+            /// that it could hold the backup against.
             ///
             /// # Errors
             /// When it can't be run.

@@ -4,8 +4,8 @@
 //! `target` says up to where and from which backup. What a tool brings back is its own business
 //! (`backup/`); what follows depends on what the backup is: `physical` asks for recovery and has
 //! it replayed (`replay`, which is watched by `stall` and looks at its end with `follows`),
-//! `logical` has a server made first. `standby` copies a server and has the copy take over, `salvage` brings lost rows home. Whether what came back is
-//! right is judged in `check/`.
+//! `logical` has a server made first. `standby` copies a server and has the copy take over,
+//! `salvage` brings lost rows home. Whether what came back is right is judged in `check/`.
 
 mod follows;
 mod logical;
