@@ -20,11 +20,19 @@ pub struct Directory {
     size: Option<Bytes>,
 }
 
-/// Writes until there is no room, and says how much is left.
-const FILL: &str = r#"cd "$STORE"
+/// Writes until there is no room. A store that takes nothing at all is broken, not full.
+const FILL: &str = r#"cd "$STORE" || exit 1
 cat /dev/zero > .filler 2> /dev/null
-echo x >> .filler 2> /dev/null && { echo 'it takes more still' >&2; exit 1; }
-exit 0
+[ -s .filler ] || { echo 'nothing could be written into it before, either' >&2; exit 1; }
+! echo x >> .filler 2> /dev/null || { echo 'it takes more still' >&2; exit 1; }
+"#;
+
+/// Takes the filling away, and shows that there is room.
+const RELIEVE: &str = r#"set -eu
+cd "$STORE"
+rm .filler
+echo x > .filler
+rm .filler
 "#;
 
 /// What it holds: a line for each file, and one for each hash. The script that archives WAL lies in
@@ -59,7 +67,7 @@ done
 "#;
 
 /// What is archived meanwhile can keep a directory from being empty: then once more.
-const LOSE: &str = r#"cd "$STORE"
+const LOSE: &str = r#"cd "$STORE" || exit 1
 empty() { find . -mindepth 1 ! -path ./archive-wal -delete; }
 empty 2> /dev/null || empty
 mkdir -p base dumps wal
@@ -108,9 +116,7 @@ impl Client for Directory {
     }
 
     async fn relieve(&self, place: Place<'_>) -> Result<(), RuntimeError> {
-        let filler = format!("{}/.filler", place.path());
-        let exec = Exec::new(["rm", "-f", &filler]);
-        place.node.exec(exec).await.map(drop)
+        place.node.exec(script(place, RELIEVE, &[])).await.map(drop)
     }
 }
 
