@@ -48,8 +48,7 @@ impl Site<'_> {
 
     /// The command of [`Site::tool`], to be adjusted.
     pub(super) fn tool_exec(&self, program: &str, arguments: &[String]) -> Exec {
-        let argv = std::iter::once(self.program(program)).chain(arguments.iter().cloned());
-        Exec::new(argv).envs(self.environment())
+        self.server.tool_on(self.node, program, arguments)
     }
 
     /// Executes a command where the tool works, until the step's deadline.
@@ -59,7 +58,7 @@ impl Site<'_> {
 
     /// Path of one of PostgreSQL's programs where the tool works.
     pub(super) fn program(&self, name: &str) -> String {
-        self.node.layout().bin.join(name).display().to_string()
+        self.node.layout().program(name)
     }
 
     /// Environment with which PostgreSQL's tools reach the server from where they work.

@@ -227,8 +227,8 @@ impl Drill {
 /// Statements one after the other, as `psql` takes them apart: each is a transaction of its own
 /// unless they say otherwise.
 async fn execute(server: &Server, sql: &str, deadline: Duration) -> Result<(), StepError> {
-    let arguments = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"].map(str::to_owned);
-    let exec = server.tool_exec("psql", &arguments);
+    let arguments = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"];
+    let exec = server.tool_on(&server.node, "psql", &arguments);
     let exec = exec.env("PGCLIENTENCODING", "UTF8").stdin(sql);
     server.node.exec(exec.within(deadline)).await?;
     Ok(())

@@ -125,55 +125,57 @@ impl Server {
     }
 
     /// Executes one of PostgreSQL's programs in the node, connected as the superuser.
-    pub async fn tool(
+    pub async fn tool<S: AsRef<str>>(
         &self,
         program: &str,
-        arguments: &[String],
+        arguments: &[S],
         deadline: Duration,
     ) -> Result<Output, RuntimeError> {
-        self.node
-            .exec(self.tool_exec(program, arguments).within(deadline))
-            .await
+        let exec = self.tool_on(&self.node, program, arguments);
+        self.node.exec(exec.within(deadline)).await
     }
 
-    /// The command of [`Server::tool`], to be adjusted.
-    pub fn tool_exec(&self, program: &str, arguments: &[String]) -> Exec {
-        let argv = std::iter::once(self.program(program)).chain(arguments.iter().cloned());
-        Exec::new(argv).envs(self.environment())
+    /// The command that executes one of PostgreSQL's programs on a node, connected to this server
+    /// as the superuser.
+    pub fn tool_on<S: AsRef<str>>(&self, node: &Node, program: &str, arguments: &[S]) -> Exec {
+        let program = node.layout().program(program);
+        let arguments = arguments.iter().map(AsRef::as_ref);
+        Exec::new(std::iter::once(program.as_str()).chain(arguments))
+            .envs(self.environment_on(node))
     }
 
-    /// Environment with which PostgreSQL's tools reach it, over its Unix socket.
+    /// Environment with which PostgreSQL's tools reach it on its own node.
     pub fn environment(&self) -> Vec<(String, String)> {
-        let layout = self.node.layout();
-        vec![
-            ("PGHOST".into(), layout.run.display().to_string()),
-            ("PGPORT".into(), self.node.port(POSTGRES_PORT).to_string()),
-            ("PGUSER".into(), SUPERUSER.into()),
-            ("PGDATABASE".into(), self.database.clone()),
-        ]
+        self.environment_on(&self.node)
     }
 
     /// Environment with which PostgreSQL's tools reach it from a node: from its own over its Unix
     /// socket, from another by the network, with the password that lies there
     /// ([`write_passfile`]).
     pub fn environment_on(&self, node: &Node) -> Vec<(String, String)> {
-        let own = self.environment();
-        if node.name() == self.node.name() {
-            return own;
-        }
-        let (host, port) = self.node.inside_address(POSTGRES_PORT);
-        let there = [
-            ("PGHOST", host),
-            ("PGPORT", port.to_string()),
-            ("PGPASSFILE", passfile(node)),
+        let own = self.node.name() == node.name();
+        let (host, port) = match own {
+            true => (
+                node.layout().run.display().to_string(),
+                node.port(POSTGRES_PORT),
+            ),
+            false => self.node.inside_address(POSTGRES_PORT),
+        };
+        let mut variables = vec![
+            ("PGHOST".to_owned(), host),
+            ("PGPORT".into(), port.to_string()),
+            ("PGUSER".into(), SUPERUSER.into()),
+            ("PGDATABASE".into(), self.database.clone()),
         ];
-        let there = there.map(|(name, value)| (name.to_owned(), value));
-        own.into_iter().chain(there).collect()
+        if !own {
+            variables.push(("PGPASSFILE".into(), passfile(node)));
+        }
+        variables
     }
 
-    /// Path of one of PostgreSQL's programs in the node.
+    /// Path of one of PostgreSQL's programs in its node.
     pub fn program(&self, name: &str) -> String {
-        self.node.layout().bin.join(name).display().to_string()
+        self.node.layout().program(name)
     }
 
     pub fn log(&self) -> std::path::PathBuf {

@@ -103,7 +103,7 @@ pub async fn segments(
         return Ok(Held::default());
     };
     let waldump = match records {
-        Records::Read => layout.bin.join("pg_waldump").display().to_string(),
+        Records::Read => layout.program("pg_waldump"),
         Records::Left => String::new(),
     };
     let exec = Exec::new(["sh", "-s"])

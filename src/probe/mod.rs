@@ -68,7 +68,7 @@ impl ProbeTarget<'_> {
     /// One of PostgreSQL's programs in the node, over the server's Unix socket.
     fn tool(&self, program: &str, arguments: &[&str]) -> Exec {
         let layout = self.node.layout();
-        let program = layout.bin.join(program).display().to_string();
+        let program = layout.program(program);
         Exec::new(std::iter::once(program.as_str()).chain(arguments.iter().copied()))
             .env("PGHOST", layout.run.display().to_string())
             .env("PGPORT", self.node.port(POSTGRES_PORT).to_string())

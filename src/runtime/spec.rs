@@ -131,6 +131,11 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Path of one of PostgreSQL's programs.
+    pub fn program(&self, name: &str) -> String {
+        self.bin.join(name).display().to_string()
+    }
+
     /// The directory of a store.
     ///
     /// # Panics

@@ -91,8 +91,7 @@ impl<'a> Dump<'a> {
 }
 
 async fn tool(from: &Server, program: &str, arguments: &[&str]) -> Result<String, SalvageError> {
-    let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-    Ok(from.tool(program, &arguments, DEADLINE).await?.text())
+    Ok(from.tool(program, arguments, DEADLINE).await?.text())
 }
 
 /// Reads `pg_restore --list --verbose`: lines `12; 1259 16389 TABLE …`, each perhaps
