@@ -25,6 +25,12 @@ pub enum Rate {
     Max,
 }
 
+/// Whether a value is the one that it has where nothing is said. The published schema tells such
+/// defaults in words.
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 impl Rate {
     /// The most that is taken, in transactions a second: more than any server commits.
     const MOST: f64 = 1_000_000.0;

@@ -109,7 +109,7 @@ fn memory(plan: &Plan) -> u64 {
     let begun = plan
         .servers
         .values()
-        .map(|server| server.memory.0.max(SERVER));
+        .map(|server| server.node.memory.0.max(SERVER));
     let largest = begun.clone().max().unwrap_or(SERVER);
     let stores = plan.strategy.stores.values().map(|store| store.size().0);
     begun.sum::<u64>() + count(plan, "restore") * largest + stores.sum::<u64>()

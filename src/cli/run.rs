@@ -20,7 +20,7 @@ use super::{
     signals,
 };
 use crate::{
-    drill::{self, people::People},
+    drill::{self, nodes, people::People},
     event::Event,
     history::planned,
     report::{
@@ -179,19 +179,14 @@ fn performable(plans: &[Plan], runtime: &Runtime) -> Result<(), Failure> {
     let Runtime::Local(_) = runtime else {
         return Ok(());
     };
-    let why = |plan: &Plan| plan.needs_containers().or_else(|| needs_faketime(plan));
-    let needs = |plan: &Plan| Some(format!("  {}: {}\n", plan.drill, why(plan)?));
-    match plans.iter().filter_map(needs).collect::<String>() {
-        refused if refused.is_empty() => Ok(()),
-        refused => Err(Failure::BadInput(format!(
-            "the `local` runtime can't perform\n{refused}  hint: `--runtime docker`, or select others"
+    let why = |plan: &Plan| nodes::specs(plan).find_map(|spec| local::refused(&spec));
+    let refused = |plan: &Plan| Some(format!("  {}: it cannot {}\n", plan.drill, why(plan)?));
+    match plans.iter().filter_map(refused).collect::<String>() {
+        all if all.is_empty() => Ok(()),
+        all => Err(Failure::BadInput(format!(
+            "the `local` runtime can't perform\n{all}  hint: `--runtime docker`, or select others"
         ))),
     }
-}
-
-fn needs_faketime(plan: &Plan) -> Option<String> {
-    let wrong = plan.has_wrong_clock() && local::faketime().is_empty();
-    wrong.then(|| "a clock is wrong, and this machine has no package `libfaketime`".to_owned())
 }
 
 async fn drill_all(

@@ -8,7 +8,7 @@ mod business;
 mod closing;
 mod expected_errors;
 mod faults;
-mod nodes;
+pub mod nodes;
 pub mod people;
 mod restore;
 mod row_images;

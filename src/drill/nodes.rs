@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::state::{Drill, Made, StepError};
 use crate::{
     postgres::{Server, server::write_passfile},
-    runtime::{Mount, Node, NodeSpec, POSTGRES_PORT, RuntimeError},
-    scenario::plan::{NodePlan, PRIMARY, ServerPlan},
+    runtime::{Machine, Mount, Node, NodeSpec, POSTGRES_PORT, RuntimeError},
+    scenario::plan::{PRIMARY, Plan, ServerPlan},
     store::{LOCAL, Store},
 };
 
@@ -20,7 +20,7 @@ impl Drill {
     pub async fn create_nodes(&mut self) -> Result<(), StepError> {
         let plan = Arc::clone(&self.plan);
         for (name, node) in &plan.nodes {
-            let node = self.new_node((name, PRIMARY), node, Vec::new()).await?;
+            let node = self.new_node((name, PRIMARY), node, &[]).await?;
             write_passfile(&node, &self.passwords).await?;
             self.nodes.insert(name.clone(), node);
         }
@@ -32,8 +32,8 @@ impl Drill {
         for cluster in plan.clusters().filter(|_| sized) {
             // With a dot, as no other node's.
             let name = format!("{cluster}.stores");
-            let plain = NodePlan::default();
-            let node = self.new_node((&name, cluster), &plain, Vec::new()).await?;
+            let plain = Machine::default();
+            let node = self.new_node((&name, cluster), &plain, &[]).await?;
             self.nodes.insert(name, node);
         }
         Ok(())
@@ -43,39 +43,11 @@ impl Drill {
     async fn new_node(
         &self,
         (name, cluster): (&str, &str),
-        plan: &NodePlan,
-        ports: Vec<u16>,
+        machine: &Machine,
+        ports: &[u16],
     ) -> Result<Node, RuntimeError> {
-        let spec = NodeSpec {
-            drill: self.plan.drill.clone(),
-            name: name.to_owned(),
-            postgres: self.plan.postgres,
-            packages: self.plan.packages.clone(),
-            ports,
-            mounts: self.mounts(cluster),
-            limits: plan.limits(),
-            clock: plan.clock.clone(),
-            reach_out: plan.reach_out,
-        };
+        let spec = spec(&self.plan, (name, cluster), machine, ports);
         self.runtime.create(&spec, &self.recorder).await
-    }
-
-    /// The stores of a cluster: what is backed up of one is nowhere near another's.
-    fn mounts(&self, cluster: &str) -> BTreeMap<String, Mount> {
-        let of = match cluster {
-            PRIMARY => String::new(),
-            _ => format!("{cluster}."),
-        };
-        let mount = |(name, store): (&String, &Store)| {
-            let beside = Some(name).filter(|name| *name != LOCAL);
-            let beside = beside.map(|name| format!(".{name}")).unwrap_or_default();
-            let mount = Mount {
-                store: format!("{of}store{beside}"),
-                size: store.size(),
-            };
-            (name.clone(), mount)
-        };
-        self.plan.strategy.stores.iter().map(mount).collect()
     }
 
     /// Creates a node and the handle of the server that will run on it.
@@ -90,7 +62,7 @@ impl Drill {
     ) -> Result<Server, StepError> {
         let cluster = self.plan.cluster_of(name).to_owned();
         let node = self
-            .new_node((name, &cluster), &limits.node(), vec![POSTGRES_PORT])
+            .new_node((name, &cluster), &limits.node, &[POSTGRES_PORT])
             .await?;
         let server = Server {
             name: name.to_owned(),
@@ -108,4 +80,48 @@ impl Drill {
         self.servers.insert(name.to_owned(), server.clone());
         Ok(server)
     }
+}
+
+/// The nodes that a plan begins with.
+pub fn specs(plan: &Plan) -> impl Iterator<Item = NodeSpec> {
+    let servers = plan
+        .servers
+        .iter()
+        .map(|(name, server)| (name, &server.node, &[POSTGRES_PORT][..]));
+    let others = plan
+        .nodes
+        .iter()
+        .map(|(name, machine)| (name, machine, &[][..]));
+    let all = servers.chain(others);
+    all.map(|(name, machine, ports)| spec(plan, (name, plan.cluster_of(name)), machine, ports))
+}
+
+fn spec(plan: &Plan, (name, cluster): (&str, &str), machine: &Machine, ports: &[u16]) -> NodeSpec {
+    NodeSpec {
+        drill: plan.drill.clone(),
+        name: name.to_owned(),
+        postgres: plan.postgres,
+        packages: plan.packages.clone(),
+        ports: ports.to_vec(),
+        mounts: mounts(plan, cluster),
+        machine: machine.clone(),
+    }
+}
+
+/// The stores of a cluster: what is backed up of one is nowhere near another's.
+fn mounts(plan: &Plan, cluster: &str) -> BTreeMap<String, Mount> {
+    let of = match cluster {
+        PRIMARY => String::new(),
+        _ => format!("{cluster}."),
+    };
+    let mount = |(name, store): (&String, &Store)| {
+        let beside = Some(name).filter(|name| *name != LOCAL);
+        let beside = beside.map(|name| format!(".{name}")).unwrap_or_default();
+        let mount = Mount {
+            store: format!("{of}store{beside}"),
+            size: store.size(),
+        };
+        (name.clone(), mount)
+    };
+    plan.strategy.stores.iter().map(mount).collect()
 }

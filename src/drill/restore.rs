@@ -210,7 +210,7 @@ mod tests {
         check::testing::lost_server,
         history::Recorder,
         meter::Meter,
-        runtime::{Layout, testing},
+        runtime::{Layout, Machine, testing},
         scenario::plan::{PRIMARY, ServerPlan},
         units::Bytes,
     };
@@ -230,8 +230,10 @@ mod tests {
     fn made(memory: u64) -> Made {
         let plan = ServerPlan {
             settings: [("work_mem".to_owned(), format!("{memory}MB"))].into(),
-            memory: Bytes(memory),
-            cpus: memory as f64,
+            node: Machine {
+                memory: Bytes(memory),
+                ..Machine::default()
+            },
             ..ServerPlan::default()
         };
         let layout = Layout::default();

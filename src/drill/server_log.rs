@@ -87,7 +87,7 @@ impl Drill {
     fn tell_log(&self, server: &str, log: &str) {
         let log = server_log::read(server, log);
         let made = self.made.get(server);
-        let ahead = made.map_or(0, |made| made.plan.node().clock.seconds_ahead());
+        let ahead = made.map_or(0, |made| made.plan.node.clock.seconds_ahead());
         for mut lines in log.lines {
             for at in [&mut lines.first, &mut lines.last] {
                 *at -= SignedDuration::from_secs(ahead);

@@ -218,10 +218,7 @@ impl<'a> DrillHistory<'a> {
                 origin = &backup.server;
             }
         }
-        let copied = self.plan.servers.get(origin);
-        copied
-            .and_then(|server| server.standby_of.as_deref())
-            .unwrap_or(origin)
+        origin
     }
 
     fn taken(&self, label: &str) -> Option<&'a BackupRecord> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     store::LOCAL,
-    units::{Bytes, Time},
+    units::{Bytes, Time, is_default},
 };
 
 /// What a node is to be: where a server of PostgreSQL runs, tools, a proxy, or what keeps a store.
@@ -28,10 +28,7 @@ pub struct NodeSpec {
     pub ports: Vec<u16>,
     /// The stores it sees, by the names they have in it.
     pub mounts: BTreeMap<String, Mount>,
-    pub limits: Limits,
-    pub clock: Clock,
-    /// Whether it may open connections to what is outside of its drill (`docker`).
-    pub reach_out: bool,
+    pub machine: Machine,
 }
 
 impl Default for NodeSpec {
@@ -48,9 +45,7 @@ impl Default for NodeSpec {
             packages: Vec::new(),
             ports: vec![POSTGRES_PORT],
             mounts: BTreeMap::from([(LOCAL.to_owned(), store)]),
-            limits: Limits::default(),
-            clock: Clock::default(),
-            reach_out: false,
+            machine: Machine::default(),
         }
     }
 }
@@ -64,12 +59,21 @@ pub struct Mount {
     pub size: Bytes,
 }
 
-/// What a node may use at most; 0: as much as there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Limits {
+/// The machine that a node is to be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Machine {
+    /// Memory limit (`docker`). Default: none.
+    #[schemars(skip_serializing_if = "is_default")]
     pub memory: Bytes,
-    /// In CPUs.
+    /// CPU limit, in CPUs (`docker`). Default: none.
+    #[schemars(range(min = 0), skip_serializing_if = "is_default")]
     pub cpus: f64,
+    /// What time it is there. Default: the right one, in UTC.
+    #[schemars(skip_serializing_if = "is_default")]
+    pub clock: Clock,
+    /// Whether it may open connections to what is outside of the drill (`docker`).
+    pub reach_out: bool,
 }
 
 /// What a node's programs take the time for.

@@ -13,7 +13,7 @@ use super::{
     file::{CustomFile, ScenarioFile, WorkloadFile},
     plan::{
         Business, CheckKind, DatabasePlan, Generator, Length, LiveColumn, LiveTable, PRIMARY, Plan,
-        Statement, StrategyPlan, Transaction, WorkloadPlan, Writes,
+        ServerPlan, Statement, StrategyPlan, Transaction, WorkloadPlan, Writes,
     },
     problem::Problem,
     select,
@@ -43,8 +43,7 @@ pub fn plans(
     let own = file.matrix.postgres.as_deref().unwrap_or(&DEFAULT_POSTGRES);
     let majors = if postgres.is_empty() { own } else { postgres };
     let workloads = workloads(file, databases, &document.source.path)?;
-    let mut servers = file.servers.clone();
-    servers.entry(PRIMARY.to_owned()).or_default();
+    let servers = servers(file);
     let mut possible = CheckKind::ALL.to_vec();
     possible.retain(|check| databases.lacks(*check).is_none());
     let plan = |major: &u32| Plan {
@@ -93,12 +92,25 @@ pub fn read_sql(written: &str, scenario: &str) -> Result<String, Problem> {
     select::read_beside(scenario, written).map(|source| source.text)
 }
 
+/// The servers, a standby with the settings of its primary.
+fn servers(file: &ScenarioFile) -> BTreeMap<String, ServerPlan> {
+    let mut servers = file.servers.clone();
+    servers.entry(PRIMARY.to_owned()).or_default();
+    let stated = servers.clone();
+    for standby in servers.values_mut() {
+        if let Some(copied) = standby.standby_of.as_ref().and_then(|of| stated.get(of)) {
+            standby.settings.clone_from(&copied.settings);
+        }
+    }
+    servers
+}
+
 /// What scenario and models ask for, of this major.
 fn packages(file: &ScenarioFile, databases: &Databases, major: u32) -> Vec<String> {
     let models = databases.manifests().flat_map(|model| &model.packages);
     let all = file.packages.iter().chain(models);
     let named = all.map(|package| package.0.replace("{postgres}", &major.to_string()));
-    let servers = file.servers.values().map(|server| &server.clock);
+    let servers = file.servers.values().map(|server| &server.node.clock);
     let nodes = file.nodes.values().map(|node| &node.clock);
     let wrong = servers.chain(nodes).any(|clock| clock.seconds_ahead() != 0);
     let clock = wrong.then(|| "libfaketime".to_owned());

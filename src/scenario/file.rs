@@ -8,13 +8,13 @@ use serde::Deserialize;
 
 use super::{
     model::Package,
-    plan::{
-        CheckKind, Expect, HumanSpans, NodePlan, Objectives, ServerPlan, StrategyPlan, cluster_of,
-        is_default,
-    },
+    plan::{CheckKind, Expect, HumanSpans, Objectives, ServerPlan, StrategyPlan, cluster_of},
     step_file::{self, StepFile},
 };
-use crate::units::{Bytes, Rate, Time};
+use crate::{
+    runtime::Machine,
+    units::{Bytes, Rate, Time, is_default},
+};
 
 /// A drill of backup and recovery, for pgdrill.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -43,7 +43,7 @@ pub struct ScenarioFile {
     /// Nodes beside those of the servers, on which tools run: a backup host.
     #[serde(default)]
     #[schemars(skip_serializing_if = "is_default")]
-    pub nodes: BTreeMap<String, NodePlan>,
+    pub nodes: BTreeMap<String, Machine>,
     /// Debian packages that the servers need beside those of the data model, like
     /// `postgresql-{postgres}-pgvector`; `{postgres}` stands for the major.
     #[serde(default)]

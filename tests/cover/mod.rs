@@ -6,9 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use pgdrill::scenario::{
-    self,
-    plan::{Action, Plan, RunFor, Target},
+use pgdrill::{
+    drill::nodes,
+    runtime::local,
+    scenario::{
+        self,
+        plan::{Action, Plan, RunFor, Target},
+    },
 };
 use serde_json::{Value, json};
 
@@ -22,7 +26,7 @@ pub struct Place {
 impl Place {
     /// Whether a drill can be performed there.
     fn can(&self, plan: &Plan) -> bool {
-        self.runtime == "docker" || plan.needs_containers().is_none()
+        self.runtime == "docker" || !nodes::specs(plan).any(|spec| local::refused(&spec).is_some())
     }
 
     /// The names of the shipped drills that can be.
@@ -131,7 +135,7 @@ fn facts(plan: &Plan) -> BTreeSet<String> {
     if plan.clusters().count() < plan.servers.len() {
         facts.insert("standby".to_owned());
     }
-    if plan.has_wrong_clock() {
+    if nodes::specs(plan).any(|spec| spec.machine.clock.seconds_ahead() != 0) {
         facts.insert("clock".to_owned());
     }
     let mut strategy = serde_json::to_value(&plan.strategy).expect("a plan is written as JSON");

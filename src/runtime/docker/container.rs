@@ -8,7 +8,7 @@ use bollard::models::{
 };
 
 use crate::{
-    runtime::{Layout, Limits, NodeSpec},
+    runtime::{Layout, Machine, NodeSpec},
     store::LOCAL,
     units::Bytes,
 };
@@ -45,7 +45,7 @@ impl Names {
 /// The container, but for its labels.
 pub(super) fn container(spec: &NodeSpec, names: &Names, image: String) -> ContainerCreateBody {
     let endpoint = (names.network.clone(), endpoint(&spec.name));
-    let environment = spec.clock.environment(FAKETIME).into_iter();
+    let environment = spec.machine.clock.environment(FAKETIME).into_iter();
     let environment = environment.map(|(name, value)| format!("{name}={value}"));
     ContainerCreateBody {
         image: Some(image),
@@ -90,7 +90,7 @@ fn host_config(spec: &NodeSpec, names: &Names) -> HostConfig {
         host_port: Some(String::new()),
     };
     let bound = |port: &u16| (engine_port(*port), Some(vec![binding.clone()]));
-    let Limits { memory, cpus } = spec.limits;
+    let Machine { memory, cpus, .. } = spec.machine;
     let memory = (memory.0 > 0).then_some(memory.0 as i64);
     HostConfig {
         mounts: Some(mounts(names)),

@@ -216,7 +216,7 @@ impl Docker {
             volume: format!("{container}-data"),
             container,
             stores: stores(&drill, spec),
-            outwards: spec.reach_out.then(|| self.outwards(&spec.drill)),
+            outwards: spec.machine.reach_out.then(|| self.outwards(&spec.drill)),
             network: drill,
         }
     }

@@ -31,7 +31,7 @@ use self::{
 };
 pub use node::LocalNode;
 
-use super::{Exec, Layout, Limits, NodeSpec, RuntimeError, run::Run};
+use super::{Exec, Layout, Machine, NodeSpec, RuntimeError, run::Run};
 use crate::history::Recorder;
 
 /// Done in the template's directory.
@@ -87,7 +87,10 @@ impl Local {
         spec: &NodeSpec,
         recorder: &Recorder,
     ) -> Result<LocalNode, RuntimeError> {
-        possible(spec)?;
+        if let Some(what) = refused(spec) {
+            let runtime = "local";
+            return Err(RuntimeError::Unsupported { runtime, what });
+        }
         let installation = self.installation(spec.postgres)?;
         self.adopt_orphans()?;
         self.create_root()?;
@@ -107,7 +110,7 @@ impl Local {
         }
         created?;
         let mut host = self.host(&format!("{}/{}", spec.drill, spec.name), &layout);
-        host.clock = spec.clock.environment(&faketime());
+        host.clock = spec.machine.clock.environment(&faketime());
         LocalNode::new(spec, host, drill, dir, layout, recorder)
     }
 
@@ -178,27 +181,21 @@ impl Local {
     }
 }
 
-/// Whether processes of this machine can be a node like this.
-fn possible(spec: &NodeSpec) -> Result<(), RuntimeError> {
+/// What processes of this machine cannot do to be a node like this; none: they can be one.
+pub fn refused(spec: &NodeSpec) -> Option<&'static str> {
+    let Machine { memory, cpus, .. } = spec.machine;
     let sized = spec.mounts.values().any(|mount| mount.size.0 > 0);
+    let wrong = spec.machine.clock.seconds_ahead() != 0 && faketime().is_empty();
     let asked = [
-        (
-            spec.limits != Limits::default(),
-            "limit a node's memory or CPUs",
-        ),
+        (memory.0 > 0 || cpus > 0.0, "limit a node's memory or CPUs"),
         (sized, "limit a store's size"),
         (
-            spec.clock.seconds_ahead() != 0 && faketime().is_empty(),
-            "set a node's clock without libfaketime (hint: install the package `libfaketime`)",
+            wrong,
+            "set a node's clock without the package `libfaketime`",
         ),
     ];
-    match asked.into_iter().find(|(asked, _)| *asked) {
-        Some((_, what)) => Err(RuntimeError::Unsupported {
-            runtime: "local",
-            what,
-        }),
-        None => Ok(()),
-    }
+    let mut refused = asked.into_iter().filter(|(asked, _)| *asked);
+    refused.next().map(|(_, what)| what)
 }
 
 /// Where libfaketime lies on this machine; empty: nowhere.
@@ -250,9 +247,9 @@ mod tests {
     #[tokio::test]
     async fn limits_are_refused_rather_than_ignored() {
         let spec = NodeSpec {
-            limits: Limits {
+            machine: Machine {
                 cpus: 1.0,
-                ..Limits::default()
+                ..Machine::default()
             },
             ..NodeSpec::default()
         };

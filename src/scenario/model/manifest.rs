@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    scenario::plan::{Business, CheckKind, Generator, LiveTable, is_default},
-    units::Bytes,
+    scenario::plan::{Business, CheckKind, Generator, LiveTable},
+    units::{Bytes, is_default},
 };
 
 /// Rows that a table filled by `share` has at least, whatever the size.

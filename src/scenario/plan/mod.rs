@@ -36,8 +36,8 @@ pub use workload::{
 
 use crate::{
     postgres::server::DATABASE,
-    runtime::{Clock, Limits},
-    units::{Bytes, Time},
+    runtime::Machine,
+    units::{Bytes, Time, is_default},
 };
 
 /// The server that every scenario begins with; its steady state is what counts.
@@ -52,12 +52,6 @@ const IN_DATABASE: &str = " in database ";
 /// The name of an object that is told by [`Plan::told`], without its database.
 pub fn untold(told: &str) -> &str {
     told.split_once(IN_DATABASE).map_or(told, |(name, _)| name)
-}
-
-/// Whether a value is the one that it has where nothing is said. The published schema tells such
-/// defaults in words.
-pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 /// Position of a step in the plan, from 0. People are shown `index + 1`.
@@ -83,7 +77,7 @@ pub struct Plan {
     /// Server name → what it is to be; [`PRIMARY`] is one of them.
     pub servers: BTreeMap<String, ServerPlan>,
     /// The nodes beside them, on which tools run.
-    pub nodes: BTreeMap<String, NodePlan>,
+    pub nodes: BTreeMap<String, Machine>,
     /// The databases that the scenario makes, by name; one at least.
     pub databases: BTreeMap<String, DatabasePlan>,
     pub workloads: BTreeMap<String, WorkloadPlan>,
@@ -99,26 +93,6 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What of it only containers can do (`docker`), in words; none: any runtime performs it.
-    pub fn needs_containers(&self) -> Option<String> {
-        let mut nodes = self.each_node();
-        let limited = nodes.find(|(_, node)| node.limits() != Limits::default());
-        let limited = limited.map(|(name, _)| format!("`{name}` has limits of memory or CPUs"));
-        let mut stores = self.strategy.stores.iter();
-        let sized = stores.find(|(_, store)| store.size().0 > 0);
-        limited.or_else(|| sized.map(|(name, _)| format!("the store `{name}` has a size")))
-    }
-
-    pub fn has_wrong_clock(&self) -> bool {
-        self.each_node()
-            .any(|(_, node)| node.clock.seconds_ahead() != 0)
-    }
-
-    fn each_node(&self) -> impl Iterator<Item = (&String, NodePlan)> {
-        let servers = self.servers.iter().map(|(name, one)| (name, one.node()));
-        servers.chain(self.nodes.iter().map(|(name, one)| (name, one.clone())))
-    }
-
     /// The clusters, by their first servers: those that are nobody's standby.
     pub fn clusters(&self) -> impl Iterator<Item = &str> {
         self.copies_of(None)
@@ -224,53 +198,9 @@ pub struct ServerPlan {
     /// The server that it is a standby of: a copy of it from the beginning, which streams its WAL.
     /// Default: it has data of its own.
     pub standby_of: Option<String>,
-    /// Memory limit of its node. Default: none.
-    #[schemars(skip_serializing_if = "is_default")]
-    pub memory: Bytes,
-    /// CPU limit of its node, in CPUs. Default: none.
-    #[schemars(range(min = 0), skip_serializing_if = "is_default")]
-    pub cpus: f64,
-    /// What time it is on its node. Default: the right one, in UTC.
-    #[schemars(skip_serializing_if = "is_default")]
-    pub clock: Clock,
-    /// Whether its node may open connections to what is outside of the drill (`docker`).
-    pub reach_out: bool,
-}
-
-impl ServerPlan {
     /// What it runs on.
-    pub fn node(&self) -> NodePlan {
-        NodePlan {
-            memory: self.memory,
-            cpus: self.cpus,
-            clock: self.clock.clone(),
-            reach_out: self.reach_out,
-        }
-    }
-}
-
-/// A node: that of a server, or one that only tools run on.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-pub struct NodePlan {
-    /// Memory limit. Default: none.
-    #[schemars(skip_serializing_if = "is_default")]
-    pub memory: Bytes,
-    /// CPU limit, in CPUs. Default: none.
-    #[schemars(range(min = 0), skip_serializing_if = "is_default")]
-    pub cpus: f64,
-    /// What time it is on it. Default: the right one, in UTC.
-    #[schemars(skip_serializing_if = "is_default")]
-    pub clock: Clock,
-    /// Whether it may open connections to what is outside of the drill (`docker`).
-    pub reach_out: bool,
-}
-
-impl NodePlan {
-    pub fn limits(&self) -> Limits {
-        let Self { memory, cpus, .. } = *self;
-        Limits { memory, cpus }
-    }
+    #[serde(flatten)]
+    pub node: Machine,
 }
 
 /// A database: its data model and how much of it.

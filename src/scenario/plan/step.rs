@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Fault, PRIMARY, ServerPlan, TargetAction, is_default};
-use crate::units::Time;
+use super::{Fault, PRIMARY, ServerPlan, TargetAction};
+use crate::units::{Time, is_default};
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

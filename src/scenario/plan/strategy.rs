@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::{Nature, is_default, settings};
+use super::{Nature, settings};
 use crate::{
     backup::{Tool, WalArchive},
     scenario::schema,
     store::{LOCAL, Store, local},
-    units::Time,
+    units::{Time, is_default},
 };
 
 /// How a system backs up and recovers. Settings and commands may use the placeholders

@@ -14,7 +14,7 @@ impl Check<'_> {
             self.clock(&node.clock, &["nodes", name, "clock"]);
         }
         for (name, server) in &self.file.servers {
-            self.clock(&server.clock, &["servers", name, "clock"]);
+            self.clock(&server.node.clock, &["servers", name, "clock"]);
             if let Some(of) = &server.standby_of {
                 self.standby(name, of);
             }
