@@ -91,10 +91,10 @@ impl Listed {
 }
 
 /// A restore that ended in a running server.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RestoreRecord {
     pub server: String,
-    /// Label of the backup it began from.
+    /// Label of the backup it began from; empty of a standby that was promoted.
     pub backup: String,
     /// The store that was in.
     pub store: String,

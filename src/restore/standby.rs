@@ -9,7 +9,7 @@ use crate::{
     history::Recorder,
     postgres::{Server, ServerError, server::write_passfile},
     runtime::{Exec, exec::quoted},
-    scenario::plan::{Nature, Phase},
+    scenario::plan::Phase,
 };
 
 const COPYING: Duration = Duration::from_secs(600);
@@ -79,19 +79,12 @@ pub async fn promote(standby: &Server, recorder: &Recorder) -> Result<RestoreRec
     let (reached_lsn, reached_time) = reached(&String::from_utf8_lossy(&log));
     let record = RestoreRecord {
         server: standby.name.clone(),
-        backup: String::new(),
-        store: String::new(),
-        nature: Nature::Physical,
-        in_place: false,
         target: "all WAL that it has received".into(),
-        scratch: false,
         timeline: identity.timeline,
         next_xid: identity.next_xid,
         reached_lsn,
         reached_time,
-        configured: false,
-        paused: false,
-        bytes: 0,
+        ..RestoreRecord::default()
     };
     recorder.record(EventKind::Restored(record.clone()));
     Ok(record)
