@@ -11,3 +11,9 @@ pub fn cut(text: &str, width: usize) -> String {
     }
     text.chars().take(width - 1).chain(['…']).collect()
 }
+
+/// The text on one line, shortened to what a terminal shows.
+pub fn line(text: &str) -> String {
+    const SHOWN: usize = 60;
+    cut(&on_one_line(text), SHOWN)
+}

@@ -4,20 +4,20 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pgdrill::{
-    backup::{Site, Tool, WalArchive, wal},
+    backup::{Resolved, Site, Tool, WalArchive, wal},
     event::{BackupRecord, BoundaryKind, FaultRecord, Listed},
     fault::{DamageIndex, DamageTable, DropTable, Fault, Injection, UpdateRows},
     history::Recorder,
     postgres::{Server, lsn, server::SUPERUSER},
     restore::{
         Recovery, Restore, restore,
-        target::{Choice, Known, Resolved, Taken, choose, resolve},
+        target::{Choice, Known, Taken, choose, resolve},
     },
     runtime::{
         self, Exec, NodeSpec, Runtime, Wanted, choose as choose_runtime,
         run::{Run, RunId},
     },
-    scenario::plan::{BackupKind, RecoverySignal, StrategyPlan, Target, TargetAction},
+    scenario::plan::{BackupKind, RecoverySignal, Target, TargetAction},
     secret::Secret,
     store::{LOCAL, Store, only_local},
 };
@@ -27,7 +27,8 @@ async fn inject(server: &Server, fault: &Fault, recorder: &Recorder) -> FaultRec
         name: "it",
         fault,
         server,
-        strategy: &StrategyPlan::default(),
+        stores: &only_local(),
+        archive: None,
         recorder,
     };
     fault.inject(&injection).await.unwrap()

@@ -9,11 +9,11 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use pgdrill::{
-    backup::{Abilities, Site, Stores, Tool, WalArchive, wal},
+    backup::{Abilities, Resolved, Site, Stores, Tool, WalArchive, wal},
     event::Listed,
     history::Recorder,
     postgres::{Server, server::SUPERUSER},
-    restore::{Recovery, Restore, restore, target::Resolved},
+    restore::{Recovery, Restore, restore},
     runtime::{
         self, Exec, Mount, NodeSpec, Runtime, Wanted, choose,
         run::{Run, RunId},

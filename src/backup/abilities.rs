@@ -3,7 +3,46 @@
 
 use std::fmt;
 
-use crate::scenario::plan::{BackupKind, Nature};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What kind of a backup.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackupKind {
+    /// Everything, physically.
+    #[default]
+    Full,
+    /// What changed since the last full one.
+    Diff,
+    /// What changed since the last one of any kind.
+    Incr,
+    /// A dump.
+    Logical,
+}
+
+impl BackupKind {
+    /// As people write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Diff => "differential",
+            Self::Incr => "incremental",
+            Self::Logical => "logical",
+        }
+    }
+}
+
+/// What a backup is, and so what a restore of it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nature {
+    /// The files of a cluster: restored, it is the same cluster, and WAL leads it to any point.
+    #[default]
+    Physical,
+    /// What SQL makes anew: restored, it is another cluster as of the backup's snapshot.
+    Logical,
+}
 
 /// What a tool, with its options, can do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,11 +13,11 @@ use super::{
     tablespaces::{self, Tablespace},
 };
 use crate::{
+    backup::{BackupKind, Nature},
     event::Listed,
     history::{Bytes, Progress},
     postgres::{Server, lsn},
     runtime::{Exec, Output, exec::quoted},
-    scenario::plan::{BackupKind, Nature},
 };
 
 /// Lists the directories of a backup: facts, a line each.

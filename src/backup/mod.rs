@@ -16,21 +16,21 @@ mod position;
 pub mod retention;
 mod site;
 pub mod tablespaces;
+mod target;
 pub mod wal;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use abilities::{Abilities, Needed, Stores, Version};
+pub use abilities::{Abilities, BackupKind, Nature, Needed, Stores, Version};
 pub use archive::WalArchive;
 pub use site::Site;
+pub use target::{Resolved, TargetAction};
 
 use crate::{
     event::Listed,
     postgres::ServerError,
-    restore::target::Resolved,
     runtime::{Exec, Node, RuntimeError},
-    scenario::plan::{BackupKind, TargetAction},
     units::wall_clock,
 };
 

@@ -12,11 +12,11 @@ use super::{
     Abilities, Asked, BackupError, BackupTool, Needed, Site, Stores, VerifierWord, Wanted,
 };
 use crate::{
+    backup::{BackupKind, Nature},
     event::Listed,
     history::{Bytes, Progress},
     postgres::{Server, lsn},
     runtime::{Exec, Output, exec::quoted},
-    scenario::plan::{BackupKind, Nature},
 };
 
 const TOOL: &str = "pg-dump";

@@ -16,11 +16,11 @@ use super::{
     WalArchive, Wanted,
 };
 use crate::{
+    backup::{BackupKind, Nature},
     event::Listed,
     history::{Bytes, Progress},
     postgres::server::SUPERUSER,
     runtime::{Exec, Output, POSTGRES_PORT},
-    scenario::plan::{BackupKind, Nature},
     store::placeholder,
 };
 

@@ -11,11 +11,12 @@ use super::{
     state::{Drill, Made, StepError},
 };
 use crate::{
+    backup::Resolved,
     event::{Cause, EventKind, Listed},
     postgres::{Server, configuration::moved, lsn},
     restore::{
         self, Restore, restore, standby,
-        target::{Choice, Known, Resolved, Taken, choose, resolve},
+        target::{Choice, Known, Taken, choose, resolve},
     },
     runtime::Exec,
     scenario::plan::{Restore as Restoring, is_scratch},

@@ -7,7 +7,7 @@ use super::{
     state::{Drill, StepError},
 };
 use crate::{
-    backup::wal,
+    backup::{WalArchive, wal},
     event::{Cause, EventKind, Moment},
     fault::{Fault, Injection, ServerAfter},
     meter::{Activity, outside},
@@ -148,13 +148,8 @@ impl Drill {
         let standbys = self.plan.standbys_of(server);
         let standbys = standbys.filter(|_| after != ServerAfter::Up);
         self.expect_errors(cause, own.into_iter().chain(by_lost_primary(standbys)));
-        let injection = Injection {
-            name,
-            fault,
-            server: &on,
-            strategy: &self.plan.strategy,
-            recorder: &self.recorder,
-        };
+        let archive = self.plan.strategy.archive();
+        let injection = self.injection(name, fault, &on, archive.as_ref());
         let mut record = fault.inject(&injection).await?;
         if facts.is_within_database() {
             record.target = self.plan.told(&record.target, database);
@@ -175,7 +170,26 @@ impl Drill {
         let missing = || StepError::Missing(format!("there was no fault `{name}`"));
         let injected = self.faults.named(name).ok_or_else(missing)?;
         let server = self.server_in(&injected.server, &injected.database)?;
-        Ok(injected.fault.heal(&server, &self.plan.strategy).await?)
+        let archive = self.plan.strategy.archive();
+        let injection = self.injection(name, &injected.fault, &server, archive.as_ref());
+        Ok(injected.fault.heal(&injection).await?)
+    }
+
+    fn injection<'i>(
+        &'i self,
+        name: &'i str,
+        fault: &'i Fault,
+        server: &'i Server,
+        archive: Option<&'i WalArchive>,
+    ) -> Injection<'i> {
+        Injection {
+            name,
+            fault,
+            server,
+            stores: &self.plan.strategy.stores,
+            archive,
+            recorder: &self.recorder,
+        }
     }
 
     async fn reindex(&self, server: &str, database: &str, object: &str) -> Result<(), StepError> {

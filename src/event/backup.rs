@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    scenario::plan::{BackupKind, Nature},
+    backup::{BackupKind, Nature},
     store::{Held, named_at},
     wal::{SegmentPosition, SegmentSize},
 };

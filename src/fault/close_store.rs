@@ -30,8 +30,8 @@ impl Kind for CloseStore {
         Ok(effect.of(record))
     }
 
-    async fn heal(&self, server: &Server, strategy: &StrategyPlan) -> Result<(), FaultError> {
-        let (store, place) = store(strategy, server, &self.0);
+    async fn heal(&self, injection: &Injection<'_>) -> Result<(), FaultError> {
+        let (store, place) = injection.store(&self.0);
         store.open(place).await?;
         store.held(place, &[".".to_owned()], 0).await?;
         Ok(())

@@ -1,11 +1,13 @@
 //! What all injections have in common: what is asked of the server just before, and the record.
 
+use std::collections::BTreeMap;
+
 use crate::{
+    backup::WalArchive,
     event::FaultRecord,
     history::Recorder,
     postgres::{PgError, Server, ServerError, lsn},
     runtime::RuntimeError,
-    scenario::plan::StrategyPlan,
     store::{Place, Store, named},
 };
 
@@ -28,15 +30,17 @@ impl From<PgError> for FaultError {
     }
 }
 
-/// A fault that is to hit a server.
+/// A fault that is to hit a server, or hit it and is to be healed.
 #[derive(Clone, Copy, Debug)]
 pub struct Injection<'a> {
     /// What the scenario calls it.
     pub name: &'a str,
     pub fault: &'a Fault,
     pub server: &'a Server,
-    /// How the server is backed up, and where its WAL is archived.
-    pub strategy: &'a StrategyPlan,
+    /// The drill's stores, by name.
+    pub stores: &'a BTreeMap<String, Store>,
+    /// Where the server's WAL is archived.
+    pub archive: Option<&'a WalArchive>,
     pub recorder: &'a Recorder,
 }
 
@@ -78,7 +82,8 @@ impl Injection<'_> {
 
     /// A store, as its server reaches it.
     pub(super) fn store<'s>(&'s self, name: &'s str) -> (Store, Place<'s>) {
-        store(self.strategy, self.server, name)
+        let node = &self.server.node;
+        (named(self.stores, name), Place { store: name, node })
     }
 
     /// It is done.
@@ -86,16 +91,6 @@ impl Injection<'_> {
         let ended_us = self.recorder.now_us();
         FaultRecord { ended_us, ..begun }
     }
-}
-
-/// A store, as a server reaches it.
-pub(super) fn store<'s>(
-    strategy: &StrategyPlan,
-    server: &'s Server,
-    name: &'s str,
-) -> (Store, Place<'s>) {
-    let node = &server.node;
-    (named(&strategy.stores, name), Place { store: name, node })
 }
 
 impl Effect {

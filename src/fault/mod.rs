@@ -19,9 +19,9 @@ use crate::{
     event::{BoundaryKind, FaultRecord},
     postgres::Server,
     runtime::Exec,
-    scenario::{plan::StrategyPlan, title::line},
+    text::line,
 };
-use injection::{Effect, store};
+use injection::Effect;
 use sql::{BadStatement, ShownBy, Statement, literal};
 
 /// What each file says of its fault, and how it does it.
@@ -32,7 +32,7 @@ trait Kind {
     async fn inject(&self, injection: &Injection<'_>) -> Result<FaultRecord, FaultError>;
 
     /// Undoes it on its server, and shows that it is undone.
-    async fn heal(&self, _server: &Server, _strategy: &StrategyPlan) -> Result<(), FaultError> {
+    async fn heal(&self, _injection: &Injection<'_>) -> Result<(), FaultError> {
         unreachable!("its facts say that it is not undone by itself")
     }
 }
@@ -75,14 +75,10 @@ macro_rules! faults {
             ///
             /// # Errors
             /// When it is not shown to be undone.
-            pub async fn heal(
-                &self,
-                server: &Server,
-                strategy: &StrategyPlan,
-            ) -> Result<(), FaultError> {
+            pub async fn heal(&self, injection: &Injection<'_>) -> Result<(), FaultError> {
                 match self {
-                    $(Self::$Of(fault) => fault.heal(server, strategy).await,)*
-                    $(Self::$Whole => $Whole.heal(server, strategy).await,)*
+                    $(Self::$Of(fault) => fault.heal(injection).await,)*
+                    $(Self::$Whole => $Whole.heal(injection).await,)*
                 }
             }
 

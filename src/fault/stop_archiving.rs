@@ -22,7 +22,7 @@ impl Kind for StopArchiving {
 
     async fn inject(&self, injection: &Injection<'_>) -> Result<FaultRecord, FaultError> {
         let server = injection.server;
-        let archive = places(server, injection.strategy);
+        let archive = places(injection);
         let failures = server
             .value("select failed_count from pg_stat_archiver")
             .await?;
@@ -36,10 +36,11 @@ impl Kind for StopArchiving {
         })
     }
 
-    async fn heal(&self, server: &Server, strategy: &StrategyPlan) -> Result<(), FaultError> {
+    async fn heal(&self, injection: &Injection<'_>) -> Result<(), FaultError> {
+        let server = injection.server;
         let count = "select archived_count from pg_stat_archiver";
         let before = server.value(count).await?;
-        permit(server, &places(server, strategy), "u+w").await?;
+        permit(server, &places(injection), "u+w").await?;
         server.sql("select pg_switch_wal()").await?;
         let query = format!("select archived_count > {before} from pg_stat_archiver");
         let what = "an archive_command that succeeds again";
@@ -48,9 +49,10 @@ impl Kind for StopArchiving {
 }
 
 /// The archive's directories, in every store.
-fn places(server: &Server, strategy: &StrategyPlan) -> Vec<String> {
-    let archive = strategy.archive();
-    archive.map_or_else(Vec::new, |archive| archive.places(server.node.layout()))
+fn places(injection: &Injection<'_>) -> Vec<String> {
+    let layout = injection.server.node.layout();
+    let archive = injection.archive;
+    archive.map_or_else(Vec::new, |archive| archive.places(layout))
 }
 
 /// Who writes there is the server's own user.

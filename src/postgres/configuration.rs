@@ -18,6 +18,20 @@ pub const LOG_LINE_PREFIX: &str = "%m [%p] %e %q%u@%d ";
 
 const ARCHIVE_SCRIPT: &str = include_str!("../../fixtures/scripts/archive-wal.sh");
 
+/// Settings that every drilled server is given on its command line, whatever its files say: by
+/// them it is reached on its node, and its log is read. A scenario can't state them.
+pub const OVERRIDDEN: [&str; 9] = [
+    "data_directory",
+    "listen_addresses",
+    "log_destination",
+    "log_line_prefix",
+    "log_timezone",
+    "logging_collector",
+    "port",
+    "restart_after_crash",
+    "unix_socket_directories",
+];
+
 impl Server {
     /// The shell lines that make what stores begin with, in those that are not cut off. The archive
     /// script lies in the local one: a site's tools are there whichever of its servers is lost.
@@ -77,7 +91,7 @@ impl Server {
         own.into_iter().chain(moved).chain(clone).collect()
     }
 
-    /// The [`plan::OVERRIDDEN`](crate::scenario::plan::OVERRIDDEN) settings.
+    /// The [`OVERRIDDEN`] settings.
     fn own(&self) -> [(&'static str, String); 9] {
         let layout = self.node.layout();
         [
@@ -159,10 +173,7 @@ pub fn verifier(password: &Secret) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        runtime::{NodeSpec, testing},
-        scenario::plan::OVERRIDDEN,
-    };
+    use crate::runtime::{NodeSpec, testing};
 
     #[tokio::test]
     async fn what_the_command_line_says_no_scenario_can_state() {

@@ -19,14 +19,15 @@ pub mod target;
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    backup::{Asked, BackupError, Site, Tool, WalArchive, Wanted, size},
+    backup::{
+        Asked, BackupError, Nature, Resolved, Site, TargetAction, Tool, WalArchive, Wanted, size,
+    },
     event::{EventKind, Listed, RestoreRecord},
     history::{Bytes, Progress, Recorder},
     postgres::{Server, query::Identity},
-    scenario::plan::{Nature, Phase, RecoverySignal, TargetAction},
+    scenario::plan::{Phase, RecoverySignal},
     store::Store,
 };
-use target::Resolved;
 
 /// What to restore where.
 #[derive(Clone, Copy, Debug)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    backup::Resolved,
     event::{BackupRecord, FaultRecord, Listed},
     postgres::lsn,
     scenario::plan::Target,
@@ -40,32 +41,6 @@ pub struct Known<'a> {
     pub stepped: SignedDuration,
     /// One second of the drill stands for this many.
     pub scale: u32,
-}
-
-/// A target, ready to be written into a configuration.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Resolved {
-    /// `recovery_target_*` settings; empty: all WAL there is.
-    pub settings: Vec<(String, String)>,
-    /// A backup must have ended by this LSN to be of use.
-    pub by_lsn: Option<u64>,
-    /// A backup must have ended by then, in the drill's clock, to be of use.
-    pub by_us: Option<u64>,
-}
-
-impl Resolved {
-    /// As in a configuration file, on one line.
-    pub fn show(&self) -> String {
-        if self.settings.is_empty() {
-            return "latest".into();
-        }
-        let shown: Vec<String> = self
-            .settings
-            .iter()
-            .map(|(name, value)| format!("{name} = {value}"))
-            .collect();
-        shown.join(", ")
-    }
 }
 
 /// Resolves a target.

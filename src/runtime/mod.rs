@@ -21,7 +21,7 @@ use std::{path::Path, time::Duration};
 pub use choose::{Choice, Chosen, Wanted, choose};
 pub use error::RuntimeError;
 pub use exec::{Exec, Output, RunAs};
-pub use spec::{Clock, Layout, Machine, Mount, NodeSpec, POSTGRES_PORT};
+pub use spec::{Clock, LOCAL, Layout, Machine, Mount, NodeSpec, POSTGRES_PORT};
 
 use crate::{
     history::Recorder,

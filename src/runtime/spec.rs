@@ -8,10 +8,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    store::LOCAL,
-    units::{Bytes, Time, is_default},
-};
+use crate::units::{Bytes, Time, is_default};
 
 /// What a node is to be: where a server of PostgreSQL runs, tools, a proxy, or what keeps a store.
 #[derive(Clone, Debug)]
@@ -113,6 +110,9 @@ impl Clock {
         environment
     }
 }
+
+/// The store that every drill has.
+pub const LOCAL: &str = "local";
 
 /// PostgreSQL's port.
 pub const POSTGRES_PORT: u16 = 5432;

@@ -1,7 +1,7 @@
 //! What a step and a target are called, in one line.
 
 use super::plan::{Action, PRIMARY, Restore, RunFor, Salvage, SalvageBy, Target};
-use crate::text::{cut, on_one_line};
+use crate::text::line;
 
 /// Every step's word, as a scenario writes it and as the id of its finding, and what may stand beside
 /// it: a step that acts in one database has it named there, one on a server that server.
@@ -133,10 +133,4 @@ impl Target {
             } => format!("to {time} before {fault}"),
         }
     }
-}
-
-/// The text on one line, shortened to what a terminal shows.
-pub fn line(text: &str) -> String {
-    const SHOWN: usize = 60;
-    cut(&on_one_line(text), SHOWN)
 }

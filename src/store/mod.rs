@@ -11,13 +11,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use crate::runtime::LOCAL;
 use crate::{
     runtime::{Node, RuntimeError},
     units::Bytes,
 };
-
-/// The store that every drill has.
-pub const LOCAL: &str = "local";
 
 pub fn local() -> String {
     LOCAL.into()

@@ -8,8 +8,7 @@ use bollard::models::{
 };
 
 use crate::{
-    runtime::{Layout, Machine, NodeSpec},
-    store::LOCAL,
+    runtime::{LOCAL, Layout, Machine, NodeSpec},
     units::Bytes,
 };
 

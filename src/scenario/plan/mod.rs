@@ -17,18 +17,20 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use crate::fault::Fault;
+pub use crate::{
+    backup::{BackupKind, Nature, TargetAction},
+    fault::Fault,
+};
 pub use check::CheckKind;
 pub use generator::{BelongsTo, Generator, Length, Numbers};
 pub use phase::Phase;
-pub use settings::{OVERRIDDEN, seconds};
+pub use settings::seconds;
 pub use step::{
-    Action, BackupKind, BackupOf, BackupStep, CutOver, Nature, Restore, RunFor, Salvage, SalvageBy,
-    Step, Target, Wait, cluster_of, is_scratch,
+    Action, BackupOf, BackupStep, CutOver, Restore, RunFor, Salvage, SalvageBy, Step, Target, Wait,
+    cluster_of, is_scratch,
 };
 pub use strategy::{
-    Apply, BackupPlan, Recovery, RecoverySignal, Retention, RetentionRule, StrategyPlan,
-    TargetAction, Wal,
+    Apply, BackupPlan, Recovery, RecoverySignal, Retention, RetentionRule, StrategyPlan, Wal,
 };
 pub use workload::{
     Business, LiveColumn, LiveTable, Statement, Tenants, Transaction, Value, WorkloadPlan, Writes,

@@ -8,20 +8,6 @@ use serde_json::Value as Json;
 
 use super::{Plan, ServerPlan};
 
-/// Settings that every drilled server is given on its command line, whatever its files say: by
-/// them it is reached on its node, and its log is read. A scenario can't state them.
-pub const OVERRIDDEN: [&str; 9] = [
-    "data_directory",
-    "listen_addresses",
-    "log_destination",
-    "log_line_prefix",
-    "log_timezone",
-    "logging_collector",
-    "port",
-    "restart_after_crash",
-    "unix_socket_directories",
-];
-
 /// Settings as a scenario writes them: each text, a number, or true/false.
 pub(super) fn read<'de, D: Deserializer<'de>>(
     deserializer: D,

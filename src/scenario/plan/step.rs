@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Fault, PRIMARY, ServerPlan, TargetAction};
+use super::{BackupKind, Fault, PRIMARY, ServerPlan, TargetAction};
 use crate::units::{Time, is_default};
 
 /// One step.
@@ -159,44 +159,6 @@ impl BackupStep {
             Self::Of(backup) => backup.kind,
         }
     }
-}
-
-/// What kind of a backup.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum BackupKind {
-    /// Everything, physically.
-    #[default]
-    Full,
-    /// What changed since the last full one.
-    Diff,
-    /// What changed since the last one of any kind.
-    Incr,
-    /// A dump.
-    Logical,
-}
-
-impl BackupKind {
-    /// As people write it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Diff => "differential",
-            Self::Incr => "incremental",
-            Self::Logical => "logical",
-        }
-    }
-}
-
-/// What a backup is, and so what a restore of it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Nature {
-    /// The files of a cluster: restored, it is the same cluster, and WAL leads it to any point.
-    #[default]
-    Physical,
-    /// What SQL makes anew: restored, it is another cluster as of the backup's snapshot.
-    Logical,
 }
 
 /// How long the workloads run.

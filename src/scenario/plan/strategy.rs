@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::{Nature, settings};
+use super::{Nature, TargetAction, settings};
 use crate::{
     backup::{Tool, WalArchive},
     scenario::schema,
@@ -186,29 +186,6 @@ pub struct Recovery {
     /// The `recovery_target_action`. Default: PostgreSQL's own, which pauses at a target.
     #[serde(rename = "recovery_target_action")]
     pub target_action: Option<TargetAction>,
-}
-
-/// What a server does once it has reached its recovery target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum TargetAction {
-    /// It waits, read-only, until somebody promotes it.
-    Pause,
-    /// It leaves recovery and accepts writes.
-    Promote,
-    /// It ends.
-    Shutdown,
-}
-
-impl TargetAction {
-    /// Its name, as PostgreSQL has it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pause => "pause",
-            Self::Promote => "promote",
-            Self::Shutdown => "shutdown",
-        }
-    }
 }
 
 /// Which file asks for recovery.

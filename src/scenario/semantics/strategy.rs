@@ -4,9 +4,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::place_in;
 use crate::{
+    postgres::configuration::OVERRIDDEN,
     scenario::{
         format, of,
-        plan::{BackupPlan, OVERRIDDEN, RetentionRule, StrategyPlan, Wal},
+        plan::{BackupPlan, RetentionRule, StrategyPlan, Wal},
         problem::{Problem, Source},
         yaml::Node,
     },
