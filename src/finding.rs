@@ -62,6 +62,11 @@ impl AtStake {
     }
 }
 
+/// The id of a finding of a cluster beside the primary's: `rows@orders`.
+pub fn of_cluster(id: &str, cluster: &str) -> String {
+    format!("{id}@{cluster}")
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What was judged, e.g. `rows`, `rpo.oa`, `ledger.agent`, `restore`.
@@ -119,11 +124,6 @@ impl Finding {
         }
         self.details = lines;
         self
-    }
-
-    /// It is of a cluster beside the primary's: `rows@orders`.
-    pub fn of_cluster(&mut self, cluster: &str) {
-        self.id = format!("{}@{cluster}", self.id);
     }
 
     /// It could not be told because of that other finding.

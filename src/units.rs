@@ -139,28 +139,28 @@ impl FromStr for Rate {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let us = self.0.as_micros();
+        let us = self.micros();
         match us {
             0 => f.write_str("0s"),
             1..1_000 => write!(f, "{us}us"),
-            1_000..1_000_000 => write!(f, "{}ms", us / 1_000),
-            _ if self.0.as_secs() < 60 => write!(f, "{}s", (self.0.as_millis() as f64) / 1000.0),
-            _ => f.write_str(&clock(self.0.as_secs())),
+            1_000..1_000_000 => write!(f, "{}ms", us as f64 / 1e3),
+            _ => f.write_str(&clock(us)),
         }
     }
 }
 
-/// Whole seconds as `1d 2h 3m 4s`, leaving out the units that are zero.
-fn clock(seconds: u64) -> String {
+/// Microseconds as `1d 2h 3m 4.5s`, leaving out the units that are zero.
+fn clock(us: u64) -> String {
+    let minutes = us / 60_000_000;
     let parts = [
-        (seconds / 86_400, "d"),
-        (seconds / 3_600 % 24, "h"),
-        (seconds / 60 % 60, "m"),
-        (seconds % 60, "s"),
+        ((minutes / 1_440) as f64, "d"),
+        ((minutes / 60 % 24) as f64, "h"),
+        ((minutes % 60) as f64, "m"),
+        ((us % 60_000_000) as f64 / 1e6, "s"),
     ];
     let shown: Vec<String> = parts
         .iter()
-        .filter(|(n, _)| *n > 0)
+        .filter(|(n, _)| *n > 0.0)
         .map(|(n, u)| format!("{n}{u}"))
         .collect();
     shown.join(" ")
@@ -240,6 +240,8 @@ mod tests {
             ("250ms", "250ms"),
             ("0s", "0s"),
             ("1h 30m", "1h 30m"),
+            ("90.5s", "1m 30.5s"),
+            ("1.5ms", "1.5ms"),
         ] {
             assert_eq!(text.parse::<Time>().unwrap().to_string(), shown);
         }

@@ -27,6 +27,7 @@ fn every_scenario_of(page: &str, at_least: usize) {
         let output = check.arg("check").arg(&file).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{page}, scenario {index}: {told}");
+        assert_eq!(told, "", "{page}, scenario {index} warns");
     }
 }
 
@@ -54,4 +55,5 @@ fn the_data_model_of_its_page_is_the_one_that_is_drilled() {
 #[test]
 fn every_scenario_of_the_reference_is_valid() {
     every_scenario_of("docs/scenarios.md", 4);
+    every_scenario_of("docs/data-model.md", 1);
 }

@@ -4,11 +4,12 @@ mod cli;
 
 use std::{
     io::BufReader,
+    os::unix::fs::symlink,
     path::Path,
     process::{Child, ChildStderr},
 };
 
-use cli::{has_postgres, left_in, pgdrill, place, servers_of, told_until};
+use cli::{has_postgres, left_in, pgdrill, place, postgres_bin, servers_of, told_until};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -108,6 +109,40 @@ fn bad_input_is_refused_with_64_and_creates_nothing() {
         );
         assert_eq!(left_in(tmp.path()), Vec::<String>::new(), "{arguments:?}");
     }
+}
+
+#[test]
+fn a_tool_that_is_missing_is_told_and_nothing_is_left() {
+    let Some(bin) = postgres_bin() else {
+        return;
+    };
+    let (tmp, programs, reports) = (place(), place(), tempfile::tempdir().unwrap());
+    for program in std::fs::read_dir(bin).unwrap() {
+        let program = program.unwrap();
+        let link = programs.path().join(program.file_name());
+        symlink(program.path(), link).unwrap();
+    }
+    symlink("/bin/false", programs.path().join("pgbackrest")).unwrap();
+    let [programs, reports] = [&programs, &reports].map(|dir| dir.path().display().to_string());
+    let arguments = [
+        "run",
+        "pgbackrest-server-lost",
+        "--runtime",
+        "local",
+        "--pg-bin",
+        &programs,
+        "--reports",
+        &reports,
+    ];
+    let output = pgdrill(&arguments, tmp.path()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(64), "{told}");
+    assert!(
+        told.contains("needs pgBackRest") && told.contains("it is not there"),
+        "{told}"
+    );
+    assert_eq!(left_in(tmp.path()), Vec::<String>::new());
+    assert_eq!(left_in(Path::new(&reports)), Vec::<String>::new());
 }
 
 #[test]

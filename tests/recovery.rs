@@ -23,12 +23,13 @@ use pgdrill::{
 };
 
 async fn inject(server: &Server, fault: &Fault, recorder: &Recorder) -> FaultRecord {
+    let archive = WalArchive::safe(&[LOCAL.to_owned()]);
     let injection = Injection {
         name: "it",
         fault,
         server,
         stores: &only_local(),
-        archive: None,
+        archive: Some(&archive),
         recorder,
     };
     fault.inject(&injection).await.unwrap()
@@ -252,8 +253,8 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
         let mode = scratch.value("show archive_mode").await.unwrap();
         assert_eq!(mode, "off", "a clone archives nothing");
         if stays {
-            scratch.stop().await.unwrap();
-            scratch.start().await.unwrap();
+            scratch.stop(MINUTE).await.unwrap();
+            scratch.start(MINUTE).await.unwrap();
         }
     }
 
@@ -453,7 +454,7 @@ async fn damage_and_crashes_take_effect() {
         let record = inject(&primary, &fault, &recorder).await;
         assert!(record.took_effect, "{fault:?}: {}", record.evidence);
         if fault == Fault::CrashServer {
-            primary.start().await.unwrap();
+            primary.start(MINUTE).await.unwrap();
         }
     }
     assert_eq!(runtime.close_drill(drill).await, Vec::<String>::new());

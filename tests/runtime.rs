@@ -242,14 +242,20 @@ async fn reached(node: &Node) {
 }
 
 async fn removal(bench: &common::Bench, node: Node) {
-    let kept = node.layout().store("local").join("kept");
+    let store = node.layout().store("local").display().to_string();
+    let kept = Path::new(&store).join("kept");
     node.put(&kept, b"backup", 0o600).await.unwrap();
+    let closed = Exec::new(["chmod", "500", &store]);
+    node.exec(closed).await.unwrap();
     node.remove().await.unwrap();
     assert!(node.exec(Exec::new(["true"])).await.is_err());
-    let spec = bench.spec("promises", "second");
+    let spec = bench.spec("promises", "store");
     let second = bench.runtime.create(&spec, &Recorder::in_memory()).await;
     let second = second.unwrap();
     assert_eq!(second.get(&kept).await.unwrap(), b"backup");
+    let mode = Exec::new(["stat", "-c", "%a", &store]);
+    let mode = second.exec(mode).await.unwrap().text();
+    assert_eq!(mode.trim(), "500", "a new node opens no store");
     let left = bench.runtime.close_drill("promises").await;
     assert_eq!(left, Vec::<String>::new());
     assert!(second.exec(Exec::new(["true"])).await.is_err());

@@ -241,6 +241,30 @@ fn a_list_fits_eighty_columns() {
 }
 
 #[test]
+fn plans_tell_all_that_scenarios_state() {
+    let output = pgdrill(&["plan", "scenarios"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    for told in [
+        "server      primary: { clock: { ahead: 10m, zone: Asia/Shanghai } }",
+        "server      standby: { standby-of: primary }",
+        "node        backup-host: { clock: { ahead: 10m } }",
+        "settings    archive_mode: on, archive_timeout: 60s, wal_level: replica",
+        "store       offsite: { directory: { size: 1.0 GB } }",
+        "backup      main: { pg-basebackup, on: backup-host }",
+        "backup      main: { pg-basebackup, keep: 30d, to: [local, offsite] }",
+        "backup      main: { pg-dump: { globals: false }, keep: 7d }",
+        "retention   wal: 45d",
+        "human       decide: 5m, detect: 5m",
+        "workload    oa: 8 kinds of transaction as oa_app_user, 2 clients, 40/s",
+        "checks      all but ledger, client-rows, audit",
+    ] {
+        assert!(text.contains(told), "{told}");
+    }
+    let long = text.lines().find(|line| line.chars().count() > 80);
+    assert_eq!(long, None);
+}
+
+#[test]
 fn plans_come_as_json_too() {
     let output = pgdrill(&["plan", "quick", "--postgres", "15", "--format", "json"]);
     let plans: Vec<scenario::plan::Plan> = serde_json::from_slice(&output.stdout).unwrap();

@@ -174,6 +174,11 @@ async fn takes_each_kind(bench: &Bench, primary: &Server, able: &Abilities) -> V
             let builds_on = matches!(kind, BackupKind::Diff | BackupKind::Incr);
             assert_eq!(one.parent.is_some(), builds_on, "{one:?}");
         }
+        let nothing = Listed {
+            label: "main-0".into(),
+            ..all[0].clone()
+        };
+        assert!(site.arrived(&bench.tool, nothing).await.is_err());
         let [first, second] = &held(bench, &site, &all).await[..] else {
             panic!("{all:?}");
         };
@@ -258,7 +263,8 @@ async fn keeps_its_contract(tool: Tool) {
     assert_eq!(bench.restored(&second, newest, false).await, expected);
     if able.in_place {
         second.sql("truncate t").await.unwrap();
-        second.stop().await.unwrap();
+        second.stop(MINUTE).await.unwrap();
+        second.stop(MINUTE).await.unwrap();
         assert_eq!(bench.restored(&second, newest, true).await, expected);
     }
     bench.stores[&bench.to[0]].open(place).await.unwrap();

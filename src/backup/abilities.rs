@@ -63,8 +63,12 @@ pub struct Abilities {
     pub archives: bool,
     /// How it keeps several stores.
     pub stores: Stores,
+    /// Whether it removes by itself what is kept no longer, as it takes another.
+    pub expires: bool,
     /// Its own verifier, if it has one.
     pub verifier: Option<&'static str>,
+    /// Whether it calls a backup as it is told to: `main-1`.
+    pub takes_label: bool,
     /// Whether the age of its backups is that of their files: `age` makes them older.
     pub aged_by_files: bool,
     /// Programs that must be there.

@@ -33,7 +33,9 @@ pub(super) const ABILITIES: Abilities = Abilities {
     in_place: true,
     archives: false,
     stores: Stores::Copied,
+    expires: false,
     verifier: Some("pg_verifybackup"),
+    takes_label: true,
     aged_by_files: true,
     needs: &[],
 };
@@ -134,7 +136,8 @@ pub(super) async fn list(
     let exec = Exec::new(["sh", "-s"])
         .stdin(LIST)
         .env("BASE", site.stored(store, "base"))
-        .env("NAME", site.name);
+        .env("NAME", site.name)
+        .env("CONTROLDATA", site.program("pg_controldata"));
     let output = site.node.exec(exec.unrecorded()).await?;
     Ok(listed(&output.text(), tool))
 }
@@ -167,7 +170,7 @@ fn directory_of(text: &str, tool: &'static str) -> Option<Listed> {
     })
 }
 
-/// A line of its label, or the end of its WAL.
+/// A line of its label, the segment that it begins with where it has none, or the end of its WAL.
 fn told(backup: &mut Listed, what: &str, rest: &str) {
     let (name, value) = rest.split_once(": ").unwrap_or((rest, ""));
     match (what, name) {
@@ -181,6 +184,7 @@ fn told(backup: &mut Listed, what: &str, rest: &str) {
             backup.began = time.parse().ok();
         }
         ("label", "START TIMELINE") => backup.timeline = value.trim().parse().ok(),
+        ("redo", _) => backup.first_segment = rest.trim().to_owned(),
         ("end", _) => backup.stop_lsn = lsn::parse(rest.trim()),
         _ => {}
     }
@@ -266,4 +270,20 @@ async fn has_manifest(site: &Site<'_>, directory: &str) -> Result<bool, BackupEr
     let manifest = format!("{directory}/backup_manifest");
     let exec = Exec::new(["test", "-f", &manifest]).allow(1).unrecorded();
     Ok(site.node.exec(exec).await?.exit == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_without_a_label_begins_where_its_server_was_shut_down() {
+        let text = "backup cold-1 1800000000 4096\nredo 000000010000000000000007\n\
+             backup cold-2 1800000009 4096\n\
+             label START WAL LOCATION: 0/9000028 (file 000000010000000000000009)\n";
+        let all = listed(text, "command");
+        let first: Vec<&str> = all.iter().map(|one| one.first_segment.as_str()).collect();
+        let segments = ["000000010000000000000007", "000000010000000000000009"];
+        assert_eq!(first, segments);
+    }
 }

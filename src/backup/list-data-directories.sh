@@ -1,5 +1,6 @@
 # The data directories of a backup in the backup storage, a block of lines each.
-# Environment: BASE, the directory that holds them; NAME, the backup's name in the strategy.
+# Environment: BASE, the directory that holds them; NAME, the backup's name in the strategy;
+# CONTROLDATA, the path of pg_controldata.
 export LC_ALL=C
 cd "$BASE" 2> /dev/null || exit 0
 for directory in "$NAME"-*; do
@@ -12,7 +13,12 @@ for directory in "$NAME"-*; do
     [ -d "$directory" ] || continue
     bytes=$(du -sbc "$directory" "$directory.tblspc" 2> /dev/null | tail -n 1 | cut -f 1)
     echo "backup $directory $(stat -c %Y "$directory") $bytes"
-    [ ! -f "$directory/backup_label" ] || sed 's/^/label /' "$directory/backup_label"
+    if [ -f "$directory/backup_label" ]; then
+        sed 's/^/label /' "$directory/backup_label"
+    else # of a server that was shut down
+        "$CONTROLDATA" -D "$directory" 2> /dev/null |
+            sed -n "s/^Latest checkpoint's REDO WAL file: */redo /p"
+    fi
     # The last WAL range of the manifest, which stands near its end.
     [ ! -f "$directory/backup_manifest" ] ||
         tail -c 2000 "$directory/backup_manifest" | sed -n 's/.*"End-LSN": "\([^"]*\)".*/end \1/p' | tail -n 1

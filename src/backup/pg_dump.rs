@@ -111,7 +111,9 @@ impl BackupTool for PgDump {
             in_place: false,
             archives: false,
             stores: Stores::Copied,
+            expires: false,
             verifier: Some("pg_restore --list"),
+            takes_label: true,
             aged_by_files: true,
             needs: &const {
                 [
@@ -244,11 +246,7 @@ impl PgDump {
             return Ok(names.clone());
         }
         let query = "select json_agg(datname order by datname) from pg_database where datallowconn";
-        let names = server.value(query).await?;
-        serde_json::from_str(&names).map_err(|cause| BackupError::Unreadable {
-            what: "the databases' names".into(),
-            cause: cause.to_string(),
-        })
+        names(server, query, "the databases' names").await
     }
 
     async fn dump_database(
@@ -260,6 +258,9 @@ impl PgDump {
         let server = site.server;
         let mut arguments = vec!["-Fc".to_owned(), "-f".into(), file(directory, database)];
         arguments.extend(self.compress.map(|level| format!("--compress={level}")));
+        if !self.tables.is_empty() {
+            arguments.push("--strict-names".into());
+        }
         for table in &self.tables {
             for part in with_partitions(server, table).await? {
                 arguments.extend(["-t".to_owned(), part]);
@@ -328,14 +329,18 @@ async fn restore_globals(site: &Site<'_>, directory: &str) -> Result<(), BackupE
 async fn with_partitions(server: &Server, table: &str) -> Result<Vec<String>, BackupError> {
     let literal = table.replace('\'', "''");
     let query = format!(
-        "select string_agg(relid::regclass::text, ' ') from pg_partition_tree('{literal}')"
+        "select coalesce(json_agg(relid::regclass::text), json_build_array('{literal}')) \
+         from pg_partition_tree('{literal}')"
     );
-    let found = server.value(&query).await?;
-    let mut names: Vec<String> = found.split_whitespace().map(str::to_owned).collect();
-    if names.is_empty() {
-        names.push(table.to_owned());
-    }
-    Ok(names)
+    names(server, &query, "the partitions' names").await
+}
+
+async fn names(server: &Server, query: &str, what: &str) -> Result<Vec<String>, BackupError> {
+    let names = server.value(query).await?;
+    serde_json::from_str(&names).map_err(|cause| BackupError::Unreadable {
+        what: what.into(),
+        cause: cause.to_string(),
+    })
 }
 
 fn directory(site: &Site<'_>, store: &str, label: &str) -> String {

@@ -19,7 +19,7 @@ use crate::{
     backup::{BackupKind, Nature},
     event::Listed,
     history::{Bytes, Progress},
-    postgres::server::SUPERUSER,
+    postgres::{DATABASE_TEMPLATE, server::SUPERUSER},
     runtime::{Exec, Output, POSTGRES_PORT},
     store::placeholder,
 };
@@ -38,10 +38,11 @@ const FETCH: &str = "archive-get %f \"%p\"";
 const RENAME: &str = r"s/^\([0-9A-F]\{24\}[^ ]*\)-[0-9a-f]\{40\}/\1/";
 
 /// Options that the harness states itself: by them the server, or the repository, is found.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
     "lock-path",
     "log-path",
     "spool-path",
+    "pg1-database",
     "pg1-path",
     "pg1-port",
     "pg1-socket-path",
@@ -86,7 +87,9 @@ impl BackupTool for Pgbackrest {
             in_place: true,
             archives: true,
             stores: Stores::Each,
+            expires: true,
             verifier: Some("pgbackrest verify"),
+            takes_label: false,
             aged_by_files: false,
             needs: &[Needed {
                 program: "pgbackrest",
@@ -285,7 +288,8 @@ impl Pgbackrest {
         }
         let _ = write!(
             text,
-            "\n[{}]\npg1-path={}\npg1-port={}\npg1-socket-path={run}\npg1-user={SUPERUSER}\n",
+            "\n[{}]\npg1-path={}\npg1-port={}\npg1-socket-path={run}\npg1-user={SUPERUSER}\n\
+             pg1-database={DATABASE_TEMPLATE}\n",
             self.stanza,
             layout.data.display(),
             site.server.node.port(POSTGRES_PORT),

@@ -7,13 +7,13 @@
 
 use jiff::Timestamp;
 
-use super::BackupError;
+use super::{BackupError, Nature};
 use crate::{
     event::Listed,
     postgres::Server,
-    runtime::{Exec, Node, exec::quoted},
+    runtime::{Exec, Node},
     store::placeholder,
-    units::Time,
+    units::{Time, wall_clock},
 };
 
 /// Labels of the backups of a store that are kept no longer.
@@ -53,13 +53,30 @@ pub struct Archived {
     pub age: u64,
 }
 
+/// Of the kept backups those that need a store's WAL: what lies there, and what lies in a store
+/// that no WAL goes to.
+pub fn needing<'l>(
+    kept: &'l [Listed],
+    store: &str,
+    archived: &[&str],
+) -> impl Iterator<Item = &'l Listed> {
+    let needs = move |of: &str| of == store || !archived.contains(&of);
+    kept.iter().filter(move |backup| needs(&backup.store))
+}
+
 /// Names of the segments in `{archive}` that no kept backup needs and that are kept no longer.
-pub fn expired_wal(wal: &[Archived], kept: &[Listed], keep: Option<Time>) -> Vec<String> {
+pub fn expired_wal<'l>(
+    wal: &[Archived],
+    kept: impl IntoIterator<Item = &'l Listed>,
+    keep: Option<Time>,
+) -> Vec<String> {
     let Some(keep) = keep else {
         return Vec::new();
     };
-    let needed = kept.iter().map(|backup| position(&backup.first_segment));
-    let first_needed = needed.filter(|name| !name.is_empty()).min();
+    let kept = kept.into_iter();
+    let physical = kept.filter(|backup| backup.nature == Nature::Physical);
+    // A backup of which nobody knows where it begins may need all.
+    let first_needed = physical.map(|backup| position(&backup.first_segment)).min();
     let goes = |file: &&Archived| {
         file.age > keep.0.as_secs()
             && is_segment(&file.name)
@@ -85,36 +102,39 @@ fn is_segment(name: &str) -> bool {
 /// # Errors
 /// When the node refuses.
 pub async fn archived(server: &Server, store: &str) -> Result<Vec<Archived>, BackupError> {
-    let archive = quoted(&server.fill_in(&placeholder("archive", store)));
-    let command = format!(
-        "now=$(date +%s); find {archive} -mindepth 1 -maxdepth 1 -printf '%T@ %f\\n' 2> /dev/null | \
-         while read -r at name; do echo \"$((now - ${{at%.*}})) $name\"; done"
-    );
-    let output = server.node.exec(Exec::shell(command).unrecorded()).await?;
-    Ok(output.text().lines().filter_map(archived_in).collect())
+    let archive = server.fill_in(&placeholder("archive", store));
+    let depth = ["-mindepth", "1", "-maxdepth", "1", "-printf", "%T@ %f\\n"];
+    let find = ["find", &archive].into_iter().chain(depth);
+    // By the harness's clock: the node's may be set, and the times of files are not.
+    let now = wall_clock();
+    let output = server.node.exec(Exec::new(find).allow(1).unrecorded());
+    let text = output.await?.text();
+    Ok(text
+        .lines()
+        .filter_map(|line| archived_in(line, now))
+        .collect())
 }
 
-fn archived_in(line: &str) -> Option<Archived> {
-    let (age, name) = line.split_once(' ')?;
+fn archived_in(line: &str, now: Timestamp) -> Option<Archived> {
+    let (modified, name) = line.split_once(' ')?;
+    let modified: i64 = modified.split('.').next()?.parse().ok()?;
     Some(Archived {
         name: name.to_owned(),
         // One that arrives just now may be younger than nothing.
-        age: age.parse::<i64>().ok()?.max(0).unsigned_abs(),
+        age: (now.as_second() - modified).max(0).unsigned_abs(),
     })
 }
 
-/// Makes every backup and WAL file of all stores look this much older.
+/// Makes files and directories look this much older. `paths`: words of a shell command.
 ///
 /// # Errors
 /// When the node refuses.
-pub async fn age(server: &Server, by: Time) -> Result<(), BackupError> {
-    let places = server.node.layout().places_in_stores();
-    let seconds = by.0.as_secs();
+pub async fn age(node: &Node, paths: &[String], by: Time) -> Result<(), BackupError> {
+    let (paths, seconds) = (paths.join(" "), by.0.as_secs());
     let command = format!(
-        "for f in $(printf '%s/* ' {places}); do [ -e \"$f\" ] || continue; \
-         touch -d \"@$(($(stat -c %Y \"$f\") - {seconds}))\" \"$f\"; done"
+        "for f in {paths}; do [ ! -e \"$f\" ] || touch -r \"$f\" -d '-{seconds} seconds' \"$f\"; done"
     );
-    server.node.exec(Exec::shell(command)).await?;
+    node.exec(Exec::shell(command)).await?;
     Ok(())
 }
 
@@ -170,6 +190,31 @@ mod tests {
     }
 
     #[test]
+    fn a_backup_that_tells_no_segment_may_need_all_wal() {
+        let cold = [backup("cold", 1, ""), backup("newest", 1, THIRD)];
+        assert!(expired_wal(&[wal(FIRST, 400)], &cold, days(45)).is_empty());
+        let dump = Listed {
+            nature: Nature::Logical,
+            ..backup("dump", 1, "")
+        };
+        let segments = [wal(FIRST, 400)];
+        assert_eq!(expired_wal(&segments, [&dump, &cold[1]], days(45)), [FIRST]);
+    }
+
+    #[test]
+    fn a_backup_beside_which_no_wal_lies_needs_that_of_every_store() {
+        let daily = backup("daily", 1, THIRD).in_store("local");
+        let yearly = backup("yearly", 300, FIRST).in_store("offsite");
+        let kept = [daily, yearly];
+        let gone = |archived: &[&str]| {
+            let needing = needing(&kept, "local", archived);
+            expired_wal(&[wal(FIRST, 400)], needing, days(45))
+        };
+        assert!(gone(&["local"]).is_empty());
+        assert_eq!(gone(&["local", "offsite"]), [FIRST]);
+    }
+
+    #[test]
     fn without_a_backup_nothing_says_which_wal_may_go() {
         assert!(expired_wal(&[wal(FIRST, 400)], &[], days(45)).is_empty());
     }
@@ -183,10 +228,10 @@ mod tests {
 
     #[test]
     fn a_line_of_the_archive_reads_as_printed() {
-        assert_eq!(
-            archived_in("86400 000000010000000000000001"),
-            Some(wal(FIRST, 1))
-        );
-        assert_eq!(archived_in("odd"), None);
+        let read = |line: &str| archived_in(line, now());
+        let yesterday = format!("{}.25 {FIRST}", now().as_second() - DAY as i64);
+        assert_eq!(read(&yesterday), Some(wal(FIRST, 1)));
+        assert_eq!(read(&format!("2000000001.5 {FIRST}")), Some(wal(FIRST, 0)));
+        assert_eq!(read("odd"), None);
     }
 }

@@ -89,6 +89,22 @@ impl Site<'_> {
         Ok(Held::of(&store.held(place, &paths, HASHED).await?))
     }
 
+    /// A backup that was just taken, with what its files come to.
+    ///
+    /// # Errors
+    /// When its store can't be reached, or holds nothing of it.
+    pub async fn arrived(&self, tool: &Tool, taken: Listed) -> Result<Listed, BackupError> {
+        let held = self.held(tool, &taken).await?;
+        if held.files == 0 {
+            let why = format!("its store holds no file of `{}`", taken.name());
+            return Err(BackupError::Unfit(why));
+        }
+        Ok(Listed {
+            held: Some(held),
+            ..taken
+        })
+    }
+
     /// A directory or file of a store.
     pub(super) fn stored(&self, store: &str, path: &str) -> String {
         let store = self.node.layout().store(store);
@@ -107,7 +123,9 @@ impl Site<'_> {
         let mut all = vec![taken.in_store(self.first())];
         for store in self.to.iter().skip(1) {
             let place = Place { store, node };
-            named(self.stores, store).put(place, from, paths).await?;
+            named(self.stores, store)
+                .put(place, from, paths, self.deadline)
+                .await?;
             all.push(Listed {
                 store: store.clone(),
                 ..all[0].clone()

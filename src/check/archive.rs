@@ -16,7 +16,7 @@ use crate::{
     finding::AtStake,
     measure::view::View,
     observation::{ArchiveState, ArchivedFile},
-    scenario::plan::Wal,
+    scenario::plan::{Nature, Wal},
     store::{LOCAL, name_and_store},
     wal::{Kind, SegmentPosition, SegmentSize},
 };
@@ -103,7 +103,12 @@ fn in_store(
     }
     let places = places(state);
     let mut judged = content::judge_with_gone(context, store, state);
-    let mut wrong = archiver::lies(context, now, store, state);
+    // Since its store was lost nothing need have been archived.
+    let is_empty = places.is_empty() && stores::lost_us(context, store).is_none();
+    let mut wrong = match is_empty {
+        true => Vec::new(),
+        false => archiver::lies(context, now, store, state),
+    };
     wrong.extend(odd_files(state));
     wrong.append(&mut judged.wrong);
     let (unfinished, missing): (Vec<_>, Vec<_>) = gaps(&places)
@@ -112,7 +117,7 @@ fn in_store(
     wrong.extend(missing.iter().map(|gap| gap.told(size(state))));
     judged.unfinished = unfinished.iter().map(|gap| gap.told(size(state))).collect();
     wrong.extend(clones(context, &places, size(state)));
-    if wrong.is_empty() && places.is_empty() && stores::lost_us(context, store).is_none() {
+    if wrong.is_empty() && is_empty {
         wrong.extend(nothing_but(state));
     }
     Judged { wrong, ..judged }
@@ -297,12 +302,17 @@ impl Gap {
     }
 }
 
+/// The timeline that every cluster begins on.
+const FIRST_TIMELINE: u32 = 1;
+
 /// Segments on a timeline that only a scratch server was ever on; one that waits at its target is on
-/// its source's.
+/// its source's, and one made of a dump is another cluster.
 fn clones(context: &Context<'_>, places: &[SegmentPosition], size: SegmentSize) -> Vec<String> {
     let restores = || context.history.restores().map(|(_, restore)| restore);
-    let ours = |timeline: u32| restores().any(|one| !one.scratch && one.timeline == timeline);
-    let promoted = |one: &&RestoreRecord| one.scratch && !one.paused;
+    let of_ours = |timeline: u32| restores().any(|one| !one.scratch && one.timeline == timeline);
+    let ours = |timeline: u32| timeline == FIRST_TIMELINE || of_ours(timeline);
+    let promoted =
+        |one: &&RestoreRecord| one.scratch && !one.paused && one.nature == Nature::Physical;
     let clone = |timeline: u32| {
         let mut clones = restores().filter(promoted);
         clones.find(|one| one.timeline == timeline)

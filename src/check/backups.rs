@@ -3,7 +3,10 @@
 //!
 //! Whether a listed backup can be restored is the finding of the step that restores it.
 
-use super::{Context, any, count, stores::out_of_reach};
+use super::{
+    Context, any, count,
+    stores::{is_closed, out_of_reach},
+};
 use crate::{
     event::{EventKind, Listed},
     finding::Finding,
@@ -27,6 +30,11 @@ pub(super) fn check(context: &Context<'_>) -> Result<Finding, String> {
     if let Some(unasked) = taken.iter().find(|one| one.later(context).next().is_none()) {
         let (name, tool) = (unasked.listed.name(), &unasked.listed.tool);
         let message = format!("{tool} was not asked what it has since `{name}` was taken");
+        return Ok(context.unknown(ID, message));
+    }
+    if let Some(hidden) = taken.iter().find(|one| one.is_hidden(context)) {
+        let name = hidden.listed.name();
+        let message = format!("nobody can tell what became of `{name}`: its store is cut off");
         return Ok(context.unknown(ID, message));
     }
     let message = format!(
@@ -73,21 +81,33 @@ impl<'a> Taken<'a> {
         })
     }
 
-    /// Those of it that it has to be in: until retention removed it or another backup was taken
-    /// into its store, by which a tool may apply its own, and while the store could be reached.
-    fn listings(&self, context: &Context<'a>) -> impl Iterator<Item = &'a [Listed]> {
+    /// Where it may be gone: retention removed it, or a tool that applies its own took another one
+    /// into its store.
+    fn end(&self, context: &Context<'a>) -> u64 {
+        let own = context.history.plan.strategy.backups.get(self.name);
+        let expires = own.is_some_and(|own| own.tool.abilities().expires);
         let ends = |kind: &EventKind| match kind {
             EventKind::RetentionApplied {
                 removed_backups, ..
             } => removed_backups.contains(&self.listed.name()),
             EventKind::BackupTaken(other) => {
-                other.backup == self.name && other.listed.store == self.listed.store
+                expires && other.backup == self.name && other.listed.store == self.listed.store
             }
             _other => false,
         };
         let mut later = context.history.events.iter();
         let end = later.find(|event| event.seq > self.seq && ends(&event.kind));
-        let end = end.map_or(u64::MAX, |event| event.seq);
+        end.map_or(u64::MAX, |event| event.seq)
+    }
+
+    /// Whether nobody could look in the end whether it is there.
+    fn is_hidden(&self, context: &Context<'a>) -> bool {
+        self.end(context) == u64::MAX && is_closed(context, &self.listed.store)
+    }
+
+    /// The listings that it has to be in: until it may be gone, and while the store could be reached.
+    fn listings(&self, context: &Context<'a>) -> impl Iterator<Item = &'a [Listed]> {
+        let end = self.end(context);
         let reached = |seq| !out_of_reach(context, &self.listed.store, self.seq..seq);
         let kept = self.later(context);
         kept.filter(move |(seq, _)| *seq < end && reached(*seq))
@@ -136,9 +156,10 @@ impl<'a> Taken<'a> {
 #[cfg(test)]
 mod tests {
     use crate::{
+        backup::Tool,
         check::testing::*,
         event::FaultRecord,
-        fault::{Fault, LoseStore},
+        fault::{CloseStore, Fault, FillStore, LoseStore},
         store::Held,
     };
 
@@ -168,6 +189,24 @@ mod tests {
             .with(9 * SECOND, listed(&[]));
         let why = "pg-basebackup no longer lists `main-1`, though no retention removed it";
         expect(&gone, "backups", Verdict::Fail, why);
+    }
+
+    /// Another backup was taken at 8 s, and from then on its tool lists this one alone.
+    fn replaced(mut fixture: HistoryFixture) -> HistoryFixture {
+        let mut newer = backup();
+        newer.listed.label = "main-2".into();
+        fixture.tell(8 * SECOND, EventKind::BackupTaken(newer));
+        fixture.with(9 * SECOND, listed(&["main-2"]))
+    }
+
+    #[test]
+    fn a_newer_backup_is_no_retention() {
+        let why = "pg-basebackup no longer lists `main-1`, though no retention removed it";
+        expect(&replaced(lost_server()), "backups", Verdict::Fail, why);
+        let mut expiring = lost_server();
+        let main = expiring.plan.strategy.backups.get_mut("main").unwrap();
+        main.tool = Tool::Pgbackrest(Default::default());
+        expect(&replaced(expiring), "backups", Verdict::Pass, "2 backups");
     }
 
     #[test]
@@ -230,5 +269,46 @@ mod tests {
         let verdict = |store: &str| finding(&lost(store).judge(), "backups").verdict;
         assert_eq!(verdict("local"), Verdict::Pass);
         assert_eq!(verdict("offsite"), Verdict::Fail);
+    }
+
+    /// A backup was copied to `offsite`, which this fault hit at 8 s, and which lists as many copies
+    /// at the end.
+    fn with_copy(hit: Fault, copies: usize) -> HistoryFixture {
+        let mut fixture = lost_server();
+        for mut event in fixture.events.clone() {
+            match &mut event.kind {
+                EventKind::BackupTaken(taken) => taken.listed.store = "offsite".into(),
+                EventKind::VerifierSaid(said) => said.object = "main-1@offsite".into(),
+                _other => continue,
+            }
+            fixture.tell(event.at_us, event.kind);
+        }
+        let hit = FaultRecord {
+            fault: hit,
+            ..fixture.history().faults().next().unwrap().clone()
+        };
+        let fixture = fixture.with(8 * SECOND, EventKind::FaultInjected(hit));
+        let mut here = listed(&["main-1"]);
+        if let EventKind::BackupsListed { listed, .. } = &mut here {
+            let copy = backup().listed.in_store("offsite");
+            listed.extend(std::iter::repeat_n(copy, copies));
+        }
+        fixture.with(26 * SECOND, here)
+    }
+
+    #[test]
+    fn a_backup_whose_store_is_cut_off_is_open() {
+        let closed = with_copy(Fault::CloseStore(CloseStore("offsite".into())), 0);
+        let why = "`main-1@offsite`";
+        expect(&closed, "backups", Verdict::Unknown, why);
+        expect(&closed, "verifier", Verdict::Unknown, why);
+    }
+
+    #[test]
+    fn a_store_that_is_full_can_be_read() {
+        let full = |copies| with_copy(Fault::FillStore(FillStore("offsite".into())), copies);
+        expect(&full(1), "backups", Verdict::Pass, "2 backups");
+        let why = "`main-1@offsite` was taken, and pg-basebackup does not list it";
+        expect(&full(0), "backups", Verdict::Fail, why);
     }
 }

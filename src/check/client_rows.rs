@@ -57,7 +57,13 @@ fn line(name: &str, sets: &Sets) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{check::testing::*, row_images::Image};
+    use crate::{
+        check::testing::*,
+        event::ImageRecord,
+        fault::Fault,
+        row_images::Image,
+        scenario::plan::{Action, PRIMARY},
+    };
 
     fn imaged(bend: impl Fn(&mut Vec<Image>)) -> HistoryFixture {
         let mut fixture = salvage();
@@ -87,6 +93,59 @@ mod tests {
             Verdict::Fail,
             "1 there more than once",
         );
+    }
+
+    /// A look before the salvage that failed, after this fault.
+    fn missed(fault: Option<Fault>) -> HistoryFixture {
+        let mut fixture = salvage();
+        for event in &mut fixture.events {
+            if let (EventKind::FaultInjected(told), Some(fault)) = (&mut event.kind, &fault) {
+                told.fault = fault.clone();
+            }
+        }
+        let look = ImageRecord {
+            server: PRIMARY.into(),
+            error: "connection refused".into(),
+            ..ImageRecord::default()
+        };
+        fixture.with(18 * SECOND, EventKind::RowsImaged(look))
+    }
+
+    #[test]
+    fn a_look_that_failed_leaves_it_open_unless_a_fault_had_the_server_down() {
+        let verdict = |fixture: &HistoryFixture| finding(&fixture.judge(), "client-rows").verdict;
+        let why = "before a step on `primary`: connection refused";
+        expect(&missed(None), "client-rows", Verdict::Unknown, why);
+        let mut down = missed(Some(Fault::CrashServer));
+        assert_eq!(verdict(&down), Verdict::Pass);
+        down.plan.steps[3].action = Action::Start(PRIMARY.into());
+        assert_eq!(verdict(&down), Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_table_that_could_not_be_looked_at_is_open_unless_a_fault_had_hit_it() {
+        let missed = |target: &str| {
+            let mut fixture = salvage();
+            for event in &mut fixture.events {
+                if let EventKind::FaultInjected(fault) = &mut event.kind {
+                    fault.target = target.into();
+                }
+            }
+            fixture.image(18 * SECOND, Moment::Before, PRIMARY);
+            let Some(EventKind::RowsImaged(look)) =
+                fixture.events.last_mut().map(|event| &mut event.kind)
+            else {
+                panic!("no look")
+            };
+            look.tables[0].error = "invalid page".into();
+            let (_, rows) = fixture.images.last_mut().unwrap();
+            rows.retain(|row| row.table != 0);
+            fixture.in_order()
+        };
+        let why = "app.notes could not be read: invalid page";
+        expect(&missed("app.users"), "client-rows", Verdict::Unknown, why);
+        let hit = missed("app.notes");
+        expect(&hit, "client-rows", Verdict::Pass, "rows of clients");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Judging one drill from its directory.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     event::{Event, Moment},
-    finding::{Finding, Verdict},
+    finding::{self, Finding, Verdict},
     history::{self, files},
     measure::{
         RecoveryMeasures, WorkloadMeasures,
@@ -36,7 +36,7 @@ pub struct Judgement {
     pub events: Vec<Event>,
     pub findings: Vec<Finding>,
     /// Checks that make no sense for this strategy, and why.
-    pub not_applicable: BTreeMap<&'static str, String>,
+    pub not_applicable: BTreeMap<String, String>,
     /// The figures, by workload in the plan's order.
     pub measures: Vec<WorkloadMeasures>,
     /// The tools' own verifiers beside the truth.
@@ -80,8 +80,8 @@ fn read_plan(path: &Path) -> Result<Plan, JudgeError> {
 fn judge_history(plan: Plan, events: Vec<Event>, drill: &Path) -> Judgement {
     let clusters = clusters(&plan);
     let mut judged: Vec<OfCluster> = match &clusters[..] {
-        [_] => vec![of_cluster(DrillHistory::new(&plan, &events), drill)],
-        several => several
+        [PRIMARY] => vec![of_cluster(DrillHistory::new(&plan, &events), drill)],
+        named => named
             .iter()
             .map(|cluster| {
                 let (own, told) = (plan_of(&plan, cluster), told_of(&plan, &events, cluster));
@@ -102,12 +102,14 @@ fn judge_history(plan: Plan, events: Vec<Event>, drill: &Path) -> Judgement {
         all.findings.extend(one.findings);
         all.measures.extend(one.measures);
         all.not_applicable.extend(one.not_applicable);
+        all.trials.extend(one.trials);
     }
     let OfCluster {
         reconciliation,
         mut findings,
         not_applicable,
         mut measures,
+        trials,
     } = all;
     of_drill(&context, &reconciliation, &mut findings);
     measures.sort_by(|one, other| one.workload.cmp(&other.workload));
@@ -117,7 +119,7 @@ fn judge_history(plan: Plan, events: Vec<Event>, drill: &Path) -> Judgement {
         findings,
         not_applicable,
         measures,
-        trials: verifiers::trials(&context),
+        trials,
         plan,
         events,
     }
@@ -127,8 +129,9 @@ fn judge_history(plan: Plan, events: Vec<Event>, drill: &Path) -> Judgement {
 struct OfCluster {
     reconciliation: Reconciliation,
     findings: Vec<Finding>,
-    not_applicable: BTreeMap<&'static str, String>,
+    not_applicable: BTreeMap<String, String>,
     measures: Vec<WorkloadMeasures>,
+    trials: Vec<verifiers::Trial>,
 }
 
 fn of_cluster(history: DrillHistory<'_>, drill: &Path) -> OfCluster {
@@ -139,18 +142,30 @@ fn of_cluster(history: DrillHistory<'_>, drill: &Path) -> OfCluster {
     let measures = context.history.workloads();
     let measures = measures.map(|(at, name)| workload(&context, &reconciliation, at, name));
     let measures: Vec<WorkloadMeasures> = measures.collect();
-    let (mut findings, not_applicable) = all_findings(&context, &reconciliation, &measures);
+    let (mut findings, mut not_applicable) = all_findings(&context, &reconciliation, &measures);
     if let Some(cluster) = history.cluster.filter(|cluster| *cluster != PRIMARY) {
-        let named = |finding: &mut Finding| finding.of_cluster(cluster);
-        // Those of a workload say by its name which they are of.
-        let common = findings.iter_mut().filter(|one| !one.id.contains('.'));
-        common.for_each(named);
+        name_cluster(cluster, &mut findings);
+        let named = |(id, why): (String, String)| (finding::of_cluster(&id, cluster), why);
+        not_applicable = not_applicable.into_iter().map(named).collect();
     }
     OfCluster {
+        trials: verifiers::trials(&context),
         reconciliation,
         findings,
         not_applicable,
         measures,
+    }
+}
+
+/// Has findings say which cluster they are of; those of a workload do by its name.
+fn name_cluster(cluster: &str, findings: &mut [Finding]) {
+    let common = findings.iter().map(|one| one.id.clone());
+    let common: BTreeSet<String> = common.filter(|id| !id.contains('.')).collect();
+    let ids = findings
+        .iter_mut()
+        .flat_map(|one| [&mut one.id, &mut one.follows_from]);
+    for id in ids.filter(|id| common.contains(*id)) {
+        *id = finding::of_cluster(id, cluster);
     }
 }
 
@@ -168,7 +183,7 @@ fn all_findings(
     context: &Context<'_>,
     reconciliation: &Reconciliation,
     measures: &[WorkloadMeasures],
-) -> (Vec<Finding>, BTreeMap<&'static str, String>) {
+) -> (Vec<Finding>, BTreeMap<String, String>) {
     let mut all = vec![steady_state::check(context)];
     all.extend(recovery::check(context));
     let objectives = measures.iter().map(|one| objectives::check(context, one));
@@ -186,7 +201,7 @@ fn all_findings(
         match told {
             Ok(finding) => all.push(finding),
             Err(why) => {
-                not_applicable.insert(id, why);
+                not_applicable.insert(id.to_owned(), why);
             }
         }
     }
@@ -299,42 +314,4 @@ fn steady_server<'c>(context: &'c Context<'_>) -> Option<&'c ServerState> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::check::testing::*;
-
-    #[track_caller]
-    fn all_pass(judgement: &Judgement) {
-        let bad = judgement
-            .findings
-            .iter()
-            .filter(|one| one.verdict != Verdict::Pass);
-        assert_eq!(bad.collect::<Vec<_>>(), Vec::<&Finding>::new());
-        assert_eq!(judgement.outcome.verdict, Verdict::Pass);
-    }
-
-    #[test]
-    fn a_salvage_as_it_must_be_passes() {
-        let judgement = salvage().judge();
-        all_pass(&judgement);
-        let oa = &judgement.measures[1];
-        assert_eq!(oa.rpo.measured_us, Some(0));
-        assert_eq!(oa.rto.measured_us, Some(10_007_000));
-        assert_eq!(
-            oa.rto.spans.iter().map(|span| span.us).sum::<u64>(),
-            10_007_000
-        );
-        assert_eq!(judgement.measures[0].outage.measured_us, Some(0));
-        assert_eq!(oa.outage.measured_us, Some(10_100_000));
-    }
-
-    #[test]
-    fn a_lost_server_loses_what_was_not_archived() {
-        let judgement = lost_server().judge();
-        all_pass(&judgement);
-        let agent = &judgement.measures[0];
-        assert_eq!(agent.rpo.measured_us, Some(300_000));
-        assert_eq!((agent.rpo.transactions, agent.ledger.holes), (3, 0));
-        assert_eq!(agent.rto.measured_us, Some(9_100_000));
-    }
-}
+mod tests;

@@ -15,7 +15,7 @@ use crate::{
         outage::Outage,
         projected::Projected,
         recovery::Recovery,
-        rpo::{Rpo, demanded_us, time},
+        rpo::{Rpo, demanded_us, scaled, time},
         rto::{Rto, phase_word},
     },
     units::{Bytes, Time},
@@ -118,21 +118,13 @@ fn transactions(context: &Context<'_>, name: &str, rpo: &Rpo, kept: u64, allowed
     Finding::fail(id, message).details(rpo_details(rpo))
 }
 
-/// `1s in the drill, 1m at scale 60`, or `nothing`.
+/// `1s × 60 = 1m (3 transactions)`, or `nothing`.
 fn lost(rpo: &Rpo, measured: u64) -> String {
     if rpo.transactions == 0 {
         return "nothing".into();
     }
     let transactions = super::count(rpo.transactions as usize, "transaction");
-    if rpo.scale <= 1 {
-        return format!("{} ({transactions})", time(measured));
-    }
-    let scaled = time(measured * u64::from(rpo.scale));
-    format!(
-        "{} in the drill = {scaled} at scale {} ({transactions})",
-        time(measured),
-        rpo.scale
-    )
+    format!("{} ({transactions})", scaled(measured, rpo.scale))
 }
 
 /// What losing everything would have come to.
@@ -164,7 +156,7 @@ fn rpo_details(rpo: &Rpo) -> Vec<String> {
         lines.push(format!(
             "worst tenant {}: {}, {transactions}",
             worst.tenant,
-            time(worst.us)
+            scaled(worst.us, rpo.scale)
         ));
     }
     if let Some(resolution) = rpo.resolution_us {

@@ -15,7 +15,7 @@ use crate::{
         boundary::{self, Boundaries},
         drill_history::{DrillHistory, told},
         projected,
-        row_images::{Circumstances, Eras, Look, Sets, Writers, balance},
+        row_images::{Circumstances, Era, Eras, Look, Sets, Writers, balance},
         rto::{self, Gates},
         view::{self, View},
     },
@@ -113,6 +113,9 @@ pub(super) fn client_rows(
     if !needed {
         return Ok(None);
     }
+    if let Some(why) = missed(history) {
+        return Err(why);
+    }
     let before = looks(context, drill, Moment::Before)?;
     let after = looks(context, drill, Moment::After)?;
     let names: Vec<&str> = history.plan.workloads.keys().map(String::as_str).collect();
@@ -136,7 +139,7 @@ pub(super) fn client_rows(
     let writers = Writers::of(
         || records(context.history, &ledger),
         row,
-        &sides(context, &names),
+        &eras(history, &names),
     );
     for (index, name) in history.workloads() {
         let held = writers.acknowledged(index as u8);
@@ -149,26 +152,32 @@ pub(super) fn client_rows(
 }
 
 /// When each workload's clients found themselves on another server, or a restored one.
-fn sides(context: &Context<'_>, names: &[&str]) -> Eras {
-    let history = &context.history;
-    let restored = || {
-        let real = history.restores().filter(|(_, restore)| !restore.scratch);
-        real.map(|(at_us, _)| at_us)
-    };
-    let breaks = |name: &&str| {
+fn eras<'a>(history: &DrillHistory<'a>, names: &[&str]) -> Eras<'a> {
+    let restored = history.restores().filter(|(_, restore)| !restore.scratch);
+    let restored: Vec<u64> = restored.map(|(at_us, _)| at_us).collect();
+    let of_workload = |(index, name): (usize, &&str)| {
         let moves = history.cut_overs();
         let moves = moves.filter(|moved| moved.workloads.iter().any(|one| one == name));
-        let mut breaks: Vec<u64> = moves.map(|moved| moved.at_us).chain(restored()).collect();
-        breaks.sort_unstable();
-        breaks
+        let since = moves
+            .map(|moved| moved.at_us)
+            .chain(restored.clone())
+            .chain([0]);
+        let era = |since_us| Era {
+            workload: index as u8,
+            since_us,
+            server: history.server_before(name, Some(since_us + 1)),
+        };
+        since.map(era).collect::<Vec<_>>()
     };
+    let mut all: Vec<Era<'_>> = names.iter().enumerate().flat_map(of_workload).collect();
+    all.sort_by_key(|era| era.since_us);
     let last_fault_us = history.faults().map(|fault| fault.ended_us).max();
     let after_it = |(at_us, restore): &(u64, &RestoreRecord)| {
         !restore.scratch && last_fault_us.is_some_and(|fault| *at_us > fault)
     };
     Eras {
-        breaks_us: names.iter().map(breaks).collect(),
-        snapshots: names.iter().map(|name| history.snapshot_of(name)).collect(),
+        all,
+        ways: names.iter().map(|name| history.way_of(name, 0)).collect(),
         first_fault_us: history.first_fault_us(),
         last_fault_us,
         cut_off: (history.faults().last()).is_some_and(|one| one.boundary == BoundaryKind::Instant),
@@ -201,7 +210,7 @@ fn circumstances<'a>(context: &Context<'a>, servers: Vec<&'a str>) -> Circumstan
             .filter_map(|fault| Some(fault.xid? as u32))
             .collect(),
         emptied: history.crashed() || history.restores().next().is_some(),
-        logical: history.is_logical(history.serving()),
+        logical: history.is_logical(history.serving(), u64::MAX),
     }
 }
 
@@ -222,19 +231,34 @@ fn looks<'a>(context: &Context<'a>, drill: &Path, moment: Moment) -> Result<Vec<
                 record: look,
                 images,
                 ended_us: at_us,
-                until_us: step_end_us(context, at_us),
+                until_us: history.step_end_us(at_us),
                 before_faults: at_us <= first_fault_us,
+                restored_us: history.restored_us(&look.server, at_us),
+                damaged: damaged(history, &look.server, at_us),
             })
         });
     read.collect()
 }
 
-/// When the step ended during which, or before which, something was told.
-fn step_end_us(context: &Context<'_>, at_us: u64) -> u64 {
-    let events = context.history.events.iter();
-    let mut ends = events.filter(|event| matches!(event.kind, EventKind::StepEnded { .. }));
-    let end = ends.find(|event| event.at_us >= at_us);
-    end.map_or(u64::MAX, |event| event.at_us)
+/// What faults had hit on a server by an instant.
+fn damaged<'a>(history: &DrillHistory<'a>, server: &str, at_us: u64) -> BTreeSet<&'a str> {
+    let hit = history.faults();
+    let hit = hit.filter(|fault| fault.server == server && fault.began_us <= at_us);
+    hit.map(|fault| fault.target.as_str()).collect()
+}
+
+/// Why rows may have been harmed that nobody had looked at: a look before a step failed, and not
+/// because a fault had the server down.
+fn missed(history: &DrillHistory<'_>) -> Option<String> {
+    let mut looks = history.looks_at_rows();
+    let (_, look) = looks.find(|(at_us, look)| {
+        let failed = look.moment == Moment::Before && !look.error.is_empty();
+        failed && !history.is_down(&look.server, *at_us)
+    })?;
+    Some(format!(
+        "the rows that clients wrote could not be looked at before a step on `{}`: {}",
+        look.server, look.error
+    ))
 }
 
 /// The records of a file; none when it can't be opened, which [`trouble_with`] tells.
@@ -314,7 +338,7 @@ fn not_read_back(context: &Context<'_>, server: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::sides;
+    use super::eras;
     use crate::{
         check::{Context, judge, testing::*},
         ledger::RECORD,
@@ -328,8 +352,8 @@ mod tests {
         let context = Context::new(DrillHistory::new(plan, events));
         let fault = context.history.faults().last().unwrap();
         assert!(fault.began_us < fault.ended_us);
-        let sides = sides(&context, &["agent", "oa"]);
-        assert_eq!(sides.last_fault_us, Some(fault.ended_us));
+        let eras = eras(&context.history, &["agent", "oa"]);
+        assert_eq!(eras.last_fault_us, Some(fault.ended_us));
     }
 
     #[test]

@@ -8,9 +8,10 @@ mod tests;
 
 use super::{CheckResult, Context, Said, any, comparison::merge, count};
 use crate::{
-    event::{Follows, RecoveryRecord},
+    event::{EventKind, Follows, RecoveryRecord},
     finding::Finding,
-    scenario::plan::{Target, Wal},
+    measure::drill_history::{StepTold, told},
+    scenario::plan::{Nature, Target, Wal},
     wal::{Kind, SegmentPosition, SegmentSize, lsn},
 };
 
@@ -19,22 +20,34 @@ const PAGE: (u64, u64) = (24, 8192);
 
 /// None when nothing was to be recovered to `latest` from an archive.
 pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
-    let plan = context.history.plan;
-    let to_latest = plan.restores().filter(|one| one.target == Target::Latest);
-    let to_latest = to_latest.map(|one| &one.into);
-    let own = to_latest.filter(|server| context.history.has_server(server));
-    let physical = own.filter(|server| !context.history.is_logical(server));
-    let servers: Vec<&String> = physical.collect();
-    if servers.is_empty() || plan.strategy.wal == Wal::None {
+    let history = &context.history;
+    if history.plan.strategy.wal == Wal::None {
         return None;
     }
-    let said = servers.iter().map(|server| said_of(context, server));
+    let said = history.steps().into_iter().filter_map(|step| {
+        let restore = history.plan.steps[step.index].action.restore()?;
+        let server = restore.into.as_str();
+        let made = history.restore_of(server, step.ended_us.unwrap_or(u64::MAX));
+        let counts = restore.target == Target::Latest
+            && history.has_server(server)
+            && made.is_none_or(|made| made.nature == Nature::Physical);
+        counts.then(|| said_of(context, &step, server))
+    });
+    let said: Vec<Said> = said.collect();
+    if said.is_empty() {
+        return None;
+    }
     // A recovery with nothing before it says nothing.
-    merge("recovery", context, said.collect()).ok()
+    merge("recovery", context, said).ok()
 }
 
-fn said_of(context: &Context<'_>, server: &str) -> Said {
-    let Some(recovery) = context.history.recovery_of(server) else {
+fn said_of(context: &Context<'_>, step: &StepTold<'_>, server: &str) -> Said {
+    let mut recovered = told!(context.history.events, event, EventKind::Recovered(recovery)
+        => (event.at_us, recovery));
+    let own = |(at_us, recovery): &(u64, &RecoveryRecord)| {
+        recovery.server == server && step.holds(*at_us)
+    };
+    let Some((_, recovery)) = recovered.rfind(own) else {
         return Err(format!("`{server}` was not recovered to its end"));
     };
     let Some(end) = End::of(recovery, context.history.segment_size()) else {

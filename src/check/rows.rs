@@ -59,7 +59,8 @@ pub(super) fn changes<'t>(
     is: &'t BTreeMap<String, TableState>,
     same: impl Fn(&TableState, &TableState) -> bool,
 ) -> Vec<Change<'t>> {
-    let restored = context.history.restore_of(now.server).is_some() || context.history.crashed();
+    let restored =
+        context.history.restore_of(now.server, now.at_us).is_some() || context.history.crashed();
     let may_be_empty = |name: &str, was: &TableState, is: &TableState| {
         (restored || created_by_salvage(context, name)) && is.rows == 0 && was.unlogged
     };

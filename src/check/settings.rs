@@ -62,7 +62,7 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     }
     let compared = Compared {
         context,
-        restore: context.history.restore_of(now.server),
+        restore: context.history.restore_of(now.server, now.at_us),
         was,
         is,
     };

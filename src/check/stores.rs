@@ -11,21 +11,22 @@ use crate::{
 /// Whether a store lost everything, or was cut off and not healed, between two events.
 pub(super) fn out_of_reach(context: &Context<'_>, store: &str, between: Range<u64>) -> bool {
     faults(context, store).any(|(event, fault)| {
-        let healed = fault.fault.facts().heals && healed(context, fault, event.seq..between.end);
-        between.contains(&event.seq) && !healed
+        let facts = fault.fault.facts();
+        let cut_off = facts.closes_store && !healed(context, fault, event.seq..between.end);
+        between.contains(&event.seq) && (facts.loses_store || cut_off)
     })
 }
 
 /// When a store lost everything; none: never.
 pub(super) fn lost_us(context: &Context<'_>, store: &str) -> Option<u64> {
-    let lost = faults(context, store).filter(|(_, fault)| !fault.fault.facts().heals);
+    let lost = faults(context, store).filter(|(_, fault)| fault.fault.facts().loses_store);
     lost.map(|(_, fault)| fault.ended_us).max()
 }
 
 /// Whether a store is cut off at the end.
 pub(super) fn is_closed(context: &Context<'_>, store: &str) -> bool {
     faults(context, store).any(|(event, fault)| {
-        fault.fault.facts().heals && !healed(context, fault, event.seq..u64::MAX)
+        fault.fault.facts().closes_store && !healed(context, fault, event.seq..u64::MAX)
     })
 }
 

@@ -2,22 +2,24 @@
 //! recovery and writable.
 
 use super::{CheckResult, Context, Said};
-use crate::{finding::AtStake, measure::view::View, observation::ServerState};
+use crate::{
+    finding::AtStake, measure::view::View, observation::ServerState, scenario::plan::Nature,
+};
 
 pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) -> Said {
     let both = before.server_state().zip(now.server_state());
     let (was, is) = both.ok_or("the server's state was not read both before and after")?;
     let mut wrong = Vec::new();
     if is.in_recovery {
-        wrong.push(in_recovery(context, now.server));
+        wrong.push(in_recovery(context, now));
     } else if is.read_only {
         wrong.push("it is read-only".to_owned());
     }
-    wrong.extend(wrong_cluster(context, now.server, was, is));
+    wrong.extend(wrong_cluster(context, now, was, is));
     if is.version / 10_000 != context.history.plan.postgres {
         wrong.push(format!("it runs server version {}", is.version));
     }
-    wrong.extend(wrong_timeline(context, now.server, was, is));
+    wrong.extend(wrong_timeline(context, now, was, is));
     if wrong.is_empty() {
         return CheckResult::pass(
             AtStake::always("another cluster or timeline, a server in recovery or read-only"),
@@ -27,8 +29,9 @@ pub(super) fn check(context: &Context<'_>, before: &View<'_>, now: &View<'_>) ->
     CheckResult::fail(format!("`{}`: {}", now.server, wrong.join("; ")), wrong)
 }
 
-fn in_recovery(context: &Context<'_>, server: &str) -> String {
-    let paused = (context.history.restore_of(server)).is_some_and(|restore| restore.paused);
+fn in_recovery(context: &Context<'_>, now: &View<'_>) -> String {
+    let restore = context.history.restore_of(now.server, now.at_us);
+    let paused = restore.is_some_and(|restore| restore.paused);
     let why = match paused {
         true => {
             "paused at its target, read-only for every application \
@@ -39,14 +42,14 @@ fn in_recovery(context: &Context<'_>, server: &str) -> String {
     format!("it is still in recovery: {why}")
 }
 
-/// What was restored logically is another cluster; any other server is the same.
+/// What comes from a logical backup is another cluster; any other server is the same.
 fn wrong_cluster(
     context: &Context<'_>,
-    server: &str,
+    now: &View<'_>,
     was: &ServerState,
     is: &ServerState,
 ) -> Option<String> {
-    let logical = context.history.is_logical(server);
+    let logical = context.history.is_logical(now.server, now.at_us);
     let same = is.system_identifier == was.system_identifier;
     let (was, is) = (was.system_identifier, is.system_identifier);
     match (logical, same) {
@@ -64,19 +67,18 @@ fn wrong_cluster(
 /// server has stayed where it was.
 fn wrong_timeline(
     context: &Context<'_>,
-    server: &str,
+    now: &View<'_>,
     was: &ServerState,
     is: &ServerState,
 ) -> Option<String> {
-    let Some(restore) = context.history.restore_of(server) else {
+    let Some(restore) = context.history.restore_of(now.server, now.at_us) else {
         let stayed = is.timeline == was.timeline;
         return (!stayed).then(|| format!("timeline {}, though nothing was restored", is.timeline));
     };
     if is.in_recovery {
         return None;
     }
-    let logical = context.history.is_logical(server);
-    if is.timeline <= was.timeline && !logical {
+    if is.timeline <= was.timeline && restore.nature == Nature::Physical {
         return Some(format!(
             "timeline {}: recovery did not end in a promotion",
             is.timeline
@@ -93,7 +95,11 @@ fn wrong_timeline(
 
 #[cfg(test)]
 mod tests {
-    use crate::{check::testing::*, observation::ServerState};
+    use crate::{
+        check::testing::*,
+        observation::ServerState,
+        scenario::plan::{Nature, PRIMARY},
+    };
 
     #[test]
     fn a_server_that_is_not_writable_or_on_the_wrong_timeline_is_red() {
@@ -154,5 +160,33 @@ mod tests {
         );
         let blind = salvage().unseen(Moment::After, |seen| matches!(seen, Observation::Server(_)));
         expect(&blind, "timeline", Verdict::Unknown, "not read");
+    }
+
+    /// Restored from a dump, and then from a physical backup of what that had become.
+    #[test]
+    fn what_comes_from_a_dump_is_another_cluster_however_it_is_restored_later() {
+        let mut fixture = lost_twice();
+        for event in &mut fixture.events {
+            match &mut event.kind {
+                EventKind::Restored(restore) if restore.server == "second" => {
+                    restore.nature = Nature::Logical;
+                }
+                EventKind::Restored(restore) => restore.backup = "main-2".into(),
+                EventKind::Observed {
+                    server,
+                    observation: Observation::Server(state),
+                    ..
+                } if server != PRIMARY => state.system_identifier = 8,
+                _other => {}
+            }
+        }
+        let mut taken = backup();
+        taken.server = "second".into();
+        taken.began_us = 18 * SECOND;
+        taken.listed.label = "main-2".into();
+        let fixture = fixture.with(18 * SECOND, EventKind::BackupTaken(taken));
+        let judgement = fixture.judge();
+        let timeline = finding(&judgement, "timeline");
+        assert_eq!(timeline.verdict, Verdict::Pass, "{}", timeline.message);
     }
 }

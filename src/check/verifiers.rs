@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CheckResult, Context, any, comparison::judge_view, count};
+use super::{CheckResult, Context, any, comparison::judge_view, count, stores};
 use crate::{
     event::{EventKind, Moment, VerifierSaid},
     finding::{Finding, Verdict},
@@ -15,7 +15,7 @@ use crate::{
         view::{self, View},
     },
     scenario::plan::CheckKind,
-    store::named_at,
+    store::{name_and_store, named_at},
 };
 
 const ID: &str = "verifier";
@@ -91,6 +91,12 @@ pub(super) fn check(context: &Context<'_>) -> Result<Finding, String> {
     if words.is_empty() {
         return Err("no backup has a manifest, or a table of contents, to be held against".into());
     }
+    let hidden = |word: &&&VerifierSaid| stores::is_closed(context, name_and_store(&word.object).1);
+    if let Some(hidden) = words.iter().find(hidden) {
+        let object = &hidden.object;
+        let message = format!("nobody could look at `{object}` in the end: its store is cut off");
+        return Ok(context.unknown(ID, message).details(lines));
+    }
     let looks = count(words.len(), "look");
     let at_stake = any(
         words.len(),
@@ -138,10 +144,13 @@ fn truth(context: &Context<'_>, label: &str, said_good: bool) -> (Verdict, Strin
 }
 
 fn not_restored(context: &Context<'_>) -> (Verdict, String) {
-    let restore_failed = context.failed_step() == Some("restore");
-    let backups = told!(context.history.events, EventKind::BackupTaken(backup) => backup);
+    let history = &context.history;
+    let failed = history.failed_step();
+    let failed = failed.and_then(|(step, _)| history.plan.steps.get(step)?.action.restore());
+    let failed = failed.is_some_and(|restore| history.has_server(&restore.into));
+    let backups = told!(history.events, EventKind::BackupTaken(backup) => backup);
     let backups = backups.filter(|backup| backup.listed.is_whole()).count();
-    if restore_failed && backups == 1 {
+    if failed && backups == 1 {
         return (Verdict::Fail, "the restore from it failed".into());
     }
     (Verdict::Unknown, "nobody restored it".into())
@@ -230,6 +239,7 @@ mod tests {
     #[test]
     fn a_backup_damaged_after_it_was_taken_is_red() {
         let again = VerifierSaid {
+            server: "primary".into(),
             tool: "pg_verifybackup".into(),
             object: "main-1".into(),
             good: Some(false),

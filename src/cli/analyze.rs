@@ -22,7 +22,7 @@ pub async fn run(args: Args) -> CommandResult {
     if !args.run.join(DRILLS).is_dir() {
         let message = format!(
             "{} is not the directory of a run: it has no `{DRILLS}/`\n  \
-             hint: `reports/latest` is the newest run",
+             hint: `pgdrill run` makes one; `reports/latest` is then the newest",
             args.run.display()
         );
         return Err(Failure::BadInput(message));

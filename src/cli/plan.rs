@@ -1,14 +1,25 @@
 //! `pgdrill plan`: what would be done, in order, without doing it.
 
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
 use super::CommandResult;
 use crate::{
+    backup::Tool,
+    check::count,
     finding::Verdict,
     report::terminal::{self, fold},
     scenario::{
         self,
-        plan::{CheckKind, Objectives, Plan, TargetAction, Wal, WorkloadPlan},
+        plan::{
+            BackupPlan, CheckKind, DatabasePlan, HumanSpans, Objectives, PRIMARY, Plan, Retention,
+            Step, TargetAction, Wal, WorkloadPlan,
+        },
     },
-    text::on_one_line,
+    store::LOCAL,
+    text::{line, on_one_line},
 };
 
 #[derive(Debug, clap::Args)]
@@ -51,73 +62,152 @@ fn json(plans: &[Plan]) -> Result<String, super::Failure> {
         .map_err(|cause| super::environment(format!("cannot write the plans: {cause}")))
 }
 
+/// What is told, and under which word; nothing is told of what is empty.
+type Fact = (&'static str, String);
+
 fn text(plan: &Plan) -> String {
-    let about = on_one_line(&plan.about);
-    let mut lines = vec![plan.drill.clone()];
-    lines.push(fold(&format!("    {about}"), Some(4)));
-    let mut fact = |name: &str, value: String| {
-        lines.push(fold(&format!("  {name:<11} {value}"), Some(14)));
-    };
-    fact("file", plan.file.clone());
-    fact("postgres", plan.postgres.to_string());
-    if !plan.packages.is_empty() {
-        fact("packages", plan.packages.join(", "));
-    }
-    if plan.scale > 1 {
-        fact("scale", format!("1 s stands for {} s", plan.scale));
-    }
-    for (name, server) in &plan.servers {
-        if let Some(of) = &server.standby_of {
-            fact("standby", format!("{name} of {of}"));
-        }
-    }
-    for name in plan.nodes.keys() {
-        fact("node", name.clone());
-    }
-    for (name, database) in &plan.databases {
-        let size = match database.size.0 {
-            0 => String::new(),
-            _ => format!(", {}", database.size),
-        };
-        let mut model = plan.told(&database.model, name);
-        if plan.clusters().count() > 1 {
-            model = format!("{model} on {}", database.server);
-        }
-        fact("data", format!("{model}{size}, seed {}", plan.seed));
-    }
-    for workload in plan.workloads.values() {
-        fact("workload", describe(workload));
-    }
-    fact("strategy", strategy(plan));
-    fact("recovery", recovery(plan));
-    for (workload, objectives) in &plan.objectives {
-        fact("objectives", format!("{workload}: {}", demands(objectives)));
-    }
-    fact("checks", checks(plan));
-    fact("expected", expected(plan));
-    fact("deadline", plan.deadline.to_string());
+    let about = format!("    {}", on_one_line(&plan.about));
+    let mut lines = vec![plan.drill.clone(), fold(&about, Some(4))];
+    let facts = [place(plan), business(plan), backups(plan), judged(plan)].concat();
+    let told = facts.iter().filter(|(_, value)| !value.is_empty());
+    lines.extend(told.map(|(word, value)| fold(&format!("  {word:<11} {value}"), Some(14))));
     lines.push("  steps".into());
-    let steps = plan.steps.iter().enumerate();
-    lines.extend(steps.map(|(i, step)| {
-        let line = format!(
-            "    {:>2}  {}  (at most {})",
-            i + 1,
-            step.title,
-            step.deadline
-        );
-        fold(&line, Some(12))
-    }));
+    lines.extend(plan.steps.iter().enumerate().map(step));
     lines.join("\n")
 }
 
-fn describe(workload: &WorkloadPlan) -> String {
-    let kinds = match workload.business.transactions.len() {
-        1 => "1 transaction".to_owned(),
-        many => format!("{many} transactions"),
+fn step((at, step): (usize, &Step)) -> String {
+    let (title, deadline) = (&step.title, step.deadline);
+    let line = format!("    {:>2}  {title}  (at most {deadline})", at + 1);
+    fold(&line, Some(12))
+}
+
+fn place(plan: &Plan) -> Vec<Fact> {
+    let scale = match plan.scale {
+        1 => String::new(),
+        scale => format!("1 s stands for {scale} s"),
     };
+    let mut facts = vec![
+        ("file", plan.file.clone()),
+        ("postgres", plan.postgres.to_string()),
+        ("packages", plan.packages.join(", ")),
+        ("scale", scale),
+    ];
+    facts.extend(entries("server", &plan.servers, PRIMARY));
+    facts.extend(entries("node", &plan.nodes, ""));
+    facts
+}
+
+fn business(plan: &Plan) -> Vec<Fact> {
+    let data = plan.databases.iter();
+    let data = data.map(|(name, database)| ("data", data_of(plan, name, database)));
+    let workloads = plan.workloads.values();
+    let workloads = workloads.map(|workload| ("workload", describe(workload)));
+    data.chain(workloads).collect()
+}
+
+fn data_of(plan: &Plan, name: &str, database: &DatabasePlan) -> String {
+    let size = match database.size.0 {
+        0 => String::new(),
+        _ => format!(", {}", database.size),
+    };
+    let mut model = plan.told(&database.model, name);
+    if plan.clusters().count() > 1 {
+        model = format!("{model} on {}", database.server);
+    }
+    format!("{model}{size}, seed {}", plan.seed)
+}
+
+fn backups(plan: &Plan) -> Vec<Fact> {
+    let told = &plan.strategy;
+    let mut facts = vec![
+        ("strategy", strategy(plan)),
+        ("settings", stated(&written(&told.settings), &Json::Null)),
+    ];
+    facts.extend(entries("store", &told.stores, LOCAL));
+    let all = told.backups.iter();
+    facts.extend(all.map(|(name, one)| ("backup", format!("{name}: {{ {} }}", backup(one)))));
+    let retention = stated(&written(&told.retention), &written(&Retention::default()));
+    facts.extend([("retention", retention), ("recovery", recovery(plan))]);
+    facts
+}
+
+/// The tool first, and then what is stated beside it.
+fn backup(backup: &BackupPlan) -> String {
+    let word = backup.tool.abilities().tool;
+    let mut tools = Tool::all().into_iter().map(|tool| written(&tool));
+    let usual = tools.find(|tool| tool.get(word).is_some());
+    let mut told = written(backup);
+    let tool = entry(word, &told[word].take(), &usual.unwrap_or_default()[word]);
+    let beside = stated(&told, &json!({"to": [LOCAL]}));
+    match beside.is_empty() {
+        true => tool,
+        false => format!("{tool}, {beside}"),
+    }
+}
+
+fn judged(plan: &Plan) -> Vec<Fact> {
+    let objectives = plan.objectives.iter();
+    let objectives =
+        objectives.map(|(workload, one)| ("objectives", format!("{workload}: {}", demands(one))));
+    let human = stated(&written(&plan.human), &written(&HumanSpans::default()));
+    let rest = [
+        ("human", human),
+        ("checks", checks(plan)),
+        ("expected", expected(plan)),
+        ("deadline", plan.deadline.to_string()),
+    ];
+    objectives.chain(rest).collect()
+}
+
+/// Each by its name, with what is stated of it; not the one that is there anyway, if nothing is.
+fn entries<T: Serialize + Default>(
+    word: &'static str,
+    all: &BTreeMap<String, T>,
+    always: &str,
+) -> Vec<Fact> {
+    let usual = written(&T::default());
+    let told = all
+        .iter()
+        .map(|(name, one)| entry(name, &written(one), &usual));
+    let told = told.filter(|told| told != always);
+    told.map(|told| (word, told)).collect()
+}
+
+fn entry(name: &str, value: &Json, usual: &Json) -> String {
+    match (value, stated(value, usual)) {
+        (_, told) if told.is_empty() => name.to_owned(),
+        (Json::Object(_), told) => format!("{name}: {{ {told} }}"),
+        (Json::Array(_), told) => format!("{name}: [{told}]"),
+        (_, told) => format!("{name}: {told}"),
+    }
+}
+
+/// What is stated beyond the usual, as a scenario writes it.
+fn stated(value: &Json, usual: &Json) -> String {
+    let told: Vec<String> = match value {
+        Json::Object(fields) => {
+            let beyond = fields.iter().filter(|(name, one)| **one != usual[*name]);
+            beyond
+                .map(|(name, one)| entry(name, one, &usual[name]))
+                .collect()
+        }
+        Json::Array(items) => items.iter().map(|one| stated(one, &Json::Null)).collect(),
+        Json::String(text) => vec![line(text)],
+        other => vec![other.to_string()],
+    };
+    told.join(", ")
+}
+
+fn written(of: &impl Serialize) -> Json {
+    serde_json::to_value(of).unwrap_or_default()
+}
+
+fn describe(workload: &WorkloadPlan) -> String {
+    let kinds = count(workload.business.transactions.len(), "kind");
     let role = &workload.business.role;
     format!(
-        "{}: {kinds} as {role}, {} clients, {}",
+        "{}: {kinds} of transaction as {role}, {} clients, {}",
         workload.name, workload.clients, workload.rate
     )
 }
@@ -160,12 +250,23 @@ fn demands(objectives: &Objectives) -> String {
     told.collect::<Vec<_>>().join(", ")
 }
 
+/// Those that apply; where they are most of all there are, by those that do not.
 fn checks(plan: &Plan) -> String {
-    if plan.checks == CheckKind::ALL {
-        return format!("all {}", plan.checks.len());
+    let made = |kind: &CheckKind| plan.checks.contains(kind) && applies(plan, *kind);
+    let (made, left): (Vec<_>, Vec<_>) = CheckKind::ALL.into_iter().partition(made);
+    let names = |kinds: &[CheckKind]| kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>();
+    match left.len() {
+        0 => format!("all {}", made.len()),
+        few if few < made.len() => format!("all but {}", names(&left).join(", ")),
+        _ => names(&made).join(", "),
     }
-    let names: Vec<&str> = plan.checks.iter().map(|kind| kind.name()).collect();
-    names.join(", ")
+}
+
+fn applies(plan: &Plan, check: CheckKind) -> bool {
+    match check {
+        CheckKind::Archive => plan.strategy.archive().is_some(),
+        _ => !(check.is_of_clients() && plan.workloads.is_empty()),
+    }
 }
 
 fn expected(plan: &Plan) -> String {

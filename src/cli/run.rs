@@ -104,14 +104,6 @@ async fn prepare_and_drill(args: &Args, plans: Vec<Plan>, id: RunId, dir: &Path)
         .await
         .map_err(environment)?;
     terminal::say(&format!("runtime {why}"));
-    let mut plans = servable(args, plans, &runtime)?;
-    performable(&plans, &runtime)?;
-    super::tools::there(&plans, &runtime).await?;
-    if args.people == Timing::Timed {
-        for plan in &mut plans {
-            plan.human = HumanSpans::default();
-        }
-    }
     perform_and_report(args, plans, &runtime, dir).await
 }
 
@@ -121,15 +113,7 @@ async fn perform_and_report(
     runtime: &Runtime,
     dir: &Path,
 ) -> CommandResult {
-    planned::write(dir, plans.iter().map(|plan| plan.drill.as_str())).map_err(environment)?;
-    let reaped = runtime.reap().await;
-    for removed in &reaped.removed {
-        terminal::say(&format!("removed what a dead run left: {removed}"));
-    }
-    for failure in &reaped.failures {
-        terminal::say(&format!("left by a dead run and not removed: {failure}"));
-    }
-    let drilled = drill_all(args, plans, runtime, dir).await;
+    let drilled = perform_servable(args, plans, runtime, dir).await;
     for left in runtime.close().await {
         terminal::say(&format!("could not be removed: {left}"));
     }
@@ -138,6 +122,38 @@ async fn perform_and_report(
     point_latest(&args.reports, dir);
     terminal::summary(&summary, dir);
     super::unless_a_bug(summary.outcome, dir)
+}
+
+async fn perform_servable(
+    args: &Args,
+    plans: Vec<Plan>,
+    runtime: &Runtime,
+    dir: &Path,
+) -> Result<(), Failure> {
+    let mut plans = servable(args, plans, runtime)?;
+    performable(&plans, runtime)?;
+    if args.people == Timing::Timed {
+        for plan in &mut plans {
+            plan.human = HumanSpans::default();
+        }
+    }
+    let (cancel, live) = (CancellationToken::new(), Arc::new(Live::new(&plans)));
+    // Heeded to the very end: an engine that hangs may let the removal wait, too.
+    tokio::spawn(signals::heed(cancel.clone(), live.clone()));
+    let drilled = drill_all(args, plans, runtime, dir, &live, &cancel).await;
+    live.finish();
+    drilled
+}
+
+/// Removes what dead runs left.
+async fn reap(runtime: &Runtime, live: &Live) {
+    let reaped = runtime.reap().await;
+    for removed in &reaped.removed {
+        live.say(&format!("removed what a dead run left: {removed}"));
+    }
+    for failure in &reaped.failures {
+        live.say(&format!("left by a dead run and not removed: {failure}"));
+    }
 }
 
 /// A new directory for this run, before anything else is created.
@@ -194,11 +210,14 @@ async fn drill_all(
     mut plans: Vec<Plan>,
     runtime: &Runtime,
     dir: &Path,
+    live: &Arc<Live>,
+    cancel: &CancellationToken,
 ) -> Result<(), Failure> {
-    let cancel = CancellationToken::new();
-    let live = Arc::new(Live::new(&plans));
-    // Heeded to the very end: an engine that hangs may let the removal wait, too.
-    tokio::spawn(signals::heed(cancel.clone(), live.clone()));
+    let there = super::tools::there(&plans, runtime);
+    let asked = cancel.run_until_cancelled(there).await;
+    asked.unwrap_or(Ok(()))?;
+    planned::write(dir, plans.iter().map(|plan| plan.drill.as_str())).map_err(environment)?;
+    reap(runtime, live).await;
     let (sender, receiver) = mpsc::unbounded_channel::<(String, Event)>();
     let telling = tokio::spawn(tell(live.clone(), receiver));
     let people = (args.people == Timing::Timed).then(|| people::ask(live.clone()));
@@ -225,7 +244,6 @@ async fn drill_all(
         outcome = outcome.and(ended.unwrap_or(Ok(())));
     }
     let _ = telling.await;
-    live.finish();
     outcome
 }
 

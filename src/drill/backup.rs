@@ -5,11 +5,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::state::{Drill, StepError};
 use crate::{
-    backup::{Site, retention},
+    backup::{Site, WalArchive, retention},
     event::{BackupRecord, EventKind, Listed, VerifierSaid},
     postgres::Server,
     restore::target::Taken,
-    runtime::{Exec, Node},
+    runtime::{Exec, Node, exec::quoted},
     scenario::plan::{BackupKind, BackupPlan, RetentionRule},
     store::{LOCAL, named_at, placeholder},
     units::Time,
@@ -90,20 +90,22 @@ impl Drill {
         kind: BackupKind,
         deadline: Duration,
     ) -> Result<(), StepError> {
-        let server = self.server(server)?;
         let began_us = self.recorder.now_us();
         let earlier = self.backups.iter().map(|taken| taken.record.began_us);
         let label = format!("{of}-{}", BTreeSet::from_iter(earlier).len() + 1);
         let tool = &self.planned(of)?.tool;
+        let server = match tool.tables() {
+            [] => self.server(server)?,
+            _ => self.server_in(server, self.plan.home(self.plan.cluster_of(server)))?,
+        };
         let site = self.site(of, &server, deadline);
         let mut all = Vec::new();
-        for mut listed in tool.take(&site, kind, &label).await? {
-            listed.held = Some(site.held(tool, &listed).await?);
+        for listed in tool.take(&site, kind, &label).await? {
             let record = BackupRecord {
                 backup: of.to_owned(),
                 server: server.name.clone(),
                 began_us,
-                listed,
+                listed: site.arrived(tool, listed).await?,
             };
             self.recorder.record(EventKind::BackupTaken(record.clone()));
             let ended_us = self.recorder.now_us();
@@ -162,6 +164,7 @@ impl Drill {
             return Ok(false);
         };
         self.recorder.record(EventKind::VerifierSaid(VerifierSaid {
+            server: record.server.clone(),
             tool: word.verifier,
             object: listed.name(),
             good: Some(word.good),
@@ -174,40 +177,49 @@ impl Drill {
     /// Has the verifiers look again at every backup that is still there: one may have been damaged
     /// after it was taken.
     pub(super) async fn verify_again(&self) {
-        for server in self.one_of_each() {
-            self.verify_cluster_again(&server).await;
-        }
-    }
-
-    async fn verify_cluster_again(&self, server: &Server) {
-        let cluster = self.plan.cluster_of(&server.name);
-        for name in self.plan.strategy.backups.keys() {
-            let site = self.site(name, server, LOOKING);
-            let of_it = |taken: &&Taken| {
-                taken.record.backup == *name
-                    && self.plan.cluster_of(&taken.record.server) == cluster
-            };
-            let taken: Vec<&Taken> = self.backups.iter().filter(of_it).collect();
-            if taken.is_empty() {
-                continue;
-            }
-            let listed = self.list_held(&site, &taken).await;
-            for taken in taken {
-                let looked = match &listed {
-                    Ok(listed) => self.verify_one_again(&site, listed, taken).await,
-                    Err(error) => Err(StepError::Missing(error.to_string())),
+        for cluster in self.plan.clusters() {
+            for name in self.plan.strategy.backups.keys() {
+                let of_it = |taken: &&Taken| {
+                    taken.record.backup == *name
+                        && self.plan.cluster_of(&taken.record.server) == cluster
                 };
-                if let Err(error) = looked {
-                    self.recorder.record(EventKind::VerifierSaid(VerifierSaid {
-                        tool: "the verifier".into(),
-                        object: taken.record.listed.name(),
-                        good: None,
-                        again: true,
-                        output: error.to_string(),
-                    }));
+                let taken: Vec<&Taken> = self.backups.iter().filter(of_it).collect();
+                if taken.is_empty() {
+                    continue;
+                }
+                if let Err(error) = self.verify_all_again(cluster, name, &taken).await {
+                    taken.iter().for_each(|one| self.unverified(one, &error));
                 }
             }
         }
+    }
+
+    async fn verify_all_again(
+        &self,
+        cluster: &str,
+        name: &str,
+        taken: &[&Taken],
+    ) -> Result<(), StepError> {
+        let server = self.one_of(cluster)?;
+        let site = self.site(name, &server, LOOKING);
+        let listed = self.list_held(&site, taken).await?;
+        for one in taken {
+            if let Err(error) = self.verify_one_again(&site, &listed, one).await {
+                self.unverified(one, &error);
+            }
+        }
+        Ok(())
+    }
+
+    fn unverified(&self, taken: &Taken, error: &StepError) {
+        self.recorder.record(EventKind::VerifierSaid(VerifierSaid {
+            server: taken.record.server.clone(),
+            tool: "the verifier".into(),
+            object: taken.record.listed.name(),
+            good: None,
+            again: true,
+            output: error.to_string(),
+        }));
     }
 
     async fn verify_one_again(
@@ -223,6 +235,7 @@ impl Drill {
         let said = self.verify_backup(site, &taken.record, true).await?;
         if taken.verified && !said {
             self.recorder.record(EventKind::VerifierSaid(VerifierSaid {
+                server: taken.record.server.clone(),
                 tool: "its verifier".into(),
                 object: name,
                 good: Some(false),
@@ -236,33 +249,42 @@ impl Drill {
     /// Removes what the strategy's retention keeps no longer, and records what went.
     ///
     /// # Errors
-    /// When a tool or the strategy's own command fails.
+    /// When a tool or the strategy's own command fails, or a cluster has no server.
     pub(super) async fn expire(&self) -> Result<(), StepError> {
-        for server in self.reaching_stores()? {
-            self.expire_cluster(&server).await?;
+        for cluster in self.plan.clusters() {
+            self.expire_cluster(&self.one_of(cluster)?).await?;
         }
         Ok(())
     }
 
-    /// Makes every backup and WAL file look older.
+    /// Makes every backup whose age is that of its files, and every WAL file, look older.
     ///
     /// # Errors
-    /// When a node refuses.
+    /// When a node refuses, or a cluster has no server.
     pub(super) async fn age(&self, by: Time) -> Result<(), StepError> {
-        for server in self.reaching_stores()? {
-            retention::age(&server, by).await?;
+        for cluster in self.plan.clusters() {
+            let server = self.one_of(cluster)?;
+            let paths = self.aged_by_files(&server).await?;
+            retention::age(&server.node, &paths, by).await?;
         }
         Ok(())
     }
 
-    fn reaching_stores(&self) -> Result<Vec<Server>, StepError> {
-        let servers = self.one_of_each();
-        match servers.is_empty() {
-            true => Err(StepError::Missing(
-                "there is no server left that reaches the stores".into(),
-            )),
-            false => Ok(servers),
+    /// Where they lie, as words of a shell command.
+    async fn aged_by_files(&self, server: &Server) -> Result<Vec<String>, StepError> {
+        let strategy = &self.plan.strategy;
+        let stores = strategy.stores.keys();
+        let wal = stores.map(|store| server.fill_in(&placeholder("archive", store)) + "/*");
+        let mut paths: Vec<String> = wal.collect();
+        let backups = strategy.backups.iter();
+        for (name, backup) in backups.filter(|(_, one)| one.tool.abilities().aged_by_files) {
+            for listed in backup.tool.list(&self.site(name, server, LOOKING)).await? {
+                let store = server.node.layout().store(&listed.store);
+                let own = backup.tool.paths(&listed.label).into_iter();
+                paths.extend(own.map(|path| quoted(&store.join(path).display().to_string())));
+            }
         }
+        Ok(paths)
     }
 
     async fn expire_cluster(&self, server: &Server) -> Result<(), StepError> {
@@ -296,11 +318,12 @@ impl Drill {
             backup.tool.expire(&site).await?;
             kept.extend(backup.tool.list(&site).await?);
         }
+        let archive = strategy.archive();
+        let archived: Vec<&str> = archive.iter().flat_map(WalArchive::stores).collect();
         for store in strategy.stores.keys() {
             let wal = retention::archived(server, store).await?;
-            let here = kept.iter().filter(|backup| backup.store == *store);
-            let here: Vec<Listed> = here.cloned().collect();
-            let gone = retention::expired_wal(&wal, &here, strategy.retention.wal);
+            let needing = retention::needing(&kept, store, &archived);
+            let gone = retention::expired_wal(&wal, needing, strategy.retention.wal);
             let archive = server.fill_in(&placeholder("archive", store));
             let paths: Vec<String> = gone
                 .iter()
@@ -325,5 +348,35 @@ impl Drill {
             files.extend(wal.iter().map(|file| named_at(store, &file.name)));
         }
         Ok((labels, files))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{check::testing::backup, drill::state::testing::drill};
+
+    #[tokio::test]
+    async fn a_cluster_without_a_server_is_not_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut drill = drill(dir.path());
+        let why = "no server of `primary` is left that reaches its stores";
+        assert_eq!(drill.expire().await.unwrap_err().to_string(), why);
+        let aged = drill.age(Time(LOOKING)).await;
+        assert_eq!(aged.unwrap_err().to_string(), why);
+        drill.backups.push(Taken {
+            record: backup(),
+            ended_us: 1,
+            verified: true,
+        });
+        drill.verify_again().await;
+        let events = drill.recorder.events();
+        let [only] = events.as_slice() else {
+            panic!("{events:?}");
+        };
+        let EventKind::VerifierSaid(said) = &only.kind else {
+            panic!("{only:?}");
+        };
+        assert_eq!((said.good, said.output.as_str()), (None, why));
     }
 }

@@ -1,6 +1,9 @@
 //! Looking at a server, ending the clients, and removing everything.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     expected_errors::by_look,
@@ -49,10 +52,11 @@ impl Drill {
         server: &Server,
         kinds: &[CheckKind],
     ) -> Result<(), StepError> {
-        let models = self.models(self.plan.cluster_of(&server.name))?;
+        let cluster = self.plan.cluster_of(&server.name);
+        let models = self.models(cluster)?;
         let operations = |model| operations(model, &self.plan);
         let business: Vec<Operation> = models.iter().flat_map(operations).collect();
-        let access = server.access().await?;
+        let access = server.access().await?.within(self.plan.home(cluster));
         self.expect_errors(Cause::Look, by_look(&server.name, &business));
         let archive = self.plan.strategy.archive();
         let target = self.target(server, access, &models, &business, archive.as_ref());
@@ -150,12 +154,8 @@ impl Drill {
 
     /// Looks at every server that serves at the end.
     pub async fn look_after(&mut self) {
-        let mut serving: BTreeSet<String> = self.serving.values().cloned().collect();
-        if serving.is_empty() {
-            serving.insert(self.plan.serves_at_first().to_owned());
-        }
         let plan = Arc::clone(&self.plan);
-        for name in serving {
+        for name in serving(&plan, &self.serving) {
             self.look(Moment::After, &name, &plan.checks).await;
             self.image(Moment::After, &name).await;
         }
@@ -189,6 +189,17 @@ impl Drill {
     }
 }
 
+/// The servers that serve: those of workloads, and one of each cluster where no client works.
+fn serving(plan: &Plan, of_workloads: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let theirs = || of_workloads.values();
+    let idle = |cluster: &&str| theirs().all(|server| plan.cluster_of(server) != *cluster);
+    let clusters = plan.databases.values().map(|one| one.server.as_str());
+    let others = clusters
+        .filter(idle)
+        .map(|cluster| plan.serves_at_first(cluster));
+    others.map(str::to_owned).chain(theirs().cloned()).collect()
+}
+
 /// A data model's business checks as operations to try.
 fn operations(model: &Model, plan: &Plan) -> Vec<Operation> {
     let tenants = |tenants: &scenario::plan::Tenants| Tenants {
@@ -218,4 +229,21 @@ fn operations(model: &Model, plan: &Plan) -> Vec<Operation> {
         },
     };
     model.checks().map(operation).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{ORDERS, REPLACEMENT, one_of_two_lost};
+
+    #[test]
+    fn each_cluster_has_a_server_that_serves() {
+        let mut plan = one_of_two_lost("primary").plan;
+        let moved = ("agent".to_owned(), REPLACEMENT.to_owned());
+        let both = BTreeSet::from([ORDERS.to_owned(), REPLACEMENT.to_owned()]);
+        plan.workloads.remove("oa");
+        assert_eq!(serving(&plan, &BTreeMap::from([moved])), both);
+        plan.workloads.clear();
+        assert_eq!(serving(&plan, &BTreeMap::new()), both);
+    }
 }

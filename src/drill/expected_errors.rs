@@ -8,6 +8,7 @@
 use super::state::Drill;
 use crate::{
     event::{Cause, EventKind, ExpectedError},
+    postgres::server::SUPERUSER,
     probe::{self, access, business::Operation},
 };
 
@@ -41,6 +42,25 @@ pub fn by_restore(server: &str) -> [ExpectedError; 1] {
         server: Some(server.into()),
         role: None,
     }]
+}
+
+/// What standbys and their primary run into once that is restored in place: no backup brings back
+/// their replication slots.
+pub fn by_lost_slots<'s>(
+    primary: &'s str,
+    standbys: impl Iterator<Item = &'s str>,
+) -> impl Iterator<Item = ExpectedError> {
+    standbys.flat_map(move |standby| {
+        let both = [
+            ("08P01", standby, None),
+            ("42704", primary, Some(SUPERUSER)),
+        ];
+        both.map(|(sqlstate, server, role)| ExpectedError {
+            sqlstate: sqlstate.into(),
+            server: Some(server.into()),
+            role: role.map(str::to_owned),
+        })
+    })
 }
 
 /// What a standby runs into whose primary is gone: it tries again and again to stream.

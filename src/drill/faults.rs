@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     event::{FaultRecord, RestoreRecord},
-    scenario::plan::{Action, Step, Target},
+    scenario::plan::{Action, Nature, Step, Target},
 };
 
 /// The faults of a drill so far.
@@ -24,6 +24,9 @@ pub struct Faults {
     /// was not recovered.
     restored: BTreeMap<String, (String, u64)>,
 }
+
+/// The first transaction id that was not recovered where a dump was restored: it holds none.
+const NONE_RECOVERED: u64 = 0;
 
 impl Faults {
     /// One was injected.
@@ -50,8 +53,18 @@ impl Faults {
             let gone = own.filter(|one| one.xid.is_some_and(|xid| xid >= restore.next_xid));
             return gone.for_each(|fault| fault.xid = None);
         }
-        let recovered = (source.to_owned(), restore.next_xid);
+        let next_xid = match restore.nature {
+            Nature::Physical => restore.next_xid,
+            Nature::Logical => NONE_RECOVERED,
+        };
+        let recovered = (source.to_owned(), next_xid);
         self.restored.insert(restore.server.clone(), recovered);
+    }
+
+    /// Whether a server was made of a dump.
+    pub fn is_logical(&self, server: &str) -> bool {
+        let restored = self.restored.get(server);
+        restored.is_some_and(|(_, next_xid)| *next_xid == NONE_RECOVERED)
     }
 
     /// The newest one.
@@ -180,6 +193,19 @@ mod tests {
         assert_eq!(faults.transactions("primary"), [700, 900]);
         assert_eq!(faults.transactions("second"), [850, 700]);
         assert_eq!(faults.transactions("third"), [700]);
+    }
+
+    #[test]
+    fn a_server_made_of_a_dump_holds_no_transaction_of_its_source() {
+        let mut faults = Faults::default();
+        faults.injected(fault("primary", Some(700)));
+        let dumped = RestoreRecord {
+            nature: Nature::Logical,
+            ..restore("scratch", 800)
+        };
+        faults.restored(&dumped, "primary");
+        assert!(faults.is_logical("scratch") && !faults.is_logical("primary"));
+        assert_eq!(faults.transactions("scratch"), [0u64; 0]);
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub async fn perform(
 
 async fn from_begin_to_end(mut drill: Drill, cancel: &CancellationToken) {
     let deadline = drill.plan.deadline;
-    let runtime = drill.runtime.clone();
+    let (runtime, recorder) = (drill.runtime.clone(), drill.recorder.clone());
     let doing = async {
         let done = bug::caught_in(doing(&mut drill)).await;
         done.unwrap_or_else(Err)
@@ -75,6 +75,7 @@ async fn from_begin_to_end(mut drill: Drill, cancel: &CancellationToken) {
             Err(_) => format!("the drill's deadline of {deadline} passed"),
         },
         error = runtime.gone() => error.to_string(),
+        cause = recorder.failed() => format!("the history can't be written: {cause}"),
     };
     drill.close(reason).await;
 }

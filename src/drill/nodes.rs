@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::state::{Drill, Made, StepError};
 use crate::{
-    postgres::{Server, server::write_passfile},
+    postgres::{DATABASE_TEMPLATE, Server, server::write_passfile},
     runtime::{Machine, Mount, Node, NodeSpec, POSTGRES_PORT, RuntimeError},
     scenario::plan::{PRIMARY, Plan, ServerPlan},
     store::{LOCAL, Store},
@@ -60,15 +60,13 @@ impl Drill {
         scratch: bool,
         limits: &ServerPlan,
     ) -> Result<Server, StepError> {
-        let cluster = self.plan.cluster_of(name).to_owned();
-        let node = self
-            .new_node((name, &cluster), &limits.node, &[POSTGRES_PORT])
-            .await?;
+        let named = (name, self.plan.cluster_of(name));
+        let node = self.new_node(named, &limits.node, &[POSTGRES_PORT]).await?;
         let server = Server {
             name: name.to_owned(),
             node,
             passwords: self.passwords.clone(),
-            database: self.plan.home(&cluster).to_owned(),
+            database: DATABASE_TEMPLATE.to_owned(),
             scratch,
             moved: BTreeMap::new(),
         };
@@ -110,15 +108,11 @@ fn spec(plan: &Plan, (name, cluster): (&str, &str), machine: &Machine, ports: &[
 
 /// The stores of a cluster: what is backed up of one is nowhere near another's.
 fn mounts(plan: &Plan, cluster: &str) -> BTreeMap<String, Mount> {
-    let of = match cluster {
-        PRIMARY => String::new(),
-        _ => format!("{cluster}."),
-    };
     let mount = |(name, store): (&String, &Store)| {
         let beside = Some(name).filter(|name| *name != LOCAL);
         let beside = beside.map(|name| format!(".{name}")).unwrap_or_default();
         let mount = Mount {
-            store: format!("{of}store{beside}"),
+            store: format!("{cluster}.store{beside}"),
             size: store.size(),
         };
         (name.clone(), mount)

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use super::{
     backup::LOOKING,
-    expected_errors::by_restore,
+    expected_errors::{by_lost_slots, by_restore},
     state::{Drill, Made, StepError},
 };
 use crate::{
@@ -38,8 +38,10 @@ impl Drill {
             .server(server)?
             .value(&format!("select pg_create_restore_point('{literal}')"))
             .await?;
-        self.points
-            .push((name.to_owned(), lsn::parse(&position).unwrap_or_default()));
+        let position = lsn::parse(&position).unwrap_or_default();
+        let cluster = self.plan.cluster_of(server).to_owned();
+        let points = self.points.entry(cluster).or_default();
+        points.push((name.to_owned(), position));
         Ok(())
     }
 
@@ -47,6 +49,19 @@ impl Drill {
     fn wall_stepped(&self) -> SignedDuration {
         let own = SignedDuration::from_micros(self.recorder.now_us() as i64);
         wall_clock().duration_since(self.wall) - own
+    }
+
+    /// What its target is resolved by; times are those of the server whose WAL tells them.
+    fn known(&self, restoring: &Restoring) -> Known<'_> {
+        let fault = self.faults.aimed_at(&restoring.target);
+        let told_by = fault.map_or(restoring.of(), |fault| &fault.server);
+        Known {
+            fault,
+            points: self.points.get(restoring.of()).map_or(&[], Vec::as_slice),
+            wall: self.wall + self.ahead(told_by),
+            stepped: self.wall_stepped(),
+            scale: self.plan.scale,
+        }
     }
 
     /// Restores a backup, up to a target.
@@ -58,19 +73,17 @@ impl Drill {
         restoring: &Restoring,
         deadline: Duration,
     ) -> Result<(), StepError> {
-        let known = Known {
-            fault: self.faults.aimed_at(&restoring.target),
-            points: &self.points,
-            wall: self.wall,
-            stepped: self.wall_stepped(),
-            scale: self.plan.scale,
-        };
-        let resolved = resolve(&restoring.target, known).map_err(StepError::Missing)?;
+        let resolved = resolve(&restoring.target, self.known(restoring));
+        let resolved = resolved.map_err(StepError::Missing)?;
         let source = self.source(restoring, &resolved);
+        let into = &restoring.into;
         let mut server = match restoring.in_place {
-            true => self.given_up(&restoring.into).await?,
+            true => {
+                let lost = by_lost_slots(into, self.plan.standbys_of(into));
+                self.expect_errors(Cause::Standbys, lost);
+                self.given_up(into, deadline).await?
+            }
             false => {
-                let into = &restoring.into;
                 self.new_server(into, is_scratch(into), &source.plan)
                     .await?
             }
@@ -119,9 +132,13 @@ impl Drill {
     ///
     /// # Errors
     /// What went wrong, in full.
-    pub(super) async fn promote(&mut self, name: &str) -> Result<(), StepError> {
+    pub(super) async fn promote(
+        &mut self,
+        name: &str,
+        deadline: Duration,
+    ) -> Result<(), StepError> {
         let server = self.server(name)?;
-        let promoted = standby::promote(&server, &self.recorder).await?;
+        let promoted = standby::promote(&server, deadline, &self.recorder).await?;
         let of = self.plan.cluster_of(name).to_owned();
         self.faults.restored(&promoted, &of);
         Ok(())
@@ -129,12 +146,10 @@ impl Drill {
 
     /// A server that is stopped, and whose files may be replaced: what it was is given up, and
     /// its clients wait for what it will be.
-    async fn given_up(&mut self, name: &str) -> Result<Server, StepError> {
+    async fn given_up(&mut self, name: &str, deadline: Duration) -> Result<Server, StepError> {
         let server = self.server(name)?;
         self.watch_last(name).await;
-        if server.connect().await.is_ok() {
-            server.stop().await?;
-        }
+        server.stop(deadline).await?;
         let lock = server.node.layout().data.join("postmaster.pid");
         let unlock = ["rm", "-f", &lock.display().to_string()];
         server.node.exec(Exec::new(unlock)).await?;
@@ -204,14 +219,10 @@ impl Drill {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::{
-        check::testing::lost_server,
-        history::Recorder,
-        meter::Meter,
-        runtime::{Layout, Machine, testing},
+        drill::state::testing::drill,
+        runtime::{Layout, Machine},
         scenario::plan::{PRIMARY, ServerPlan},
         units::Bytes,
     };
@@ -246,10 +257,7 @@ mod tests {
     #[test]
     fn a_restored_server_is_made_as_the_source_of_its_backup() {
         let dir = tempfile::tempdir().unwrap();
-        let (plan, runtime) = (lost_server().plan, testing::local(dir.path()));
-        let meter = Meter::new(Instant::now());
-        let recorder = Recorder::in_memory();
-        let mut drill = Drill::new(plan.into(), runtime, dir.path().into(), recorder, meter);
+        let mut drill = drill(dir.path());
         let servers = [("alpha", 1), (PRIMARY, 2), ("replacement", 3)];
         drill.made = servers
             .map(|(name, memory)| (name.to_owned(), made(memory)))
@@ -271,5 +279,28 @@ mod tests {
         drill.backups = vec![taken(1, PRIMARY), taken(2, "replacement")];
         assert_eq!(source(&drill, None), made(3).plan);
         assert_eq!(source(&drill, Some(1)), made(2).plan);
+    }
+
+    #[test]
+    fn a_target_is_resolved_by_its_own_clusters_clock_and_points() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut drill = drill(dir.path());
+        let mut fast = made(1);
+        fast.plan.node.clock.ahead = Some("10m".parse().unwrap());
+        drill.made = [("orders".to_owned(), fast)].into();
+        for (cluster, position) in [(PRIMARY, 1), ("orders", 2)] {
+            let point = ("release".to_owned(), position);
+            drill.points.insert(cluster.into(), vec![point]);
+        }
+        let known = |of: &str| {
+            let restoring = Restoring {
+                of: Some(of.into()),
+                ..Restoring::default()
+            };
+            let known = drill.known(&restoring);
+            (known.wall.duration_since(drill.wall), known.points[0].1)
+        };
+        assert_eq!(known(PRIMARY), (SignedDuration::ZERO, 1));
+        assert_eq!(known("orders"), (SignedDuration::from_mins(10), 2));
     }
 }

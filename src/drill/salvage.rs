@@ -47,6 +47,7 @@ impl Drill {
             tables: salvaging.tables.to_vec(),
             schemas: salvaging.schemas.to_vec(),
             by: salvaging.by,
+            logical: self.faults.is_logical(from),
             fault_xids: bad.iter().map(|(xid, _)| *xid).collect(),
             undone_xids: bad
                 .iter()

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use jiff::SignedDuration;
-
 use super::state::{Drill, StepError};
 use crate::{
     event::EventKind,
@@ -86,11 +84,10 @@ impl Drill {
     /// By the drill's clock, whatever the server's says.
     fn tell_log(&self, server: &str, log: &str) {
         let log = server_log::read(server, log);
-        let made = self.made.get(server);
-        let ahead = made.map_or(0, |made| made.plan.node.clock.seconds_ahead());
+        let ahead = self.ahead(server);
         for mut lines in log.lines {
             for at in [&mut lines.first, &mut lines.last] {
-                *at -= SignedDuration::from_secs(ahead);
+                *at -= ahead;
             }
             self.recorder.record(EventKind::ServerLog(lines));
         }

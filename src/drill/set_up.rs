@@ -66,7 +66,7 @@ impl Drill {
         standby.moved = moved(&settings, &made.layout, standby.node.layout());
         self.servers.insert(name.to_owned(), standby.clone());
         self.configure_tools(&standby).await?;
-        standby::follow(&standby, primary).await?;
+        standby::follow(&standby, primary, plan.deadline.0).await?;
         standby.announce(&self.recorder).await?;
         Ok(())
     }
@@ -120,7 +120,7 @@ impl Drill {
         let client = access.connect("pgdrill").await?;
         let there = self.plan.databases_of(&server.name);
         for (name, _) in there.filter(|(name, _)| *name != DATABASE) {
-            run_sql(&client, &format!("create database {name}")).await?;
+            run_sql(&client, &format!("create database \"{name}\"")).await?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{faults::Faults, people::People, row_images::RowImages, watch::Watch};
 use crate::{
@@ -106,8 +106,8 @@ pub struct Drill {
     pub frozen: BTreeMap<String, String>,
     /// Backups taken.
     pub backups: Vec<Taken>,
-    /// Restore points made.
-    pub points: Vec<(String, u64)>,
+    /// Restore points made in each cluster.
+    pub points: BTreeMap<String, Vec<(String, u64)>>,
     /// The faults injected.
     pub faults: Faults,
     /// Whether the fault is not yet answered by any step.
@@ -148,7 +148,7 @@ impl Drill {
             serving: BTreeMap::new(),
             frozen: BTreeMap::new(),
             backups: Vec::new(),
-            points: Vec::new(),
+            points: BTreeMap::new(),
             faults: Faults::default(),
             unnoticed: false,
             people: None,
@@ -173,12 +173,25 @@ impl Drill {
         models.collect()
     }
 
-    /// A server of each cluster that is there: its stores are the same for all of it.
-    pub fn one_of_each(&self) -> Vec<Server> {
-        let servers = self.servers.values();
-        let servers = servers.map(|one| (self.plan.cluster_of(&one.name), one));
-        let each: BTreeMap<&str, &Server> = servers.collect();
-        each.into_values().cloned().collect()
+    /// A server of a cluster: its stores are the same for all of it.
+    ///
+    /// # Errors
+    /// When none is there any more.
+    pub fn one_of(&self, cluster: &str) -> Result<Server, StepError> {
+        let mut servers = self.servers.values();
+        let own = servers.rfind(|one| self.plan.cluster_of(&one.name) == cluster);
+        own.cloned().ok_or_else(|| {
+            StepError::Missing(format!(
+                "no server of `{cluster}` is left that reaches its stores"
+            ))
+        })
+    }
+
+    /// By how much a server's clock is fast.
+    pub fn ahead(&self, server: &str) -> SignedDuration {
+        let made = self.made.get(server);
+        let seconds = made.map_or(0, |made| made.plan.node.clock.seconds_ahead());
+        SignedDuration::from_secs(seconds)
     }
 
     /// The server of this name.
@@ -197,9 +210,7 @@ impl Drill {
     /// # Errors
     /// When it does not exist (yet).
     pub fn server_in(&self, name: &str, database: &str) -> Result<Server, StepError> {
-        let mut server = self.server(name)?;
-        database.clone_into(&mut server.database);
-        Ok(server)
+        Ok(self.server(name)?.within(database))
     }
 
     /// Makes up a password for each role and keeps it out of the history.
@@ -212,5 +223,20 @@ impl Drill {
             .values()
             .for_each(|password| self.recorder.redact(password.reveal()));
         self.passwords = Arc::new(passwords);
+    }
+}
+
+#[cfg(test)]
+pub mod testing {
+    use std::{path::Path, time::Instant};
+
+    use super::*;
+    use crate::{check::testing::lost_server, runtime::testing};
+
+    /// A drill that has not begun, which keeps its history in memory.
+    pub fn drill(dir: &Path) -> Drill {
+        let (plan, runtime) = (lost_server().plan, testing::local(dir));
+        let (recorder, meter) = (Recorder::in_memory(), Meter::new(Instant::now()));
+        Drill::new(plan.into(), runtime, dir.into(), recorder, meter)
     }
 }

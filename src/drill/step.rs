@@ -43,8 +43,8 @@ impl Drill {
             Action::Run(how_long) => outside(Activity::Wait, self.run(how_long, deadline)).await,
             Action::Checkpoint {} => Ok(self.server(server)?.sql("checkpoint").await?),
             Action::SwitchWal {} => {
-                let archived = self.plan.strategy.wal != Wal::None;
                 let server = self.server(server)?;
+                let archived = self.plan.strategy.wal != Wal::None && !server.scratch;
                 Ok(wal::switch(&server, archived, deadline).await?)
             }
             Action::RestorePoint(name) => self.restore_point(server, name).await,
@@ -55,8 +55,8 @@ impl Drill {
             Action::Restore(restore) => self.restore(restore, deadline).await,
             Action::Salvage(salvage) => self.salvage(salvage, database).await,
             Action::Reindex(object) => self.reindex(server, database, object).await,
-            Action::Start(server) => self.start(server).await,
-            Action::Promote(server) => self.promote(server).await,
+            Action::Start(server) => self.start(server, deadline).await,
+            Action::Promote(server) => self.promote(server, deadline).await,
             Action::CutOver(cut_over) => self.cut_over(cut_over.workloads(), &cut_over.to).await,
             Action::Verify(server) => self.verify(server).await,
             Action::Age(by) => self.age(*by).await,
@@ -169,7 +169,11 @@ impl Drill {
     async fn heal(&self, name: &str) -> Result<(), StepError> {
         let missing = || StepError::Missing(format!("there was no fault `{name}`"));
         let injected = self.faults.named(name).ok_or_else(missing)?;
-        let server = self.server_in(&injected.server, &injected.database)?;
+        let server = match injected.fault.facts().store() {
+            // Every server of the cluster reaches it, and that one may be lost.
+            Some(_) => self.one_of(self.plan.cluster_of(&injected.server))?,
+            None => self.server_in(&injected.server, &injected.database)?,
+        };
         let archive = self.plan.strategy.archive();
         let injection = self.injection(name, &injected.fault, &server, archive.as_ref());
         Ok(injected.fault.heal(&injection).await?)
@@ -200,9 +204,9 @@ impl Drill {
         Ok(())
     }
 
-    async fn start(&self, name: &str) -> Result<(), StepError> {
+    async fn start(&self, name: &str, deadline: Duration) -> Result<(), StepError> {
         let server = self.server(name)?;
-        server.start().await?;
+        server.start(deadline).await?;
         server.announce(&self.recorder).await?;
         self.tell_clients(name).await?;
         self.watch_server(&server).await;
@@ -213,7 +217,7 @@ impl Drill {
     async fn verify(&mut self, server: &str) -> Result<(), StepError> {
         let gates = self.plan.checks.iter().filter(|kind| kind.is_gate());
         let kinds: Vec<CheckKind> = gates.copied().collect();
-        if self.plan.workloads.is_empty() {
+        if self.plan.serves_at_first(self.plan.cluster_of(server)) == server {
             // No cut-over will say that it serves.
             let verified = self.server(server)?;
             self.watch_server(&verified).await;
@@ -231,7 +235,7 @@ impl Drill {
         command: &str,
         deadline: Duration,
     ) -> Result<(), StepError> {
-        let server = self.server(server)?;
+        let server = self.server_in(server, self.plan.home(self.plan.cluster_of(server)))?;
         let exec = Exec::shell(server.fill_in(command)).envs(server.environment());
         server.node.exec(exec.within(deadline)).await?;
         Ok(())

@@ -68,7 +68,7 @@ pub struct FaultRecord {
     /// What it hit, e.g. `sales.orders`.
     pub target: String,
     pub server: String,
-    /// The database that it hit, where it did not hit a whole server.
+    /// The database it was injected in; of a fault of a whole server the one logged in to.
     pub database: String,
     pub boundary: BoundaryKind,
     pub began_us: u64,
@@ -175,6 +175,8 @@ pub struct WalPosition {
 /// What a tool's own verifier said, to be held against the truth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VerifierSaid {
+    /// The server that the backup is of.
+    pub server: String,
     /// E.g. `pg_verifybackup`.
     pub tool: String,
     /// What it looked at, e.g. a backup's label.
@@ -232,6 +234,8 @@ pub enum Cause {
     Look,
     /// A server is restored in place, and its clients find one that is in recovery.
     Restore,
+    /// Standbys of a server that was restored in place: none streams from it any more.
+    Standbys,
 }
 
 /// An error that belongs in a server's log.

@@ -9,6 +9,7 @@ pub struct CloseStore(pub String);
 impl Kind for CloseStore {
     fn facts(&self) -> Facts<'_> {
         Facts {
+            closes_store: true,
             heals: true,
             ..Facts::of_store(&self.0)
         }

@@ -26,9 +26,9 @@ pub(super) async fn inject(
         ))
         .await?;
     let begun = injection.begin().await?;
-    server.stop().await?;
+    server.stop(RESTART).await?;
     let pages = overwrite(server, &path).await?;
-    server.start().await?;
+    server.start(RESTART).await?;
     let record = injection.end(begun);
     Ok(effect(server, &name, &pages).await?.of(record))
 }

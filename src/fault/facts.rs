@@ -27,6 +27,10 @@ pub struct Facts<'a> {
     pub is_outage: bool,
     /// Whether pages on disk are wrong after it.
     pub damages_pages: bool,
+    /// Whether its store holds nothing after it.
+    pub loses_store: bool,
+    /// Whether nobody reads or writes its store while it lasts.
+    pub closes_store: bool,
     /// Whether it can be undone by itself: `heal`.
     pub heals: bool,
     /// The steps that heal it, beside those that bring clients back.
@@ -124,6 +128,8 @@ impl<'a> Facts<'a> {
             server_after: ServerAfter::Up,
             is_outage: true,
             damages_pages: false,
+            loses_store: false,
+            closes_store: false,
             heals: false,
             healed_by: &[],
         }

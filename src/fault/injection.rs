@@ -6,7 +6,7 @@ use crate::{
     backup::WalArchive,
     event::FaultRecord,
     history::Recorder,
-    postgres::{PgError, Server, ServerError, lsn},
+    postgres::{DATABASE_TEMPLATE, PgError, Server, ServerError, lsn},
     runtime::RuntimeError,
     store::{Place, Store, named},
 };
@@ -55,7 +55,8 @@ impl Injection<'_> {
     pub(super) async fn begin(&self) -> Result<FaultRecord, FaultError> {
         let query = "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') \
                      || ' ' || pg_current_wal_insert_lsn()";
-        let answer = self.server.value(query).await?;
+        let whole = self.server.within(DATABASE_TEMPLATE);
+        let answer = whole.value(query).await?;
         let (server_time, position) = answer.split_once(' ').unwrap_or((&answer, "0/0"));
         let facts = self.fault.facts();
         let target = match facts.object.as_str() {

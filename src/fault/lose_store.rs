@@ -8,7 +8,10 @@ pub struct LoseStore(pub String);
 
 impl Kind for LoseStore {
     fn facts(&self) -> Facts<'_> {
-        Facts::of_store(&self.0)
+        Facts {
+            loses_store: true,
+            ..Facts::of_store(&self.0)
+        }
     }
 
     async fn inject(&self, injection: &Injection<'_>) -> Result<FaultRecord, FaultError> {

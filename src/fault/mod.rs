@@ -17,7 +17,7 @@ pub use injection::{FaultError, Injection};
 
 use crate::{
     event::{BoundaryKind, FaultRecord},
-    postgres::Server,
+    postgres::{Server, server::RESTART},
     runtime::Exec,
     text::line,
 };
@@ -131,7 +131,7 @@ faults! {
         crash_server: CrashServer = "crash-server",
         /// kill -9, and its storage gone.
         lose_server: LoseServer = "lose-server",
-        /// The WAL archive refuses everything from now on, in every store.
+        /// The WAL archive refuses everything, in every store, until `heal`.
         stop_archiving: StopArchiving = "stop-archiving",
     }
 }

@@ -48,7 +48,8 @@ impl<T: BadStatement> Kind for T {
         let begun = injection.begin().await?;
         let (record, shown) = match statement.from_outside {
             true => {
-                let shown = statement.perform(&maintenance(server).await?).await?;
+                let outside = server.within(DATABASE_TEMPLATE).connect().await?;
+                let shown = statement.perform(&outside).await?;
                 (injection.end(begun), shown)
             }
             false => statement.in_transaction(injection, begun).await?,
@@ -95,7 +96,7 @@ impl Statement {
         };
         let client = match server.connect().await {
             Ok(client) => client,
-            Err(_) => maintenance(server).await?,
+            Err(_) => server.within(DATABASE_TEMPLATE).connect().await?,
         };
         Ok(one_value(&client, query).await?)
     }
@@ -160,12 +161,6 @@ fn differs(shown: &str) -> Effect {
         took: before != after,
         evidence: format!("rows hit: {rows}; {how}"),
     }
-}
-
-async fn maintenance(server: &Server) -> Result<Client, ServerError> {
-    let mut access = server.access().await?;
-    access.database = DATABASE_TEMPLATE.into();
-    Ok(access.connect("pgdrill").await?)
 }
 
 /// Where the transaction's commit record begins, found as a DBA finds it.

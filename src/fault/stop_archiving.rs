@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::postgres::DATABASE_TEMPLATE;
 
 /// The next switched segment tells soon.
 const SHOWN: Duration = Duration::from_secs(30);
@@ -21,7 +22,7 @@ impl Kind for StopArchiving {
     }
 
     async fn inject(&self, injection: &Injection<'_>) -> Result<FaultRecord, FaultError> {
-        let server = injection.server;
+        let server = &injection.server.within(DATABASE_TEMPLATE);
         let archive = places(injection);
         let failures = server
             .value("select failed_count from pg_stat_archiver")
@@ -37,7 +38,7 @@ impl Kind for StopArchiving {
     }
 
     async fn heal(&self, injection: &Injection<'_>) -> Result<(), FaultError> {
-        let server = injection.server;
+        let server = &injection.server.within(DATABASE_TEMPLATE);
         let count = "select archived_count from pg_stat_archiver";
         let before = server.value(count).await?;
         permit(server, &places(injection), "u+w").await?;

@@ -9,13 +9,13 @@ mod redaction;
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, BufWriter, Read, Write},
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Instant,
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{SetOnce, mpsc};
 
 pub use progress::{Bytes, Progress};
 
@@ -26,7 +26,8 @@ use redaction::Secrets;
 /// change of what an event, an observation or the plan means, or has, is a new number.
 /// 3: faults have names, and errors are expected of each by its name; backups are as tools list them;
 /// the plan holds what clients do. 5: steps and strategy of a plan are written as in their files.
-pub const FORMAT: u32 = 5;
+/// 6: a verifier's word says of which server's backup it is.
+pub const FORMAT: u32 = 6;
 
 /// Names of the files of one drill, below `<run>/drills/<drill>/`.
 pub mod files {
@@ -67,6 +68,8 @@ pub struct Recorder {
 struct Inner {
     began: Instant,
     state: Mutex<State>,
+    /// The first failure to write.
+    failed: SetOnce<String>,
 }
 
 #[derive(Debug)]
@@ -76,7 +79,6 @@ struct State {
     secrets: Secrets,
     listener: Option<mpsc::UnboundedSender<Event>>,
     kept: Vec<Event>,
-    failed: Option<String>,
 }
 
 impl Recorder {
@@ -101,12 +103,12 @@ impl Recorder {
             secrets: Secrets::default(),
             listener,
             kept: Vec::new(),
-            failed: None,
         };
         Self {
             inner: Arc::new(Inner {
                 began: Instant::now(),
                 state: Mutex::new(state),
+                failed: SetOnce::new(),
             }),
         }
     }
@@ -141,16 +143,18 @@ impl Recorder {
         };
         let event = state.redacted(event);
         state.seq += 1;
-        state.keep(&event);
+        if let Err(cause) = state.keep(&event) {
+            let _ = self.inner.failed.set(cause.to_string());
+        }
         if let Some(listener) = &state.listener {
             // A reporter that has gone away must not stop a drill.
             let _ = listener.send(event);
         }
     }
 
-    /// The first failure to write, if there was one: the history is then no evidence.
-    pub fn failure(&self) -> Option<String> {
-        self.lock().failed.clone()
+    /// Returns when an event could not be written, with why: the history is then no evidence.
+    pub async fn failed(&self) -> &str {
+        self.inner.failed.wait().await
     }
 
     /// The events so far (those of an in-memory history).
@@ -175,18 +179,14 @@ impl State {
         })
     }
 
-    fn keep(&mut self, event: &Event) {
+    fn keep(&mut self, event: &Event) -> io::Result<()> {
         let Some(out) = &mut self.out else {
             self.kept.push(event.clone());
-            return;
+            return Ok(());
         };
-        let written = serde_json::to_writer(&mut *out, event)
-            .map_err(std::io::Error::from)
-            .and_then(|()| out.write_all(b"\n"))
-            .and_then(|()| out.flush());
-        if let Err(cause) = written {
-            self.failed.get_or_insert(cause.to_string());
-        }
+        serde_json::to_writer(&mut *out, event)?;
+        out.write_all(b"\n")?;
+        out.flush()
     }
 }
 
@@ -259,6 +259,14 @@ mod tests {
         let events = read(&file).unwrap();
         assert_eq!(events.iter().map(|e| e.seq).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(events[1].kind, note("two"));
+    }
+
+    #[tokio::test]
+    async fn a_history_that_cannot_be_written_is_told() {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let recorder = Recorder::with(Some(BufWriter::new(full)), None);
+        recorder.record(note("one"));
+        assert!(recorder.failed().await.contains("No space left"));
     }
 
     #[test]

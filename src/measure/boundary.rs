@@ -10,6 +10,7 @@ use crate::{
     event::{BoundaryKind, EventKind, FaultRecord},
     ledger::{Outcome, Record},
     measure::{drill_history::DrillHistory, recovery::Recovery},
+    scenario::plan::Target,
 };
 
 /// On which extent of the boundary a transaction lies, and on which server it ran.
@@ -37,8 +38,6 @@ pub struct Position {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Boundaries {
     pub all: Vec<Boundary>,
-    /// Of which snapshot its rows are: `DrillHistory::snapshot_of`.
-    pub snapshot: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +55,8 @@ pub struct Boundary {
     /// Where production lives on and a salvage aimed at an instant before the boundary: what was
     /// acknowledged later is lost to that distance; everything older must have come home.
     pub aimed_us: Option<u64>,
+    /// How what lies before it came to the end: `DrillHistory::way_of`.
+    pub way: usize,
     /// Whether what came after the boundary must be absent (a bad statement, recovered to
     /// before it).
     pub absent_after: bool,
@@ -84,10 +85,7 @@ impl Boundaries {
         workload: &str,
         statements: &StatementInstants,
     ) -> Self {
-        let mut boundaries = Self {
-            snapshot: history.snapshot_of(workload),
-            ..Self::default()
-        };
+        let mut boundaries = Self::default();
         let mut serving = history.first_server();
         for event in history.events {
             if let EventKind::FaultInjected(fault) = &event.kind
@@ -107,6 +105,9 @@ impl Boundaries {
         }
         boundaries.harmless(recoveries);
         boundaries.aim(history, recoveries);
+        for boundary in &mut boundaries.all {
+            boundary.way = history.way_of(workload, boundary.extent.began_us);
+        }
         boundaries
     }
 
@@ -229,6 +230,7 @@ impl Boundary {
             cut_over_us: None,
             reached_lsn: None,
             aimed_us: None,
+            way: 0,
             absent_after: false,
             extent: Extent {
                 began_us: at_us,
@@ -239,14 +241,18 @@ impl Boundary {
     }
 
     fn move_to(&mut self, history: &DrillHistory<'_>, at_us: u64, server: &str) {
-        let reached = history
-            .restore_of(server)
-            .map(|restore| restore.reached_lsn);
+        // A restore in place comes after the move.
+        let by_us = history.step_end_us(at_us);
+        let reached = history.restore_of(server, by_us);
         self.cut_over_us = Some(at_us);
-        self.reached_lsn = reached.filter(|lsn| *lsn != 0);
+        self.reached_lsn = reached
+            .map(|restore| restore.reached_lsn)
+            .filter(|lsn| *lsn != 0);
         if let Some(commit_lsn) = self.extent.commit_lsn {
-            let before = self.reached_lsn.is_some_and(|lsn| lsn < commit_lsn);
-            self.absent_after = before || history.restored_before_fault(server);
+            let short = self.reached_lsn.is_some_and(|lsn| lsn < commit_lsn);
+            let restoring = history.restoring(server, by_us);
+            self.absent_after = short
+                || restoring.is_some_and(|(_, one)| matches!(one.target, Target::Before { .. }));
         }
     }
 

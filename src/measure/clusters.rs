@@ -54,6 +54,7 @@ fn is_of(kind: &EventKind, own: impl Fn(&str) -> bool) -> bool {
         EventKind::Restored(one) => own(&one.server),
         EventKind::RowsImaged(one) => own(&one.server),
         EventKind::ServerLog(one) => own(&one.server),
+        EventKind::VerifierSaid(one) => own(&one.server),
         EventKind::DrillStarted { .. }
         | EventKind::Environment { .. }
         | EventKind::PhaseBegan { .. }
@@ -65,7 +66,6 @@ fn is_of(kind: &EventKind, own: impl Fn(&str) -> bool) -> bool {
         | EventKind::WorkloadBegan { .. }
         | EventKind::Throughput(_)
         | EventKind::WorkloadEnded(_)
-        | EventKind::VerifierSaid(_)
         | EventKind::FaultInjected(_)
         | EventKind::Frozen { .. }
         | EventKind::Thawed { .. }

@@ -6,13 +6,10 @@
 use std::{collections::BTreeSet, ops::Range};
 
 use crate::{
-    event::{
-        BackupRecord, Event, EventKind, FaultRecord, ImageRecord, RecoveryRecord, RestoreRecord,
-        StepOutcome,
-    },
+    event::{BackupRecord, Event, EventKind, FaultRecord, ImageRecord, RestoreRecord, StepOutcome},
     fault::ServerAfter,
     measure::recovery::Recovery,
-    scenario::plan::{Action, Nature, PRIMARY, Plan, Step, StepIndex, Target},
+    scenario::plan::{Action, Nature, PRIMARY, Plan, Restore, StepIndex, Target},
     units::Time,
     wal::SegmentSize,
 };
@@ -53,6 +50,14 @@ pub struct StepTold<'a> {
     pub ended_us: Option<u64>,
     /// How it ended; none: the history ends before.
     pub outcome: Option<&'a StepOutcome>,
+}
+
+impl StepTold<'_> {
+    /// Whether it was going on.
+    pub fn holds(&self, at_us: u64) -> bool {
+        let began = self.began_us.is_some_and(|began| began <= at_us);
+        began && self.ended_us.is_none_or(|ended| at_us <= ended)
+    }
 }
 
 /// Clients moved to another server.
@@ -117,6 +122,12 @@ impl<'a> DrillHistory<'a> {
         steps
     }
 
+    /// When the step ended during which, or before which, something was told.
+    pub fn step_end_us(&self, at_us: u64) -> u64 {
+        let mut ends = told!(self.events, event, EventKind::StepEnded { .. } => event.at_us);
+        ends.find(|end_us| *end_us >= at_us).unwrap_or(u64::MAX)
+    }
+
     pub fn failed_step(&self) -> Option<(StepIndex, &'a str)> {
         told!(self.events, EventKind::StepEnded { step, outcome: StepOutcome::Failed(why) }
             => (*step, why.as_str()))
@@ -148,40 +159,68 @@ impl<'a> DrillHistory<'a> {
         told!(self.events, event, EventKind::RowsImaged(look) => (event.at_us, look))
     }
 
-    /// The restore that made a server; none when it was there from the beginning.
-    pub fn restore_of(&self, server: &str) -> Option<&'a RestoreRecord> {
-        self.restores()
-            .map(|(_, restore)| restore)
-            .filter(|restore| restore.server == server)
-            .last()
-    }
-
-    /// Whether a server was made anew from a logical backup: another cluster than it was.
-    pub fn is_logical(&self, server: &str) -> bool {
-        let restore = self.restore_of(server);
-        restore.is_some_and(|restore| restore.nature == Nature::Logical)
-    }
-
-    /// Which snapshot a workload's rows are of where its server was made anew from dumps: each
-    /// database has its own, so that what survives in one says nothing of another. 0: the cluster's.
-    pub fn snapshot_of(&self, workload: &str) -> usize {
-        let plan = self.plan;
-        let database = plan.workloads.get(workload).map(|one| &one.database);
-        let place = || {
-            plan.databases
-                .keys()
-                .position(|name| Some(name) == database)
-        };
-        match self.is_logical(self.server_of(workload)) {
-            true => 1 + place().unwrap_or_default(),
-            false => 0,
+    /// The restores that led to a server as it was at an instant, the newest first, each with the
+    /// time it was told; empty when it was there from the beginning.
+    fn lineage(&self, server: &str, until_us: u64) -> Vec<(u64, &'a RestoreRecord)> {
+        let restores: Vec<_> = self.restores().collect();
+        let (mut server, mut until_us) = (server, until_us);
+        let mut all = Vec::new();
+        for (at_us, restore) in restores.into_iter().rev() {
+            if restore.server != server || at_us > until_us {
+                continue;
+            }
+            all.push((at_us, restore));
+            if let Some(backup) = self.taken(&restore.backup) {
+                (server, until_us) = (&backup.server, backup.began_us);
+            }
         }
+        all
+    }
+
+    /// When the restore was told that had made a server by an instant; none when it was there from
+    /// the beginning.
+    pub fn restored_us(&self, server: &str, until_us: u64) -> Option<u64> {
+        self.lineage(server, until_us)
+            .first()
+            .map(|(at_us, _)| *at_us)
+    }
+
+    /// The restore that had made a server by an instant; none when it was there from the beginning.
+    pub fn restore_of(&self, server: &str, until_us: u64) -> Option<&'a RestoreRecord> {
+        let lineage = self.lineage(server, until_us);
+        lineage.first().map(|(_, restore)| *restore)
+    }
+
+    /// Whether a server, or one that it was restored from, was made anew from a logical backup:
+    /// another cluster than there was.
+    pub fn is_logical(&self, server: &str, until_us: u64) -> bool {
+        let mut lineage = self.lineage(server, until_us).into_iter();
+        lineage.any(|(_, restore)| restore.nature == Nature::Logical)
+    }
+
+    /// How what a workload had written by an instant came to the server that serves it at the end:
+    /// from one server to another, and in dumps, of which each database has its own. What survives
+    /// of one workload tells of another that came the same way: both have the place of the first.
+    pub fn way_of(&self, workload: &str, at_us: u64) -> usize {
+        let way = |name: &str| {
+            let to = self.server_of(name);
+            let dumped = |(told_us, restore): &(u64, &RestoreRecord)| {
+                *told_us > at_us && restore.nature == Nature::Logical
+            };
+            let lineage = self.lineage(to, u64::MAX);
+            let database = self.plan.workloads.get(name).map(|one| &one.database);
+            let database = database.filter(|_| lineage.iter().any(dumped));
+            (self.server_before(name, Some(at_us)), to, database)
+        };
+        let own = way(workload);
+        let mut names = self.plan.workloads.keys();
+        names.position(|name| way(name) == own).unwrap_or_default()
     }
 
     /// Whether a server was restored for looking only, and never to serve.
     pub fn is_scratch(&self, server: &str) -> bool {
-        self.restore_of(server)
-            .is_some_and(|restore| restore.scratch)
+        let mut restores = self.restores();
+        restores.any(|(_, restore)| restore.server == server && restore.scratch)
     }
 
     /// Whether a server was repaired in place, looked at through a gate, and then served on.
@@ -194,14 +233,8 @@ impl<'a> DrillHistory<'a> {
             began && step.outcome == Some(&StepOutcome::Done)
         });
         let mut steps = steps.iter().map(|step| &self.plan.steps[step.index]);
-        let repairs = |step: &Step| match &step.action {
-            Action::Salvage(salvage) => salvage.into() == server,
-            Action::Reindex(_) => step.server == server,
-            Action::Start(at) => at == server,
-            _other => false,
-        };
         // One after the other.
-        steps.any(repairs)
+        steps.any(|step| step.repairs(server))
             && steps.any(|step| matches!(&step.action, Action::Verify(at) if at == server))
             && steps.any(|step| matches!(step.action, Action::Run(_)))
     }
@@ -209,27 +242,14 @@ impl<'a> DrillHistory<'a> {
     /// The server that a server's data come from in the end: itself when it was there from the
     /// beginning, otherwise the one of whose backup it was restored, and so on.
     pub fn origin(&self, server: &'a str) -> &'a str {
-        let restores: Vec<&RestoreRecord> = self.restores().map(|(_, one)| one).collect();
-        let mut origin = server;
-        for restore in restores.into_iter().rev() {
-            if restore.server == origin
-                && let Some(backup) = self.taken(&restore.backup)
-            {
-                origin = &backup.server;
-            }
-        }
-        origin
+        let mut lineage = self.lineage(server, u64::MAX).into_iter().rev();
+        let first = lineage.find_map(|(_, restore)| self.taken(&restore.backup));
+        first.map_or(server, |backup| &backup.server)
     }
 
     fn taken(&self, label: &str) -> Option<&'a BackupRecord> {
         let mut backups = told!(self.events, EventKind::BackupTaken(backup) => backup);
         backups.rfind(|backup| backup.listed.label == label)
-    }
-
-    /// How the recovery that made a server ended; none when that was not recorded.
-    pub fn recovery_of(&self, server: &str) -> Option<&'a RecoveryRecord> {
-        let mut recoveries = told!(self.events, EventKind::Recovered(recovery) => recovery);
-        recoveries.rfind(|recovery| recovery.server == server)
     }
 
     /// Bytes of a WAL segment, as the servers' clusters have it.
@@ -258,17 +278,14 @@ impl<'a> DrillHistory<'a> {
             .cut_overs()
             .filter(|cut| cut.workloads.iter().any(|name| name == workload))
             .filter(|cut| until_us.is_none_or(|until| cut.at_us < until));
-        moves.last().map_or(self.first_server(), |cut| cut.to)
+        let at_first = || self.plan.cluster_of_workload(workload);
+        moves.last().map_or_else(at_first, |cut| cut.to)
     }
 
     /// The server that serves at the end.
     pub fn serving(&self) -> &'a str {
         let cut_over = self.cut_overs().last().map(|cut| cut.to);
-        let at_first = || match self.cluster {
-            Some(cluster) if !self.plan.workloads.is_empty() => cluster,
-            _ => self.plan.serves_at_first(),
-        };
-        cut_over.unwrap_or_else(at_first)
+        cut_over.unwrap_or_else(|| self.plan.serves_at_first(self.first_server()))
     }
 
     /// Other servers that workloads' clients talk to at the end.
@@ -277,10 +294,33 @@ impl<'a> DrillHistory<'a> {
         servers.filter(|server| *server != self.serving()).collect()
     }
 
-    pub fn restored_before_fault(&self, server: &str) -> bool {
-        let before = |target: &Target| matches!(target, Target::Before { .. });
-        let mut restores = self.plan.restores();
-        restores.any(|restore| restore.into == server && before(&restore.target))
+    /// Whether a fault had taken a server down, and nothing had brought it back by an instant.
+    pub fn is_down(&self, server: &str, at_us: u64) -> bool {
+        let hit = |fault: &&FaultRecord| fault.server == server && fault.began_us <= at_us;
+        let Some(fault) = self.faults().filter(hit).last() else {
+            return false;
+        };
+        let after = fault.fault.facts().server_after;
+        let brings_back = |step: &StepTold<'_>| match &self.plan.steps[step.index].action {
+            Action::Start(at) => at == server,
+            Action::Restore(restore) => restore.into == server,
+            _other => false,
+        };
+        let since = |step: &StepTold<'_>| step.began_us.is_some_and(|at| at > fault.began_us);
+        let ended = |step: &StepTold<'_>| step.ended_us.is_some_and(|at| at <= at_us);
+        let mut steps = self.steps().into_iter();
+        matches!(after, ServerAfter::Down | ServerAfter::Lost)
+            && !steps.any(|step| since(&step) && ended(&step) && brings_back(&step))
+    }
+
+    /// The last restore into a server that had begun by an instant, with when it did.
+    pub fn restoring(&self, server: &str, until_us: u64) -> Option<(u64, &'a Restore)> {
+        let mut steps = self.steps().into_iter().rev();
+        steps.find_map(|step| {
+            let restore = self.plan.steps[step.index].action.restore();
+            let began_us = step.began_us.filter(|began| *began <= until_us);
+            began_us.zip(restore.filter(|restore| restore.into == server))
+        })
     }
 
     /// The earliest instant that a recovery's salvages aimed at, where their scratch servers were
@@ -288,28 +328,21 @@ impl<'a> DrillHistory<'a> {
     /// None: no salvage, or all aimed at the fault itself or at all WAL there is.
     pub fn salvage_aimed_us(&self, recovery: &Recovery<'_>) -> Option<u64> {
         let steps = recovery.steps(self).into_iter();
-        let salvages = steps.filter_map(|step| match &self.plan.steps[step.index].action {
-            Action::Salvage(salvage) => Some(salvage.from()),
+        let aimed = steps.filter_map(|step| match &self.plan.steps[step.index].action {
+            Action::Salvage(salvage) => self.aimed_us(salvage.from(), step.began_us?),
             _other => None,
         });
-        salvages.filter_map(|scratch| self.aimed_us(scratch)).min()
+        aimed.min()
     }
 
-    /// The instant that a scratch server was recovered to.
-    fn aimed_us(&self, scratch: &str) -> Option<u64> {
-        if let Some(restore) = self
-            .restore_of(scratch)
-            .filter(|_| self.is_logical(scratch))
-        {
+    /// The instant to which the scratch server of a salvage was recovered.
+    fn aimed_us(&self, scratch: &str, salvaged_us: u64) -> Option<u64> {
+        let made = self.restore_of(scratch, salvaged_us);
+        if let Some(restore) = made.filter(|restore| restore.nature == Nature::Logical) {
             return self.taken(&restore.backup).map(|backup| backup.began_us);
         }
-        let mut steps = self.steps().into_iter().rev();
-        let (began_us, target) = steps.find_map(|step| {
-            let restore = self.plan.steps[step.index].action.restore();
-            let restore = restore.filter(|restore| restore.into == scratch)?;
-            Some((step.began_us?, &restore.target))
-        })?;
-        match target {
+        let (began_us, restore) = self.restoring(scratch, salvaged_us)?;
+        match &restore.target {
             Target::Latest => None,
             Target::Before { fault, by } => {
                 let before = self.faults().filter(|fault| fault.began_us <= began_us);

@@ -13,7 +13,7 @@ use crate::{
     ledger::{Outcome, Record},
     measure::{drill_history::DrillHistory, rpo::time},
     observation::ServerState,
-    scenario::plan::{Plan, Wal},
+    scenario::plan::{Action, Nature, Plan, Step, Wal},
     units::Time,
     wal::SegmentSize,
 };
@@ -65,13 +65,16 @@ pub fn project(
 ) -> Projected {
     let (plan, segment) = (history.plan, history.segment_size());
     let archiving = observed.is_none_or(|state| state.archive_mode != "off");
-    if plan.strategy.wal == Wal::None || !archiving {
+    let archiving = archiving && plan.strategy.wal != Wal::None;
+    if !archiving || !replayable(history) {
+        let why = match archiving {
+            true => "no physical backup is taken, from which archived WAL could be replayed",
+            false => "no WAL is archived",
+        };
         return Projected {
             unbounded: true,
             wal_rate,
-            arithmetic: "no WAL is archived: everything since the last backup is lost \
-                         with the host"
-                .into(),
+            arithmetic: format!("{why}: everything since the last backup is lost with the host"),
             ..Projected::default()
         };
     }
@@ -91,6 +94,20 @@ pub fn project(
         wal_rate,
         arithmetic,
     }
+}
+
+/// Whether a backup of the cluster is planned from which archived WAL leads on.
+fn replayable(history: &DrillHistory<'_>) -> bool {
+    let (plan, cluster) = (history.plan, history.first_server());
+    let physical = |step: &Step| match &step.action {
+        Action::Backup(backup) => {
+            let backup = plan.strategy.backups.get(backup.of());
+            let nature = backup.map(|backup| backup.tool.abilities().nature);
+            nature == Some(Nature::Physical) && plan.cluster_of(&step.server) == cluster
+        }
+        _other => false,
+    };
+    plan.steps.iter().any(physical)
 }
 
 fn smaller(
@@ -204,6 +221,15 @@ mod tests {
             ..ServerState::default()
         };
         assert!(project(&plan(Some("60s")), None, Some(&off)).unbounded);
+    }
+
+    #[test]
+    fn wal_that_no_backup_can_be_replayed_from_leaves_the_host_for_nothing() {
+        let mut plan = plan(Some("60s"));
+        let is_backup = |step: &Step| matches!(step.action, Action::Backup(_));
+        plan.steps.retain(|step| !is_backup(step));
+        let projected = project(&plan, None, None);
+        assert!(projected.unbounded, "{projected:?}");
     }
 
     #[test]

@@ -49,6 +49,13 @@ impl<'a> Recovery<'a> {
         steps
     }
 
+    /// Whether a fault of it hit a server that the history is of.
+    pub fn is_of(&self, history: &DrillHistory<'_>) -> bool {
+        self.faults
+            .iter()
+            .any(|fault| history.has_server(&fault.server))
+    }
+
     /// What it recovers from, e.g. `lose-server of second`.
     pub fn after(&self) -> String {
         let told = |fault: &&FaultRecord| match fault.target.as_str() {
@@ -60,15 +67,22 @@ impl<'a> Recovery<'a> {
     }
 }
 
-/// The recoveries of a drill, in order; none where no fault was injected.
+/// The recoveries of a drill, in order; none where no fault was injected. Faults of another
+/// cluster are no matter of one that has its own; where it has none they are one recovery,
+/// by which nothing may be lost.
 pub fn recoveries<'a>(history: &DrillHistory<'a>) -> Vec<Recovery<'a>> {
+    let is_own = |fault: &FaultRecord| history.has_server(&fault.server);
+    let has_own = history.faults().any(is_own);
     let mut all: Vec<Recovery<'a>> = Vec::new();
     let mut over = true;
     for event in history.events {
         let EventKind::FaultInjected(fault) = &event.kind else {
-            over |= ends_one(history, event);
+            over |= has_own && ends_one(history, event);
             continue;
         };
+        if has_own && !is_own(fault) {
+            continue;
+        }
         if over {
             begin(&mut all, fault.began_us);
         }

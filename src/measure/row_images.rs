@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use facts::{Fact, Facts, Owner};
 use writers::Writer;
-pub use writers::{Eras, Writers};
+pub use writers::{Era, Eras, Writers};
 
 use crate::{event::ImageRecord, row_images::Image};
 
@@ -43,6 +43,10 @@ pub struct Look<'a> {
     pub until_us: u64,
     /// Whether no fault was injected yet.
     pub before_faults: bool,
+    /// When its server had been restored: no later transaction of another server is among its rows.
+    pub restored_us: Option<u64>,
+    /// What a fault may have left unreadable.
+    pub damaged: BTreeSet<&'a str>,
 }
 
 /// What else is to be known.
@@ -111,7 +115,7 @@ enum Is {
 pub fn balance(
     before: &[Look<'_>],
     after: &[Look<'_>],
-    writers: &Writers,
+    writers: &Writers<'_>,
     circumstances: &Circumstances<'_>,
 ) -> BTreeMap<String, Sets> {
     let facts = Facts::collect(before, writers);
@@ -122,13 +126,13 @@ pub fn balance(
         for name in names {
             let judge = Judge {
                 name,
-                server: &look.record.server,
+                look,
                 facts: facts.tables.get(name),
                 before,
                 writers,
                 circumstances,
             };
-            if let Some(sets) = judge.reconcile(look) {
+            if let Some(sets) = judge.reconcile() {
                 *all.entry(name.clone()).or_default() += sets;
             }
         }
@@ -138,16 +142,17 @@ pub fn balance(
 
 struct Judge<'a> {
     name: &'a str,
-    server: &'a str,
+    look: &'a Look<'a>,
     facts: Option<&'a facts::Table>,
     before: &'a [Look<'a>],
-    writers: &'a Writers,
+    writers: &'a Writers<'a>,
     circumstances: &'a Circumstances<'a>,
 }
 
 impl Judge<'_> {
     /// None: no client whose place is here wrote it, before or since, and the rows are right.
-    fn reconcile(&self, look: &Look<'_>) -> Option<Sets> {
+    fn reconcile(&self) -> Option<Sets> {
+        let look = self.look;
         let tables = &look.record.tables;
         let place = tables.iter().position(|table| table.name == self.name);
         let told = place.map(|place| &tables[place]);
@@ -168,7 +173,8 @@ impl Judge<'_> {
             return None;
         }
         let sets = self.count(&rows);
-        (sets.seen + sets.others > 0 || !sets.is_right()).then_some(sets)
+        let tells = sets.seen + sets.others > 0 || !sets.is_right() || !sets.error.is_empty();
+        tells.then_some(sets)
     }
 
     /// Whether a workload that writes the table is here at the end; what nobody is known to
@@ -176,13 +182,13 @@ impl Judge<'_> {
     fn is_here(&self) -> bool {
         match self.facts.filter(|table| !table.workloads.is_empty()) {
             Some(table) => table.workloads.iter().any(|index| self.lives_here(*index)),
-            None => self.server == self.circumstances.serving,
+            None => self.look.record.server == self.circumstances.serving,
         }
     }
 
     fn lives_here(&self, workload: u8) -> bool {
         let server = self.circumstances.servers.get(usize::from(workload));
-        server.is_none_or(|server| *server == self.server)
+        server.is_none_or(|server| *server == self.look.record.server)
     }
 
     /// Whether a fact is one of this server: its client's place is here.
@@ -200,6 +206,9 @@ impl Judge<'_> {
         let mut sets = Sets {
             seen: self.seen(Owner::Client),
             others: self.seen(Owner::Other),
+            error: self
+                .facts
+                .map_or_else(String::new, |table| table.error.clone()),
             ..Sets::default()
         };
         let mut unanswered = (0, 0);
@@ -243,7 +252,7 @@ impl Judge<'_> {
         let Some(fact) = fact else {
             return self.unseen(image);
         };
-        let writer = self.writers.surviving(image.xid);
+        let writer = self.writers.surviving(image.xid, self.look);
         let looked_us = self.before[usize::from(fact.look)].record.began_us;
         let later = writer.is_some_and(|writer| writer.acked_us >= looked_us);
         let same = fact.content == image.content;
@@ -259,8 +268,9 @@ impl Judge<'_> {
     fn unseen(&self, image: &Image) -> Is {
         let whole = self.facts.is_some_and(|table| table.whole);
         let judged = (image.keyed || whole) && !self.ledgered();
-        let others = self.facts.is_some_and(|table| table.others);
-        let known = self.writers.surviving(image.xid).is_some()
+        let open = |table: &facts::Table| table.others || !table.error.is_empty();
+        let others = self.facts.is_some_and(open);
+        let known = self.writers.committed(image.xid, self.look)
             || self.circumstances.fault_xids.contains(&image.xid);
         match self.writers.unanswered(image.xid) {
             _ if known || others || !judged => Is::Right,
@@ -311,8 +321,8 @@ impl Judge<'_> {
 
     /// The client's transaction that left a row, if it survives.
     fn surviving(&self, fact: &Fact) -> Option<&Writer> {
-        let until_us = self.before[usize::from(fact.look)].until_us;
-        let writer = self.writers.sent_by(fact.xid, until_us);
+        let look = &self.before[usize::from(fact.look)];
+        let writer = self.writers.sent_by(fact.xid, look);
         writer.filter(|writer| writer.survives())
     }
 

@@ -25,7 +25,7 @@ pub struct Rpo {
     pub transactions: u64,
     /// WAL bytes from the oldest lost commit to the boundary; none when not known.
     pub wal_bytes: Option<u64>,
-    /// The tenant that lost most in time (then in transactions); none when nothing is lost.
+    /// The tenant that lost most in time (then in transactions); none when no tenant lost anything.
     pub worst_tenant: Option<TenantLoss>,
     /// Boundary minus the last acknowledged write before it: how finely this could tell.
     pub resolution_us: Option<u64>,
@@ -39,7 +39,6 @@ pub struct Rpo {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TenantLoss {
-    /// The tenant; 0 where the workload has none.
     pub tenant: u32,
     /// In time, microseconds of the drill.
     pub us: u64,
@@ -55,6 +54,18 @@ impl Rpo {
             scale,
             ..Self::default()
         }
+    }
+
+    /// What it stands for.
+    pub fn scaled_us(&self) -> Option<u64> {
+        self.measured_us.map(|us| us * u64::from(self.scale.max(1)))
+    }
+
+    /// [`scaled`], where it is measured.
+    pub fn shown(&self) -> String {
+        let unknown = || "unknown".to_owned();
+        self.measured_us
+            .map_or_else(unknown, |us| scaled(us, self.scale))
     }
 
     fn rank(&self, objective: Option<Time>) -> (u8, u64) {
@@ -170,7 +181,7 @@ fn wal<'l>(boundary: Option<u64>, lost: impl IntoIterator<Item = &'l Loss>) -> O
 }
 
 fn worst_tenant(boundary: u64, lsn: Option<u64>, lost: &[Loss]) -> Option<TenantLoss> {
-    let mut by_tenant: Vec<&Loss> = lost.iter().collect();
+    let mut by_tenant: Vec<&Loss> = lost.iter().filter(|loss| loss.tenant != 0).collect();
     by_tenant.sort_by_key(|loss| loss.tenant);
     by_tenant
         .chunk_by(|one, other| one.tenant == other.tenant)
@@ -187,7 +198,17 @@ fn worst_tenant(boundary: u64, lsn: Option<u64>, lost: &[Loss]) -> Option<Tenant
         .max_by_key(|tenant| (tenant.us, tenant.transactions))
 }
 
-/// Microseconds as people write a time: as fine as anybody wants to read it.
+/// What a time of the drill stands for, with itself: `656ms × 60 = 39.4s`.
+pub fn scaled(us: u64, scale: u32) -> String {
+    if us == 0 || scale <= 1 {
+        return time(us);
+    }
+    let stands_for = time(us * u64::from(scale));
+    format!("{} × {scale} = {stands_for}", time(us))
+}
+
+/// Microseconds as people write a time, as fine as anybody wants to read it; rounded up: nothing that
+/// exceeds an objective looks as if it met it.
 pub fn time(us: u64) -> String {
     let unit = match us {
         0..1_000 => 1,
@@ -196,5 +217,37 @@ pub fn time(us: u64) -> String {
         10_000_000..60_000_000 => 100_000,
         _ => 1_000_000,
     };
-    Time(std::time::Duration::from_micros(us / unit * unit)).to_string()
+    Time(std::time::Duration::from_micros(us.next_multiple_of(unit))).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_looks_shorter_than_it_is() {
+        for (us, shown) in [
+            (999, "999us"),
+            (656_001, "657ms"),
+            (2_990_001, "3s"),
+            (59_999_999, "1m"),
+            (602_990_000, "10m 3s"),
+        ] {
+            assert_eq!(time(us), shown);
+        }
+    }
+
+    #[test]
+    fn where_there_are_no_tenants_none_lost_most() {
+        let lost = |tenant| Loss {
+            key: crate::ledger::Key(0),
+            version: 0,
+            tenant,
+            acked_us: 1,
+            lsn: 0,
+        };
+        assert_eq!(worst_tenant(5, None, &[lost(0)]), None);
+        let worst = worst_tenant(5, None, &[lost(7)]);
+        assert_eq!(worst.map(|one| (one.tenant, one.us)), Some((7, 4)));
+    }
 }

@@ -12,7 +12,7 @@ use crate::{
         rank,
         recovery::Recovery,
     },
-    scenario::plan::{HumanSpans, Phase},
+    scenario::plan::{Action, HumanSpans, Phase, StepIndex},
     units::Time,
 };
 
@@ -90,9 +90,29 @@ pub fn ready_us(
     let recovery = recovery
         .steps(history)
         .into_iter()
-        .filter(|step| history.plan.steps[step.index].action.brings_back(workload))
+        .filter(|step| brings_back(history, recovery, workload, step.index))
         .filter_map(|step| opened_us(history, &step, workload));
     Some(recovery.max().unwrap_or(0).max(*gate))
+}
+
+/// Whether a step, in a recovery, brings a workload's service back or a part of it.
+fn brings_back(
+    history: &DrillHistory<'_>,
+    recovery: &Recovery<'_>,
+    workload: &str,
+    step: StepIndex,
+) -> bool {
+    let step = &history.plan.steps[step];
+    let repairs = || step.repairs(history.server_before(workload, recovery.until_us));
+    match &step.action {
+        Action::Thaw(thawed) => thawed == workload,
+        Action::CutOver(cut_over) => cut_over.workloads().iter().any(|name| name == workload),
+        Action::Start(_) => repairs(),
+        _in_a_database => {
+            let own = history.plan.workloads.get(workload);
+            own.is_some_and(|own| own.database == step.database) && repairs()
+        }
+    }
 }
 
 /// When a step let clients write again: a thaw or cut-over may go on to wait for them.
@@ -129,6 +149,9 @@ pub fn measure(
         ready_us,
         ..Rto::default()
     };
+    if !recovery.is_of(history) {
+        return rto.not("no fault hit a server of its cluster", "");
+    }
     if let Gates::Closed(why, finding) = gates {
         return rto.not(why, finding);
     }
@@ -233,10 +256,47 @@ pub fn phase_word(phase: Phase) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::salvage;
+    use crate::{
+        check::testing::{SECOND, salvage},
+        event::StepOutcome,
+        scenario::plan::{Salvage, SalvageBy, Step},
+    };
     use proptest::prelude::*;
 
     const PHASES: [Phase; 4] = [Phase::Fetch, Phase::Promote, Phase::Verify, Phase::Run];
+
+    /// Another server, or another database of this one, is repaired later.
+    #[test]
+    fn what_brings_another_service_back_is_no_part_of_it() {
+        let other = || "other".to_owned();
+        let elsewhere = Salvage {
+            tables: vec!["app.users".into()],
+            schemas: vec![],
+            into: Some(other()),
+            from: Some("scratch".into()),
+            by: SalvageBy::Rows,
+        };
+        let measured = |action: Action, database: &str| {
+            let mut fixture = salvage();
+            let step = fixture.plan.steps.len();
+            fixture.plan.steps.push(Step {
+                action,
+                database: database.into(),
+                ..fixture.plan.steps[4].clone()
+            });
+            let title = String::new();
+            fixture.tell(23 * SECOND, EventKind::StepBegan { step, title });
+            let outcome = StepOutcome::Done;
+            fixture.tell(25 * SECOND, EventKind::StepEnded { step, outcome });
+            fixture.in_order().judge().measures[1].rto.measured_us
+        };
+        let alone = salvage().judge().measures[1].rto.measured_us;
+        assert_eq!(measured(Action::Start(other()), "postgres"), alone);
+        assert_eq!(measured(Action::Salvage(elsewhere), "postgres"), alone);
+        let index = || Action::Reindex("app.users_pkey".into());
+        assert_eq!(measured(index(), "shop"), alone);
+        assert!(measured(index(), "postgres") > alone);
+    }
 
     proptest! {
         #[test]

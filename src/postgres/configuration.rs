@@ -35,12 +35,19 @@ pub const OVERRIDDEN: [&str; 9] = [
 impl Server {
     /// The shell lines that make what stores begin with, in those that are not cut off. The archive
     /// script lies in the local one: a site's tools are there whichever of its servers is lost.
+    /// Another server may execute it meanwhile: an empty one would take every file for archived.
     pub(super) fn preparing_stores(&self) -> String {
         let layout = self.node.layout();
-        let (places, store) = (layout.places_in_stores(), layout.store(LOCAL).display());
+        let archives = layout
+            .stores
+            .keys()
+            .map(|name| placeholder("archive", name));
+        let archives = self.fill_in(&archives.collect::<Vec<_>>().join(" "));
+        let store = layout.store(LOCAL).display();
         format!(
-            "for place in {places}; do [ ! -w \"${{place%/*}}\" ] || mkdir -p \"$place\"; done\n\
-             [ ! -w {store} ] || printf '%s\\n' {} > {store}/archive-wal\n",
+            "for archive in {archives}; do [ ! -w \"${{archive%/*}}\" ] || mkdir -p \"$archive\"; done\n\
+             [ ! -w {store} ] || {{ printf '%s\\n' {} > {store}/archive-wal.new && \
+             mv {store}/archive-wal.new {store}/archive-wal; }}\n",
             quoted(ARCHIVE_SCRIPT)
         )
     }

@@ -18,6 +18,9 @@ pub const DATABASE_TEMPLATE: &str = "template1";
 /// The database the drills use (S0's).
 pub const DATABASE: &str = "postgres";
 
+/// A stop or start takes no longer that has little to write or to replay.
+pub const RESTART: Duration = Duration::from_secs(90);
+
 /// Role → password, made anew for each drill.
 pub type Passwords = Arc<BTreeMap<String, Secret>>;
 
@@ -98,30 +101,44 @@ impl Server {
             + &self.configuring(settings)
             + &self.starting(&[])
             + &self.setting_password();
-        self.start_with(script).await
+        self.start_with(script, RESTART).await
     }
 
     /// Starts it and waits until it accepts connections.
-    pub async fn start(&self) -> Result<(), ServerError> {
-        self.start_with(String::from("set -eu\n") + &self.starting(&[]))
-            .await
+    pub async fn start(&self, within: Duration) -> Result<(), ServerError> {
+        let script = String::from("set -eu\n") + &self.starting(&[]);
+        self.start_with(script, within).await
     }
 
-    /// Stops it (`fast`).
-    pub async fn stop(&self) -> Result<(), ServerError> {
-        self.pg_ctl(&["-m", "fast", "-w", "-t", "60", "stop"])
-            .await?;
+    /// Stops it (`fast`), if it runs.
+    pub async fn stop(&self, within: Duration) -> Result<(), ServerError> {
+        if self.runs().await? {
+            self.pg_ctl(&["-m", "fast", "stop"], within).await?;
+        }
         Ok(())
     }
 
-    pub async fn pg_ctl(&self, arguments: &[&str]) -> Result<Output, RuntimeError> {
-        let mut argv = vec![
+    /// Whether it runs, also one that lets nobody in.
+    async fn runs(&self) -> Result<bool, RuntimeError> {
+        let layout = self.node.layout();
+        let status = format!(
+            "{}{} -D {} status",
+            unlocking(&layout.data, &layout.run),
             self.program("pg_ctl"),
-            "-D".into(),
-            self.node.layout().data.display().to_string(),
-        ];
-        argv.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        self.node.exec(Exec::new(argv)).await
+            layout.data.display()
+        );
+        let [no_server, no_cluster] = [3, 4];
+        let asked = Exec::shell(status).allow(no_server).allow(no_cluster);
+        Ok(self.node.exec(asked.unrecorded()).await?.exit == 0)
+    }
+
+    /// Has `pg_ctl` do something, and waits until it is done.
+    pub async fn pg_ctl(&self, arguments: &[&str], within: Duration) -> Result<(), RuntimeError> {
+        let data = self.node.layout().data.display().to_string();
+        let seconds = within.as_secs().to_string();
+        let exec = Exec::new([&self.program("pg_ctl"), "-D", &data, "-w", "-t", &seconds]);
+        let exec = arguments.iter().fold(exec, |exec, one| exec.arg(*one));
+        self.node.exec(exec.within(within)).await.map(drop)
     }
 
     /// Executes one of PostgreSQL's programs in the node, connected as the superuser.
@@ -212,11 +229,9 @@ impl Server {
         }
     }
 
-    async fn start_with(&self, script: String) -> Result<(), ServerError> {
-        let exec = Exec::new(["sh", "-s"])
-            .stdin(script)
-            .within(Duration::from_secs(90))
-            .unrecorded();
+    async fn start_with(&self, script: String, within: Duration) -> Result<(), ServerError> {
+        let exec = Exec::new(["sh", "-s"]).stdin(script).within(within);
+        let exec = exec.unrecorded();
         match self.node.exec(exec).await {
             Ok(_) => Ok(()),
             Err(error) => Err(self.start_failure(error).await),

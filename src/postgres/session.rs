@@ -35,6 +35,15 @@ impl Server {
         })
     }
 
+    /// The same, logged in to in another database.
+    #[must_use]
+    pub fn within(&self, database: &str) -> Self {
+        Self {
+            database: database.to_owned(),
+            ..self.clone()
+        }
+    }
+
     pub async fn connect(&self) -> Result<Client, ServerError> {
         Ok(self.access().await?.connect("pgdrill").await?)
     }

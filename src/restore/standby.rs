@@ -12,24 +12,25 @@ use crate::{
     scenario::plan::Phase,
 };
 
-const COPYING: Duration = Duration::from_secs(600);
 const STREAMING: Duration = Duration::from_secs(60);
-/// `pg_ctl promote` waits this long, in seconds, for the end of recovery.
-const PROMOTING: &str = "600";
 
 /// Makes a standby of a server that runs: it streams its WAL through a slot of its own.
 ///
 /// # Errors
 /// When the copy fails, the standby does not start, or does not stream within a minute.
-pub async fn follow(standby: &Server, primary: &Server) -> Result<(), ServerError> {
+pub async fn follow(
+    standby: &Server,
+    primary: &Server,
+    within: Duration,
+) -> Result<(), ServerError> {
     let node = &standby.node;
     write_passfile(node, &standby.passwords).await?;
     let copy = Exec::new(["sh", "-s"])
         .stdin(copying(standby, primary).await?)
         .envs(primary.environment_on(node))
-        .within(COPYING);
+        .within(within);
     node.exec(copy).await?;
-    standby.start().await?;
+    standby.start(within).await?;
     let streams = format!(
         "select count(*) = 1 from pg_stat_replication \
          where application_name = '{}' and state = 'streaming'",
@@ -64,12 +65,15 @@ async fn copying(standby: &Server, primary: &Server) -> Result<String, ServerErr
 ///
 /// # Errors
 /// When it does not leave recovery.
-pub async fn promote(standby: &Server, recorder: &Recorder) -> Result<RestoreRecord, ServerError> {
+pub async fn promote(
+    standby: &Server,
+    within: Duration,
+    recorder: &Recorder,
+) -> Result<RestoreRecord, ServerError> {
     recorder.record(EventKind::PhaseBegan {
         phase: Phase::Promote,
     });
-    let promoting = ["-w", "-t", PROMOTING, "promote"];
-    standby.pg_ctl(&promoting).await?;
+    standby.pg_ctl(&["promote"], within).await?;
     let identity = standby.announce(recorder).await?;
     for name in ["primary_conninfo", "primary_slot_name"] {
         standby.sql(&format!("alter system reset {name}")).await?;

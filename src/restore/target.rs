@@ -33,9 +33,9 @@ pub struct Taken {
 pub struct Known<'a> {
     /// The fault that the target is before, if any.
     pub fault: Option<&'a FaultRecord>,
-    /// Named restore points and their LSN.
+    /// Named restore points of the cluster, and their LSN.
     pub points: &'a [(String, u64)],
-    /// Wall time at which the drill's clock read zero.
+    /// What the server's clock said when the drill's read zero.
     pub wall: Timestamp,
     /// How far the wall clock has been set since then.
     pub stepped: SignedDuration,

@@ -32,7 +32,7 @@ impl Default for NodeSpec {
     /// Of a server, with the local store.
     fn default() -> Self {
         let store = Mount {
-            store: "store".into(),
+            store: "primary.store".into(),
             size: Bytes(0),
         };
         Self {
@@ -50,7 +50,7 @@ impl Default for NodeSpec {
 /// A store as nodes share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// What it is called within the drill; with a dot, which no node's name has, or `store`.
+    /// What it is called within the drill; with a dot, which no node's name has.
     pub store: String,
     /// How much it holds; 0: as much as the disk.
     pub size: Bytes,
@@ -147,15 +147,6 @@ impl Layout {
     pub fn store(&self, name: &str) -> &Path {
         let store = self.stores.get(name);
         store.unwrap_or_else(|| panic!("no store `{name}` in {:?}", self.stores))
-    }
-
-    /// The directories that every store begins with, as words of a shell command.
-    pub fn places_in_stores(&self) -> String {
-        let stores = self.stores.values();
-        let places =
-            stores.flat_map(|store| ["base", "dumps", "wal"].map(|place| store.join(place)));
-        let words = places.map(|place| place.display().to_string());
-        words.collect::<Vec<_>>().join(" ")
     }
 }
 

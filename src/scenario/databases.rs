@@ -70,7 +70,8 @@ impl Databases {
         first.map_or(DATABASE, |(name, _)| name)
     }
 
-    fn server(&self, database: &str) -> Option<&str> {
+    /// The server that a database is on at the beginning.
+    pub fn server(&self, database: &str) -> Option<&str> {
         let database = self.0.get(database);
         database.map(|database| database.server.as_str())
     }

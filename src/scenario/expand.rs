@@ -12,14 +12,15 @@ use super::{
     databases::{Database, Databases},
     file::{CustomFile, ScenarioFile, WorkloadFile},
     plan::{
-        Business, CheckKind, DatabasePlan, Generator, Length, LiveColumn, LiveTable, PRIMARY, Plan,
-        ServerPlan, Statement, StrategyPlan, Transaction, WorkloadPlan, Writes,
+        Action, Business, CheckKind, DatabasePlan, Generator, Length, LiveColumn, LiveTable,
+        PRIMARY, Plan, RunFor, ServerPlan, Statement, StrategyPlan, Transaction, WorkloadPlan,
+        Writes,
     },
     problem::Problem,
     select,
 };
 use crate::units::Time;
-pub use steps::{NEWEST, fault_names, restored_from};
+pub use steps::{NEWEST, deadline as deadline_of, fault_names, restored_from};
 
 /// The major when a scenario names none.
 pub const DEFAULT_POSTGRES: [u32; 1] = [17];
@@ -28,6 +29,8 @@ const PAYLOAD: Length = Length { min: 20, max: 200 };
 const DEFAULT_SEED: u64 = 42;
 const DEFAULT_CLIENTS: u32 = 2;
 const DRILL_DEADLINE: Time = Time(Duration::from_secs(1800));
+/// What a drill takes beside its longest part, at most.
+const BESIDE: Duration = Duration::from_secs(600);
 
 /// One plan for each major of PostgreSQL.
 ///
@@ -76,9 +79,21 @@ pub fn plans(
 pub fn deadline(file: &ScenarioFile) -> Time {
     let objectives = file.objectives.values();
     let demanded = objectives.flat_map(|one| [one.rto, one.outage]).flatten();
-    let missed = demanded.map(|time| Time(time.0 + steps::DEADLINE.0)).max();
-    let enough = missed.map_or(DRILL_DEADLINE, |time| time.max(DRILL_DEADLINE));
-    file.deadline.unwrap_or(enough)
+    let missed = demanded.max().map_or(Duration::ZERO, |time| time.0);
+    let enough = DRILL_DEADLINE
+        .0
+        .max(missed + BESIDE)
+        .max(running(file) + BESIDE);
+    file.deadline.unwrap_or(Time(enough))
+}
+
+/// How long the clients are to run in all.
+pub fn running(file: &ScenarioFile) -> Duration {
+    let runs = file.steps.iter().filter_map(|step| match &step.action {
+        Action::Run(RunFor::Time(time)) => Some(time.0),
+        _other => None,
+    });
+    runs.fold(Duration::ZERO, Duration::saturating_add)
 }
 
 /// SQL as it is written, or read from the file beside the scenario that it names.

@@ -57,8 +57,9 @@ pub struct ScenarioFile {
     /// How the system backs up: a strategy's name, a path that ends in `.yaml`, or the
     /// strategy itself.
     pub strategy: StrategyChoice,
-    /// What is done, in order. `deadline` (default 10m) and, where a step acts on a server,
-    /// `server` (default `primary`) stand beside the step's own key.
+    /// What is done, in order. `deadline` (default 10m, of a `run` at least twice its length) and,
+    /// where a step acts on a server, `server` (default: that of its workload or database, else
+    /// `primary`) stand beside the step's own key.
     #[serde(deserialize_with = "step_file::steps")]
     #[schemars(length(min = 1))]
     pub steps: Vec<StepFile>,
@@ -117,7 +118,7 @@ pub struct DataFile {
     pub size: Option<Bytes>,
     /// Several databases of one cluster, in place of `model` and `size`: name to what is in it.
     /// Their models make no role twice.
-    #[schemars(length(min = 1))]
+    #[schemars(extend("minProperties" = 1))]
     pub databases: Option<BTreeMap<String, DatabaseFile>>,
     /// Seed of everything random: data, arrivals, choices. Default: 42.
     pub seed: Option<u64>,
@@ -167,7 +168,7 @@ pub struct CustomFile {
     #[schemars(extend("format" = "qualified-name"))]
     pub table: String,
     /// The column that holds the key (uuid, or text); NULL in rows that no client wrote. In a table
-    /// of the data model: `request_id`.
+    /// of the data model it is the model's own key: `request_id` unless its manifest names another.
     pub key: String,
     /// The column that holds the payload (text).
     pub payload: String,

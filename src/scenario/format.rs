@@ -24,6 +24,8 @@ pub fn check(format: &str, text: &str) -> Result<(), String> {
         "plain-identifier" => {
             named(|c| is_plain(c) || c == '_') && !text.starts_with(|c: char| c.is_ascii_digit())
         }
+        "restore-point" => (1..=63).contains(&text.len()),
+        "sqlstate" => is_sqlstate(text),
         "package" => is_package(&text.replace("{postgres}", "17")),
         _ => true,
     };
@@ -46,6 +48,8 @@ pub fn describe(format: &str) -> Option<&'static str> {
         "plain-identifier" => {
             "a name that SQL takes without quotes: lower-case letters, digits and `_` (at most 63)"
         }
+        "restore-point" => "a restore point's name (at most 63 bytes)",
+        "sqlstate" => "an SQLSTATE, like `42501`",
         "package" => "a Debian package, like `postgresql-17-pgvector`",
         _ => return None,
     })
@@ -64,6 +68,11 @@ fn has_a_zone(text: &str) -> Result<bool, String> {
 fn is_package(name: &str) -> bool {
     let good = |c: char| is_plain(c) || "+-.".contains(c);
     name.len() > 1 && name.starts_with(is_plain) && name.chars().all(good)
+}
+
+fn is_sqlstate(code: &str) -> bool {
+    let good = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+    code.len() == 5 && code.chars().all(good)
 }
 
 fn is_plain(c: char) -> bool {

@@ -56,14 +56,19 @@ pub fn read_file(path: &Path) -> Result<Source, Problem> {
     if !found.is_file() {
         return Err(refused(&"it is not a regular file"));
     }
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let opened = fs::File::open(path).map_err(|cause| refused(&cause))?;
-    let read = opened.take(LARGEST + 1).read_to_string(&mut text);
+    let read = opened.take(LARGEST + 1).read_to_end(&mut bytes);
     let read = read.map_err(|cause| refused(&cause))?;
     if read as u64 > LARGEST {
         let cause = format!("it is larger than {} MiB", LARGEST >> 20);
         return Err(refused(&cause).help("scenarios and their SQL are written by people"));
     }
+    let text = String::from_utf8(bytes).map_err(|cause| {
+        let before = &cause.as_bytes()[..cause.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        refused(&format!("line {line} is not UTF-8"))
+    })?;
     Ok(Source { path: shown, text })
 }
 
@@ -120,6 +125,8 @@ fn one(selector: &str) -> Result<Vec<Source>, Problems> {
     }
     if path.is_file() || selector.ends_with(".yaml") {
         return Ok(vec![read_file(path)?]);
+    } else if selector.contains('/') {
+        return Err(Problem::nowhere(format!("there is no file or folder `{selector}`")).into());
     }
     by_name_or_tag(selector)
 }
@@ -194,7 +201,7 @@ fn shipped(dir: &Dir<'_>, into: &mut Vec<Source>) {
     dir.dirs().for_each(|inner| shipped(inner, into));
 }
 
-/// All `.yaml` files of a folder and the folders in it, sorted by path, but for data models.
+/// All `.yaml` files of a folder and the folders in it, sorted by path, but for data models and strategies.
 fn folder(path: &Path) -> Result<Vec<Source>, Problem> {
     let refuse = |cause| Problem::nowhere(format!("cannot read `{}`: {cause}", path.display()));
     let mut entries = Vec::new();
@@ -213,5 +220,13 @@ fn folder(path: &Path) -> Result<Vec<Source>, Problem> {
             sources.push(read_file(&entry)?);
         }
     }
+    sources.retain(|source| !is_strategy(source));
     Ok(sources)
+}
+
+/// Whether a file is a strategy of the scenarios beside it.
+fn is_strategy(source: &Source) -> bool {
+    let root = yaml::parse(&source.text).ok();
+    let has = |key| root.as_ref().is_some_and(|root| root.get(key).is_some());
+    has("backups") && !has("steps")
 }

@@ -94,9 +94,12 @@ impl Restore {
     fn title(&self) -> String {
         let place = if self.in_place { "in place on" } else { "into" };
         let of = Some(self.of()).filter(|of| *of != PRIMARY);
-        let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
-        let store = self.store.iter().map(|store| format!(" in {store}"));
-        let from = self.from().to_owned() + &of + &store.collect::<String>();
+        let beside = [
+            self.backup.as_ref().map(|label| format!(" ({label})")),
+            of.map(|of| format!(" of {of}")),
+            self.store.as_ref().map(|store| format!(" in {store}")),
+        ];
+        let from = self.from().to_owned() + &beside.into_iter().flatten().collect::<String>();
         let target = self.target.title();
         format!("restore {from} {target} {place} {}", self.into)
     }

@@ -1,6 +1,6 @@
 //! A directory that every node of the drill sees: a volume of its own on `docker`.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -68,9 +68,8 @@ done
 
 /// What is archived meanwhile can keep a directory from being empty: then once more.
 const LOSE: &str = r#"cd "$STORE" || exit 1
-empty() { find . -mindepth 1 ! -path ./archive-wal -delete; }
+empty() { find . -mindepth 1 ! -path ./archive-wal ! -path ./wal -delete; }
 empty 2> /dev/null || empty
-mkdir -p base dumps wal
 "#;
 
 impl Client for Directory {
@@ -90,9 +89,10 @@ impl Client for Directory {
         place: Place<'_>,
         from: &Path,
         paths: &[String],
+        within: Duration,
     ) -> Result<(), RuntimeError> {
         let exec = script(place, PUT, paths).env("FROM", from.display().to_string());
-        place.node.exec(exec).await.map(drop)
+        place.node.exec(exec.within(within)).await.map(drop)
     }
 
     async fn lose(&self, place: Place<'_>) -> Result<(), RuntimeError> {

@@ -5,7 +5,7 @@
 
 mod directory;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -112,6 +112,7 @@ trait Client {
         place: Place<'_>,
         from: &Path,
         paths: &[String],
+        within: Duration,
     ) -> Result<(), RuntimeError>;
     async fn lose(&self, place: Place<'_>) -> Result<(), RuntimeError>;
     async fn close(&self, place: Place<'_>) -> Result<(), RuntimeError>;
@@ -155,8 +156,9 @@ macro_rules! stores {
                 place: Place<'_>,
                 from: &Path,
                 paths: &[String],
+                within: Duration,
             ) -> Result<(), RuntimeError> {
-                match self { $(Self::$variant(store) => store.put(place, from, paths).await),+ }
+                match self { $(Self::$variant(store) => store.put(place, from, paths, within).await),+ }
             }
 
             /// Everything in it is gone, and an empty one stands in its place.

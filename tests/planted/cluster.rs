@@ -7,7 +7,10 @@ use pgdrill::{
     event::{EventKind, Moment},
     finding::{Finding, Verdict},
     model::Model,
-    postgres::{PgError, Server, server::SUPERUSER},
+    postgres::{
+        PgError, Server,
+        server::{RESTART, SUPERUSER},
+    },
     probe::{ProbeTarget, audit::Trail, observe, server_log},
     runtime::Exec,
     scenario::plan::{CheckKind, PRIMARY, Plan},
@@ -81,9 +84,9 @@ impl Cluster {
         let failed = |kind: &&EventKind| matches!(kind, EventKind::ProbeFailed { .. });
         assert_eq!(before.iter().find(failed), None);
         let clients = Clients::write(&plan, &server, &server.passwords, &bench.recorder).await;
-        server.stop().await.unwrap();
+        server.stop(RESTART).await.unwrap();
         server.node.exec(Exec::shell(keep(&server))).await.unwrap();
-        server.start().await.unwrap();
+        server.start(RESTART).await.unwrap();
         Some(Self {
             bench,
             server,
@@ -139,7 +142,7 @@ impl Cluster {
     async fn put_back(&self) {
         let reset = Exec::shell(reset(&self.server));
         self.server.node.exec(reset).await.unwrap();
-        self.server.start().await.unwrap();
+        self.server.start(RESTART).await.unwrap();
     }
 
     async fn execute(&self, change: &Change, sql: &str, first: &str) -> Result<(), String> {
@@ -188,8 +191,8 @@ impl Cluster {
                 reloaded.await.unwrap();
             }
             Then::Restart => {
-                self.server.stop().await.unwrap();
-                self.server.start().await.unwrap();
+                self.server.stop(RESTART).await.unwrap();
+                self.server.start(RESTART).await.unwrap();
             }
         }
     }

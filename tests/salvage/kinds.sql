@@ -2,6 +2,8 @@
 CREATE ROLE app LOGIN;
 CREATE SCHEMA log; CREATE SCHEMA sales; CREATE SCHEMA "Odd Names";
 CREATE SEQUENCE sales.nobodys;
+CREATE TABLE sales.countdown (id int GENERATED ALWAYS AS IDENTITY (INCREMENT -1) PRIMARY KEY, note text);
+INSERT INTO sales.countdown (note) SELECT 'step ' || n FROM generate_series(1, 5) n;
 CREATE TABLE log.events (id int, body text);
 CREATE TABLE log.events_2026 (PRIMARY KEY (id)) INHERITS (log.events);
 INSERT INTO log.events SELECT n, 'parent ' || n FROM generate_series(1, 30) n;

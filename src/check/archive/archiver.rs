@@ -61,7 +61,7 @@ impl<'a> Sample<'a> {
 
 impl<'a> Archiver<'a> {
     pub fn of(context: &Context<'a>, now: &View<'_>) -> Self {
-        let restore = context.history.restore_of(now.server);
+        let restore = context.history.restore_of(now.server, now.at_us);
         let listed_us = listed_us(context, now);
         Self {
             timeline: restore.map_or(1, |restore| restore.timeline),
@@ -110,7 +110,7 @@ impl<'a> Archiver<'a> {
 }
 
 /// Each server that takes a segment for archived that is not there, and that neither retention nor a
-/// fault removed: this one, or one that was lost since. (That the archive is empty is told anyway.)
+/// fault removed: this one, or one that was lost since.
 pub(super) fn lies(
     context: &Context<'_>,
     now: &View<'_>,
@@ -138,7 +138,7 @@ fn lied(state: &ArchiveState, name: &str) -> bool {
         return false;
     };
     let places = super::places(state);
-    let outlived = places.iter().all(|place| place.number > told.number);
+    let outlived = !places.is_empty() && places.iter().all(|place| place.number > told.number);
     let mut files = state.files.keys();
     let there = files
         .any(|file| SegmentPosition::of(file, size) == Some(told) && Kind::of(file).is_segment());

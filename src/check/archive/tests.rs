@@ -8,7 +8,7 @@ use crate::{
     event::FaultRecord,
     fault::{CloseStore, Fault, LoseStore},
     observation::{ArchiveState, ArchivedFile},
-    scenario::plan::{CheckKind, Wal},
+    scenario::plan::{CheckKind, Nature, Wal},
     store::Store,
 };
 
@@ -79,6 +79,17 @@ fn a_clone_that_waits_at_its_target_archived_nothing_of_its_sources_timeline() {
         }
     }
     expect(&waiting, "archive", Verdict::Pass, "segments");
+}
+
+#[test]
+fn another_cluster_made_of_a_dump_is_no_clone() {
+    let mut dumped = salvage();
+    for event in &mut dumped.events {
+        if let EventKind::Restored(restore) = &mut event.kind {
+            (restore.timeline, restore.nature) = (1, Nature::Logical);
+        }
+    }
+    expect(&dumped, "archive", Verdict::Pass, "segments");
 }
 
 #[test]
@@ -286,6 +297,15 @@ fn what_went_with_its_store_is_not_missed() {
     let lost = fault(Fault::LoseStore(LoseStore("local".into())));
     let lost = emptied.clone().with(at_us, EventKind::FaultInjected(lost));
     assert_eq!(finding(&lost.judge(), "archive").verdict, Verdict::Pass);
+    let mut never_again = lost;
+    never_again.stands(
+        13 * SECOND,
+        "primary",
+        0x300_0028,
+        "000000010000000000000001",
+    );
+    let why = "`primary` took 000000010000000000000003 for archived";
+    expect(&never_again.in_order(), "archive", Verdict::Fail, why);
     let closed = fault(Fault::CloseStore(CloseStore("local".into())));
     let closed = emptied
         .clone()

@@ -21,7 +21,7 @@ pub fn lost_twice() -> HistoryFixture {
     let mut fixture = HistoryFixture::of(plan);
     let ends = [40, 119, 121, 135, 145, 152, 199, 201, 215, 225, 232, 270];
     fixture.perform(&ends.map(tenths));
-    fixture.backed_up();
+    fixture.backed_up(PRIMARY);
     lost(&mut fixture, PRIMARY, 120);
     moved(&mut fixture, "second", 2, 135);
     lost(&mut fixture, "second", 200);
@@ -40,6 +40,32 @@ pub fn lost_twice() -> HistoryFixture {
     fixture.observe(tenths(275), Moment::After, "third", 3);
     fixture.log_read(tenths(276), "third", 230);
     fixture.frame(tenths(280));
+    fixture.in_order()
+}
+
+/// The same, but the second time `second` is restored in place.
+pub fn restored_in_place() -> HistoryFixture {
+    fn anew<T: serde::Serialize + serde::de::DeserializeOwned>(told: &T) -> T {
+        let text = serde_json::to_string(told).unwrap();
+        serde_json::from_str(&text.replace("third", "second")).unwrap()
+    }
+    let twice = lost_twice();
+    let mut fixture = HistoryFixture {
+        plan: anew(&twice.plan),
+        events: anew(&twice.events),
+        ..twice
+    };
+    for (file, _) in &mut fixture.images {
+        *file = anew(file);
+    }
+    for event in &mut fixture.events {
+        match &mut event.kind {
+            // The server is given up before it is restored.
+            EventKind::CutOver { .. } if event.at_us > tenths(200) => event.at_us = tenths(202),
+            EventKind::Restored(restore) => restore.in_place = event.at_us > tenths(200),
+            _other => {}
+        }
+    }
     fixture.in_order()
 }
 

@@ -34,15 +34,17 @@ mod recording;
 mod row_images;
 mod salvage;
 mod traffic;
+mod two_clusters;
 mod writing;
 
 pub use asserting::{expect, finding, users};
-pub use lost_server::{lost_server, oa_alone_moved};
-pub use lost_twice::lost_twice;
+pub use lost_server::{REPLACEMENT, lost_server, oa_alone_moved};
+pub use lost_twice::{lost_twice, restored_in_place};
 pub use observed::segment;
 pub use recording::backup;
 pub use salvage::salvage;
 pub use traffic::{AGENT, OA, insert};
+pub use two_clusters::{ORDERS, one_of_two_lost, orders_alone_lost};
 
 pub const SECOND: u64 = 1_000_000;
 /// Where the WAL stands at the fault.

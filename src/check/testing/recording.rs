@@ -88,17 +88,22 @@ impl HistoryFixture {
     }
 
     /// A full backup that its verifier found good, and the steady state after it.
-    pub fn backed_up(&mut self) {
-        self.tell(4 * SECOND, EventKind::BackupTaken(backup()));
+    pub fn backed_up(&mut self, server: &str) {
+        let taken = BackupRecord {
+            server: server.into(),
+            ..backup()
+        };
+        self.tell(4 * SECOND, EventKind::BackupTaken(taken));
         let listed = EventKind::BackupsListed {
-            cluster: PRIMARY.into(),
+            cluster: server.into(),
             backup: "main".into(),
             listed: vec![backup().listed],
         };
         self.tell(4 * SECOND, listed);
         let line = "pg_basebackup -F p -X none -D /pgdrill/store/main-1";
-        self.tell(tenths(39), command(PRIMARY, line, tenths(18)));
+        self.tell(tenths(39), command(server, line, tenths(18)));
         let said = EventKind::VerifierSaid(VerifierSaid {
+            server: server.into(),
             tool: "pg_verifybackup".into(),
             object: "main-1".into(),
             good: Some(true),
@@ -106,7 +111,7 @@ impl HistoryFixture {
             output: "backup successfully verified".into(),
         });
         self.tell(3_950_000, said);
-        self.observe(9 * SECOND, Moment::Before, PRIMARY, 1);
+        self.observe(9 * SECOND, Moment::Before, server, 1);
     }
 
     /// Where a server's WAL stood, and the segment it had archived last.

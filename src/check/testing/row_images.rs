@@ -15,7 +15,9 @@ impl HistoryFixture {
         let rows: Vec<Image> = match moment {
             Moment::After => self.rows_on(server).iter().flat_map(images).collect(),
             Moment::Before | Moment::Gate => {
-                let there = |one: &&Record| one.outcome == Outcome::Ok && one.acked_us < at_us;
+                let here = |one: &Record| self.served(one.workload, Some(at_us)) == server;
+                let there =
+                    |one: &&Record| here(one) && one.outcome == Outcome::Ok && one.acked_us < at_us;
                 self.ledger.iter().filter(there).flat_map(images).collect()
             }
         };

@@ -13,7 +13,7 @@ use super::{
 pub fn salvage() -> HistoryFixture {
     let mut fixture = HistoryFixture::of(plan("oa-table-dropped-pg17", steps()));
     fixture.perform(&[40, 119, 121, 125, 180, 200, 210, 220, 270].map(tenths));
-    fixture.backed_up();
+    fixture.backed_up(PRIMARY);
     fixture.phases(&spans());
     dropped_and_restored(&mut fixture);
     brought_home(&mut fixture);

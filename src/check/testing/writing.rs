@@ -39,7 +39,7 @@ impl HistoryFixture {
     }
 
     pub(super) fn rows_on(&self, server: &str) -> Vec<Record> {
-        let here = |one: &&Record| self.server_of(one.workload) == server;
+        let here = |one: &&Record| self.served(one.workload, None) == server;
         self.readback.iter().filter(here).copied().collect()
     }
 
@@ -73,10 +73,11 @@ impl HistoryFixture {
         servers.collect()
     }
 
-    fn server_of(&self, workload: u8) -> &str {
+    /// The server that serves a workload just before an instant; none: at the end.
+    pub(super) fn served(&self, workload: u8, until_us: Option<u64>) -> &str {
         let history = DrillHistory::new(&self.plan, &self.events);
         let name = self.plan.workloads.keys().nth(usize::from(workload));
-        history.server_of(name.unwrap())
+        history.server_before(name.unwrap(), until_us)
     }
 
     /// Judges it by way of its files.

@@ -1,7 +1,7 @@
 //! What survives of the transactions before each boundary: how far its recovery went.
 //!
-//! Workloads that a recovery treats alike (production lives on, or all moved) lie in one WAL, so
-//! that what survives of one tells of all; of dumps, those of one database.
+//! What workloads wrote on one server and is now on one other lies in one WAL, so that what survives
+//! of one tells of all; of dumps, those of one database.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ use crate::{
 /// What survives, over all workloads.
 #[derive(Debug, Default)]
 pub(super) struct Survivors {
-    /// When the last one was sent, by recovery, whether the workload moved in it, and the snapshot.
-    last_us: BTreeMap<(usize, bool, usize), u64>,
+    /// When the last one was sent, by recovery and `Boundary::way`.
+    last_us: BTreeMap<(usize, usize), u64>,
     /// Of the writes since the boundary before it, by the boundary's source: whether one was
     /// acknowledged, and whether anything is there of one.
     since: BTreeMap<u64, (bool, bool)>,
@@ -33,7 +33,10 @@ impl Survivors {
         *acknowledged = true;
         *kept |= fate != Fate::Nothing;
         if fate == Fate::Survives {
-            let last = self.last_us.entry(alike(boundaries, boundary)).or_default();
+            let last = self
+                .last_us
+                .entry((boundary.recovery, boundary.way))
+                .or_default();
             *last = record.sent_us.max(*last);
         }
     }
@@ -42,7 +45,7 @@ impl Survivors {
     /// recovery, and can't be laid to how far before the fault a salvage aimed.
     pub fn past_us(&self, boundaries: &Boundaries) -> Vec<u64> {
         let past = |boundary: &Boundary| {
-            let last = self.last_us.get(&alike(boundaries, boundary));
+            let last = self.last_us.get(&(boundary.recovery, boundary.way));
             let home_us = boundary.aimed_us.unwrap_or(u64::MAX);
             last.map_or(0, |last| home_us.min(*last))
         };
@@ -54,9 +57,4 @@ impl Survivors {
     pub fn none_of(&self, boundary: &Boundary) -> bool {
         self.since.get(&boundary.source()) == Some(&(true, false))
     }
-}
-
-fn alike(boundaries: &Boundaries, boundary: &Boundary) -> (usize, bool, usize) {
-    let moved = boundaries.moved_in(boundary.recovery);
-    (boundary.recovery, moved, boundaries.snapshot)
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    check::testing::{HistoryFixture, OA, SECOND, insert, lost_server, salvage},
+    check::testing::{HistoryFixture, Moment, OA, SECOND, insert, lost_server, salvage},
     measure::recovery::recoveries,
 };
 
@@ -25,7 +25,6 @@ impl Boundaries {
             ..Boundary::at(0, began_us, None)
         };
         Self {
-            snapshot: 0,
             all: vec![boundary],
         }
     }
@@ -86,6 +85,31 @@ fn production_lives_on_where_it_was_repaired_and_a_lost_server_is_left() {
         Boundaries::of(&history, &recoveries(&history), "oa", &none).moved_in(0)
     };
     assert!(moved(&lost) && !moved(&repaired));
+}
+
+/// The OA moved to a server restored to some seconds before the fault, the agent to one that was
+/// restored to the end: what survives of one tells nothing of the other.
+#[test]
+fn servers_that_share_no_wal_leave_no_holes_in_each_other() {
+    let mut fixture = lost_server();
+    for event in &mut fixture.events {
+        if let EventKind::CutOver { workloads, .. } = &mut event.kind {
+            *workloads = vec!["agent".into()];
+        }
+    }
+    let cut_over = EventKind::CutOver {
+        workloads: vec!["oa".into()],
+        to: "third".into(),
+    };
+    fixture.tell(21 * SECOND, cut_over);
+    fixture.observe(26_500_000, Moment::After, "third", 2);
+    let lost = 8 * SECOND..12 * SECOND;
+    let gone = |one: &Record| one.workload == OA && lost.contains(&one.acked_us);
+    fixture.readback.retain(|one| !gone(one));
+    let judgement = fixture.in_order().judge();
+    let told = judgement.measures.iter().map(|one| one.ledger.holes);
+    assert_eq!(told.collect::<Vec<_>>(), [0, 0]);
+    assert!(judgement.measures[1].ledger.lost > 30);
 }
 
 #[test]

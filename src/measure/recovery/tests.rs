@@ -7,7 +7,11 @@ use crate::{
     check::testing::*,
     fault::Fault,
     ledger::{Outcome, Record},
-    measure::boundary::{Boundaries, Side, StatementInstants},
+    measure::{
+        boundary::{Boundaries, Side, StatementInstants},
+        clusters::told_of,
+    },
+    scenario::plan::PRIMARY,
     units::Time,
 };
 
@@ -164,6 +168,82 @@ fn a_recovery_that_lost_all_since_the_one_before_answers_for_what_it_lost_of_it(
     let oa = &judgement.measures[1].recoveries;
     assert_eq!(oa[0].rpo.transactions, 0);
     assert!(oa[1].rpo.measured_us > Some(10 * SECOND));
+}
+
+/// Each gate, move and recovery is of the restore that there had been by then.
+#[test]
+fn a_server_that_is_restored_twice_is_judged_by_each_restore() {
+    let mut fixture = restored_in_place();
+    expect(&fixture, "timeline", Verdict::Pass, "timeline 3");
+    expect(
+        &fixture,
+        "recovery",
+        Verdict::Pass,
+        "the end of the archive",
+    );
+    let mut short = fixture.clone();
+    let mut recovered = short.events.iter_mut();
+    let recovered = recovered.find_map(|event| match &mut event.kind {
+        EventKind::Recovered(recovery) => Some(recovery),
+        _other => None,
+    });
+    recovered.unwrap().left = vec![(1, 2 << 24)];
+    let why = "on `second` reached 0/2000000";
+    expect(&short, "recovery", Verdict::Fail, why);
+    let reached = [FAULT_LSN - 7, FAULT_LSN - 3];
+    let restores = fixture
+        .events
+        .iter_mut()
+        .filter_map(|event| match &mut event.kind {
+            EventKind::Restored(restore) => Some(restore),
+            _other => None,
+        });
+    for (restore, lsn) in restores.zip(reached) {
+        restore.reached_lsn = lsn;
+    }
+    let boundaries = boundaries(&fixture);
+    let told: Vec<_> = boundaries
+        .all
+        .iter()
+        .filter_map(|one| one.reached_lsn)
+        .collect();
+    assert_eq!(told, reached);
+}
+
+/// A recovery of the primary's, and one of the other cluster's.
+#[test]
+fn faults_of_another_cluster_are_no_recovery_where_there_are_own() {
+    let lost = one_of_two_lost(PRIMARY);
+    let began = |fixture: &HistoryFixture, cluster| {
+        let events = told_of(&fixture.plan, &fixture.events, cluster);
+        let history = DrillHistory {
+            cluster: Some(cluster),
+            ..DrillHistory::new(&fixture.plan, &events)
+        };
+        let all = recoveries(&history);
+        let told = all.iter().map(|one| (one.began_us(), one.is_of(&history)));
+        told.collect::<Vec<_>>()
+    };
+    let at = 25 * SECOND;
+    assert_eq!(began(&lost, ORDERS), [(12 * SECOND, false)]);
+    let mut both = lost.clone();
+    both.events.extend(lost.events.iter().filter_map(|event| {
+        let EventKind::FaultInjected(fault) = &event.kind else {
+            return None;
+        };
+        let mut own = fault.clone();
+        (own.server, own.began_us) = (ORDERS.into(), at);
+        Some(Event {
+            at_us: at,
+            kind: EventKind::FaultInjected(own),
+            ..event.clone()
+        })
+    }));
+    let both = both.in_order();
+    assert_eq!(began(&both, PRIMARY), [(12 * SECOND, true)]);
+    assert_eq!(began(&both, ORDERS), [(at, true)]);
+    let rto = &lost.judge().measures[1].rto;
+    assert_eq!(rto.unknown, "no fault hit a server of its cluster");
 }
 
 /// What an attempt at any time lies by, in the fixture of two outages.

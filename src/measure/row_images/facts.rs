@@ -41,6 +41,8 @@ pub(super) struct Table {
     pub others: bool,
     /// Rows that clients deleted from it before any fault.
     pub deleted: u64,
+    /// Why it could not be looked at before a step; empty: it was each time.
+    pub error: String,
 }
 
 #[derive(Debug, Default)]
@@ -50,13 +52,16 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Later looks count more.
-    pub fn collect(looks: &[Look<'_>], writers: &Writers) -> Self {
+    pub fn collect(looks: &[Look<'_>], writers: &Writers<'_>) -> Self {
         let mut facts = Self::default();
         for (place, look) in looks.iter().enumerate() {
             let mut tables: Vec<Option<Table>> = Vec::new();
             for told in &look.record.tables {
                 let mut table = facts.tables.remove(&told.name).unwrap_or_default();
                 table.whole |= told.whole;
+                if !look.damaged.contains(told.name.as_str()) {
+                    table.error.push_str(&told.error);
+                }
                 if look.before_faults {
                     table.deleted = table.deleted.max(by_clients(told));
                 }
@@ -73,7 +78,9 @@ impl Facts {
         }
         facts.tables.values_mut().for_each(Table::leave_to_digests);
         // Where none was seen nothing can be missing, or not be as it was.
-        facts.tables.retain(|_, table| !table.rows.is_empty());
+        facts
+            .tables
+            .retain(|_, table| !table.rows.is_empty() || !table.error.is_empty());
         facts
     }
 }
@@ -87,8 +94,12 @@ impl Table {
         }
     }
 
-    fn see(&mut self, image: &Image, place: u16, look: &Look<'_>, writers: &Writers) {
-        let writer = writers.sent_by(image.xid, look.until_us);
+    fn see(&mut self, image: &Image, place: u16, look: &Look<'_>, writers: &Writers<'_>) {
+        let writer = writers.sent_by(image.xid, look);
+        // A server that its client had left holds it as it was then.
+        if writer.is_some_and(|writer| !writers.were_at(writer.workload, look)) {
+            return;
+        }
         let owner = match writer {
             Some(_) => Owner::Client,
             None if is_before(image.xid, look.record.since) => Owner::Loaded,

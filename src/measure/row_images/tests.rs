@@ -4,6 +4,8 @@
 mod others;
 #[path = "tests/savepoints.rs"]
 mod savepoints;
+#[path = "tests/side_by_side.rs"]
+mod side_by_side;
 #[path = "tests/unanswered.rs"]
 mod unanswered;
 
@@ -38,6 +40,17 @@ fn image(number: u64) -> Image {
     }
 }
 
+/// Of clients that found their server restored then.
+fn eras(moved_us: Option<u64>) -> Vec<Era<'static>> {
+    let since = [0].into_iter().chain(moved_us);
+    let era = |since_us| Era {
+        workload: 0,
+        since_us,
+        server: "primary",
+    };
+    since.map(era).collect()
+}
+
 fn told(moment: Moment) -> ImageRecord {
     ImageRecord {
         server: "primary".into(),
@@ -49,6 +62,19 @@ fn told(moment: Moment) -> ImageRecord {
             ..ImagedTable::default()
         }],
         ..ImageRecord::default()
+    }
+}
+
+/// A look at a server that was there from the beginning.
+fn look<'a>(record: &'a ImageRecord, images: &[Image]) -> Look<'a> {
+    Look {
+        record,
+        images: images.to_vec(),
+        ended_us: ENDED_US,
+        until_us: UNTIL_US,
+        before_faults: true,
+        restored_us: None,
+        damaged: BTreeSet::new(),
     }
 }
 
@@ -100,21 +126,14 @@ impl World {
         was_again
             .steps
             .extend(self.again.iter().map(|(step, _)| *step));
-        let look = |record, images: &[Image]| Look {
-            record,
-            images: images.to_vec(),
-            ended_us: ENDED_US,
-            until_us: UNTIL_US,
-            before_faults: true,
-        };
         let survives = |number: &u64| (record(*number).key, (0, record(*number).xid));
         let present: HashMap<Key, (u32, u32)> = self.survivors.iter().map(survives).collect();
         let writers = Writers::of(
             || self.ledger.iter().copied(),
             |key| present.get(&key).copied(),
             &Eras {
-                snapshots: Vec::new(),
-                breaks_us: vec![self.moved_us.into_iter().collect()],
+                all: eras(self.moved_us),
+                ways: Vec::new(),
                 first_fault_us: Some(UNTIL_US),
                 last_fault_us: Some(UNTIL_US),
                 next_xid: None,
@@ -307,4 +326,21 @@ fn salvage_may_bring_home_what_nobody_could_look_at() {
     };
     assert!(salvaged(1).is_right());
     assert_eq!(salvaged(2).unexpected, 2);
+}
+
+/// The bad statement took the row along by a cascade; what else its transaction wrote stays.
+#[test]
+fn a_row_of_a_transaction_amid_the_injection_is_its_clients() {
+    let amid = |more: &[u64]| {
+        World::bent(|world| {
+            let mut between = record(51);
+            between.acked_us = UNTIL_US - 1;
+            world.ledger.push(between);
+            world.ledger.extend(more.iter().copied().map(record));
+            world.survivors.extend(more);
+            world.after.push(image(51));
+        })
+    };
+    assert!(amid(&[60]).is_right());
+    assert_eq!(amid(&[]).unexpected, 1);
 }

@@ -1,13 +1,14 @@
 //! The clients' transactions by their ids, and which of them survive.
 //!
-//! A restored server gives ids out again that transactions had which are lost: an id counts
-//! within its side, from one move to another server, or restore, to the next.
+//! A restored server gives ids out again that transactions had which are lost, and so do two servers
+//! that serve side by side: an id counts on its server, from one move or restore to the next.
 
 use std::{
     collections::{HashMap, HashSet},
     ops::Range,
 };
 
+use super::Look;
 use crate::ledger::{Key, Outcome, Record};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,17 +18,27 @@ pub(super) struct Writer {
     pub workload: u8,
     /// Whether what it wrote is there, or was changed or erased by one that survives.
     survives: bool,
+    /// Whether its commit is in the WAL that led to the end, whatever became of its row since.
+    committed: bool,
     /// Whether its row was erased later, and perhaps others with it.
     pub erased: bool,
 }
 
+/// Clients of a workload found themselves on another or a restored server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Era<'a> {
+    pub workload: u8,
+    pub since_us: u64,
+    pub server: &'a str,
+}
+
 /// When ids began to be given out again.
 #[derive(Clone, Debug, Default)]
-pub struct Eras {
-    /// When clients of each workload found themselves on another or a restored server, sorted.
-    pub breaks_us: Vec<Vec<u64>>,
-    /// Of which snapshot each workload's rows are (`DrillHistory::snapshot_of`).
-    pub snapshots: Vec<usize>,
+pub struct Eras<'a> {
+    /// In order of time; of each workload the first one is where it began.
+    pub all: Vec<Era<'a>>,
+    /// How what each workload wrote came to the end (`DrillHistory::way_of`).
+    pub ways: Vec<usize>,
     /// When the first fault came; none: never.
     pub first_fault_us: Option<u64>,
     /// When the last one had struck: until then clients wrote, and each outage leaves writes whose
@@ -43,9 +54,10 @@ pub struct Eras {
 }
 
 #[derive(Debug, Default)]
-pub struct Writers {
+pub struct Writers<'a> {
+    /// By id and era.
     by_id: HashMap<(u32, u8), Writer>,
-    sides: u8,
+    eras: Vec<Era<'a>>,
     /// Writes whose answer was lost, and with it their ids.
     unanswered: u64,
     /// The newest id before the last fault of a transaction that survives.
@@ -58,7 +70,7 @@ pub struct Writers {
     /// Transactions acknowledged to each workload, reads among them.
     acknowledged: HashMap<u8, u64>,
     /// When the last one was sent that was acknowledged before the first fault and survives; of
-    /// several snapshots, in the one that has the oldest.
+    /// several ways, in the one that has the oldest.
     last_us: Option<u64>,
     first_erasure_us: HashMap<u8, u64>,
 }
@@ -81,78 +93,79 @@ struct Erased {
 /// Writes that are there: what was acknowledged before one of them was sent survives as well.
 #[derive(Default)]
 struct Proofs {
-    /// When the last one was sent that was acknowledged before the first fault, by snapshot.
+    /// When the last one was sent that was acknowledged before the first fault, by way.
     last_us: HashMap<usize, u64>,
-    /// When the last insert was sent, by workload and side. What is lost is not inserted again under
-    /// its key, so these prove what came before them also after a fault.
-    inserted_us: HashMap<(u8, u8), u64>,
+    /// When the last insert was sent, by era. What is lost is not inserted again under its key, so
+    /// these prove what came before them also after a fault.
+    inserted_us: HashMap<u8, u64>,
 }
 
 impl Proofs {
-    fn add(&mut self, there: &Record, fault_us: u64, sides: &Eras) {
+    fn add(&mut self, there: &Record, fault_us: u64, eras: &Eras<'_>) {
         if there.acked_us <= fault_us {
-            let last_us = self.last_us.entry(sides.snapshot_of(there)).or_default();
+            let last_us = self.last_us.entry(eras.way_of(there)).or_default();
             *last_us = there.sent_us.max(*last_us);
         }
         if there.version == 0 {
-            let side = (there.workload, sides.of(there));
-            let sent_us = self.inserted_us.entry(side).or_default();
+            let sent_us = self.inserted_us.entry(eras.of(there)).or_default();
             *sent_us = there.sent_us.max(*sent_us);
         }
     }
 
-    fn survived(&self, record: &Record, sides: &Eras) -> bool {
-        let side = (record.workload, sides.of(record));
-        let inserted_us = self.inserted_us.get(&side).copied();
-        let last_us = self.last_us.get(&sides.snapshot_of(record)).copied();
-        let replayed = sides.reached.is_some_and(|(restored_us, lsn)| {
+    fn survived(&self, record: &Record, eras: &Eras<'_>) -> bool {
+        let inserted_us = self.inserted_us.get(&eras.of(record)).copied();
+        let last_us = self.last_us.get(&eras.way_of(record)).copied();
+        let replayed = eras.reached.is_some_and(|(restored_us, lsn)| {
             record.acked_us <= restored_us && (1..=lsn).contains(&record.lsn)
         });
         replayed || inserted_us.max(last_us) > Some(record.acked_us)
     }
 }
 
-impl Eras {
-    fn breaks_of(&self, workload: u8) -> &[u64] {
-        let breaks = self.breaks_us.get(usize::from(workload));
-        breaks.map_or(&[], Vec::as_slice)
+impl Eras<'_> {
+    fn way_of(&self, record: &Record) -> usize {
+        let way = self.ways.get(usize::from(record.workload));
+        way.copied().unwrap_or_default()
     }
 
-    fn snapshot_of(&self, record: &Record) -> usize {
-        let snapshot = self.snapshots.get(usize::from(record.workload));
-        snapshot.copied().unwrap_or_default()
-    }
-
+    /// Its place.
     fn of(&self, record: &Record) -> u8 {
-        let breaks = self.breaks_of(record.workload).iter();
-        breaks.filter(|at_us| **at_us <= record.sent_us).count() as u8
+        let own = |era: &Era<'_>| era.workload == record.workload && era.since_us <= record.sent_us;
+        self.all.iter().rposition(own).unwrap_or_default() as u8
     }
 
     /// Whether nothing came between it and the end that loses transactions.
     fn is_last(&self, record: &Record) -> bool {
-        let last = self.breaks_of(record.workload).last();
-        last.is_none_or(|at_us| *at_us <= record.sent_us)
+        let mut own = self
+            .all
+            .iter()
+            .filter(|era| era.workload == record.workload);
+        own.all(|era| era.since_us <= record.sent_us)
     }
 }
 
-impl Writers {
+impl<'a> Writers<'a> {
     /// Reads the ledger. `present` tells version and `xmin` of a row that is there.
     pub fn of<I: Iterator<Item = Record>>(
         ledger: impl Fn() -> I,
         present: impl Fn(Key) -> Option<(u32, u32)>,
-        sides: &Eras,
+        eras: &Eras<'a>,
     ) -> Self {
         let there = |one: &Record| present(one.key).is_some_and(|(last, _)| last >= one.version);
         let is_written = |one: &Record| one.key != Key::NONE && one.outcome != Outcome::Fail;
         let written = || ledger().filter(is_written);
-        let fault_us = sides.first_fault_us.unwrap_or(u64::MAX);
-        let last_fault_us = sides.last_fault_us.unwrap_or(u64::MAX);
-        let (mut writers, mut proofs) = (Self::default(), Proofs::default());
-        let lingers_us = if sides.cut_off { 0 } else { LINGERS_US };
+        let fault_us = eras.first_fault_us.unwrap_or(u64::MAX);
+        let last_fault_us = eras.last_fault_us.unwrap_or(u64::MAX);
+        let mut proofs = Proofs::default();
+        let mut writers = Self {
+            eras: eras.all.clone(),
+            ..Self::default()
+        };
+        let lingers_us = if eras.cut_off { 0 } else { LINGERS_US };
         let mut lost_us: u64 = 0;
-        let mut snapshots = HashSet::new();
+        let mut ways = HashSet::new();
         for record in ledger() {
-            snapshots.insert(sides.snapshot_of(&record));
+            ways.insert(eras.way_of(&record));
             match record.outcome {
                 Outcome::Ok => *writers.acknowledged.entry(record.workload).or_default() += 1,
                 Outcome::Info if record.key != Key::NONE && record.xid == 0 => {
@@ -163,11 +176,11 @@ impl Writers {
                 Outcome::Info | Outcome::Fail => {}
             }
             if is_written(&record) && !record.deletes() && there(&record) {
-                proofs.add(&record, fault_us, sides);
+                proofs.add(&record, fault_us, eras);
             }
         }
-        let last_us = |snapshot: &usize| proofs.last_us.get(snapshot).copied();
-        writers.last_us = snapshots.iter().map(last_us).min().flatten();
+        let last_us = |way: &usize| proofs.last_us.get(way).copied();
+        writers.last_us = ways.iter().map(last_us).min().flatten();
         let mut erased = Erased::default();
         // Ids are given out in order: what was sent when the last transaction whose answer was lost
         // can't have been waiting any more has a later one.
@@ -185,12 +198,12 @@ impl Writers {
             *first = record.acked_us.min(*first);
             if present(record.key).is_none() {
                 erased.all.insert(record.key);
-                if proofs.survived(&record, sides) || sides.is_last(&record) {
+                if proofs.survived(&record, eras) || eras.is_last(&record) {
                     erased.surviving.insert(record.key);
                 }
             }
         }
-        writers.next_xid = sides.next_xid.or(later.map(|(_, xid)| xid));
+        writers.next_xid = eras.next_xid.or(later.map(|(_, xid)| xid));
         let mut lived_on = false;
         for record in written() {
             let gone = erased.surviving.contains(&record.key);
@@ -199,6 +212,7 @@ impl Writers {
                 took_us: record.acked_us.saturating_sub(record.sent_us) as u32,
                 workload: record.workload,
                 survives: gone || there(&record) && !record.deletes(),
+                committed: record.outcome == Outcome::Ok && proofs.survived(&record, eras),
                 erased: erased.all.contains(&record.key) && !record.deletes(),
             };
             lived_on |= writer.survives && record.acked_us > last_fault_us;
@@ -207,7 +221,7 @@ impl Writers {
             }
             // Of an answer that was lost the row itself may tell, unless a salvage wrote it anew, with
             // a later id.
-            let bounded = sides.next_xid.is_none() || record.sent_us <= last_fault_us;
+            let bounded = eras.next_xid.is_none() || record.sent_us <= last_fault_us;
             let anew = |xid| bounded && writers.next_xid.is_some_and(|next| !precedes(xid, next));
             let its_own = |(version, xid): &(u32, u32)| *version == record.version && !anew(*xid);
             let xid = match record.xid {
@@ -216,19 +230,18 @@ impl Writers {
                     .map_or(0, |(_, xid)| xid),
                 told => told,
             };
-            writers.add(xid, sides.of(&record), writer);
+            writers.add(xid, eras.of(&record), writer);
         }
-        writers.any_id = writers.next_xid.is_none() && lived_on && !sides.cut_off;
+        writers.any_id = writers.next_xid.is_none() && lived_on && !eras.cut_off;
         writers
     }
 
     /// Adds a transaction by its id; 0: it is not known.
-    fn add(&mut self, xid: u32, side: u8, writer: Writer) {
-        self.sides = self.sides.max(side);
+    fn add(&mut self, xid: u32, era: u8, writer: Writer) {
         match xid {
             0 => self.unanswered += 1,
             told => {
-                self.by_id.insert((told, side), writer);
+                self.by_id.insert((told, era), writer);
             }
         }
     }
@@ -240,19 +253,40 @@ impl Writers {
             .unwrap_or_default()
     }
 
-    fn all_of(&self, xid: u32) -> impl Iterator<Item = &Writer> {
-        let sides = (0..=self.sides).rev();
-        sides.filter_map(move |side| self.by_id.get(&(xid, side)))
+    /// Whose an id may be on the server of a look, the last first.
+    fn all_of(&self, xid: u32, look: &Look<'_>) -> impl Iterator<Item = &Writer> {
+        let eras = self.eras.iter().enumerate().rev();
+        eras.filter_map(move |(place, era)| {
+            let writer = self.by_id.get(&(xid, place as u8))?;
+            let came = || {
+                look.restored_us
+                    .is_some_and(|at_us| writer.sent_us() <= at_us)
+            };
+            (era.server == look.record.server || came()).then_some(writer)
+        })
     }
 
     /// Whose this id was up to then, by whichever came last.
-    pub(super) fn sent_by(&self, xid: u32, at_us: u64) -> Option<&Writer> {
-        self.all_of(xid)
-            .find(|writer| writer.acked_us.saturating_sub(u64::from(writer.took_us)) <= at_us)
+    pub(super) fn sent_by(&self, xid: u32, look: &Look<'_>) -> Option<&Writer> {
+        let mut all = self.all_of(xid, look);
+        all.find(|writer| writer.sent_us() <= look.until_us)
     }
 
-    pub(super) fn surviving(&self, xid: u32) -> Option<&Writer> {
-        self.all_of(xid).find(|writer| writer.survives)
+    pub(super) fn surviving(&self, xid: u32, look: &Look<'_>) -> Option<&Writer> {
+        self.all_of(xid, look).find(|writer| writer.survives)
+    }
+
+    /// Whether an id is of a transaction whose commit led to the server of a look.
+    pub(super) fn committed(&self, xid: u32, look: &Look<'_>) -> bool {
+        let mut all = self.all_of(xid, look);
+        all.any(|writer| writer.survives || writer.committed)
+    }
+
+    /// Whether clients of a workload were on the server of a look.
+    pub(super) fn were_at(&self, workload: u8, look: &Look<'_>) -> bool {
+        let own = |era: &&Era<'_>| era.workload == workload && era.since_us <= look.ended_us;
+        let era = self.eras.iter().rfind(own);
+        era.is_none_or(|era| era.server == look.record.server)
     }
 
     /// How many writes are known whose answers were lost, where an id may be one of theirs: one
@@ -309,6 +343,10 @@ pub(super) fn precedes(one: u32, other: u32) -> bool {
 }
 
 impl Writer {
+    fn sent_us(&self) -> u64 {
+        self.acked_us.saturating_sub(u64::from(self.took_us))
+    }
+
     pub(super) fn survives(&self) -> bool {
         self.survives
     }

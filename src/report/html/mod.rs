@@ -99,21 +99,17 @@ fn overview(run: &RunSummary) -> Markup {
 }
 
 fn overview_row(drill: &DrillReport) -> Markup {
-    let line = |name: &str, us: Option<u64>| format!("{name} {}", shown(us));
+    let shown = |us: Option<u64>| us.map_or_else(|| "unknown".to_owned(), time);
     html! {
         tr {
             td { (verdict(drill.judged.outcome)) }
             td { a href={ "#" (drill.drill) } { (drill.drill) } }
-            td { @for m in &drill.measures { div { (line(&m.workload, m.rpo.measured_us)) } } }
-            td { @for m in &drill.measures { div { (line(&m.workload, m.rto.measured_us)) } } }
-            td { @for m in &drill.measures { div { (line(&m.workload, m.outage.measured_us)) } } }
+            td { @for m in &drill.measures { div { (m.workload) " " (m.rpo.shown()) } } }
+            td { @for m in &drill.measures { div { (m.workload) " " (shown(m.rto.with_people_us())) } } }
+            td { @for m in &drill.measures { div { (m.workload) " " (shown(m.outage.measured_us)) } } }
             td.num { (time(drill.took_us)) }
         }
     }
-}
-
-fn shown(us: Option<u64>) -> String {
-    us.map_or_else(|| "unknown".to_owned(), time)
 }
 
 /// Text in which what stands between backticks is code.

@@ -7,7 +7,7 @@ use crate::{
     finding::Verdict,
     measure::{
         WorkloadMeasures,
-        rpo::{demanded_us, time},
+        rpo::time,
         rto::{Rto, phase_word},
     },
     report::DrillReport,
@@ -57,10 +57,8 @@ fn bars(drill: &DrillReport, measures: &WorkloadMeasures) -> [Bar; 3] {
     [
         Bar {
             name: "RPO",
-            measured: rpo.measured_us,
-            demanded: objectives
-                .rpo
-                .map(|demanded| demanded_us(demanded, rpo.scale)),
+            measured: rpo.scaled_us(),
+            demanded: objectives.rpo.map(Time::micros),
             verdict: lost.max(),
             shown: rpo_text(measures, objectives),
         },
@@ -81,8 +79,7 @@ fn bars(drill: &DrillReport, measures: &WorkloadMeasures) -> [Bar; 3] {
     ]
 }
 
-fn against(measured: Option<u64>, demanded: Option<Time>, unknown: &str) -> String {
-    let measured = measured.map_or_else(|| unknown.to_owned(), time);
+fn against(measured: &str, demanded: Option<Time>) -> String {
     match demanded {
         Some(demanded) => format!("{measured} of {demanded}"),
         None => format!("{measured}, no objective"),
@@ -91,7 +88,8 @@ fn against(measured: Option<u64>, demanded: Option<Time>, unknown: &str) -> Stri
 
 fn outage_text(measures: &WorkloadMeasures, demanded: Option<Time>) -> String {
     let outage = &measures.outage;
-    let text = against(outage.measured_us, demanded, "not measured");
+    let measured = outage.measured_us.map_or("not measured".into(), time);
+    let text = against(&measured, demanded);
     // Worth a word where writes stood still for clearly longer than everything.
     let told = outage
         .allowance_us
@@ -104,9 +102,9 @@ fn outage_text(measures: &WorkloadMeasures, demanded: Option<Time>) -> String {
 
 fn rpo_text(measures: &WorkloadMeasures, demanded: &Objectives) -> String {
     let rpo = &measures.rpo;
-    let Some(us) = rpo.measured_us else {
+    if rpo.measured_us.is_none() {
         return format!("not measured: {}", rpo.unknown);
-    };
+    }
     let transactions = |n: u64| crate::check::count(n as usize, "transaction");
     if rpo.transactions == 0 {
         let time = demanded.rpo.map(|time| time.to_string());
@@ -117,12 +115,7 @@ fn rpo_text(measures: &WorkloadMeasures, demanded: &Objectives) -> String {
             true => "nothing lost, no objective".into(),
         };
     }
-    let scaled = us * u64::from(rpo.scale.max(1));
-    let mut text = against(Some(scaled), demanded.rpo, "");
-    if rpo.scale > 1 {
-        let in_drill = time(us);
-        text.push_str(&format!(" ({in_drill} in the drill, scale {})", rpo.scale));
-    }
+    let text = against(&rpo.shown(), demanded.rpo);
     let allowed = demanded
         .lost
         .map_or_else(String::new, |n| format!(" ({n} allowed)"));
@@ -133,7 +126,7 @@ fn rto_text(rto: &Rto, demanded: Option<Time>) -> String {
     let (Some(own), Some(total)) = (rto.without_people_us(), rto.with_people_us()) else {
         return format!("not measured: {}", rto.unknown);
     };
-    let text = against(Some(total), demanded, "");
+    let text = against(&time(total), demanded);
     match total - own {
         0 => text,
         people => format!("{text} ({} + {} for people)", time(own), time(people)),
@@ -180,10 +173,10 @@ fn recoveries(measures: &WorkloadMeasures) -> Markup {
             summary { "By recovery, the worst above" }
             table {
                 thead { tr { th scope="col" { "After" } th.num scope="col" { "Lost" }
-                    th.num scope="col" { "RPO in the drill" } th.num scope="col" { "RTO" } } }
+                    th.num scope="col" { "RPO" } th.num scope="col" { "RTO" } } }
                 tbody { @for one in &measures.recoveries { tr {
                     td { (one.after) } td.num { (one.rpo.transactions) }
-                    td.num { (told(one.rpo.measured_us)) } td.num { (told(one.rto.with_people_us())) }
+                    td.num { (one.rpo.shown()) } td.num { (told(one.rto.with_people_us())) }
                 } } }
             }
         }

@@ -1,6 +1,8 @@
 //! The timeline: steps and spans above, throughput of each workload below, the fault and
 //! the outage across all of it. SVG by hand.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 
 use crate::{
@@ -249,19 +251,20 @@ fn chart(drill: &DrillReport, measures: &WorkloadMeasures, axis: Axis, top: f64)
     } }
 }
 
-/// When business was back for all workloads, of each recovery.
+/// When business was back, of each recovery for all workloads that have it: those of another
+/// cluster have others.
 fn back_us(measures: &[WorkloadMeasures]) -> Vec<u64> {
-    let of = |at: usize| {
-        let own = measures
-            .iter()
-            .filter_map(|one| match one.recoveries.get(at) {
-                Some(recovery) => recovery.rto.ended_us,
-                None => one.rto.ended_us,
-            });
-        own.max()
-    };
-    let recoveries = measures.iter().map(|one| one.recoveries.len()).max();
-    (0..recoveries.unwrap_or(0).max(1)).filter_map(of).collect()
+    let mut back = BTreeMap::new();
+    for one in measures {
+        let several = one.recoveries.iter();
+        let several = several.map(|recovery| (recovery.after.as_str(), &recovery.rto));
+        let only = one.recoveries.is_empty().then_some(("", &one.rto));
+        for (after, rto) in several.chain(only) {
+            let last_us = back.entry((rto.began_us, after)).or_insert(rto.ended_us);
+            *last_us = rto.ended_us.max(*last_us);
+        }
+    }
+    back.into_values().flatten().collect()
 }
 
 /// Faults and the returns to business, across everything.
@@ -300,4 +303,28 @@ fn shortened(label: &str, room: Option<f64>) -> String {
     const CHARACTER: f64 = 7.5;
     let fits = room.map_or(usize::MAX, |room| (room / CHARACTER).max(2.0) as usize);
     cut(label, fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::*;
+
+    #[test]
+    fn business_is_back_after_each_recovery_of_each_cluster() {
+        let mut measures = lost_twice().judge().measures;
+        let both = back_us(&measures);
+        assert_eq!(both.len(), 2);
+        let elsewhere = WorkloadMeasures {
+            recoveries: Vec::new(),
+            ..measures[0].clone()
+        };
+        measures.push(elsewhere);
+        measures[2].rto.ended_us = Some(30 * SECOND);
+        let mut all = both.clone();
+        all.push(30 * SECOND);
+        let mut back = back_us(&measures);
+        back.sort_unstable();
+        assert_eq!(back, all);
+    }
 }

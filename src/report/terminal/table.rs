@@ -9,7 +9,7 @@ use crate::{
     finding::{Finding, Verdict},
     measure::{
         WorkloadMeasures,
-        rpo::{demanded_us, time},
+        rpo::{Rpo, time},
         rto::Rto,
     },
     report::{DrillReport, RunSummary, write::REPORT_HTML},
@@ -31,7 +31,7 @@ pub(super) fn render(run: &RunSummary, dir: &Path) -> String {
 fn header() -> String {
     let bold = Style::new().bold();
     format!(
-        "{bold}{:<24}{:<20}{:<18}{:<9}verdict{bold:#}",
+        "{bold}{:<18}{:<28}{:<18}{:<7}verdict{bold:#}",
         "drill, workload", "RPO", "RTO", "outage"
     )
 }
@@ -115,28 +115,28 @@ fn row(drill: &DrillReport, measures: &WorkloadMeasures) -> String {
         .get(&measures.workload)
         .cloned()
         .unwrap_or_default();
-    let scale = measures.rpo.scale;
-    let rpo_demanded = demanded.rpo.map(|one| demanded_us(one, scale));
-    let rto_demanded = demanded.rto.map(Time::micros);
     format!(
-        "  {:<22}{:<20}{:<18}{:<9}",
-        cut(&measures.workload, 21),
-        figure(measures.rpo.measured_us, rpo_demanded),
-        rto(&measures.rto, rto_demanded),
+        "  {:<16}{:<28}{:<18}{}",
+        cut(&measures.workload, 15),
+        rpo(&measures.rpo, demanded.rpo),
+        rto(&measures.rto, demanded.rto),
         figure(measures.outage.measured_us, None),
     )
-    .trim_end()
-    .to_owned()
 }
 
-/// `12.1s <= 30m`: measured against demanded, both in the drill's time.
-fn figure(measured: Option<u64>, demanded: Option<u64>) -> String {
+/// `656ms × 60 = 39.4s <= 15m`: what it stands for against what is demanded.
+fn rpo(rpo: &Rpo, demanded: Option<Time>) -> String {
+    against(rpo.shown(), rpo.scaled_us(), demanded)
+}
+
+/// `12.1s <= 30m`: measured against demanded.
+fn figure(measured: Option<u64>, demanded: Option<Time>) -> String {
     let shown = measured.map_or_else(|| "unknown".to_owned(), time);
     against(shown, measured, demanded)
 }
 
 /// `12.1s+10m <= 30m` where people take their time, too.
-fn rto(rto: &Rto, demanded: Option<u64>) -> String {
+fn rto(rto: &Rto, demanded: Option<Time>) -> String {
     let (own, total) = (rto.without_people_us(), rto.with_people_us());
     match (own, total) {
         (Some(own), Some(total)) if own < total => against(
@@ -148,13 +148,13 @@ fn rto(rto: &Rto, demanded: Option<u64>) -> String {
     }
 }
 
-fn against(shown: String, measured: Option<u64>, demanded: Option<u64>) -> String {
+fn against(shown: String, measured: Option<u64>, demanded: Option<Time>) -> String {
     match (measured, demanded) {
         (_, None) => shown,
-        (None, Some(demanded)) => format!("{shown} of {}", time(demanded)),
+        (None, Some(demanded)) => format!("{shown} of {demanded}"),
         (Some(us), Some(demanded)) => {
-            let sign = if us <= demanded { "<=" } else { "> " };
-            format!("{shown} {sign} {}", time(demanded))
+            let sign = if us <= demanded.micros() { "<=" } else { "> " };
+            format!("{shown} {sign} {demanded}")
         }
     }
 }
@@ -191,12 +191,17 @@ mod tests {
 
     #[test]
     fn figures_say_how_they_compare() {
-        assert_eq!(
-            figure(Some(12_100_000), Some(1_800_000_000)),
-            "12.1s <= 30m"
-        );
-        assert_eq!(figure(Some(2_000_000), Some(1_000_000)), "2s >  1s");
-        assert_eq!(figure(None, Some(1_000_000)), "unknown of 1s");
+        let seconds = |seconds| Some(Time(std::time::Duration::from_secs(seconds)));
+        assert_eq!(figure(Some(12_100_000), seconds(1_800)), "12.1s <= 30m");
+        assert_eq!(figure(Some(1_000_001), seconds(1)), "1.01s >  1s");
+        assert_eq!(figure(None, seconds(1)), "unknown of 1s");
+        let lost = Rpo {
+            measured_us: Some(656_000),
+            scale: 60,
+            ..Rpo::default()
+        };
+        let told = rpo(&lost, seconds(900));
+        assert_eq!(told, "656ms × 60 = 39.4s <= 15m");
         assert_eq!(figure(Some(0), None), "0s");
     }
 }

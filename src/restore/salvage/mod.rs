@@ -11,9 +11,9 @@
 //! A row that differs from the scratch server's is replaced when the bad statement wrote
 //! it, or when the scratch server, too, knows its transaction as committed: then its bytes
 //! were damaged. Otherwise it was changed after the recovery target and survives
-//! (`transactions`). A row that is missing comes back, whoever deleted it: what a business
-//! erased since the target, too, unless it was frozen. All this asks that nobody writes to
-//! the scratch server.
+//! (`transactions`): so does all that differs from a dump, which knows no transaction. A row that
+//! is missing comes back, whoever deleted it: what a business erased since the target, too, unless
+//! it was frozen. All this asks that nobody writes to the scratch server.
 
 mod columns;
 mod defaults;
@@ -59,6 +59,8 @@ pub struct SalvageRequest {
     /// Whole schemas: all their tables, whatever is missing in them, and missing grants.
     pub schemas: Vec<String>,
     pub by: SalvageBy,
+    /// Whether the scratch server was made of a dump: another cluster, with other transactions.
+    pub logical: bool,
     /// Transactions of bad statements: rows they wrote are replaced.
     pub fault_xids: Vec<u64>,
     /// Those of them that this undoes: the scratch server must not have them.

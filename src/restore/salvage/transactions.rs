@@ -8,7 +8,8 @@ use crate::postgres::query::Cells;
 
 /// Production's history as the scratch server knows it.
 pub(super) struct Horizon {
-    /// The first transaction that the scratch server never heard of.
+    /// The first transaction that the scratch server never heard of; 0 of one made of a dump, whose
+    /// transactions are all its own.
     pub next: u64,
     faults: Vec<u64>,
 }
@@ -29,7 +30,10 @@ impl Horizon {
     /// # Errors
     /// When the scratch server has a transaction itself that is to be undone, or does not answer.
     pub async fn of(scratch: &Session<'_>, request: &SalvageRequest) -> Result<Self, SalvageError> {
-        let next: i64 = scratch.one(NEXT).await?.cell(0)?;
+        let next: i64 = match request.logical {
+            true => 0,
+            false => scratch.one(NEXT).await?.cell(0)?,
+        };
         let next = next.unsigned_abs();
         for &xid in &request.undone_xids {
             if xid < next && !unknown(scratch, xid).await? {

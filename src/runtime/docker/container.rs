@@ -20,8 +20,9 @@ const STORE: &str = "/pgdrill/store";
 const SCRATCH: &str = "/pgdrill/run";
 /// `/dev/shm` of a container: the engine's 64 MiB end parallel queries early.
 const SHARED_MEMORY: i64 = 1 << 30;
-/// libfaketime in the image of a node whose clock is ahead or behind: its package's.
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+/// libfaketime in the image of a node whose clock is ahead or behind: its package's, as the dynamic
+/// linker finds it on any architecture.
+const FAKETIME: &str = "/usr/$LIB/faketime/libfaketime.so.1";
 
 /// The names of what a node consists of.
 #[derive(Clone, Debug)]

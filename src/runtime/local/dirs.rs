@@ -117,7 +117,7 @@ pub(super) fn check_socket_path(run: &Path) -> Result<(), RuntimeError> {
             "`{}` is too long a path for a Unix socket, of at most {SOCKET_PATH_LIMIT} bytes",
             longest.display()
         ),
-        hint: "choose a shorter directory with `--local-dir` or TMPDIR".into(),
+        hint: "choose a shorter directory with TMPDIR".into(),
     })
 }
 
@@ -142,6 +142,6 @@ mod tests {
     fn a_path_too_long_for_a_socket_is_refused_with_a_hint() {
         assert!(check_socket_path(Path::new("/tmp/run")).is_ok());
         let error = check_socket_path(&PathBuf::from("/x".repeat(60))).unwrap_err();
-        assert!(error.to_string().contains("--local-dir"), "{error}");
+        assert!(error.to_string().contains("TMPDIR"), "{error}");
     }
 }

@@ -165,7 +165,7 @@ impl Host {
         let mut why = format!("cannot execute `{}`: {cause}", exec.program());
         if cause.kind() == io::ErrorKind::PermissionDenied {
             why.push_str(&format!(
-                "\nhint: the user `{}` must be able to enter `{}`; choose another place with `--local-dir` or TMPDIR",
+                "\nhint: the user `{}` must be able to enter `{}`; choose another place with TMPDIR",
                 self.user.name,
                 self.home.display()
             ));

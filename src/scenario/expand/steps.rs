@@ -8,8 +8,8 @@ use crate::{
         databases::Databases,
         file::ScenarioFile,
         plan::{
-            Action, BackupKind, BackupOf, BackupStep, CutOver, Restore, Step, StrategyPlan, Target,
-            is_scratch,
+            Action, BackupKind, BackupOf, BackupStep, CutOver, Restore, RunFor, Step, StrategyPlan,
+            Target, is_scratch,
         },
         step_file::StepFile,
     },
@@ -18,7 +18,7 @@ use crate::{
 
 /// What stands for the newest fault where one is named.
 pub const NEWEST: &str = "fault";
-pub(super) const DEADLINE: Time = Time(Duration::from_secs(600));
+const DEADLINE: Time = Time(Duration::from_secs(600));
 
 /// What is known when a step is planned.
 struct Planning<'a> {
@@ -80,6 +80,15 @@ fn unlike(taken: &mut BTreeSet<String>, word: &str) -> String {
     free.expect("there is no end of numbers")
 }
 
+/// When a step must have ended: as it says, or what serves any but a long `run`.
+pub fn deadline(step: &StepFile) -> Time {
+    let usual = match step.action {
+        Action::Run(RunFor::Time(time)) => DEADLINE.max(Time(time.0.saturating_mul(2))),
+        _ => DEADLINE,
+    };
+    step.deadline.unwrap_or(usual)
+}
+
 impl Planning<'_> {
     fn step(&self, step: &StepFile, line: usize, fault: String) -> Step {
         let server = self.databases.server_of(self.file, step);
@@ -92,7 +101,7 @@ impl Planning<'_> {
         Step {
             line,
             title: action.title(server) + &within.collect::<String>(),
-            deadline: step.deadline.unwrap_or(DEADLINE),
+            deadline: deadline(step),
             server: server.to_owned(),
             database: database.unwrap_or(home).to_owned(),
             fault,

@@ -201,7 +201,7 @@ pub enum Expectation {
     /// The last statement returns at least one row.
     Rows,
     /// It ends with this SQLSTATE.
-    Error(String),
+    Error(#[schemars(extend("format" = "sqlstate"))] String),
 }
 
 impl Manifest {

@@ -10,7 +10,7 @@ mod manifest;
 use std::{
     collections::BTreeMap,
     fs,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
@@ -190,8 +190,11 @@ impl Folder {
             }
             Self::Own(folder) => {
                 let path = folder.join(name);
-                if !path.is_file() {
-                    return Err(refused(&"it is not a regular file"));
+                let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+                if !Path::new(name).components().all(inside) {
+                    return Err(refused(&"it lies outside of the model's folder"));
+                } else if !path.is_file() {
+                    return Err(refused(&"there is no such file"));
                 }
                 fs::read(path).map_err(|cause| refused(&cause))
             }

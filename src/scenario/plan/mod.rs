@@ -175,17 +175,16 @@ impl Plan {
             .collect()
     }
 
-    /// The server that serves unless clients are cut over: the primary, or, where there are no
-    /// clients, the one verified last.
-    pub fn serves_at_first(&self) -> &str {
+    /// The server of a cluster that serves unless clients are cut over: its first, or, where it has
+    /// no clients, the one verified last.
+    pub fn serves_at_first<'s>(&'s self, cluster: &'s str) -> &'s str {
+        let mut workloads = self.workloads.keys();
+        let has_clients = workloads.any(|name| self.cluster_of_workload(name) == cluster);
         let verified = self.steps.iter().rev().find_map(|step| match &step.action {
-            Action::Verify(server) => Some(server.as_str()),
+            Action::Verify(server) if self.cluster_of(server) == cluster => Some(server.as_str()),
             _other => None,
         });
-        match verified {
-            Some(server) if self.workloads.is_empty() => server,
-            _ => PRIMARY,
-        }
+        verified.filter(|_| !has_clients).unwrap_or(cluster)
     }
 }
 

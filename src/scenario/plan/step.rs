@@ -41,11 +41,10 @@ pub enum Action {
     /// `pg_switch_wal()`, then wait until the segment is archived.
     SwitchWal {},
     /// `pg_create_restore_point()` with this name.
-    RestorePoint(String),
+    RestorePoint(#[schemars(extend("format" = "restore-point"))] String),
     /// Inject a fault.
     Inject(Fault),
-    /// Undo the fault of this name by itself, where it can be: `stop-archiving`,
-    /// `close-store`, `fill-store`.
+    /// Undo the fault of this name by itself, where it can be.
     Heal(String),
     /// Revoke the writes of this workload's business.
     Freeze(String),
@@ -92,13 +91,15 @@ impl Action {
             Self::Inject(_) | Self::Salvage(_) | Self::Sql(_) | Self::Command(_)
         )
     }
+}
 
-    /// Whether this step, in a recovery, brings a workload's service back or a part of it.
-    pub fn brings_back(&self, workload: &str) -> bool {
-        match self {
-            Self::Salvage(_) | Self::Reindex(_) | Self::Start(_) => true,
-            Self::Thaw(thawed) => thawed == workload,
-            Self::CutOver(cut_over) => cut_over.workloads().iter().any(|name| name == workload),
+impl Step {
+    /// Whether it repairs a server in place.
+    pub fn repairs(&self, server: &str) -> bool {
+        match &self.action {
+            Action::Salvage(salvage) => salvage.into() == server,
+            Action::Reindex(_) => self.server == server,
+            Action::Start(started) => started == server,
             _other => false,
         }
     }

@@ -35,6 +35,8 @@ impl<'a> Check<'a> {
             let path = ["data", "databases", name];
             if let Err(message) = format::check("plain-identifier", name) {
                 self.wrong_key(&path, message);
+            } else if name.starts_with("template") {
+                self.wrong_key(&path, format!("`{name}` is a template database's name"));
             }
             self.size(&file, Some(name), &path);
             if let Some(server) = &file.server {
@@ -146,6 +148,14 @@ impl<'a> Check<'a> {
         let meant = |all: &databases::Databases| all.meant(step.database.as_deref()).is_some();
         if within && !self.databases.is_none_or(meant) {
             self.which_database(self.place(&["steps", number]));
+        }
+        let stated = step.server.as_deref().zip(step.database.as_deref());
+        let own = |all: &'a databases::Databases| all.server(stated?.1);
+        if let (Some((server, database)), Some(own)) = (stated, self.databases.and_then(own))
+            && self.file.cluster_of(server) != own
+        {
+            let message = format!("the database `{database}` is on `{own}`, not on `{server}`");
+            self.wrong(&["steps", number, "server"], message);
         }
     }
 

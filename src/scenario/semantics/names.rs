@@ -1,17 +1,19 @@
 //! Names and quantities outside the steps.
 
+use std::collections::BTreeSet;
+
 use super::{Check, strategy::overridden, supported_majors};
 use crate::scenario::{
     databases::Databases,
     expand,
     file::WorkloadFile,
     format,
-    plan::{Action, Objectives, is_scratch, seconds},
+    plan::{Action, Objectives, PRIMARY, is_scratch, seconds},
     problem::Problem,
     yaml::Node,
 };
 
-impl Check<'_> {
+impl<'a> Check<'a> {
     /// `asked`: majors of the command line, which replace the scenario's own.
     pub(super) fn matrix(&mut self, asked: &[u32]) {
         let supported = supported_majors();
@@ -128,9 +130,10 @@ impl Check<'_> {
             return self.wrong(&["workloads", name, "business"], problem);
         }
         let problem = Problem::nowhere(format!("workload `{name}` does not say what it runs"));
-        let business = known.iter().map(|known| format!("`business: {known}`, "));
-        let business: String = business.collect();
-        let help = format!("add {business}or `custom: {{ sql: … }}`");
+        let known = BTreeSet::from_iter(known);
+        let business = known.iter().map(|known| format!("`business: {known}`"));
+        let ways = business.chain(["`custom: { sql: … }`".to_owned()]);
+        let help = format!("add {}", Vec::from_iter(ways).join(" or "));
         self.wrong_key(&["workloads", name], problem.help(help));
     }
 
@@ -203,10 +206,19 @@ impl Check<'_> {
 
     /// RPO and RTO are measured from a fault; RTO ends after a gate, in traffic.
     fn can_be_measured(&mut self, name: &str, objectives: &Objectives) {
-        let last = |is: fn(&Action) -> bool| self.file.steps.iter().rposition(|s| is(&s.action));
-        let fault = last(|action| matches!(action, Action::Inject(_)));
-        let gate = last(|action| matches!(action, Action::Verify(_)));
-        let traffic = last(|action| matches!(action, Action::Run(_)));
+        let workload = self.file.workloads.get(name);
+        let works_on = |all: &'a Databases| all.server_of_workload(name, workload?);
+        let cluster = self.databases.and_then(works_on);
+        let is_its = |server: &str| {
+            let of = self.file.cluster_of(server);
+            let known = of == PRIMARY || self.file.servers.contains_key(of);
+            !known || cluster.is_none_or(|own| own == of)
+        };
+        let steps = self.file.steps.iter();
+        let last = |is: &dyn Fn(&Action) -> bool| steps.clone().rposition(|s| is(&s.action));
+        let fault = last(&|action| matches!(action, Action::Inject(_)));
+        let gate = last(&|action| matches!(action, Action::Verify(server) if is_its(server)));
+        let traffic = last(&|action| matches!(action, Action::Run(_)));
         if fault.is_none() {
             for (what, demanded) in [("rpo", objectives.rpo), ("rto", objectives.rto)] {
                 if demanded.is_some() {
@@ -217,7 +229,12 @@ impl Check<'_> {
         } else if objectives.rto.is_some() {
             let help = "RTO ends with the first transaction after `verify: SERVER` passed";
             if gate < fault {
-                self.not_measured("rto", name, "no `verify` step follows the fault", help);
+                self.not_measured(
+                    "rto",
+                    name,
+                    "no `verify` of its server follows the fault",
+                    help,
+                );
             } else if traffic < gate {
                 self.not_measured("rto", name, "no `run` step follows the last `verify`", help);
             }
@@ -236,7 +253,7 @@ impl Check<'_> {
             return;
         };
         if let Some(text) = strategy.settings.get("archive_timeout") {
-            self.divided(text, &["strategy"]);
+            self.divided(text, &["strategy", "settings", "archive_timeout"]);
         }
         for (name, server) in &self.file.servers {
             if let Some(text) = server.settings.get("archive_timeout") {

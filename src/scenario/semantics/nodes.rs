@@ -77,7 +77,10 @@ impl Check<'_> {
                 continue;
             };
             let tool = backup.tool.abilities();
-            let problem = if !self.file.nodes.contains_key(on) {
+            let problem = if on == PRIMARY || self.file.servers.contains_key(on) {
+                let message = format!("`{on}` is a server: a backup is taken on its own by itself");
+                Problem::nowhere(message).help("take `on` out")
+            } else if !self.file.nodes.contains_key(on) {
                 let message = format!("there is no node `{on}` for the backup `{name}`");
                 let problem = Problem::nowhere(message).known(on, self.file.nodes.keys());
                 problem.help(format!("add `nodes: {{ {on}: {{}} }}`"))
@@ -98,7 +101,7 @@ impl Check<'_> {
         }
     }
 
-    fn clusters(&self) -> usize {
+    pub(super) fn clusters(&self) -> usize {
         let servers = self.file.servers.iter();
         let others = servers.filter(|(name, one)| *name != PRIMARY && one.standby_of.is_none());
         1 + others.count()

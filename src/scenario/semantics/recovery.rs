@@ -10,7 +10,7 @@ use crate::{
     scenario::{
         expand,
         plan::{CutOver, Nature, Restore, Salvage, Target, Wal, is_scratch},
-        problem::Problem,
+        problem::{Problem, one_of},
     },
 };
 
@@ -33,9 +33,13 @@ impl Check<'_> {
     }
 
     fn as_new(&mut self, restore: &Restore, state: &State) {
-        if state.servers.contains_key(&restore.into) {
-            let problem = Problem::nowhere(format!("server `{}` exists already", restore.into));
-            let help = "give the new server another name, or say `in-place: true`";
+        let (into, help) = (&restore.into, "give the new server another name");
+        if state.servers.contains_key(into) {
+            let problem = Problem::nowhere(format!("server `{into}` exists already"));
+            let help = format!("{help}, or say `in-place: true`");
+            self.here(state, "restore.into", problem.help(help));
+        } else if self.file.nodes.contains_key(into) {
+            let problem = Problem::nowhere(format!("`{into}` is a node of `nodes`"));
             self.here(state, "restore.into", problem.help(help));
         }
     }
@@ -81,36 +85,87 @@ impl Check<'_> {
             return;
         };
         let Some(name) = expand::restored_from(restore, strategy) else {
-            let names: Vec<&str> = strategy.backups.keys().map(String::as_str).collect();
-            let message = format!(
-                "the strategy `{}` has several backups, or none, that a server can be restored from",
-                strategy.name
-            );
-            let problem = Problem::nowhere(message)
-                .help(format!("say which: `from:` one of {}", names.join(", ")));
+            let all = strategy.backups.iter();
+            let whole = all.filter(|(_, plan)| plan.tool.abilities().restores);
+            let names: Vec<&str> = whole.map(|(name, _)| name.as_str()).collect();
+            let problem = match names.is_empty() {
+                true => Problem::nowhere("no backup of the strategy holds a whole cluster"),
+                false => Problem::nowhere("several backups hold a whole cluster")
+                    .help(format!("say which: `from:` {}", one_of(&names))),
+            };
             return self.here(state, "restore", problem);
         };
         let Some(plan) = self.planned(name, "restore.from", state) else {
             return;
         };
-        let store = restore.store.as_ref();
-        if let Some(store) = store.filter(|store| !plan.to.contains(store)) {
-            let problem =
-                Problem::nowhere(format!("no backup `{name}` goes to the store `{store}`"));
-            let problem = problem.known(store, &plan.to);
+        if let Some(store) = restore
+            .store
+            .as_ref()
+            .filter(|store| !plan.to.contains(store))
+        {
+            let message = format!("no backup `{name}` goes to the store `{store}`");
+            let problem = Problem::nowhere(message).known(store, &plan.to);
             self.here(state, "restore.store", problem);
         }
-        let abilities = plan.tool.abilities();
-        if !abilities.restores {
-            let message =
-                format!("`{name}` holds a part of a cluster: no server can be restored from it");
-            self.here(state, "restore.from", message);
-        } else if !state.backed_up.contains(name) {
-            let problem = Problem::nowhere(format!(
-                "nothing to restore: no backup `{name}` comes before"
-            ));
+        match plan.tool.abilities() {
+            tool if tool.restores => self.taken_before(name, tool.takes_label, restore, state),
+            _part => {
+                let message = format!(
+                    "`{name}` holds a part of a cluster: no server can be restored from it"
+                );
+                self.here(state, "restore.from", message);
+            }
+        }
+    }
+
+    /// A label that a tool takes is the backup's name and how many were taken by then, of any name.
+    fn taken_before(&mut self, name: &str, takes_label: bool, restore: &Restore, state: &State) {
+        let of = self.restored(restore);
+        if !state.servers.contains_key(&of) {
+            return;
+        }
+        let taken = state.backed_up.iter().enumerate();
+        let taken = taken.filter(|(_, (cluster, backup))| *cluster == of && backup == name);
+        let labels: Vec<String> = taken.map(|(at, _)| format!("{name}-{}", at + 1)).collect();
+        let label = restore.backup.as_ref().filter(|_| takes_label);
+        if labels.is_empty() {
+            let of = match self.clusters() {
+                1 => String::new(),
+                _ => format!(" of `{of}`"),
+            };
+            let message = format!("nothing to restore: no backup `{name}`{of} comes before");
             let help = format!("`- backup: {name}` comes first");
-            self.here(state, "restore", problem.help(help));
+            self.here(state, "restore", Problem::nowhere(message).help(help));
+        } else if let Some(label) = label.filter(|label| !labels.contains(label)) {
+            let problem = Problem::nowhere(format!("no backup `{label}` comes before"));
+            self.here(state, "restore.backup", problem.known(label, labels));
+        }
+    }
+
+    /// The cluster whose backup is restored.
+    fn restored(&self, restore: &Restore) -> String {
+        let cluster = match restore.in_place {
+            true => self.file.cluster_of(&restore.into),
+            false => restore.of(),
+        };
+        cluster.to_owned()
+    }
+
+    /// A point before a fault is one in the WAL of the cluster that it hit.
+    fn hit_by(&mut self, fault: &str, restore: &Restore, state: &State) {
+        let name = match fault {
+            expand::NEWEST => &state.newest,
+            named => named,
+        };
+        let (Some(fault), of) = (state.faults.get(name), self.restored(restore)) else {
+            return;
+        };
+        let (hit, cluster) = (&fault.server, self.file.cluster_of(&fault.server));
+        if cluster != of {
+            let message = format!("`{name}` hit `{hit}`, and a backup of `{of}` is restored");
+            let help = format!("`of: {cluster}` restores what it hit; a fault can be named");
+            let problem = Problem::nowhere(message).help(help);
+            self.here(state, "restore.target.before", problem);
         }
     }
 
@@ -127,6 +182,7 @@ impl Check<'_> {
                     let path = "restore.target.before";
                     self.injected(fault, path, &[expand::NEWEST], state);
                 }
+                self.hit_by(fault, restore, state);
                 // Also the newest dump from before the fault is a state from before it.
                 if by.is_none() && dumper.is_some() {
                     return;
@@ -180,7 +236,7 @@ impl Check<'_> {
     pub(super) fn salvage(&mut self, salvage: &Salvage, server: &str, state: &State) {
         let into = salvage.into.as_deref().unwrap_or(server);
         self.up(into, "salvage.into", state);
-        self.salvaged_from(salvage, state);
+        self.salvaged_from(salvage, into, state);
         if salvage.tables.is_empty() && salvage.schemas.is_empty() {
             let problem = Problem::nowhere("salvage of nothing");
             let problem = problem.expected("`tables`, `schemas` or both");
@@ -199,7 +255,9 @@ impl Check<'_> {
         self.twice(&salvage.schemas, &["steps", &number, "salvage", "schemas"]);
     }
 
-    fn salvaged_from(&mut self, salvage: &Salvage, state: &State) {
+    fn salvaged_from(&mut self, salvage: &Salvage, into: &str, state: &State) {
+        let from = salvage.from.as_ref().or(state.scratch.as_ref());
+        let clusters = from.map(|from| (self.file.cluster_of(from), self.file.cluster_of(into)));
         match (&salvage.from, &state.scratch) {
             (None, None) => {
                 let problem = Problem::nowhere("nothing to salvage from: no scratch server");
@@ -211,6 +269,13 @@ impl Check<'_> {
                 let scratches = state.servers.keys();
                 let scratches = scratches.filter(|s| is_scratch(s));
                 self.here(state, "salvage.from", problem.known(from, scratches));
+            }
+            (_, _) if clusters.is_some_and(|(from, into)| from != into) => {
+                let (of, other) = clusters.unwrap_or_default();
+                let from = from.map_or("", String::as_str);
+                let message = format!("`{from}` is of `{of}`, and `{into}` of `{other}`");
+                let help = format!("`restore: {{ of: {other}, into: … }}` comes first");
+                self.here(state, "salvage", Problem::nowhere(message).help(help));
             }
             (_, _) => {}
         }

@@ -26,6 +26,16 @@ pub(super) enum Server {
     Lost(usize),
 }
 
+/// A fault that was injected.
+#[derive(Clone)]
+pub(super) struct Injected {
+    pub(super) server: String,
+    /// Whether it can be undone by itself.
+    heals: bool,
+    /// Whether it is of a store, which every server of the cluster sees.
+    of_store: bool,
+}
+
 /// What the steps so far left behind.
 pub(super) struct State {
     /// Number of the step, from 1.
@@ -33,10 +43,13 @@ pub(super) struct State {
     pub(super) servers: BTreeMap<String, Server>,
     /// The scratch server restored last.
     pub(super) scratch: Option<String>,
-    /// Backups taken, by their names in the strategy.
-    pub(super) backed_up: BTreeSet<String>,
-    /// The faults injected, by name: the server, and whether they can be undone by themselves.
-    pub(super) faults: BTreeMap<String, (String, bool)>,
+    /// Backups taken, in order: the cluster, and the backup's name in the strategy.
+    pub(super) backed_up: Vec<(String, String)>,
+    /// The faults injected, by name.
+    pub(super) faults: BTreeMap<String, Injected>,
+    /// The name of the fault injected last.
+    pub(super) newest: String,
+    healed: BTreeSet<String>,
     frozen: BTreeSet<String>,
     pub(super) restore_points: BTreeSet<String>,
     /// All SQL run so far, that of `create` first: what it names may exist.
@@ -60,8 +73,10 @@ impl<'a> Check<'a> {
             step: 0,
             servers: existing.chain([(PRIMARY.to_owned(), Server::Up)]).collect(),
             scratch: None,
-            backed_up: BTreeSet::new(),
+            backed_up: Vec::new(),
             faults: BTreeMap::new(),
+            newest: String::new(),
+            healed: BTreeSet::new(),
             frozen: BTreeSet::new(),
             restore_points: BTreeSet::new(),
             sql: self.creating(),
@@ -72,6 +87,12 @@ impl<'a> Check<'a> {
         for (index, step) in self.file.steps.iter().enumerate() {
             state.step = index + 1;
             self.step(step, &mut state);
+        }
+        let (runs, deadline) = (Time(expand::running(self.file)), self.file.deadline);
+        if let Some(deadline) = deadline.filter(|deadline| runs >= *deadline) {
+            let message =
+                format!("the clients run for {runs}, and the drill ends after {deadline}");
+            self.wrong(&["deadline"], message);
         }
     }
 
@@ -88,9 +109,14 @@ impl<'a> Check<'a> {
             self.up(server, "server", state);
         }
         match &step.action {
-            Action::Backup(backup) => self.backup(backup, state),
+            Action::Backup(backup) => self.backup(backup, server, state),
             Action::Run(RunFor::Time(time)) => {
                 self.never_zero("run", Some(*time), &["steps", &number, "run"]);
+                let deadline = expand::deadline_of(step);
+                if *time >= deadline && !deadline.0.is_zero() {
+                    let message = format!("a run of {time} does not end within {deadline}");
+                    self.here(state, "deadline", message);
+                }
             }
             Action::Run(RunFor::Transactions { .. }) => {
                 self.somebody_writes("run", &["steps", &number, "run"]);
@@ -148,7 +174,7 @@ impl<'a> Check<'a> {
     }
 
     /// A backup of the strategy, of a kind that its tool can take.
-    fn backup(&mut self, backup: &BackupStep, state: &mut State) {
+    fn backup(&mut self, backup: &BackupStep, server: &str, state: &mut State) {
         let (name, kind) = (backup.of(), backup.kind());
         let key = match backup {
             BackupStep::Named(_) => "backup",
@@ -158,6 +184,9 @@ impl<'a> Check<'a> {
             return;
         };
         let abilities = plan.tool.abilities();
+        let taken = (self.file.cluster_of(server).to_owned(), name.to_owned());
+        let is_first = !state.backed_up.contains(&taken);
+        state.backed_up.push(taken);
         if let Some(kind) = kind.filter(|kind| !abilities.kinds.contains(kind)) {
             let message = format!("{} takes no {} backup", abilities.tool, kind.word());
             let kinds: Vec<&str> = abilities.kinds.iter().map(|kind| kind.word()).collect();
@@ -165,11 +194,10 @@ impl<'a> Check<'a> {
             return self.here(state, "backup.kind", problem);
         }
         let builds_on = matches!(kind, Some(BackupKind::Diff | BackupKind::Incr));
-        if builds_on && !state.backed_up.contains(name) {
+        if builds_on && is_first {
             let message = format!("no full backup of `{name}` comes before");
             self.here(state, "backup.kind", message);
         }
-        state.backed_up.insert(name.to_owned());
     }
 
     /// The backup of this name; a problem at the step's key where there is none.
@@ -223,7 +251,12 @@ impl<'a> Check<'a> {
             ServerAfter::Lost => state.becomes(server, Server::Lost(state.step)),
         }
         let name = &expand::fault_names(self.file)[state.step - 1];
-        let hit = (server.to_owned(), facts.heals);
+        state.newest.clone_from(name);
+        let hit = Injected {
+            server: server.to_owned(),
+            heals: facts.heals,
+            of_store: facts.store().is_some(),
+        };
         if state.faults.insert(name.clone(), hit).is_some() {
             self.here(state, "as", format!("another fault is called `{name}`"));
         }
@@ -233,28 +266,37 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn heal(&mut self, fault: &str, state: &State) {
-        match self.injected(fault, "heal", &[], state) {
-            Some((server, true)) => self.up(server, "heal", state),
-            Some((_, false)) => {
-                let problem = Problem::nowhere(format!("`{fault}` is not undone by itself"));
-                let help = "a recovery does it: `restore`, `salvage`, `reindex` or `start`";
-                self.here(state, "heal", problem.help(help));
-            }
-            None => {}
+    fn heal(&mut self, fault: &str, state: &mut State) {
+        let Some(hit) = self.injected(fault, "heal", &[], state) else {
+            return;
+        };
+        if !hit.heals {
+            let problem = Problem::nowhere(format!("`{fault}` is not undone by itself"));
+            let help = "a recovery does it: `restore`, `salvage`, `reindex` or `start`";
+            self.here(state, "heal", problem.help(help));
+        } else if !state.healed.insert(fault.to_owned()) {
+            self.here(state, "heal", format!("`{fault}` is healed already"));
+        } else if !hit.of_store || !self.one_is_up(&hit.server, state) {
+            self.up(&hit.server, "heal", state);
         }
     }
 
-    /// The fault of this name: its server, and whether it is undone by itself; none, and a
-    /// problem, where none of the steps before injects it. `also`: what else could stand there.
-    pub(super) fn injected<'s>(
+    /// Whether any server of a server's cluster runs.
+    fn one_is_up(&self, server: &str, state: &State) -> bool {
+        let cluster = self.file.cluster_of(server);
+        let mut up = state.servers.iter().filter(|(_, it)| **it == Server::Up);
+        up.any(|(other, _)| self.file.cluster_of(other) == cluster)
+    }
+
+    /// The fault of this name; none, and a problem, where none of the steps before injects it. `also`: what else could stand there.
+    pub(super) fn injected(
         &mut self,
         fault: &str,
         path: &str,
         also: &[&str],
-        state: &'s State,
-    ) -> Option<&'s (String, bool)> {
-        let injected = state.faults.get(fault);
+        state: &State,
+    ) -> Option<Injected> {
+        let injected = state.faults.get(fault).cloned();
         if injected.is_none() {
             let known = also.iter().copied();
             let known = known.chain(state.faults.keys().map(String::as_str));

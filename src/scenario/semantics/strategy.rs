@@ -1,9 +1,13 @@
 //! Whether a strategy makes sense by itself.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::place_in;
 use crate::{
+    backup::Abilities,
     postgres::configuration::OVERRIDDEN,
     scenario::{
         format, of,
@@ -37,6 +41,7 @@ pub fn check(file: &StrategyPlan, node: &Node, source: &Arc<Source>) -> Vec<Prob
     }
     check.stores();
     check.archived_by();
+    check.configured_once();
     let found = check.problems.into_iter();
     found.map(|problem| of(source, problem)).collect()
 }
@@ -238,6 +243,19 @@ impl Check<'_> {
             Some(_) => return,
         };
         self.wrong(&["wal", "by"], problem);
+    }
+
+    /// A tool that archives a server's WAL has one configuration there, a single backup's.
+    fn configured_once(&mut self) {
+        let mut first = BTreeMap::new();
+        for (name, backup) in &self.file.backups {
+            let Abilities { tool, archives, .. } = backup.tool.abilities();
+            if archives && let Some(other) = first.insert(tool, name) {
+                let message = format!("`{other}` and `{name}` are both taken by {tool}");
+                let help = "one backup may go to several stores, and be taken in several kinds";
+                self.wrong_name("backups", name, Problem::nowhere(message).help(help));
+            }
+        }
     }
 }
 

@@ -46,9 +46,12 @@ pub(super) fn none_of(forms: &[&Json], node: &Node, path: &str) -> Problem {
 }
 
 /// Two keys that exclude each other.
-pub(super) fn beside(first: &Key, second: &Key) -> Problem {
+pub(super) fn beside(first: &Key, second: &Key, path: &str) -> Problem {
     let message = format!("`{}` stands beside `{}`", second.text, first.text);
-    let help = "only one of them can stand here; begin a new item for the other";
+    let help = match path.ends_with(']') {
+        true => "only one of them can stand here; begin a new item for the other",
+        false => "only one of them can stand here",
+    };
     Problem::at(second.place, message).help(help)
 }
 
@@ -66,6 +69,9 @@ pub(super) fn wrong_form(node: &Node, forms: &[&Json], path: &str) -> Problem {
     let text_wanted = forms.iter().any(free_text);
     match node.value {
         Value::Number(_) | Value::Bool(_) if text_wanted => problem.help("put it in quotes"),
+        Value::Text(ref text) if text.parse::<f64>().is_ok() => {
+            problem.help("leave the quotes out")
+        }
         _ => problem,
     }
 }

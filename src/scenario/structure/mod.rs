@@ -13,7 +13,7 @@ use super::{
     problem::Problem,
     yaml::{Key, Node, Position, Value},
 };
-use form::{is_form, main_key, words_of};
+use form::{has_type, is_form, main_key, words_of};
 use message::{beside, first_sentence, join, named, none_of, unknown_key, within, wrong_form};
 
 /// All that is wrong with a tree's structure.
@@ -69,6 +69,10 @@ impl<'a> Walk<'a> {
             return;
         }
         if let Some(free) = forms.iter().find(|f| words_of(f).is_empty()) {
+            // A setting's value may be empty, and a number.
+            if text.trim().is_empty() && !has_type(free, "number") {
+                return self.push(place, "this text must not be empty".to_owned());
+            }
             let format = free["format"].as_str().unwrap_or_default();
             if let Err(message) = format::check(format, text) {
                 self.problems.push(Problem::at(place, message));
@@ -146,7 +150,7 @@ impl<'a> Walk<'a> {
         let problem = match found.as_slice() {
             [(_, form)] => return Some(form),
             [] => none_of(forms, map, path),
-            [(first, _), (second, _), ..] => beside(first, second),
+            [(first, _), (second, _), ..] => beside(first, second, path),
         };
         self.problems.push(problem);
         None

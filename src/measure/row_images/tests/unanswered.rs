@@ -109,6 +109,7 @@ fn a_salvaged_row_does_not_tell_the_id_of_a_write_without_an_answer() {
     let sides = Eras {
         first_fault_us: Some(survivor.acked_us - 2),
         last_fault_us: Some(survivor.acked_us - 1),
+        all: eras(None),
         ..Eras::default()
     };
     let ledger = [survivor, unanswered, later];
@@ -120,7 +121,9 @@ fn a_salvaged_row_does_not_tell_the_id_of_a_write_without_an_answer() {
         let writers = Writers::of(|| ledger.into_iter(), row, &sides);
         (
             writers.unanswered(later.xid - 1),
-            writers.surviving(own).is_some(),
+            writers
+                .surviving(own, &look(&told(Moment::After), &[]))
+                .is_some(),
         )
     };
     assert_eq!(known(survivor.xid + 1), (0, true));
@@ -168,14 +171,16 @@ fn an_erasure_that_was_replayed_survives() {
     let moved_us = erasure.acked_us + 10;
     let survives = |reached| {
         let sides = Eras {
-            breaks_us: vec![vec![moved_us]],
+            all: eras(Some(moved_us)),
             first_fault_us: Some(erasure.sent_us - 1),
             last_fault_us: Some(erasure.acked_us + 1),
             reached,
             ..Eras::default()
         };
         let writers = Writers::of(|| [erasure].into_iter(), |_key| None, &sides);
-        writers.surviving(erasure.xid).is_some()
+        writers
+            .surviving(erasure.xid, &look(&told(Moment::After), &[]))
+            .is_some()
     };
     assert!(!survives(None));
     assert!(survives(Some((moved_us, 500))));
