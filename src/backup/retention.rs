@@ -5,6 +5,8 @@
 //! oldest kept backup on, and everything younger than its own limit. So no kept backup loses WAL
 //! that it needs.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{BackupError, Nature};
@@ -129,12 +131,17 @@ fn archived_in(line: &str, now: Timestamp) -> Option<Archived> {
 ///
 /// # Errors
 /// When the node refuses.
-pub async fn age(node: &Node, paths: &[String], by: Time) -> Result<(), BackupError> {
+pub async fn age(
+    node: &Node,
+    paths: &[String],
+    by: Time,
+    deadline: Duration,
+) -> Result<(), BackupError> {
     let (paths, seconds) = (paths.join(" "), by.0.as_secs());
     let command = format!(
         "for f in {paths}; do [ ! -e \"$f\" ] || touch -r \"$f\" -d '-{seconds} seconds' \"$f\"; done"
     );
-    node.exec(Exec::shell(command)).await?;
+    node.exec(Exec::shell(command).within(deadline)).await?;
     Ok(())
 }
 

@@ -250,9 +250,10 @@ impl Drill {
     ///
     /// # Errors
     /// When a tool or the strategy's own command fails, or a cluster has no server.
-    pub(super) async fn expire(&self) -> Result<(), StepError> {
+    pub(super) async fn expire(&self, deadline: Duration) -> Result<(), StepError> {
         for cluster in self.plan.clusters() {
-            self.expire_cluster(&self.one_of(cluster)?).await?;
+            self.expire_cluster(&self.one_of(cluster)?, deadline)
+                .await?;
         }
         Ok(())
     }
@@ -261,11 +262,11 @@ impl Drill {
     ///
     /// # Errors
     /// When a node refuses, or a cluster has no server.
-    pub(super) async fn age(&self, by: Time) -> Result<(), StepError> {
+    pub(super) async fn age(&self, by: Time, deadline: Duration) -> Result<(), StepError> {
         for cluster in self.plan.clusters() {
             let server = self.one_of(cluster)?;
             let paths = self.aged_by_files(&server).await?;
-            retention::age(&server.node, &paths, by).await?;
+            retention::age(&server.node, &paths, by, deadline).await?;
         }
         Ok(())
     }
@@ -287,14 +288,17 @@ impl Drill {
         Ok(paths)
     }
 
-    async fn expire_cluster(&self, server: &Server) -> Result<(), StepError> {
+    async fn expire_cluster(&self, server: &Server, deadline: Duration) -> Result<(), StepError> {
         let before = self.stored(server).await?;
         match &self.plan.strategy.retention.rule {
             RetentionRule::Computed => self.expire_computed(server).await?,
             RetentionRule::Command(command) => {
                 let store = server.node.layout().store(LOCAL).display();
                 let command = format!("cd {store} && {}", server.fill_in(command));
-                server.node.exec(Exec::shell(command)).await?;
+                server
+                    .node
+                    .exec(Exec::shell(command).within(deadline))
+                    .await?;
             }
         }
         let after = self.stored(server).await?;
@@ -361,8 +365,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut drill = drill(dir.path());
         let why = "no server of `primary` is left that reaches its stores";
-        assert_eq!(drill.expire().await.unwrap_err().to_string(), why);
-        let aged = drill.age(Time(LOOKING)).await;
+        assert_eq!(drill.expire(LOOKING).await.unwrap_err().to_string(), why);
+        let aged = drill.age(Time(LOOKING), LOOKING).await;
         assert_eq!(aged.unwrap_err().to_string(), why);
         drill.backups.push(Taken {
             record: backup(),

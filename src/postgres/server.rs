@@ -71,7 +71,7 @@ pub struct Server {
     pub name: String,
     pub node: Node,
     pub passwords: Passwords,
-    /// The database that the harness logs in to, the data model's.
+    /// The database that the harness logs in to: `template1` unless [`Server::within`] says otherwise.
     pub database: String,
     /// Never to serve clients, archives nothing.
     pub scratch: bool,

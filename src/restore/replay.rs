@@ -11,7 +11,10 @@ use super::{Restore, follows::follows, stall::hangs};
 use crate::{
     event::{EventKind, RecoveryRecord},
     history::{Bytes, Progress, Recorder},
-    postgres::{Server, ServerError, lsn, query::Identity},
+    postgres::{
+        Server, ServerError, lsn,
+        query::{Identity, one_value},
+    },
     runtime::Exec,
     scenario::plan::Phase,
     store::name_and_store,
@@ -169,7 +172,13 @@ async fn replayed(request: &Restore<'_>) -> Option<Bytes> {
     };
     let query =
         format!("select pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint || ' ' || {end}");
-    let answer = request.server.value(&query).await.ok()?;
+    let client = request.server.connect().await.ok()?;
+    // An archive that is cut off is no line of the server's log.
+    client
+        .batch_execute("set log_min_messages = panic")
+        .await
+        .ok()?;
+    let answer = one_value(&client, &query).await.ok()?;
     replayed_of(&answer, request.listed.start_lsn?)
 }
 

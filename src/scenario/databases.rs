@@ -63,7 +63,7 @@ impl Databases {
         all.map(|(name, database)| (name.as_str(), database))
     }
 
-    /// The first of a cluster: where the superuser logs in when no database is meant.
+    /// The first of a cluster: the one of a step that names none.
     pub fn home(&self, cluster: &str) -> &str {
         let mut all = self.iter();
         let first = all.find(|(_, database)| database.server == cluster);

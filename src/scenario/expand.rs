@@ -29,7 +29,7 @@ const PAYLOAD: Length = Length { min: 20, max: 200 };
 const DEFAULT_SEED: u64 = 42;
 const DEFAULT_CLIENTS: u32 = 2;
 const DRILL_DEADLINE: Time = Time(Duration::from_secs(1800));
-/// What a drill takes beside its longest part, at most.
+/// What a drill takes beside its runs and its slowest recovery, at most.
 const BESIDE: Duration = Duration::from_secs(600);
 
 /// One plan for each major of PostgreSQL.
@@ -80,11 +80,8 @@ pub fn deadline(file: &ScenarioFile) -> Time {
     let objectives = file.objectives.values();
     let demanded = objectives.flat_map(|one| [one.rto, one.outage]).flatten();
     let missed = demanded.max().map_or(Duration::ZERO, |time| time.0);
-    let enough = DRILL_DEADLINE
-        .0
-        .max(missed + BESIDE)
-        .max(running(file) + BESIDE);
-    file.deadline.unwrap_or(Time(enough))
+    let enough = missed.saturating_add(running(file)) + BESIDE;
+    file.deadline.unwrap_or(DRILL_DEADLINE.max(Time(enough)))
 }
 
 /// How long the clients are to run in all.

@@ -78,8 +78,8 @@ pub struct ScenarioFile {
     #[serde(default)]
     #[schemars(skip_serializing_if = "is_default")]
     pub expect: Expect,
-    /// Deadline of the whole drill. Default: 10m more than the longest RTO or outage objective, at
-    /// least 30m.
+    /// Deadline of the whole drill. Default: 10m more than its runs and the longest RTO or outage
+    /// objective take together, at least 30m.
     pub deadline: Option<Time>,
 }
 

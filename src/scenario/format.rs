@@ -21,7 +21,10 @@ pub fn check(format: &str, text: &str) -> Result<(), String> {
         "qualified-name" => text
             .split_once('.')
             .is_some_and(|(schema, name)| !schema.is_empty() && !name.is_empty()),
-        "plain-identifier" => {
+        "database" if ["template0", "template1"].contains(&text) => {
+            return Err(format!("`{text}` is a template of PostgreSQL's"));
+        }
+        "plain-identifier" | "database" => {
             named(|c| is_plain(c) || c == '_') && !text.starts_with(|c: char| c.is_ascii_digit())
         }
         "restore-point" => (1..=63).contains(&text.len()),
@@ -45,7 +48,7 @@ pub fn describe(format: &str) -> Option<&'static str> {
         "instant" => "a point in time with its zone, like `2026-01-31T12:00:00Z`",
         "name" => "a name of lower-case letters, digits and `-` (at most 63)",
         "qualified-name" => "a name with its schema, like `sales.orders`",
-        "plain-identifier" => {
+        "plain-identifier" | "database" => {
             "a name that SQL takes without quotes: lower-case letters, digits and `_` (at most 63)"
         }
         "restore-point" => "a restore point's name (at most 63 bytes)",

@@ -15,7 +15,7 @@ pub struct StepFile {
     pub server: Option<String>,
     /// The database it acts in. Default: the only one
     pub database: Option<String>,
-    /// It must have ended by then. Default: 10m
+    /// It must have ended by then. Default: 10m, of a `run` at least twice its length
     pub deadline: Option<Time>,
     /// What later steps call this fault. Default: its own word, numbered from the second on
     #[serde(rename = "as")]

@@ -146,12 +146,13 @@ fn lied(state: &ArchiveState, name: &str) -> bool {
 }
 
 /// Whether retention removed a segment, or it went with all of its store: then it had been archived
-/// by the first sample after that.
+/// by the first sample after that, or was just under way.
 fn removed(context: &Context<'_>, store: &str, name: &str, samples: &[Sample<'_>]) -> bool {
     let lost = lost_us(context, store);
     let first = lost.and_then(|lost| samples.iter().find(|one| one.at_us >= lost));
+    let told = SegmentPosition::of(name, context.history.segment_size()).map(|place| place.number);
     let went = match (lost, first) {
-        (Some(_), Some(first)) => name <= first.last_archived(),
+        (Some(_), Some(first)) => told <= first.archived().map(|number| number + 1),
         (Some(_), None) => true,
         (None, _) => false,
     };

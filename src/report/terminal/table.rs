@@ -31,7 +31,7 @@ pub(super) fn render(run: &RunSummary, dir: &Path) -> String {
 fn header() -> String {
     let bold = Style::new().bold();
     format!(
-        "{bold}{:<18}{:<28}{:<18}{:<7}verdict{bold:#}",
+        "{bold}{:<18}{:<27}{:<19}{:<7}verdict{bold:#}",
         "drill, workload", "RPO", "RTO", "outage"
     )
 }
@@ -116,7 +116,7 @@ fn row(drill: &DrillReport, measures: &WorkloadMeasures) -> String {
         .cloned()
         .unwrap_or_default();
     format!(
-        "  {:<16}{:<28}{:<18}{}",
+        "  {:<15} {:<26} {:<18} {}",
         cut(&measures.workload, 15),
         rpo(&measures.rpo, demanded.rpo),
         rto(&measures.rto, demanded.rto),

@@ -23,7 +23,7 @@ pub struct Manifest {
     /// What it is, in one line.
     pub about: String,
     /// The database it lives in; created where it is another one than `postgres`.
-    #[schemars(extend("format" = "plain-identifier"))]
+    #[schemars(extend("format" = "database"))]
     pub database: String,
     /// Debian packages that it needs on the server, like `postgresql-{postgres}-pgvector`; `{postgres}`
     /// stands for the major.

@@ -131,7 +131,7 @@ impl Plan {
         own.map(|(name, database)| (name.as_str(), database))
     }
 
-    /// The first of a cluster's databases: where the superuser logs in when no database is meant.
+    /// The first of a cluster's databases: the one of a step that names none.
     pub fn home(&self, cluster: &str) -> &str {
         let first = self.databases_of(cluster).next();
         first.map_or(DATABASE, |(name, _)| name)
@@ -178,13 +178,18 @@ impl Plan {
     /// The server of a cluster that serves unless clients are cut over: its first, or, where it has
     /// no clients, the one verified last.
     pub fn serves_at_first<'s>(&'s self, cluster: &'s str) -> &'s str {
-        let mut workloads = self.workloads.keys();
-        let has_clients = workloads.any(|name| self.cluster_of_workload(name) == cluster);
         let verified = self.steps.iter().rev().find_map(|step| match &step.action {
             Action::Verify(server) if self.cluster_of(server) == cluster => Some(server.as_str()),
             _other => None,
         });
-        verified.filter(|_| !has_clients).unwrap_or(cluster)
+        let verified = verified.filter(|_| !self.has_clients(cluster));
+        verified.unwrap_or(cluster)
+    }
+
+    /// Whether a workload works in a cluster.
+    pub fn has_clients(&self, cluster: &str) -> bool {
+        let mut workloads = self.workloads.keys();
+        workloads.any(|name| self.cluster_of_workload(name) == cluster)
     }
 }
 

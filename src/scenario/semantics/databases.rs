@@ -33,10 +33,8 @@ impl<'a> Check<'a> {
                 continue;
             };
             let path = ["data", "databases", name];
-            if let Err(message) = format::check("plain-identifier", name) {
+            if let Err(message) = format::check("database", name) {
                 self.wrong_key(&path, message);
-            } else if name.starts_with("template") {
-                self.wrong_key(&path, format!("`{name}` is a template database's name"));
             }
             self.size(&file, Some(name), &path);
             if let Some(server) = &file.server {

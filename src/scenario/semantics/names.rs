@@ -10,6 +10,7 @@ use crate::scenario::{
     format,
     plan::{Action, Objectives, PRIMARY, is_scratch, seconds},
     problem::Problem,
+    step_file::StepFile,
     yaml::Node,
 };
 
@@ -214,12 +215,18 @@ impl<'a> Check<'a> {
             let known = of == PRIMARY || self.file.servers.contains_key(of);
             !known || cluster.is_none_or(|own| own == of)
         };
+        let hits = |step: &StepFile| {
+            let server = self.databases.map(|all| all.server_of(self.file, step));
+            server.is_none_or(is_its)
+        };
         let steps = self.file.steps.iter();
-        let last = |is: &dyn Fn(&Action) -> bool| steps.clone().rposition(|s| is(&s.action));
-        let fault = last(&|action| matches!(action, Action::Inject(_)));
-        let gate = last(&|action| matches!(action, Action::Verify(server) if is_its(server)));
-        let traffic = last(&|action| matches!(action, Action::Run(_)));
-        if fault.is_none() {
+        let last = |is: &dyn Fn(&StepFile) -> bool| steps.clone().rposition(is);
+        let injects = |step: &StepFile| matches!(step.action, Action::Inject(_));
+        let fault = last(&|step| injects(step) && hits(step));
+        let gate = last(&|step| matches!(&step.action, Action::Verify(at) if is_its(at)));
+        let traffic = last(&|step| matches!(step.action, Action::Run(_)));
+        let any_fault = last(&injects);
+        if any_fault.is_none() {
             for (what, demanded) in [("rpo", objectives.rpo), ("rto", objectives.rto)] {
                 if demanded.is_some() {
                     let help = "add an `inject` step";
@@ -228,7 +235,14 @@ impl<'a> Check<'a> {
             }
         } else if objectives.rto.is_some() {
             let help = "RTO ends with the first transaction after `verify: SERVER` passed";
-            if gate < fault {
+            if fault.is_none() {
+                self.not_measured(
+                    "rto",
+                    name,
+                    "no fault hits its servers",
+                    "add an `inject` step",
+                );
+            } else if gate < fault {
                 self.not_measured(
                     "rto",
                     name,

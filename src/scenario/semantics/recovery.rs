@@ -197,10 +197,14 @@ impl Check<'_> {
             Target::Lsn(_) => "a WAL position",
             Target::Xid(_) => "a transaction",
             Target::Name(name) => {
-                if !state.restore_points.contains(name) {
+                let of = self.restored(restore);
+                let points = state.restore_points.iter();
+                let points = points.filter(|(cluster, _)| *cluster == of);
+                let known: Vec<&String> = points.map(|(_, name)| name).collect();
+                if !known.contains(&name) {
                     let problem =
                         Problem::nowhere(format!("no restore point `{name}` comes before"));
-                    let problem = problem.known(name, &state.restore_points);
+                    let problem = problem.known(name, known);
                     self.here(state, "restore.target.name", problem);
                 }
                 "a restore point"

@@ -51,7 +51,8 @@ pub(super) struct State {
     pub(super) newest: String,
     healed: BTreeSet<String>,
     frozen: BTreeSet<String>,
-    pub(super) restore_points: BTreeSet<String>,
+    /// The cluster, and what it is called.
+    pub(super) restore_points: BTreeSet<(String, String)>,
     /// All SQL run so far, that of `create` first: what it names may exist.
     pub(super) sql: String,
 }
@@ -124,7 +125,10 @@ impl<'a> Check<'a> {
             Action::Age(_) => self.age(state),
             Action::Checkpoint {} | Action::SwitchWal {} | Action::Expire {} => {}
             Action::Wait(_) | Action::Command(_) => {}
-            Action::RestorePoint(name) => _ = state.restore_points.insert(name.clone()),
+            Action::RestorePoint(name) => {
+                let cluster = self.file.cluster_of(server).to_owned();
+                state.restore_points.insert((cluster, name.clone()));
+            }
             Action::Sql(sql) => state.sql.push_str(sql),
             Action::Inject(fault) => self.inject(fault, server, state),
             Action::Heal(fault) => self.heal(fault, state),
