@@ -29,7 +29,7 @@ pub fn gates(context: &Context<'_>, recovery: &Recovery<'_>, workload: &str) -> 
     let Some(last) = steps.rfind(verifies) else {
         let failed = context.failed_step().unwrap_or_default();
         return Gates::Closed(
-            "no `verify` step was reached after the fault".into(),
+            format!("no `verify` of `{own}` was reached after the fault"),
             failed.into(),
         );
     };
@@ -258,7 +258,7 @@ mod tests {
     fn the_gate_of_a_server_that_does_not_serve_opens_nothing() {
         let mut fixture = lost_server();
         fixture.plan.steps[4].action = Action::Verify("second".into());
-        let why = "no `verify` step was reached after the fault";
+        let why = "no `verify` of `";
         expect(&fixture, "rto.oa", Verdict::Unknown, why);
     }
 
@@ -270,7 +270,7 @@ mod tests {
                 *server = "scratch".into();
             }
         }
-        let why = "no `verify` step was reached after the fault";
+        let why = "no `verify` of `";
         expect(&fixture, "rto.oa", Verdict::Unknown, why);
     }
 }

@@ -66,26 +66,31 @@ pub(super) fn changes<'t>(
     };
     was.iter()
         .map(|(name, was)| (name.as_str(), was, is.get(name)))
-        .filter(|(name, _, _)| !clients_write_all(context, name))
         .filter(|(name, was, is)| match is {
-            None => true,
             Some(_) if was.error.is_some() => false,
             Some(is) if is.error.is_some() => true,
+            _ if clients_write_all(context, name) => false,
+            None => true,
             Some(is) => !same(was, is) && !may_be_empty(name, was, is),
         })
         .collect()
 }
 
 /// Whether clients, or transactions that may be theirs, write rows of a table that no key tells
-/// from the others: all its rows are then judged by `client-rows`.
+/// from the others: all its rows are then judged by `client-rows`, also where that could not tell.
 fn clients_write_all(context: &Context<'_>, name: &str) -> bool {
-    let judged = context.client_rows.as_ref().ok().and_then(Option::as_ref);
-    let theirs = judged.and_then(|tables| tables.get(name));
+    let theirs = match &context.client_rows {
+        Ok(judged) => {
+            let sets = judged.as_ref().and_then(|tables| tables.get(name));
+            sets.is_some_and(|sets| sets.seen + sets.others > 0)
+        }
+        Err(_untold) => true,
+    };
     let whole = context.history.looks_at_rows().any(|(_, look)| {
         let mut tables = look.tables.iter();
         tables.any(|table| table.name == name && table.whole)
     });
-    whole && theirs.is_some_and(|sets| sets.seen + sets.others > 0 && sets.error.is_empty())
+    whole && theirs
 }
 
 /// What could not be read in the steady state, so that nothing can be told of it; none when

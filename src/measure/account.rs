@@ -323,7 +323,7 @@ impl Account {
         }
     }
 
-    /// A loss is a hole when a transaction of the same recovery survives that was sent only
+    /// A loss is a hole when a transaction of the same recovery survives that came the same way and was sent only
     /// after the lost one had been acknowledged: its commit lies later in LSN order for certain,
     /// so recovery went past the lost one. Where production lives on that is what a salvage left
     /// out. `past_us`: of each boundary.

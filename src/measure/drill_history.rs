@@ -329,7 +329,9 @@ impl<'a> DrillHistory<'a> {
     pub fn salvage_aimed_us(&self, recovery: &Recovery<'_>) -> Option<u64> {
         let steps = recovery.steps(self).into_iter();
         let aimed = steps.filter_map(|step| match &self.plan.steps[step.index].action {
-            Action::Salvage(salvage) => self.aimed_us(salvage.from(), step.began_us?),
+            Action::Salvage(salvage) if self.has_server(salvage.into()) => {
+                self.aimed_us(salvage.from(), step.began_us?)
+            }
             _other => None,
         });
         aimed.min()

@@ -272,8 +272,10 @@ impl Judge<'_> {
         let others = self.facts.is_some_and(open);
         let known = self.writers.committed(image.xid, self.look)
             || self.circumstances.fault_xids.contains(&image.xid);
+        let writer = self.writers.sent_by(image.xid, self.look);
+        let elsewhere = writer.is_some_and(|writer| !self.lives_here(writer.workload));
         match self.writers.unanswered(image.xid) {
-            _ if known || others || !judged => Is::Right,
+            _ if known || others || elsewhere || !judged => Is::Right,
             0 => Is::Unexpected,
             _ => Is::Unanswered,
         }

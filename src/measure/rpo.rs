@@ -198,18 +198,29 @@ fn worst_tenant(boundary: u64, lsn: Option<u64>, lost: &[Loss]) -> Option<Tenant
         .max_by_key(|tenant| (tenant.us, tenant.transactions))
 }
 
-/// What a time of the drill stands for, with itself: `656ms × 60 = 39.4s`.
+/// What a time of the drill stands for, with itself: `656ms × 60 = 39.4s`, or `≈` where the figures as
+/// they are shown do not give each other.
 pub fn scaled(us: u64, scale: u32) -> String {
     if us == 0 || scale <= 1 {
         return time(us);
     }
+    let scaled = |us: u64| rounded(us * u64::from(scale));
+    let sign = if scaled(rounded(us)) == scaled(us) {
+        '='
+    } else {
+        '≈'
+    };
     let stands_for = time(us * u64::from(scale));
-    format!("{} × {scale} = {stands_for}", time(us))
+    format!("{} × {scale} {sign} {stands_for}", time(us))
 }
 
 /// Microseconds as people write a time, as fine as anybody wants to read it; rounded up: nothing that
 /// exceeds an objective looks as if it met it.
 pub fn time(us: u64) -> String {
+    Time(std::time::Duration::from_micros(rounded(us))).to_string()
+}
+
+fn rounded(us: u64) -> u64 {
     let unit = match us {
         0..1_000 => 1,
         1_000..1_000_000 => 1_000,
@@ -217,7 +228,7 @@ pub fn time(us: u64) -> String {
         10_000_000..60_000_000 => 100_000,
         _ => 1_000_000,
     };
-    Time(std::time::Duration::from_micros(us.next_multiple_of(unit))).to_string()
+    us.next_multiple_of(unit)
 }
 
 #[cfg(test)]

@@ -59,8 +59,8 @@ impl Facts {
             for told in &look.record.tables {
                 let mut table = facts.tables.remove(&told.name).unwrap_or_default();
                 table.whole |= told.whole;
-                if !look.damaged.contains(told.name.as_str()) {
-                    table.error.push_str(&told.error);
+                if table.error.is_empty() && !look.damaged.contains(told.name.as_str()) {
+                    table.error.clone_from(&told.error);
                 }
                 if look.before_faults {
                     table.deleted = table.deleted.max(by_clients(told));
