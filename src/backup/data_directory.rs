@@ -7,13 +7,12 @@
 use std::path::Path;
 
 use super::{
-    Abilities, Asked, BackupError, Site, Stores, VerifierWord, Wanted,
+    Abilities, Asked, BackupError, BackupKind, Nature, Site, Stores, VerifierWord, Wanted,
     contents::{Contents, Found},
     position::Position,
     tablespaces::{self, Tablespace},
 };
 use crate::{
-    backup::{BackupKind, Nature},
     event::Listed,
     history::{Bytes, Progress},
     postgres::{Server, lsn},

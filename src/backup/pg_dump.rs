@@ -9,10 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Abilities, Asked, BackupError, BackupTool, Needed, Site, Stores, VerifierWord, Wanted,
+    Abilities, Asked, BackupError, BackupKind, BackupTool, Nature, Needed, Site, Stores,
+    VerifierWord, Wanted,
 };
 use crate::{
-    backup::{BackupKind, Nature},
     event::Listed,
     history::{Bytes, Progress},
     postgres::{Server, lsn},

@@ -12,11 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Abilities, Asked, BackupError, BackupTool, Needed, Site, Stores, VerifierWord, Version,
-    WalArchive, Wanted,
+    Abilities, Asked, BackupError, BackupKind, BackupTool, Nature, Needed, Site, Stores,
+    VerifierWord, Version, WalArchive, Wanted,
 };
 use crate::{
-    backup::{BackupKind, Nature},
     event::Listed,
     history::{Bytes, Progress},
     postgres::{DATABASE_TEMPLATE, server::SUPERUSER},

@@ -96,7 +96,7 @@ impl Drill {
         let tool = &self.planned(of)?.tool;
         let server = match tool.tables() {
             [] => self.server(server)?,
-            _ => self.server_in(server, self.plan.home(self.plan.cluster_of(server)))?,
+            _ => self.server_at_home(server)?,
         };
         let site = self.site(of, &server, deadline);
         let mut all = Vec::new();

@@ -213,6 +213,11 @@ impl Drill {
         Ok(self.server(name)?.within(database))
     }
 
+    /// A server, logged in to the first of its cluster's databases.
+    pub fn server_at_home(&self, name: &str) -> Result<Server, StepError> {
+        self.server_in(name, self.plan.home(self.plan.cluster_of(name)))
+    }
+
     /// Makes up a password for each role and keeps it out of the history.
     pub fn make_passwords<'r>(&mut self, roles: impl Iterator<Item = &'r str>) {
         let roles = roles.chain([SUPERUSER]);

@@ -236,7 +236,7 @@ impl Drill {
         command: &str,
         deadline: Duration,
     ) -> Result<(), StepError> {
-        let server = self.server_in(server, self.plan.home(self.plan.cluster_of(server)))?;
+        let server = self.server_at_home(server)?;
         let exec = Exec::shell(server.fill_in(command)).envs(server.environment());
         server.node.exec(exec.within(deadline)).await?;
         Ok(())
