@@ -231,7 +231,10 @@ impl Port {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
+    use std::{
+        net::{Shutdown, TcpListener, TcpStream},
+        os::fd::OwnedFd,
+    };
 
     use super::*;
 
@@ -247,6 +250,14 @@ mod tests {
             let server = TcpListener::bind(("127.0.0.1", port.number)).unwrap();
             TcpStream::connect(("127.0.0.1", port.number)).unwrap();
             drop(server.accept().unwrap());
+            stop_listening(server);
         }
+    }
+
+    /// To close it is not enough: a child of another test has a copy until it executes its
+    /// program, and the port would be listened at as long.
+    fn stop_listening(server: TcpListener) {
+        let socket = TcpStream::from(OwnedFd::from(server));
+        socket.shutdown(Shutdown::Both).unwrap();
     }
 }
