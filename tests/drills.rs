@@ -166,5 +166,8 @@ fn read(file: &Path) -> Result<Value, String> {
 
 #[test]
 fn shipped_drills_come_out_as_they_say() {
-    places().into_iter().for_each(drill);
+    let mut places = places();
+    // Each of them, whatever came of those before.
+    places.retain(|place| std::panic::catch_unwind(|| drill(*place)).is_err());
+    assert!(places.is_empty(), "not as they say: {places:?}");
 }
