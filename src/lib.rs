@@ -29,6 +29,7 @@
 //! - [`model`]: data models and their bulk loader; [`workload`]: the live clients.
 //! - [`backup`], [`restore`]: one file a tool; recovery targets, recovery, salvage.
 //! - [`store`]: where backups and WAL lie: what each holds, one file a kind.
+//! - [`object_store`]: a store that speaks S3, a program of its own in a node.
 //! - [`fault`]: one file each: what is known of it, and how it is injected.
 //! - [`probe`]: look at a server and say what was seen, without judging.
 //!
@@ -52,6 +53,7 @@ pub mod ledger;
 pub mod measure;
 pub mod meter;
 pub mod model;
+pub mod object_store;
 pub mod observation;
 pub mod postgres;
 pub mod probe;

@@ -9,6 +9,7 @@ mod clean;
 mod doctor;
 mod images;
 mod list;
+mod object_store;
 mod people;
 mod plan;
 mod run;
@@ -53,6 +54,8 @@ enum Command {
     Images(images::Args),
     /// List the scenarios there are
     List(list::Args),
+    #[command(hide = true)]
+    ObjectStore(object_store::Args),
     /// Show what a scenario would do, in order
     Plan(plan::Args),
     /// Perform drills and judge them
@@ -130,6 +133,7 @@ async fn perform(command: Command) -> CommandResult {
         Command::Doctor(args) => doctor::run(args).await,
         Command::Images(args) => images::run(args).await,
         Command::List(args) => list::run(args).await,
+        Command::ObjectStore(args) => object_store::run(args).await,
         Command::Plan(args) => plan::run(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Schema(args) => schema::run(args).await,

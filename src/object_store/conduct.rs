@@ -1,0 +1,76 @@
+//! How the object store behaves: well, or in one of the ways that those of providers fail.
+
+use std::{path::Path, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::{ObjectStoreError, write_whole};
+
+/// Looks for a new conduct so often.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What it does to those who ask. Default: it serves them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Conduct {
+    /// Connections are closed, those under way too.
+    pub outage: bool,
+    /// Each request waits so long, in milliseconds.
+    pub latency_ms: u64,
+    /// All bodies together pass at no more than this, in bytes a second; 0: as fast as they can.
+    pub bandwidth: u64,
+    /// Of so many requests one is told to slow down (503); 0: none.
+    pub throttled: u32,
+    /// Bodies of answers break off, with their connection, after so many bytes; 0: none does.
+    pub reset_after: u64,
+    /// Whom it refuses (403).
+    pub refuses: Option<Refusal>,
+}
+
+impl Conduct {
+    /// As many bytes as are asked for where it is tried: what passes in a quarter of a second, and of
+    /// one that is not slow, something.
+    pub fn trial_bytes(&self) -> u64 {
+        const SOMETHING: u64 = 256 << 10;
+        match self.bandwidth {
+            0 => SOMETHING,
+            bandwidth => (bandwidth / 4).min(SOMETHING),
+        }
+    }
+
+    /// What a trial takes at least, in milliseconds.
+    pub fn trial_ms(&self) -> u64 {
+        let passing = (self.trial_bytes() * 1000).checked_div(self.bandwidth);
+        self.latency_ms + passing.unwrap_or(0)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// Everybody: the credentials were revoked.
+    Credentials,
+    /// Who writes: the credentials may read only.
+    Writes,
+}
+
+/// Follows the file that says how to behave, and answers beside it (`.told`) what is in force.
+///
+/// # Errors
+/// When that can't be written. A file that can't be read yet is read again.
+pub async fn follow(file: &Path, told: &watch::Sender<Conduct>) -> Result<(), ObjectStoreError> {
+    let mut newest = Vec::new();
+    loop {
+        let text = tokio::fs::read(file).await.unwrap_or_default();
+        if text != newest
+            && let Ok(conduct) = serde_json::from_slice(&text)
+        {
+            told.send_replace(conduct);
+            let answer = file.with_extension("told");
+            write_whole(&answer, &text).map_err(ObjectStoreError::new("tell its conduct"))?;
+            newest = text;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}

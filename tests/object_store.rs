@@ -1,0 +1,228 @@
+//! The object store by itself, as a program, asked by pgBackRest: that it keeps what it is given,
+//! and that each way in which it can be told to misbehave is seen by a client.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use pgdrill::object_store::{CA, CONDUCT, Conduct, Refusal, STATE, Settings, TALLY, Tally};
+use tempfile::TempDir;
+
+mod cli;
+
+/// Longer than any answer takes.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// One that serves, until it is dropped.
+struct ObjectStore {
+    dir: TempDir,
+    process: Child,
+    port: u16,
+}
+
+impl Drop for ObjectStore {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl ObjectStore {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let settings = Settings {
+            root: dir.path().to_owned(),
+            bucket: "backups".into(),
+            host: "localhost".into(),
+            listen: format!("127.0.0.1:{port}"),
+            access_key: "key".into(),
+            secret_key: "secret".into(),
+        };
+        let file = dir.path().join("settings.json");
+        fs::write(&file, serde_json::to_vec(&settings).unwrap()).unwrap();
+        let file = file.display().to_string();
+        let process = cli::pgdrill(&["object-store", &file], dir.path())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let store = Self { dir, process, port };
+        until(|| store.state(CA).exists());
+        store.configure(&store.state(CA), "backups", "secret");
+        store
+    }
+
+    fn state(&self, file: &str) -> PathBuf {
+        self.dir.path().join(STATE).join(file)
+    }
+
+    fn path(&self, file: &str) -> String {
+        self.dir.path().join(file).display().to_string()
+    }
+
+    /// Writes the client's configuration.
+    fn configure(&self, ca: &Path, bucket: &str, secret: &str) {
+        let (dir, port, ca) = (self.path(""), self.port, ca.display());
+        let text = format!(
+            "[global]\nrepo1-type=s3\nrepo1-path=/repository\nrepo1-s3-bucket={bucket}\n\
+             repo1-s3-endpoint=localhost\nrepo1-storage-port={port}\nrepo1-s3-region=us-east-1\n\
+             repo1-s3-uri-style=path\nrepo1-s3-key=key\nrepo1-s3-key-secret={secret}\n\
+             repo1-storage-ca-file={ca}\nlog-path={dir}\nlock-path={dir}\nio-timeout=2\n"
+        );
+        fs::write(self.path("pgbackrest.conf"), text).unwrap();
+    }
+
+    fn told(&self, conduct: &Conduct) {
+        let text = serde_json::to_string(conduct).unwrap();
+        fs::write(self.state(CONDUCT), &text).unwrap();
+        let told = self.state("conduct.told");
+        until(|| fs::read_to_string(&told).is_ok_and(|said| said == text));
+    }
+
+    fn tally(&self) -> Tally {
+        serde_json::from_slice(&fs::read(self.state(TALLY)).unwrap()).unwrap()
+    }
+
+    fn client(&self, arguments: &[&str], input: Stdio) -> Output {
+        Command::new("pgbackrest")
+            .arg(format!("--config={}", self.path("pgbackrest.conf")))
+            .args(arguments)
+            .stdin(input)
+            .output()
+            .unwrap()
+    }
+
+    fn put(&self, name: &str, content: &[u8]) -> Output {
+        let file = self.path("content");
+        fs::write(&file, content).unwrap();
+        self.client(&["repo-put", name], fs::File::open(file).unwrap().into())
+    }
+
+    fn get(&self, name: &str) -> Output {
+        self.client(&["repo-get", name], Stdio::null())
+    }
+
+    /// Why the client could not put an object.
+    fn why_not_put(&self) -> String {
+        let output = self.put("another", b"content");
+        assert!(!output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+fn until(done: impl Fn() -> bool) {
+    let end = Instant::now() + MINUTE;
+    while !done() {
+        assert!(Instant::now() < end, "it never happened");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn it_keeps_what_it_is_given_and_misbehaves_as_it_is_told() {
+    if Command::new("pgbackrest").arg("version").output().is_err() {
+        return;
+    }
+    let store = ObjectStore::start();
+    let content: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
+    let done = |output: &Output| assert!(output.status.success(), "{output:?}");
+    done(&store.put("some/object", &content));
+    let got = store.get("some/object");
+    done(&got);
+    assert!(got.stdout == content);
+    assert_eq!(
+        fs::read(store.path("backups/repository/some/object")).unwrap(),
+        content
+    );
+    let listed = store.client(&["repo-ls", "--recurse"], Stdio::null());
+    assert_eq!(
+        String::from_utf8(listed.stdout).unwrap(),
+        "some\nsome/object\n"
+    );
+    until(|| {
+        let tally = store.tally();
+        (tally.received, tally.sent >= 3_000_000, tally.refused()) == (3_000_000, true, 0)
+    });
+    misbehaves(&store, &content);
+    wrong_clients_are_refused(&store);
+}
+
+fn misbehaves(store: &ObjectStore, content: &[u8]) {
+    let well = Conduct::default;
+    store.told(&Conduct {
+        outage: true,
+        ..well()
+    });
+    assert!(store.why_not_put().contains("[101]"), "no TLS connection");
+    assert!(store.tally().cut > 0);
+
+    store.told(&Conduct {
+        throttled: 1,
+        ..well()
+    });
+    let why = store.why_not_put();
+    assert!(why.contains("503"), "{why}");
+
+    store.told(&Conduct {
+        refuses: Some(Refusal::Credentials),
+        ..well()
+    });
+    let why = store.why_not_put();
+    assert!(
+        why.contains("403") && why.contains("InvalidAccessKeyId"),
+        "{why}"
+    );
+
+    store.told(&Conduct {
+        refuses: Some(Refusal::Writes),
+        ..well()
+    });
+    let why = store.why_not_put();
+    assert!(why.contains("403") && why.contains("AccessDenied"), "{why}");
+    assert!(store.get("some/object").stdout == content);
+
+    store.told(&Conduct {
+        reset_after: 1_000_000,
+        ..well()
+    });
+    assert!(!store.get("some/object").status.success());
+
+    // Each of these can't be had sooner than so.
+    store.told(&Conduct {
+        latency_ms: 300,
+        ..well()
+    });
+    let began = Instant::now();
+    assert!(store.get("some/object").stdout == content);
+    assert!(began.elapsed() >= Duration::from_millis(300));
+    store.told(&Conduct {
+        bandwidth: 3_000_000,
+        ..well()
+    });
+    let began = Instant::now();
+    assert!(store.get("some/object").stdout == content);
+    assert!(began.elapsed() >= Duration::from_millis(900));
+
+    store.told(&well());
+    assert!(store.get("some/object").stdout == content);
+}
+
+fn wrong_clients_are_refused(store: &ObjectStore) {
+    let ca = store.state(CA);
+    store.configure(&ca, "backups", "another");
+    let why = store.why_not_put();
+    assert!(why.contains("SignatureDoesNotMatch"), "{why}");
+    store.configure(&ca, "no-such-bucket", "secret");
+    let listed = store.client(&["repo-ls"], Stdio::null());
+    let why = String::from_utf8_lossy(&listed.stderr).into_owned();
+    assert!(why.contains("NoSuchBucket"), "{listed:?}");
+    store.configure(Path::new("/dev/null"), "backups", "secret");
+    assert!(store.why_not_put().contains("certificate"));
+}
