@@ -19,16 +19,17 @@ use pgdrill::{
     },
     scenario::plan::{BackupKind, RecoverySignal, Target, TargetAction},
     secret::Secret,
-    store::{LOCAL, Store, only_local},
+    store::{ClusterStores, LOCAL, Store, only_local},
 };
 
 async fn inject(server: &Server, fault: &Fault, recorder: &Recorder) -> FaultRecord {
     let archive = WalArchive::safe(&[LOCAL.to_owned()]);
+    let stores = only_local();
     let injection = Injection {
         name: "it",
         fault,
         server,
-        stores: &only_local(),
+        stores: ClusterStores::of_directories(&stores),
         archive: Some(&archive),
         recorder,
     };
@@ -112,7 +113,7 @@ impl BackedUp {
             server: primary,
             node: &primary.node,
             to: &to,
-            stores: &stores,
+            stores: ClusterStores::of_directories(&stores),
             keep: None,
             deadline: MINUTE,
             recorder,
@@ -156,7 +157,7 @@ impl BackedUp {
         Restore {
             server,
             backup: ("main", &self.tool),
-            stores: (&self.to, &self.stores),
+            stores: (&self.to, ClusterStores::of_directories(&self.stores)),
             listed: choose(target, resolved, &choice).unwrap(),
             target: resolved,
             recovery: Recovery {

@@ -20,7 +20,7 @@ use pgdrill::{
     },
     scenario::plan::{BackupKind, Nature, RecoverySignal},
     secret::Secret,
-    store::{Held, LOCAL, Place, Store, only_local},
+    store::{ClusterStores, Held, LOCAL, Store, only_local},
     units::Bytes,
 };
 
@@ -85,6 +85,7 @@ impl Bench {
             let mount = Mount {
                 store: format!("store.{store}"),
                 size: Bytes(0),
+                bucket: None,
             };
             (store.clone(), mount)
         };
@@ -108,13 +109,17 @@ impl Bench {
         }
     }
 
+    fn stores(&self) -> ClusterStores<'_> {
+        ClusterStores::of_directories(&self.stores)
+    }
+
     fn site<'a>(&'a self, server: &'a Server) -> Site<'a> {
         Site {
             name: "main",
             node: &server.node,
             server,
             to: &self.to,
-            stores: &self.stores,
+            stores: self.stores(),
             keep: Some("1d".parse().unwrap()),
             deadline: MINUTE,
             recorder: &self.recorder,
@@ -134,7 +139,7 @@ impl Bench {
         let request = Restore {
             server,
             backup: ("main", &self.tool),
-            stores: (&self.to, &self.stores),
+            stores: (&self.to, self.stores()),
             listed,
             target: &latest,
             recovery: Recovery {
@@ -248,10 +253,7 @@ async fn keeps_its_contract(tool: Tool) {
         Nature::Logical => in_backups,
     };
     // The first store is cut off: all comes from the other.
-    let place = Place {
-        store: &bench.to[0],
-        node: &primary.node,
-    };
+    let place = bench.stores().place(&bench.to[0], &primary.node);
     bench.stores[&bench.to[0]].close(place).await.unwrap();
     let there = bench.list(&primary).await;
     assert!(
@@ -319,7 +321,7 @@ fn row(tool: &Tool) -> String {
         Nature::Logical => ("logical", "its snapshot"),
     };
     format!(
-        "| `{}` | {nature} | {} | {} | {reaches} | {} | {} | {} | {} | {} | {} |\n",
+        "| `{}` | {nature} | {} | {} | {reaches} | {} | {} | {} | {} | {} | {} | {} |\n",
         able.tool,
         kinds.join(", "),
         yes(able.from_elsewhere),
@@ -329,6 +331,7 @@ fn row(tool: &Tool) -> String {
             Stores::Copied => "by copies",
             Stores::Each => "takes into each",
         },
+        yes(able.speaks_s3),
         able.verifier
             .map_or("–".to_owned(), |verifier| format!("`{verifier}`")),
         if able.aged_by_files {
@@ -352,8 +355,8 @@ fn the_table_of_tools_is_as_they_say_themselves() {
     let (before, rest) = text.split_once("<!-- tools -->\n").unwrap();
     let (table, after) = rest.split_once("<!-- end -->").unwrap();
     let head = "| tool | backups are | kinds | on another node | a restore reaches | in place | \
-                archives WAL | several stores | verifier | ages | needs |\n\
-                |---|---|---|---|---|---|---|---|---|---|---|\n";
+                archives WAL | several stores | object storage | verifier | ages | needs |\n\
+                |---|---|---|---|---|---|---|---|---|---|---|---|\n";
     let rows: String = Tool::all().iter().map(row).collect();
     let now = format!("{head}{rows}");
     if std::env::var_os("PGDRILL_UPDATE_EXPECTED").is_some() {

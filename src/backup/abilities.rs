@@ -63,6 +63,8 @@ pub struct Abilities {
     pub archives: bool,
     /// How it keeps several stores.
     pub stores: Stores,
+    /// Whether a store may be object storage.
+    pub speaks_s3: bool,
     /// Whether it removes by itself what is kept no longer, as it takes another.
     pub expires: bool,
     /// Its own verifier, if it has one.

@@ -32,6 +32,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     in_place: true,
     archives: false,
     stores: Stores::Copied,
+    speaks_s3: false,
     expires: false,
     verifier: Some("pg_verifybackup"),
     takes_label: true,

@@ -111,6 +111,7 @@ impl BackupTool for PgDump {
             in_place: false,
             archives: false,
             stores: Stores::Copied,
+            speaks_s3: false,
             expires: false,
             verifier: Some("pg_restore --list"),
             takes_label: true,

@@ -20,7 +20,7 @@ use crate::{
     history::{Bytes, Progress},
     postgres::{DATABASE_TEMPLATE, server::SUPERUSER},
     runtime::{Exec, Output, POSTGRES_PORT},
-    store::placeholder,
+    store::{Endpoint, placeholder},
 };
 
 const TOOL: &str = "pgbackrest";
@@ -86,6 +86,7 @@ impl BackupTool for Pgbackrest {
             in_place: true,
             archives: true,
             stores: Stores::Each,
+            speaks_s3: true,
             expires: true,
             verifier: Some("pgbackrest verify"),
             takes_label: false,
@@ -123,6 +124,12 @@ impl BackupTool for Pgbackrest {
     }
 
     async fn configure(&self, site: &Site<'_>) -> Result<(), BackupError> {
+        for (store, endpoint) in site.stores.endpoints {
+            let file = site.fill_in(&authority(store));
+            site.node
+                .put(file.as_ref(), endpoint.ca.as_bytes(), 0o600)
+                .await?;
+        }
         let text = self.configuration(site);
         let file = site.fill_in(CONFIGURATION);
         Ok(site.node.put(file.as_ref(), text.as_bytes(), 0o600).await?)
@@ -275,7 +282,11 @@ impl Pgbackrest {
         let mut options = BTreeMap::from([("start-fast".to_owned(), "y".to_owned())]);
         for (number, store) in (1..).zip(site.to) {
             let option = |name: &str| format!("repo{number}-{name}");
-            options.insert(option("path"), site.stored(store, REPOSITORY));
+            let place = match site.stores.endpoints.get(store) {
+                Some(endpoint) => in_bucket(endpoint, site.fill_in(&authority(store))),
+                None => vec![("path", site.stored(store, REPOSITORY))],
+            };
+            options.extend(place.into_iter().map(|(name, value)| (option(name), value)));
             if let Some(days) = kept {
                 options.insert(option("retention-full-type"), "time".into());
                 options.insert(option("retention-full"), days.to_string());
@@ -295,6 +306,28 @@ impl Pgbackrest {
         );
         text
     }
+}
+
+/// Where the certificate is, on a node, that a store's endpoint is trusted by.
+fn authority(store: &str) -> String {
+    format!("{{run}}/{store}-ca.pem")
+}
+
+/// The options of a repository in object storage, whose bucket is seen as a directory elsewhere.
+fn in_bucket(endpoint: &Endpoint, authority: String) -> Vec<(&'static str, String)> {
+    let secret_key = endpoint.secret_key.reveal();
+    vec![
+        ("type", "s3".into()),
+        ("path", format!("/{REPOSITORY}")),
+        ("s3-bucket", endpoint.bucket.clone()),
+        ("s3-endpoint", endpoint.host.clone()),
+        ("s3-region", "us-east-1".into()),
+        ("s3-uri-style", "path".into()),
+        ("s3-key", endpoint.access_key.clone()),
+        ("s3-key-secret", secret_key.to_owned()),
+        ("storage-port", endpoint.port.to_string()),
+        ("storage-ca-file", authority),
+    ]
 }
 
 fn type_of(kind: BackupKind) -> &'static str {

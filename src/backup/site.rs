@@ -1,6 +1,6 @@
 //! Where a tool works: a backup of a strategy, the server and the stores.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use super::{BackupError, Tool};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     history::Recorder,
     postgres::{Server, configuration::fill_in},
     runtime::{Exec, Node, Output},
-    store::{Held, LOCAL, Place, Store, named},
+    store::{ClusterStores, Held, LOCAL},
     units::Time,
 };
 
@@ -24,7 +24,7 @@ pub struct Site<'a> {
     /// The stores it goes to, the one that is taken into first.
     pub to: &'a [String],
     /// What every store is.
-    pub stores: &'a BTreeMap<String, Store>,
+    pub stores: ClusterStores<'a>,
     /// How long backups are kept; none: for ever.
     pub keep: Option<Time>,
     pub deadline: Duration,
@@ -80,12 +80,9 @@ impl Site<'_> {
     /// # Errors
     /// When its store can't be reached.
     pub async fn held(&self, tool: &Tool, backup: &Listed) -> Result<Held, BackupError> {
-        let place = Place {
-            store: &backup.store,
-            node: self.node,
-        };
+        let place = self.stores.place(&backup.store, self.node);
         let paths = tool.paths(&backup.label);
-        let store = named(self.stores, &backup.store);
+        let store = self.stores.named(&backup.store);
         Ok(Held::of(&store.held(place, &paths, HASHED).await?))
     }
 
@@ -122,8 +119,9 @@ impl Site<'_> {
         let from = node.layout().store(self.first());
         let mut all = vec![taken.in_store(self.first())];
         for store in self.to.iter().skip(1) {
-            let place = Place { store, node };
-            named(self.stores, store)
+            let place = self.stores.place(store, node);
+            self.stores
+                .named(store)
                 .put(place, from, paths, self.deadline)
                 .await?;
             all.push(Listed {

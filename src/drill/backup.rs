@@ -32,7 +32,7 @@ impl Drill {
             server,
             node: self.working_on(plan, &server.node),
             to: plan.map_or(&[], |plan| &plan.to),
-            stores: &self.plan.strategy.stores,
+            stores: self.stores_of(&server.name),
             keep: plan.and_then(|plan| plan.keep),
             deadline,
             recorder: &self.recorder,

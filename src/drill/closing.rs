@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     backup::WalArchive,
-    event::{Cause, EventKind, Moment},
+    event::{Cause, EventKind, Moment, ObjectStoreRecord},
     model::Model,
     observation::{Observation, Probe},
     postgres::{Access, Server},
@@ -166,7 +166,32 @@ impl Drill {
         for server in self.servers.clone().values() {
             self.keep_log(server).await;
         }
+        self.tell_object_stores().await;
         self.runtime.close_drill(&self.plan.drill).await
+    }
+
+    /// What was asked of each store that speaks S3.
+    async fn tell_object_stores(&self) {
+        for (cluster, endpoints) in &self.endpoints {
+            let stores = self.stores_of(cluster);
+            let Some(keeper) = stores.keeper else {
+                continue;
+            };
+            for store in endpoints.keys() {
+                let place = stores.place(store, keeper);
+                self.recorder
+                    .record(match stores.named(store).tally(place).await {
+                        Ok(tally) => EventKind::ObjectStoreServed(ObjectStoreRecord {
+                            cluster: cluster.clone(),
+                            store: store.clone(),
+                            tally,
+                        }),
+                        Err(error) => EventKind::Note {
+                            text: error.to_string(),
+                        },
+                    });
+            }
+        }
     }
 
     /// Ends the drill: clients, logs, and everything that was created.

@@ -3,17 +3,20 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::state::{Drill, Made, StepError};
+use super::state::{Drill, Made, StepError, keeper};
 use crate::{
     postgres::{DATABASE_TEMPLATE, Server, server::write_passfile},
     runtime::{Machine, Mount, Node, NodeSpec, POSTGRES_PORT, RuntimeError},
     scenario::plan::{PRIMARY, Plan, ServerPlan},
-    store::{LOCAL, Store},
+    store::{LOCAL, Place, Store},
 };
 
+/// Where the first of them that speaks S3 listens, and each further one at the next.
+const FIRST_S3_PORT: u16 = 9000;
+
 impl Drill {
-    /// Creates the nodes on which only tools run, and those that keep stores which last only as
-    /// long as a node sees them.
+    /// Creates the nodes on which only tools run, and those that keep stores: what speaks S3, and
+    /// what lasts only as long as a node sees it.
     ///
     /// # Errors
     /// When the runtime refuses.
@@ -24,18 +27,37 @@ impl Drill {
             write_passfile(&node, &self.passwords).await?;
             self.nodes.insert(name.clone(), node);
         }
-        let sized = plan
-            .strategy
-            .stores
-            .values()
-            .any(|store| store.size().0 > 0);
-        for cluster in plan.clusters().filter(|_| sized) {
-            // With a dot, as no other node's.
-            let name = format!("{cluster}.stores");
-            let plain = Machine::default();
-            let node = self.new_node((&name, cluster), &plain, &[]).await?;
-            self.nodes.insert(name, node);
+        let mut stores = plan.strategy.stores.values();
+        let kept = stores.any(|store| store.size().0 > 0 || store.bucket().is_some());
+        for cluster in plan.clusters().filter(|_| kept) {
+            self.create_keeper(cluster).await?;
         }
+        Ok(())
+    }
+
+    /// The node that keeps a cluster's stores.
+    async fn create_keeper(&mut self, cluster: &str) -> Result<(), StepError> {
+        let plan = Arc::clone(&self.plan);
+        let name = keeper(cluster);
+        let spec = NodeSpec {
+            inner_ports: served(&plan).map(|(_, _, port)| port).collect(),
+            ..spec(&plan, (&name, cluster), &Machine::default(), &[])
+        };
+        let node = self.runtime.create(&spec, &self.recorder).await?;
+        self.nodes.insert(name.clone(), node);
+        let node = &self.nodes[&name];
+        let mut endpoints = BTreeMap::new();
+        for (name, store, port) in served(&plan) {
+            let place = Place {
+                store: name,
+                node,
+                keeper: node,
+            };
+            let endpoint = store.serve(place, port).await?;
+            self.recorder.redact(endpoint.secret_key.reveal());
+            endpoints.insert(name.to_owned(), endpoint);
+        }
+        self.endpoints.insert(cluster.to_owned(), endpoints);
         Ok(())
     }
 
@@ -80,6 +102,15 @@ impl Drill {
     }
 }
 
+/// The stores that speak S3, each with its port.
+fn served(plan: &Plan) -> impl Iterator<Item = (&str, &Store, u16)> {
+    let stores = plan.strategy.stores.iter();
+    let served = stores.filter(|(_, store)| store.bucket().is_some());
+    let at = |((name, store), port)| (name as &String, store, port);
+    let served = served.zip(FIRST_S3_PORT..).map(at);
+    served.map(|(name, store, port)| (name.as_str(), store, port))
+}
+
 /// The nodes that a plan begins with.
 pub fn specs(plan: &Plan) -> impl Iterator<Item = NodeSpec> {
     let servers = plan
@@ -101,6 +132,7 @@ fn spec(plan: &Plan, (name, cluster): (&str, &str), machine: &Machine, ports: &[
         postgres: plan.postgres,
         packages: plan.packages.clone(),
         ports: ports.to_vec(),
+        inner_ports: Vec::new(),
         mounts: mounts(plan, cluster),
         machine: machine.clone(),
     }
@@ -114,6 +146,7 @@ fn mounts(plan: &Plan, cluster: &str) -> BTreeMap<String, Mount> {
         let mount = Mount {
             store: format!("{cluster}.store{beside}"),
             size: store.size(),
+            bucket: store.bucket(),
         };
         (name.clone(), mount)
     };

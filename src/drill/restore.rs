@@ -105,7 +105,7 @@ impl Drill {
         let request = Restore {
             server: &server,
             backup: (restoring.from(), &planned.tool),
-            stores: (&planned.to, &strategy.stores),
+            stores: (&planned.to, self.stores_of(&server.name)),
             listed: &chosen,
             target: &resolved,
             recovery: restore::Recovery {

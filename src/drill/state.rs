@@ -21,9 +21,15 @@ use crate::{
     runtime::{Layout, Node, Runtime, RuntimeError},
     scenario::plan::{Plan, ServerPlan},
     secret::Secret,
+    store::{ClusterStores, Endpoint},
     units::wall_clock,
     workload::{WorkloadError, Workloads, readback::ReadbackError},
 };
+
+/// The name of the node that keeps a cluster's stores: with a dot, as no other node's.
+pub fn keeper(cluster: &str) -> String {
+    format!("{cluster}.stores")
+}
 
 /// Why a step, or the set-up, failed.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +102,8 @@ pub struct Drill {
     pub servers: BTreeMap<String, Server>,
     /// Nodes that are no server's.
     pub nodes: BTreeMap<String, Node>,
+    /// How the stores of each cluster that speak S3 are reached.
+    pub endpoints: BTreeMap<String, BTreeMap<String, Endpoint>>,
     /// What every server was made as, also one that is lost.
     pub made: BTreeMap<String, Made>,
     /// The clients, once started.
@@ -143,6 +151,7 @@ impl Drill {
             passwords: Arc::default(),
             servers: BTreeMap::new(),
             nodes: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
             made: BTreeMap::new(),
             workloads: None,
             serving: BTreeMap::new(),
@@ -185,6 +194,17 @@ impl Drill {
                 "no server of `{cluster}` is left that reaches its stores"
             ))
         })
+    }
+
+    /// The stores of a server's cluster.
+    pub fn stores_of(&self, server: &str) -> ClusterStores<'_> {
+        let cluster = self.plan.cluster_of(server);
+        let stores = ClusterStores::of_directories(&self.plan.strategy.stores);
+        ClusterStores {
+            endpoints: self.endpoints.get(cluster).unwrap_or(stores.endpoints),
+            keeper: self.nodes.get(&keeper(cluster)),
+            ..stores
+        }
     }
 
     /// By how much a server's clock is fast.

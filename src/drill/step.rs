@@ -190,7 +190,7 @@ impl Drill {
             name,
             fault,
             server,
-            stores: &self.plan.strategy.stores,
+            stores: self.stores_of(&server.name),
             archive,
             recorder: &self.recorder,
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     backup::{BackupKind, Nature},
+    object_store::Tally,
     store::{Held, named_at},
     wal::{SegmentPosition, SegmentSize},
 };
@@ -163,4 +164,13 @@ impl RecoveryRecord {
         let (name, bytes) = names.find_map(|name| self.archive.get_key_value(&name))?;
         Some((name, *bytes))
     }
+}
+
+/// What was asked of a store that speaks S3.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectStoreRecord {
+    /// The cluster whose store it is, by its first server.
+    pub cluster: String,
+    pub store: String,
+    pub tally: Tally,
 }

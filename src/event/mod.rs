@@ -119,6 +119,8 @@ pub enum EventKind {
         removed_backups: Vec<String>,
         removed_wal: Vec<String>,
     },
+    /// What was asked of a store that speaks S3, in the whole drill.
+    ObjectStoreServed(ObjectStoreRecord),
     VerifierSaid(VerifierSaid),
     FaultInjected(FaultRecord),
     /// A business's writes were revoked.

@@ -16,6 +16,8 @@ pub struct Facts<'a> {
     pub needs_archive: bool,
     /// Whether its store must be one that holds so much and no more.
     pub needs_size: bool,
+    /// Whether its store must be object storage.
+    pub needs_s3: bool,
     pub boundary: BoundaryKind,
     /// SQLSTATEs of the errors that clients of its server run into while it lasts.
     pub errors: &'static [&'static str],
@@ -122,6 +124,7 @@ impl<'a> Facts<'a> {
             needs: Vec::new(),
             needs_archive: false,
             needs_size: false,
+            needs_s3: false,
             boundary: BoundaryKind::None,
             errors: &[],
             role: None,

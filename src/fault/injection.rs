@@ -1,14 +1,12 @@
 //! What all injections have in common: what is asked of the server just before, and the record.
 
-use std::collections::BTreeMap;
-
 use crate::{
     backup::WalArchive,
     event::FaultRecord,
     history::Recorder,
     postgres::{DATABASE_TEMPLATE, PgError, Server, ServerError, lsn},
     runtime::RuntimeError,
-    store::{Place, Store, named},
+    store::{ClusterStores, Place, Store},
 };
 
 use super::Fault;
@@ -37,8 +35,8 @@ pub struct Injection<'a> {
     pub name: &'a str,
     pub fault: &'a Fault,
     pub server: &'a Server,
-    /// The drill's stores, by name.
-    pub stores: &'a BTreeMap<String, Store>,
+    /// The stores of its cluster.
+    pub stores: ClusterStores<'a>,
     /// Where the server's WAL is archived.
     pub archive: Option<&'a WalArchive>,
     pub recorder: &'a Recorder,
@@ -84,7 +82,7 @@ impl Injection<'_> {
     /// A store, as its server reaches it.
     pub(super) fn store<'s>(&'s self, name: &'s str) -> (Store, Place<'s>) {
         let node = &self.server.node;
-        (named(self.stores, name), Place { store: name, node })
+        (self.stores.named(name), self.stores.place(name, node))
     }
 
     /// It is done.

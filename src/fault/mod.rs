@@ -20,6 +20,7 @@ use crate::{
     postgres::{Server, server::RESTART},
     runtime::Exec,
     text::line,
+    units::Time,
 };
 use injection::Effect;
 use sql::{BadStatement, ShownBy, Statement, literal};
@@ -125,6 +126,8 @@ faults! {
         close_store: CloseStore = "close-store",
         /// This store, which has a `size`, is full, until `heal`.
         fill_store: FillStore = "fill-store",
+        /// This store, which is object storage, is slow, until `heal`.
+        slow_store: SlowStore = "slow-store",
     }
     whole {
         /// kill -9 of every server process.

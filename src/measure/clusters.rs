@@ -55,6 +55,7 @@ fn is_of(kind: &EventKind, own: impl Fn(&str) -> bool) -> bool {
         EventKind::RowsImaged(one) => own(&one.server),
         EventKind::ServerLog(one) => own(&one.server),
         EventKind::VerifierSaid(one) => own(&one.server),
+        EventKind::ObjectStoreServed(one) => own(&one.cluster),
         EventKind::DrillStarted { .. }
         | EventKind::Environment { .. }
         | EventKind::PhaseBegan { .. }

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     check::verifiers::Trial,
-    event::{BackupRecord, CommandRecord, FaultRecord, RestoreRecord, Throughput},
+    event::{
+        BackupRecord, CommandRecord, FaultRecord, ObjectStoreRecord, RestoreRecord, Throughput,
+    },
     finding::{Finding, Verdict},
     measure::{WorkloadMeasures, overhead::Overhead, rto::Span},
     scenario::plan::Objectives,
@@ -65,6 +67,7 @@ pub struct DrillReport {
     pub faults: Vec<FaultRecord>,
     pub backups: Vec<BackupRecord>,
     pub restores: Vec<RestoreRecord>,
+    pub object_stores: Vec<ObjectStoreRecord>,
     /// Cut-overs: when, which workloads, to which server.
     pub cut_overs: Vec<(u64, Vec<String>, String)>,
     pub throughput: Vec<Throughput>,

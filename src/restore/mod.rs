@@ -26,7 +26,7 @@ use crate::{
     history::{Bytes, Progress, Recorder},
     postgres::{Server, query::Identity},
     scenario::plan::{Phase, RecoverySignal},
-    store::Store,
+    store::ClusterStores,
 };
 
 /// What to restore where.
@@ -37,7 +37,7 @@ pub struct Restore<'a> {
     /// The backup's name in the strategy, and the tool that took it.
     pub backup: (&'a str, &'a Tool),
     /// The stores that it goes to, and what every store is.
-    pub stores: (&'a [String], &'a BTreeMap<String, Store>),
+    pub stores: (&'a [String], ClusterStores<'a>),
     pub listed: &'a Listed,
     /// Up to where.
     pub target: &'a Resolved,

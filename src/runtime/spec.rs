@@ -23,6 +23,8 @@ pub struct NodeSpec {
     pub packages: Vec<String>,
     /// The ports that what runs in it serves, as a container has them to itself.
     pub ports: Vec<u16>,
+    /// Further ports, which only the drill's nodes reach.
+    pub inner_ports: Vec<u16>,
     /// The stores it sees, by the names they have in it.
     pub mounts: BTreeMap<String, Mount>,
     pub machine: Machine,
@@ -34,6 +36,7 @@ impl Default for NodeSpec {
         let store = Mount {
             store: "primary.store".into(),
             size: Bytes(0),
+            bucket: None,
         };
         Self {
             drill: String::new(),
@@ -41,6 +44,7 @@ impl Default for NodeSpec {
             postgres: 0,
             packages: Vec::new(),
             ports: vec![POSTGRES_PORT],
+            inner_ports: Vec::new(),
             mounts: BTreeMap::from([(LOCAL.to_owned(), store)]),
             machine: Machine::default(),
         }
@@ -54,6 +58,18 @@ pub struct Mount {
     pub store: String,
     /// How much it holds; 0: as much as the disk.
     pub size: Bytes,
+    /// The directory in it that is the store, where what keeps it has more beside.
+    pub bucket: Option<&'static str>,
+}
+
+impl Mount {
+    /// Where the store is, by where it is mounted.
+    pub(super) fn store_in(&self, mounted: PathBuf) -> PathBuf {
+        match self.bucket {
+            Some(bucket) => mounted.join(bucket),
+            None => mounted,
+        }
+    }
 }
 
 /// The machine that a node is to be.

@@ -4,6 +4,7 @@
 //! the strategy, and what they are their tools (`backup/`).
 
 mod directory;
+mod s3;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -13,7 +14,9 @@ use sha2::{Digest, Sha256};
 
 pub use crate::runtime::LOCAL;
 use crate::{
+    object_store::{Answer, Conduct, Tally},
     runtime::{Node, RuntimeError},
+    secret::Secret,
     units::Bytes,
 };
 
@@ -53,16 +56,71 @@ pub fn named(stores: &BTreeMap<String, Store>, name: &str) -> Store {
     stores.get(name).cloned().unwrap_or_default()
 }
 
+/// The stores of a cluster: what each is, and how those that speak S3 are reached.
+#[derive(Clone, Copy, Debug)]
+pub struct ClusterStores<'a> {
+    pub kinds: &'a BTreeMap<String, Store>,
+    pub endpoints: &'a BTreeMap<String, Endpoint>,
+    /// The node that keeps them, where one does.
+    pub keeper: Option<&'a Node>,
+}
+
+/// Where a store speaks S3, and what its clients need.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    pub host: String,
+    pub port: u16,
+    pub bucket: String,
+    pub access_key: String,
+    pub secret_key: Secret,
+    /// The certificate of the authority to trust, PEM.
+    pub ca: String,
+}
+
+static NO_ENDPOINTS: BTreeMap<String, Endpoint> = BTreeMap::new();
+
+impl<'a> ClusterStores<'a> {
+    /// Stores of which none speaks S3.
+    pub fn of_directories(kinds: &'a BTreeMap<String, Store>) -> Self {
+        Self {
+            kinds,
+            endpoints: &NO_ENDPOINTS,
+            keeper: None,
+        }
+    }
+
+    /// The store of this name.
+    pub fn named(&self, name: &str) -> Store {
+        named(self.kinds, name)
+    }
+
+    /// A store, as this node reaches it.
+    pub fn place(&self, store: &'a str, node: &'a Node) -> Place<'a> {
+        Place {
+            store,
+            node,
+            keeper: self.keeper.unwrap_or(node),
+        }
+    }
+}
+
 /// A store as a node reaches it.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     pub store: &'a str,
     pub node: &'a Node,
+    /// The node in which what serves it runs.
+    pub keeper: &'a Node,
 }
 
 impl Place<'_> {
     fn path(&self) -> String {
         self.node.layout().store(self.store).display().to_string()
+    }
+
+    fn unable(&self, to: &str) -> RuntimeError {
+        let error = RuntimeError::io(format!("have the store `{}` {to}", self.store));
+        error(std::io::Error::from(std::io::ErrorKind::Unsupported))
     }
 }
 
@@ -114,12 +172,30 @@ trait Client {
         paths: &[String],
         within: Duration,
     ) -> Result<(), RuntimeError>;
+    fn bucket(&self) -> Option<&'static str> {
+        None
+    }
+    async fn serve(&self, place: Place<'_>, _port: u16) -> Result<Endpoint, RuntimeError> {
+        Err(place.unable("be served"))
+    }
+    async fn behave(&self, place: Place<'_>, _conduct: &Conduct) -> Result<Answer, RuntimeError> {
+        Err(place.unable("misbehave"))
+    }
+    async fn tally(&self, place: Place<'_>) -> Result<Tally, RuntimeError> {
+        Err(place.unable("count"))
+    }
     async fn lose(&self, place: Place<'_>) -> Result<(), RuntimeError>;
     async fn close(&self, place: Place<'_>) -> Result<(), RuntimeError>;
     async fn open(&self, place: Place<'_>) -> Result<(), RuntimeError>;
-    fn size(&self) -> Bytes;
-    async fn fill(&self, place: Place<'_>) -> Result<(), RuntimeError>;
-    async fn relieve(&self, place: Place<'_>) -> Result<(), RuntimeError>;
+    fn size(&self) -> Bytes {
+        Bytes(0)
+    }
+    async fn fill(&self, place: Place<'_>) -> Result<(), RuntimeError> {
+        Err(place.unable("be filled up"))
+    }
+    async fn relieve(&self, place: Place<'_>) -> Result<(), RuntimeError> {
+        Err(place.unable("be relieved"))
+    }
 }
 
 /// The kinds, as one enum with the verbs of [`Client`].
@@ -159,6 +235,40 @@ macro_rules! stores {
                 within: Duration,
             ) -> Result<(), RuntimeError> {
                 match self { $(Self::$variant(store) => store.put(place, from, paths, within).await),+ }
+            }
+
+            /// The bucket that its clients know it by; none: it is a directory, and nothing is
+            /// between them.
+            pub fn bucket(&self) -> Option<&'static str> {
+                match self { $(Self::$variant(store) => store.bucket()),+ }
+            }
+
+            /// Has it speak S3 at this port of the node, which keeps it.
+            ///
+            /// # Errors
+            /// When it can't be started.
+            pub async fn serve(&self, place: Place<'_>, port: u16) -> Result<Endpoint, RuntimeError> {
+                match self { $(Self::$variant(store) => store.serve(place, port).await),+ }
+            }
+
+            /// Has one that speaks S3 behave like this from now on, and asks it something then.
+            ///
+            /// # Errors
+            /// When it can't be told, or does not say that it does.
+            pub async fn behave(
+                &self,
+                place: Place<'_>,
+                conduct: &Conduct,
+            ) -> Result<Answer, RuntimeError> {
+                match self { $(Self::$variant(store) => store.behave(place, conduct).await),+ }
+            }
+
+            /// What was asked of one that speaks S3.
+            ///
+            /// # Errors
+            /// When it can't be reached.
+            pub async fn tally(&self, place: Place<'_>) -> Result<Tally, RuntimeError> {
+                match self { $(Self::$variant(store) => store.tally(place).await),+ }
             }
 
             /// Everything in it is gone, and an empty one stands in its place.
@@ -213,6 +323,8 @@ stores! {
     /// A directory of this machine (`local`), a volume of its own (`docker`), which every server of
     /// the drill sees.
     Directory(directory),
+    /// Objects, by S3 over TLS.
+    S3(s3),
 }
 
 impl Default for Store {

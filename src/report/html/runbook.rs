@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::{
-    event::RestoreRecord,
+    event::{ObjectStoreRecord, RestoreRecord},
     measure::rpo::time,
     report::{
         DrillReport,
@@ -11,6 +11,7 @@ use crate::{
     },
     scenario::plan::Nature,
     store::named_at,
+    units::Bytes,
     wal::lsn,
 };
 
@@ -29,6 +30,14 @@ pub(super) fn steps(drill: &DrillReport, open: bool) -> Markup {
                         th scope="col" { "Target" } th.num scope="col" { "Reached" }
                         th.num scope="col" { "Timeline" } } }
                     tbody { @for restore in &drill.restores { (restore_row(restore)) } }
+                } }
+            }
+            @if !drill.object_stores.is_empty() {
+                div.scroll { table {
+                    thead { tr { th scope="col" { "Object store" } th.num scope="col" { "Requests" }
+                        th.num scope="col" { "Refused" } th.num scope="col" { "Cut off" }
+                        th.num scope="col" { "Received" } th.num scope="col" { "Sent" } } }
+                    tbody { @for served in &drill.object_stores { (served_row(served)) } }
                 } }
             }
             @if !drill.notes.is_empty() {
@@ -67,6 +76,19 @@ fn restore_row(restore: &RestoreRecord) -> Markup {
         td { (restore.target) }
         td.num { (reached) }
         td.num { (restore.timeline) }
+    } }
+}
+
+fn served_row(served: &ObjectStoreRecord) -> Markup {
+    let tally = &served.tally;
+    let size = |bytes| Bytes(bytes).to_string();
+    html! { tr {
+        td { (served.store) " of " (served.cluster) }
+        td.num { (tally.requests.values().sum::<u64>()) }
+        td.num { (tally.refused()) }
+        td.num { (tally.cut) }
+        td.num { (size(tally.received)) }
+        td.num { (size(tally.sent)) }
     } }
 }
 

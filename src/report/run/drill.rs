@@ -89,6 +89,7 @@ impl DrillReport {
             EventKind::BackupTaken(backup) => self.backups.push(backup.clone()),
             EventKind::FaultInjected(fault) => self.faults.push(fault.clone()),
             EventKind::Restored(restore) => self.restores.push(restore.clone()),
+            EventKind::ObjectStoreServed(served) => self.object_stores.push(served.clone()),
             EventKind::CutOver { workloads, to } => {
                 self.cut_overs
                     .push((event.at_us, workloads.clone(), to.clone()));

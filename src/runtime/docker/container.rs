@@ -8,7 +8,7 @@ use bollard::models::{
 };
 
 use crate::{
-    runtime::{LOCAL, Layout, Machine, NodeSpec},
+    runtime::{LOCAL, Layout, Machine, NodeSpec, spec},
     units::Bytes,
 };
 
@@ -140,9 +140,11 @@ fn volume(name: &str, target: &str) -> Mount {
 
 pub(super) fn layout(spec: &NodeSpec) -> Layout {
     let (node, major) = (PathBuf::from(NODE), spec.postgres);
-    let store = |name: &String| (name.clone(), PathBuf::from(mounted(name)));
+    let store = |(name, mount): (&String, &spec::Mount)| {
+        (name.clone(), mount.store_in(PathBuf::from(mounted(name))))
+    };
     Layout {
-        stores: spec.mounts.keys().map(store).collect(),
+        stores: spec.mounts.iter().map(store).collect(),
         data: node.join("data"),
         tablespaces: node.join("tablespaces"),
         run: PathBuf::from(SCRATCH),

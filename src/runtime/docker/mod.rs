@@ -257,13 +257,14 @@ impl Docker {
 /// The image has no mount points of all of them from which their volumes would take over the owner.
 /// Only a new one is given its mode: an earlier node's may have been cut off.
 async fn own_stores(node: &DockerNode) -> Result<(), RuntimeError> {
-    let paths = node.layout().stores.values();
-    let paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
+    let stores = node.layout().stores.values();
+    let stores = stores.map(|path| path.display().to_string());
+    let paths: Vec<String> = stores.chain(node.mounts()).collect();
     if paths.is_empty() {
         return Ok(());
     }
-    let script =
-        "find \"$@\" -maxdepth 0 ! -user postgres -exec chmod 700 {} + -exec chown postgres: {} +";
+    let script = "mkdir -p \"$@\" && \
+         find \"$@\" -maxdepth 0 ! -user postgres -exec chmod 700 {} + -exec chown postgres: {} +";
     let words = ["sh", "-c", script, "sh"].map(str::to_owned);
     let exec = Exec::new(words.into_iter().chain(paths));
     node.exec(exec.as_root().unrecorded()).await.map(drop)

@@ -119,6 +119,15 @@ impl DockerNode {
         place.conclude(&exec, ended, began.elapsed())
     }
 
+    /// Where its stores' volumes are mounted.
+    pub(super) fn mounts(&self) -> impl Iterator<Item = String> {
+        self.inner
+            .names
+            .stores
+            .iter()
+            .map(|(_, target, _)| target.clone())
+    }
+
     /// Writes a file, owned by `postgres`.
     pub async fn put(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), RuntimeError> {
         let script = r#"umask 077 && cat >"$0" && chmod "$1" "$0""#;

@@ -35,7 +35,7 @@ pub(super) fn layout(
     let stores = spec.mounts.iter();
     Layout {
         stores: stores
-            .map(|(name, mount)| (name.clone(), drill.join(&mount.store)))
+            .map(|(name, mount)| (name.clone(), mount.store_in(drill.join(&mount.store))))
             .collect(),
         data: dir.join("data"),
         tablespaces: dir.join("tablespaces"),
@@ -81,8 +81,11 @@ impl Local {
         let error = RuntimeError::io(format!("create the node's directory `{}`", dir.display()));
         self.make_dir(drill, Access::Passage).map_err(&error)?;
         let own = [&layout.data, &layout.tablespaces, &layout.run].map(PathBuf::as_path);
-        let stores = layout.stores.values();
-        for path in stores.map(PathBuf::as_path).chain([dir]).chain(own) {
+        let stores = layout.stores.values().map(PathBuf::as_path);
+        // A bucket lies in a directory of its own.
+        let around = stores.clone().filter_map(Path::parent);
+        let around = around.filter(|path| *path != drill);
+        for path in around.chain(stores).chain([dir]).chain(own) {
             self.make_dir(path, Access::User).map_err(&error)?;
         }
         Ok(())

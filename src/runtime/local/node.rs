@@ -48,7 +48,7 @@ impl LocalNode {
         layout: Layout,
         recorder: &Recorder,
     ) -> Result<Self, RuntimeError> {
-        let ports = spec.ports.iter();
+        let ports = spec.ports.iter().chain(&spec.inner_ports);
         let ports = ports.map(|port| Ok((*port, Port::reserve()?)));
         let inner = Inner {
             name: spec.name.clone(),

@@ -249,6 +249,12 @@ impl<'a> Check<'a> {
             let help = "give it a size: `directory: { size: 64MB }`";
             self.here(state, "inject", Problem::nowhere(message).help(help));
         }
+        if facts.needs_s3 && hit.is_some_and(|store| store.bucket().is_none()) {
+            let message =
+                format!("`{fault}` hits object storage alone, and this store is a directory");
+            let help = "a store of objects: `{ s3: embedded }`";
+            self.here(state, "inject", Problem::nowhere(message).help(help));
+        }
         match facts.server_after {
             ServerAfter::Up | ServerAfter::Restarted => {}
             ServerAfter::Down => state.becomes(server, Server::Down(state.step)),

@@ -7,7 +7,7 @@ use std::{
 
 use super::place_in;
 use crate::{
-    backup::Abilities,
+    backup::{Abilities, WalArchive},
     postgres::configuration::OVERRIDDEN,
     scenario::{
         format, of,
@@ -15,7 +15,7 @@ use crate::{
         problem::{Problem, Source},
         yaml::Node,
     },
-    store::LOCAL,
+    store::{LOCAL, named},
 };
 
 const PLACEHOLDERS: [&str; 5] = ["store", "archive", "data", "bin", "run"];
@@ -40,6 +40,7 @@ pub fn check(file: &StrategyPlan, node: &Node, source: &Arc<Source>) -> Vec<Prob
         check.backup(name, backup);
     }
     check.stores();
+    check.archived_into_directories();
     check.archived_by();
     check.configured_once();
     let found = check.problems.into_iter();
@@ -178,12 +179,17 @@ impl Check<'_> {
             let known = self.known(text.further);
             self.placeholders(&known, text.text, &["backups", name, word, text.option]);
         }
-        let stores = self.file.stores.keys().map(String::as_str);
+        let file = self.file;
+        let stores = file.stores.keys().map(String::as_str);
         let known: BTreeSet<&str> = stores.chain([LOCAL]).collect();
         self.each(&backup.to, &["backups", name, "to"], |store| {
             let problem = Problem::nowhere(format!("there is no store `{store}`"));
-            let unknown = !known.contains(store);
-            unknown.then(|| problem.known(store, &known))
+            if !known.contains(store) {
+                return Some(problem.known(store, &known));
+            }
+            let speaks_s3 = backup.tool.abilities().speaks_s3;
+            let bucket = named(&file.stores, store).bucket();
+            bucket.filter(|_| !speaks_s3).map(|_| no_s3(word, store))
         });
         self.each(
             backup.tool.tables(),
@@ -227,6 +233,24 @@ impl Check<'_> {
         }
     }
 
+    /// pgdrill's own script, and a command, archive into directories alone.
+    fn archived_into_directories(&mut self) {
+        let file = self.file;
+        let (Wal::Safe | Wal::Command(_)) = file.wal else {
+            return;
+        };
+        let archive = file.archive();
+        let mut stores = archive.iter().flat_map(WalArchive::stores);
+        let bucket = |store: &&str| named(&file.stores, store).bucket().is_some();
+        if let Some(store) = stores.find(bucket) {
+            let word = match &file.wal {
+                Wal::Safe => "pgdrill's script",
+                _command => "a command",
+            };
+            self.wrong(&["wal"], no_s3(word, store));
+        }
+    }
+
     /// The backup whose tool is to archive WAL, if one is.
     fn archived_by(&mut self) {
         let Wal::By(name) = &self.file.wal else {
@@ -257,6 +281,14 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// What cannot go to a store that is object storage.
+fn no_s3(what: &str, store: &str) -> Problem {
+    let message = format!("`{store}` is object storage, and {what} does not speak S3");
+    let help = "a tool that speaks S3 takes backups into it, and archives WAL there by \
+                `wal: { by: … }`: docs/tools.md says which do";
+    Problem::nowhere(message).help(help)
 }
 
 /// A setting that no scenario can state.

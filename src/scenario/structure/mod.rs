@@ -166,7 +166,25 @@ impl<'a> Walk<'a> {
             }
         }
         self.missing(map, form, path);
-        self.not_empty(map, map.entries().len(), &form["minProperties"], path);
+        match map.entries().len() {
+            0 => self.not_empty(map, 0, &form["minProperties"], path),
+            said => self.too_few(map, said, form, path),
+        }
+    }
+
+    /// Whether it says no more than what is required, where something of the rest must be said.
+    fn too_few(&mut self, map: &Node, said: usize, form: &Json, path: &str) {
+        if said as u64 >= form["minProperties"].as_u64().unwrap_or(0) {
+            return;
+        }
+        let properties = form["properties"].as_object();
+        let unsaid = properties.into_iter().flat_map(|all| all.keys());
+        let unsaid = unsaid.filter(|key| map.get(key).is_none());
+        let unsaid: Vec<String> = unsaid.map(|key| format!("`{key}`")).collect();
+        let message = format!("{} says too little", named(path));
+        let help = format!("beside it: {}", unsaid.join(" or "));
+        self.problems
+            .push(Problem::at(map.place, message).help(help));
     }
 
     fn missing(&mut self, map: &Node, form: &Json, path: &str) {
