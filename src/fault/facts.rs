@@ -116,6 +116,15 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Those of object storage that misbehaves.
+    pub(super) fn of_object_store(store: &'a str) -> Self {
+        Self {
+            needs_s3: true,
+            heals: true,
+            ..Self::of_store(store)
+        }
+    }
+
     /// Those of what hits a whole server.
     pub(super) fn of_server() -> Self {
         Self {

@@ -7,6 +7,7 @@
 mod damage;
 mod facts;
 mod injection;
+mod misbehaving;
 mod sql;
 
 use schemars::JsonSchema;
@@ -17,10 +18,11 @@ pub use injection::{FaultError, Injection};
 
 use crate::{
     event::{BoundaryKind, FaultRecord},
+    object_store::Answer,
     postgres::{Server, server::RESTART},
     runtime::Exec,
     text::line,
-    units::Time,
+    units::{Bytes, Time},
 };
 use injection::Effect;
 use sql::{BadStatement, ShownBy, Statement, literal};
@@ -128,6 +130,12 @@ faults! {
         fill_store: FillStore = "fill-store",
         /// This store, which is object storage, is slow, until `heal`.
         slow_store: SlowStore = "slow-store",
+        /// This store, which is object storage, tells clients to slow down (503), until `heal`.
+        throttle_store: ThrottleStore = "throttle-store",
+        /// This store, which is object storage, refuses clients (403), until `heal`.
+        refuse_store: RefuseStore = "refuse-store",
+        /// Answers of this store, which is object storage, break off, until `heal`.
+        reset_store: ResetStore = "reset-store",
     }
     whole {
         /// kill -9 of every server process.

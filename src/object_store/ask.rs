@@ -1,6 +1,6 @@
 //! Asks the object store, as a client that has no credentials: whether it answers, and how soon.
 
-use std::{fs, io, sync::Arc, time::Duration};
+use std::{fmt, fs, io, sync::Arc, time::Duration};
 
 use http::{Request, header::HOST};
 use http_body_util::BodyExt;
@@ -33,6 +33,22 @@ pub struct Answer {
     pub took_ms: u64,
 }
 
+impl Answer {
+    /// Whether it is what was asked for.
+    pub fn is_good(&self) -> bool {
+        self.status == Some(200)
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status {
+            Some(status) => write!(f, "{status} after {}ms", self.took_ms),
+            None => write!(f, "nothing, after {}ms: {}", self.took_ms, self.error),
+        }
+    }
+}
+
 /// Asks once for so many bytes, from where the store is.
 pub async fn ask(settings: &Settings, bytes: u64) -> Answer {
     let began = Instant::now();
@@ -54,7 +70,7 @@ async fn answered(settings: &Settings, bytes: u64) -> io::Result<u16> {
     let connected = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = connected.map_err(io::Error::other)?;
     let connection = tokio::spawn(connection);
-    let request = Request::get(format!("{TRIAL}{bytes}")).header(HOST, &settings.host);
+    let request = Request::put(format!("{TRIAL}{bytes}")).header(HOST, &settings.host);
     let request = request.body(String::new()).map_err(io::Error::other)?;
     let answer = sender.send_request(request).await;
     let answer = answer.map_err(io::Error::other)?;

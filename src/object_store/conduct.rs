@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -29,13 +30,14 @@ pub struct Conduct {
 }
 
 impl Conduct {
-    /// As many bytes as are asked for where it is tried: what passes in a quarter of a second, and of
-    /// one that is not slow, something.
+    /// As many bytes as are asked for where it is tried: what passes in a quarter of a second, more
+    /// than before an answer breaks off, and otherwise something.
     pub fn trial_bytes(&self) -> u64 {
         const SOMETHING: u64 = 256 << 10;
-        match self.bandwidth {
-            0 => SOMETHING,
-            bandwidth => (bandwidth / 4).min(SOMETHING),
+        match (self.bandwidth, self.reset_after) {
+            (0, 0) => SOMETHING,
+            (0, after) => after + 1,
+            (bandwidth, _) => (bandwidth / 4).min(SOMETHING),
         }
     }
 
@@ -46,8 +48,9 @@ impl Conduct {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
 pub enum Refusal {
     /// Everybody: the credentials were revoked.
     Credentials,
