@@ -119,7 +119,7 @@ async fn sampling(servers: Arc<Mutex<Vec<Watched>>>, recorder: Recorder) {
 
 async fn sample(watched: &Watched, recorder: &Recorder) {
     let server = &watched.server;
-    if let Ok(position) = wal(watched).await {
+    if let Ok(position) = wal(watched, recorder).await {
         recorder.record(position);
     }
     if let Ok(stats) = server.node.stats().await {
@@ -133,7 +133,8 @@ async fn sample(watched: &Watched, recorder: &Recorder) {
     }
 }
 
-async fn wal(watched: &Watched) -> Result<EventKind, ServerError> {
+async fn wal(watched: &Watched, recorder: &Recorder) -> Result<EventKind, ServerError> {
+    let asked_us = recorder.now_us();
     let stands = Stands::read(&watched.server.value(QUERY).await?);
     let arrived = arrived(watched, &stands).await.unwrap_or_default();
     Ok(EventKind::WalPosition(WalPosition {
@@ -141,6 +142,7 @@ async fn wal(watched: &Watched) -> Result<EventKind, ServerError> {
         lsn: stands.lsn,
         last_archived: stands.last_archived,
         archive_failures: stands.failures,
+        took_us: recorder.now_us() - asked_us,
         arrived: arrived.files,
         written: arrived.written,
     }))

@@ -164,6 +164,8 @@ pub struct WalPosition {
     pub last_archived: String,
     /// `failed_count` of `pg_stat_archiver`.
     pub archive_failures: u64,
+    /// How long it took, from when the server was asked until this was recorded.
+    pub took_us: u64,
     /// Segments that arrived in the archive since the last look, by file name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub arrived: BTreeMap<String, ArchivedFile>,

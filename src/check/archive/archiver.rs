@@ -27,6 +27,7 @@ pub(super) struct Archiver<'a> {
 }
 
 struct Sample<'a> {
+    /// When the server was asked.
     at_us: u64,
     size: SegmentSize,
     position: &'a WalPosition,
@@ -79,10 +80,12 @@ impl<'a> Archiver<'a> {
         stopped.into_iter().collect()
     }
 
-    /// Failures grew, and what was archived last lies behind the segment before the one
-    /// being written.
+    /// Failures grew since anything was archived, and what was archived last lies behind the
+    /// segment before the one being written. One that was healed, and is still catching up, fails no
+    /// more.
     fn refused(&self) -> Option<String> {
-        let (first, last) = (self.samples.first()?, self.samples.last()?);
+        let idle = idle(&self.samples);
+        let (first, last) = (idle.first()?, idle.last()?);
         let failures = last
             .position
             .archive_failures
@@ -162,7 +165,9 @@ fn removed(context: &Context<'_>, store: &str, name: &str, samples: &[Sample<'_>
 fn samples<'a>(context: &Context<'a>, of: &str, until_us: u64) -> Vec<Sample<'a>> {
     let size = context.history.segment_size();
     let all = told!(context.history.events, event, EventKind::WalPosition(position)
-        if position.server == of => Sample { at_us: event.at_us, size, position });
+    if position.server == of => Sample {
+        at_us: event.at_us.saturating_sub(position.took_us), size, position
+    });
     all.filter(|sample| sample.at_us <= until_us).collect()
 }
 

@@ -76,6 +76,7 @@ mod tests {
             lsn: 0x400_0000,
             last_archived: "000000010000000000000002".into(),
             archive_failures,
+            took_us: 0,
             arrived: BTreeMap::new(),
             written: BTreeMap::new(),
         })

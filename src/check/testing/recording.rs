@@ -121,6 +121,7 @@ impl HistoryFixture {
             lsn,
             last_archived: last_archived.into(),
             archive_failures: 0,
+            took_us: 0,
             arrived: BTreeMap::new(),
             written: BTreeMap::new(),
         });

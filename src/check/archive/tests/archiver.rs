@@ -27,6 +27,7 @@ fn stands(lsn: u64, last_archived: &str, archive_failures: u64) -> EventKind {
         lsn,
         last_archived: last_archived.into(),
         archive_failures,
+        took_us: 0,
         arrived: BTreeMap::new(),
         written: BTreeMap::new(),
     })
@@ -43,6 +44,19 @@ fn archiving_that_is_refused_is_red() {
         Verdict::Fail,
         "archiving stopped: 9 failures, 3 segments behind",
     );
+}
+
+#[test]
+fn an_archiver_that_is_catching_up_is_not_refused() {
+    let newer = "000000010000000000000004";
+    let fixture = salvage()
+        .with(5 * SECOND, stands(0x400_0000, LAST, 0))
+        .with(20 * SECOND, stands(0x600_0000, LAST, 4))
+        .with(26 * SECOND, stands(0x600_0000, newer, 4));
+    let fixture = listed(fixture, Moment::After, |state| {
+        state.files.extend([segment(1, 4)])
+    });
+    expect(&fixture, "archive", Verdict::Pass, "without a gap");
 }
 
 #[test]

@@ -26,6 +26,7 @@ fn sampled(
         lsn: 0x400_0000,
         last_archived: LAST.into(),
         archive_failures: 0,
+        took_us: 0,
         arrived,
         written,
     })
