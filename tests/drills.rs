@@ -105,7 +105,12 @@ fn tells_progress(history: &Path) {
         let number = |field: &Value| field.as_u64().expect("bytes");
         if let Some(told) = kind.get("progress") {
             let work = told["work"].as_str().expect("its name").to_owned();
-            reached.insert(work, (number(&told["done"]), number(&told["total"])));
+            let now = (number(&told["done"]), number(&told["total"]));
+            // A tool may take into a further store before what came of the first is told.
+            let first = reached.entry(work).or_insert(now);
+            if first.0 < first.1 || first.1 == 0 {
+                *first = now;
+            }
         }
         for (outcome, works) in [
             ("data_loaded", &["load"][..]),
@@ -118,6 +123,7 @@ fn tells_progress(history: &Path) {
             let listed = outcome.get("listed").unwrap_or(outcome);
             // A further store has a copy of what was taken, or is told of with it.
             if listed.get("store").is_some_and(|store| store != "local") {
+                reached.retain(|work, _| !works.contains(&work.as_str()));
                 continue;
             }
             // Nothing is replayed where a dump was loaded.
