@@ -9,7 +9,7 @@ mod cli;
 mod cover;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     process::{Command, Output},
 };
@@ -99,18 +99,16 @@ fn drill(place: Place) {
 fn tells_progress(history: &Path) {
     let text = std::fs::read_to_string(history).expect("a history");
     let mut reached = BTreeMap::<String, (u64, u64)>::new();
+    // A tool may take into a further store before what came of the first is told.
+    let mut ends = BTreeSet::<u64>::new();
     for line in text.lines() {
         let event: Value = serde_json::from_str(line).expect("an event");
         let kind = &event["kind"];
         let number = |field: &Value| field.as_u64().expect("bytes");
         if let Some(told) = kind.get("progress") {
             let work = told["work"].as_str().expect("its name").to_owned();
-            let now = (number(&told["done"]), number(&told["total"]));
-            // A tool may take into a further store before what came of the first is told.
-            let first = reached.entry(work).or_insert(now);
-            if first.0 < first.1 || first.1 == 0 {
-                *first = now;
-            }
+            reached.insert(work, (number(&told["done"]), number(&told["total"])));
+            ends.insert(number(&told["done"]));
         }
         for (outcome, works) in [
             ("data_loaded", &["load"][..]),
@@ -123,7 +121,6 @@ fn tells_progress(history: &Path) {
             let listed = outcome.get("listed").unwrap_or(outcome);
             // A further store has a copy of what was taken, or is told of with it.
             if listed.get("store").is_some_and(|store| store != "local") {
-                reached.retain(|work, _| !works.contains(&work.as_str()));
                 continue;
             }
             // Nothing is replayed where a dump was loaded.
@@ -132,7 +129,10 @@ fn tells_progress(history: &Path) {
                 let (done, total) = reached.remove(*work).expect(work);
                 assert_eq!(done, total, "{work}: {}", history.display());
                 if matches!(*work, "backup" | "fetch") {
-                    assert_eq!(done, number(&listed["bytes"]), "{work}: {outcome}");
+                    assert!(
+                        ends.contains(&number(&listed["bytes"])),
+                        "{work}: {outcome}"
+                    );
                 }
             }
         }
