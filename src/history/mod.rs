@@ -27,6 +27,7 @@ use redaction::Secrets;
 /// 3: faults have names, and errors are expected of each by its name; backups are as tools list them;
 /// the plan holds what clients do. 5: steps and strategy of a plan are written as in their files.
 /// 6: a verifier's word says of which server's backup it is.
+/// 7: what object stores were asked, and how long a sample of the archiver took.
 pub const FORMAT: u32 = 7;
 
 /// Names of the files of one drill, below `<run>/drills/<drill>/`.
