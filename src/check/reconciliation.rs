@@ -180,7 +180,9 @@ fn eras<'a>(history: &DrillHistory<'a>, names: &[&str]) -> Eras<'a> {
         ways: names.iter().map(|name| history.way_of(name, 0)).collect(),
         first_fault_us: history.first_fault_us(),
         last_fault_us,
-        cut_off: (history.faults().last()).is_some_and(|one| one.boundary == BoundaryKind::Instant),
+        cut_off: (history.faults().last()).is_some_and(|one| {
+            one.boundary == BoundaryKind::Instant || one.fault.facts().ends_sessions()
+        }),
         next_xid: history
             .restores()
             .find(after_it)

@@ -35,6 +35,8 @@ pub struct Facts<'a> {
     pub closes_store: bool,
     /// Whether it can be undone by itself: `heal`.
     pub heals: bool,
+    /// Whether nobody sees before it is healed that it took effect.
+    pub shown_by_heal: bool,
     /// The steps that heal it, beside those that bring clients back.
     pub healed_by: &'static [&'static str],
 }
@@ -143,6 +145,7 @@ impl<'a> Facts<'a> {
             loses_store: false,
             closes_store: false,
             heals: false,
+            shown_by_heal: false,
             healed_by: &[],
         }
     }
@@ -155,6 +158,13 @@ impl<'a> Facts<'a> {
             role: self.role.map(str::to_owned),
         };
         self.errors.iter().map(error).collect()
+    }
+
+    /// Whether it ends the sessions of those it hits, and with them every transaction that was going
+    /// on.
+    pub fn ends_sessions(&self) -> bool {
+        let database = |need: &Need<'_>| matches!(need, Need::Database(_));
+        self.server_after != ServerAfter::Up || self.needs.iter().any(database)
     }
 
     /// Whether it hits something inside of one database.
@@ -183,5 +193,20 @@ impl<'a> Facts<'a> {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         tables.contains(&self.object) || schemas.iter().any(within)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fault::{CloseStore, DamageTable, DropDatabase, DropTable, Fault};
+
+    #[test]
+    fn sessions_end_where_their_server_or_their_database_goes() {
+        let ends = |fault: Fault| fault.facts().ends_sessions();
+        assert!(ends(Fault::CrashServer));
+        assert!(ends(Fault::DamageTable(DamageTable("t".into()))));
+        assert!(ends(Fault::DropDatabase(DropDatabase("shop".into()))));
+        assert!(!ends(Fault::DropTable(DropTable("t".into()))));
+        assert!(!ends(Fault::CloseStore(CloseStore("offsite".into()))));
     }
 }
