@@ -6,6 +6,7 @@
 use std::fmt;
 
 use rand::{TryRng, rngs::SysRng};
+use sha2::{Digest, Sha256};
 
 /// A password or key. `Debug` and `Display` show `***`.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,6 +27,11 @@ impl Secret {
             .try_fill_bytes(&mut bytes)
             .expect("the operating system has randomness");
         Self(hex::encode(bytes))
+    }
+
+    /// Another one for this purpose, always the same: nothing of this one can be told from it.
+    pub fn derived(&self, purpose: &str) -> Self {
+        Self(hex::encode(Sha256::digest(format!("{purpose} {}", self.0))))
     }
 
     /// The text itself, for where it is used.
@@ -55,5 +61,13 @@ mod tests {
         let secret = Secret::random();
         assert_eq!(format!("{secret} {secret:?}"), "*** ***");
         assert_eq!(secret.reveal().len(), 32);
+    }
+
+    #[test]
+    fn a_derived_secret_is_the_same_for_the_same_purpose_alone() {
+        let (secret, other) = (Secret::random(), Secret::random());
+        assert!(secret.derived("a") == secret.derived("a"));
+        assert!(secret.derived("a") != secret.derived("b"));
+        assert!(secret.derived("a") != other.derived("a"));
     }
 }

@@ -150,6 +150,7 @@ impl BackedUp {
         let choice = Choice {
             from: "main",
             label: None,
+            nth: None,
             stores: &self.to,
             taken: &self.taken,
             listed: &self.listed,
@@ -168,6 +169,7 @@ impl BackedUp {
             },
             settings: &self.settings,
             in_place: false,
+            databases: &[],
             deadline: MINUTE,
         }
     }
@@ -225,10 +227,7 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
         stepped: jiff::SignedDuration::ZERO,
         scale: 1,
     };
-    let before = Target::Before {
-        fault: "it".into(),
-        by: None,
-    };
+    let before = Target::before("it", None);
     let target = resolve(&before, known).unwrap();
     let scratch = server(&runtime, drill, "scratch", major, &recorder).await;
     let request = backed_up.restored(&scratch, &before, &target);

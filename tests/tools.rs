@@ -150,6 +150,7 @@ impl Bench {
             },
             settings: &self.settings,
             in_place,
+            databases: &[],
             deadline: MINUTE,
         };
         self.tool.configure(&self.site(server)).await.unwrap();
@@ -321,11 +322,12 @@ fn row(tool: &Tool) -> String {
         Nature::Logical => ("logical", "its snapshot"),
     };
     format!(
-        "| `{}` | {nature} | {} | {} | {reaches} | {} | {} | {} | {} | {} | {} | {} |\n",
+        "| `{}` | {nature} | {} | {} | {reaches} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
         able.tool,
         kinds.join(", "),
         yes(able.from_elsewhere),
         yes(able.in_place),
+        yes(able.some_databases),
         yes(able.archives),
         match able.stores {
             Stores::Copied => "by copies",
@@ -355,8 +357,8 @@ fn the_table_of_tools_is_as_they_say_themselves() {
     let (before, rest) = text.split_once("<!-- tools -->\n").unwrap();
     let (table, after) = rest.split_once("<!-- end -->").unwrap();
     let head = "| tool | backups are | kinds | on another node | a restore reaches | in place | \
-                archives WAL | several stores | object storage | verifier | ages | needs |\n\
-                |---|---|---|---|---|---|---|---|---|---|---|---|\n";
+                some databases | archives WAL | several stores | object storage | verifier | ages | needs |\n\
+                |---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
     let rows: String = Tool::all().iter().map(row).collect();
     let now = format!("{head}{rows}");
     if std::env::var_os("PGDRILL_UPDATE_EXPECTED").is_some() {

@@ -59,6 +59,8 @@ pub struct Abilities {
     pub from_elsewhere: bool,
     /// Whether it restores in the place of data that are there.
     pub in_place: bool,
+    /// Whether it restores some of a cluster's databases, and leaves the others out.
+    pub some_databases: bool,
     /// Whether it archives WAL, and fetches it.
     pub archives: bool,
     /// How it keeps several stores.

@@ -30,6 +30,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     restores: true,
     from_elsewhere: false,
     in_place: true,
+    some_databases: false,
     archives: false,
     stores: Stores::Copied,
     speaks_s3: false,

@@ -46,6 +46,8 @@ pub struct Wanted<'a> {
     pub restore_command: Option<&'a str>,
     /// Whether there are files of the server in its data directory.
     pub in_place: bool,
+    /// Only these databases; none: all.
+    pub databases: &'a [String],
 }
 
 /// What a tool's own verifier said of a backup.

@@ -109,6 +109,7 @@ impl BackupTool for PgDump {
             restores: self.tables.is_empty(),
             from_elsewhere: true,
             in_place: false,
+            some_databases: false,
             archives: false,
             stores: Stores::Copied,
             speaks_s3: false,

@@ -4,23 +4,26 @@
 //! server is; the repositories are the same for all. A backup is taken for each repository by
 //! itself, WAL is archived into all of them, and fetched from whichever has it.
 
+mod configuration;
 mod info;
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use configuration::{authority, is_own, needed, passphrase, since_2_46};
+
 use super::{
-    Abilities, Asked, BackupError, BackupKind, BackupTool, Nature, Needed, Site, Stores,
-    VerifierWord, Version, WalArchive, Wanted,
+    Abilities, Asked, BackupError, BackupKind, BackupTool, Nature, Site, Stores, VerifierWord,
+    WalArchive, Wanted,
 };
 use crate::{
     event::Listed,
     history::{Bytes, Progress},
-    postgres::{DATABASE_TEMPLATE, server::SUPERUSER},
-    runtime::{Exec, Output, POSTGRES_PORT},
-    store::{Endpoint, placeholder},
+    runtime::{Exec, Output},
+    store::placeholder,
+    units::is_default,
 };
 
 const TOOL: &str = "pgbackrest";
@@ -36,19 +39,6 @@ const FETCH: &str = "archive-get %f \"%p\"";
 /// Takes of a file's name in the archive the checksum that pgBackRest adds to a segment's.
 const RENAME: &str = r"s/^\([0-9A-F]\{24\}[^ ]*\)-[0-9a-f]\{40\}/\1/";
 
-/// Options that the harness states itself: by them the server, or the repository, is found.
-const OWN: [&str; 9] = [
-    "lock-path",
-    "log-path",
-    "spool-path",
-    "pg1-database",
-    "pg1-path",
-    "pg1-port",
-    "pg1-socket-path",
-    "pg1-user",
-    "stanza",
-];
-
 /// A stanza and options of pgBackRest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -57,6 +47,9 @@ pub struct Pgbackrest {
     #[serde(default = "main")]
     #[schemars(extend("format" = "name"))]
     pub stanza: String,
+    /// Whether its repositories are encrypted (`aes-256-cbc`), with a passphrase of the drill.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub encrypted: bool,
     /// Further options of its configuration file, as it names them: `compress-type: zst`.
     #[serde(default)]
     pub options: BTreeMap<String, String>,
@@ -70,6 +63,7 @@ impl Default for Pgbackrest {
     fn default() -> Self {
         Self {
             stanza: main(),
+            encrypted: false,
             options: BTreeMap::new(),
         }
     }
@@ -84,6 +78,7 @@ impl BackupTool for Pgbackrest {
             restores: true,
             from_elsewhere: false,
             in_place: true,
+            some_databases: true,
             archives: true,
             stores: Stores::Each,
             speaks_s3: true,
@@ -91,19 +86,15 @@ impl BackupTool for Pgbackrest {
             verifier: Some("pgbackrest verify"),
             takes_label: false,
             aged_by_files: false,
-            needs: &[Needed {
-                program: "pgbackrest",
-                name: "pgBackRest",
-                at_least: Some(Version(2, 45)),
-                package: "pgbackrest",
-            }],
+            needs: match self.states(since_2_46) {
+                true => const { &[needed(46)] },
+                false => const { &[needed(45)] },
+            },
         }
     }
 
     fn wrong_options(&self) -> Vec<(&'static str, String)> {
-        let own = self.options.keys();
-        let path = |name: &str| name.starts_with("repo") && name.ends_with("-path");
-        let own = own.filter(|name| OWN.contains(&name.as_str()) || path(name));
+        let own = self.options.keys().filter(|name| is_own(name));
         let wrong = |name| format!("`{name}` cannot be stated: pgdrill gives it to every node");
         own.map(|name| ("options", wrong(name))).collect()
     }
@@ -124,6 +115,7 @@ impl BackupTool for Pgbackrest {
     }
 
     async fn configure(&self, site: &Site<'_>) -> Result<(), BackupError> {
+        site.recorder.redact(passphrase(site).reveal());
         for (store, endpoint) in site.stores.endpoints {
             let file = site.fill_in(&authority(store));
             site.node
@@ -210,6 +202,11 @@ fn repo(site: &Site<'_>, store: &str) -> String {
 }
 
 impl Pgbackrest {
+    /// Whether one of its options is such a one.
+    fn states(&self, such: impl Fn(&str, &str) -> bool) -> bool {
+        self.options.iter().any(|(name, value)| such(name, value))
+    }
+
     /// For a server's configuration, placeholders not yet filled in.
     fn command(&self, what: &str) -> String {
         let stanza = &self.stanza;
@@ -269,65 +266,6 @@ impl Pgbackrest {
         site.node.exec(self.exec(site, arguments)).await?;
         Ok(())
     }
-
-    fn configuration(&self, site: &Site<'_>) -> String {
-        let layout = site.node.layout();
-        let run = layout.run.display();
-        let mut text = format!(
-            "# Written by pgdrill.\n[global]\nlock-path={run}\nlog-path={run}\n\
-             spool-path={run}\nlog-level-file=off\nlog-level-console=warn\nlog-level-stderr=off\n\
-             log-timestamp=n\n"
-        );
-        let kept = site.keep.map(|keep| (keep.0.as_secs() / 86_400).max(1));
-        let mut options = BTreeMap::from([("start-fast".to_owned(), "y".to_owned())]);
-        for (number, store) in (1..).zip(site.to) {
-            let option = |name: &str| format!("repo{number}-{name}");
-            let place = match site.stores.endpoints.get(store) {
-                Some(endpoint) => in_bucket(endpoint, site.fill_in(&authority(store))),
-                None => vec![("path", site.stored(store, REPOSITORY))],
-            };
-            options.extend(place.into_iter().map(|(name, value)| (option(name), value)));
-            if let Some(days) = kept {
-                options.insert(option("retention-full-type"), "time".into());
-                options.insert(option("retention-full"), days.to_string());
-            }
-        }
-        options.extend(self.options.clone());
-        for (name, value) in options {
-            let _ = writeln!(text, "{name}={value}");
-        }
-        let _ = write!(
-            text,
-            "\n[{}]\npg1-path={}\npg1-port={}\npg1-socket-path={run}\npg1-user={SUPERUSER}\n\
-             pg1-database={DATABASE_TEMPLATE}\n",
-            self.stanza,
-            layout.data.display(),
-            site.server.node.port(POSTGRES_PORT),
-        );
-        text
-    }
-}
-
-/// Where the certificate is, on a node, that a store's endpoint is trusted by.
-fn authority(store: &str) -> String {
-    format!("{{run}}/{store}-ca.pem")
-}
-
-/// The options of a repository in object storage, whose bucket is seen as a directory elsewhere.
-fn in_bucket(endpoint: &Endpoint, authority: String) -> Vec<(&'static str, String)> {
-    let secret_key = endpoint.secret_key.reveal();
-    vec![
-        ("type", "s3".into()),
-        ("path", format!("/{REPOSITORY}")),
-        ("s3-bucket", endpoint.bucket.clone()),
-        ("s3-endpoint", endpoint.host.clone()),
-        ("s3-region", "us-east-1".into()),
-        ("s3-uri-style", "path".into()),
-        ("s3-key", endpoint.access_key.clone()),
-        ("s3-key-secret", secret_key.to_owned()),
-        ("storage-port", endpoint.port.to_string()),
-        ("storage-ca-file", authority),
-    ]
 }
 
 fn type_of(kind: BackupKind) -> &'static str {
@@ -349,6 +287,8 @@ fn restore_arguments(site: &Site<'_>, wanted: &Wanted<'_>) -> Vec<String> {
     if wanted.in_place {
         arguments.push("--delta".into());
     }
+    let databases = wanted.databases.iter();
+    arguments.extend(databases.map(|name| format!("--db-include={name}")));
     let setting = |name: &str| {
         let mut settings = wanted.target.settings.iter();
         let (_, value) = settings.find(|(of, _)| of == name)?;

@@ -70,6 +70,13 @@ impl Drill {
         Ok(())
     }
 
+    /// Shuts a workload's application down, or starts it again.
+    pub fn halt(&self, workload: &str, halted: bool) {
+        if let Some(workloads) = &self.workloads {
+            workloads.halt(workload, halted);
+        }
+    }
+
     fn database_of(&self, workload: &str) -> &str {
         let workload = self.plan.workloads.get(workload);
         workload.map_or(DATABASE, |workload| &workload.database)

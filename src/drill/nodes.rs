@@ -28,7 +28,7 @@ impl Drill {
             self.nodes.insert(name.clone(), node);
         }
         let mut stores = plan.strategy.stores.values();
-        let kept = stores.any(|store| store.size().0 > 0 || store.bucket().is_some());
+        let kept = stores.any(|store| store.size().0 > 0 || store.is_object_storage());
         for cluster in plan.clusters().filter(|_| kept) {
             self.create_keeper(cluster).await?;
         }
@@ -105,7 +105,7 @@ impl Drill {
 /// The stores that speak S3, each with its port.
 fn served(plan: &Plan) -> impl Iterator<Item = (&str, &Store, u16)> {
     let stores = plan.strategy.stores.iter();
-    let served = stores.filter(|(_, store)| store.bucket().is_some());
+    let served = stores.filter(|(_, store)| store.is_object_storage());
     let at = |((name, store), port)| (name as &String, store, port);
     let served = served.zip(FIRST_S3_PORT..).map(at);
     served.map(|(name, store, port)| (name.as_str(), store, port))

@@ -116,6 +116,7 @@ impl Drill {
             },
             settings: &settings,
             in_place: restoring.in_place,
+            databases: &restoring.databases,
             deadline,
         };
         let restored = restore(&request, &self.recorder).await?;
@@ -196,6 +197,7 @@ impl Drill {
         Choice {
             from: restoring.from(),
             label: restoring.backup.as_deref(),
+            nth: restoring.nth,
             stores: restoring.store.as_ref().map_or(to, std::slice::from_ref),
             taken: &self.backups,
             listed,

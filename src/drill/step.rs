@@ -52,6 +52,14 @@ impl Drill {
             Action::Heal(fault) => self.heal(fault).await,
             Action::Freeze(workload) => self.freeze(workload, server).await,
             Action::Thaw(workload) => self.thaw(workload, server).await,
+            Action::StopWorkload(workload) => {
+                self.halt(workload, true);
+                Ok(())
+            }
+            Action::StartWorkload(workload) => {
+                self.halt(workload, false);
+                Ok(())
+            }
             Action::Restore(restore) => self.restore(restore, deadline).await,
             Action::Salvage(salvage) => self.salvage(salvage, database).await,
             Action::Reindex(object) => self.reindex(server, database, object).await,
@@ -86,14 +94,14 @@ impl Drill {
             Action::Inject(_) => Phase::Inject,
             Action::Run(_) if self.unnoticed => Phase::Detect,
             Action::Run(_) if self.faults.newest().is_some() => Phase::Run,
-            Action::Freeze(_) => Phase::Freeze,
+            Action::Freeze(_) | Action::StopWorkload(_) => Phase::Freeze,
             Action::Restore(_) => Phase::Provision,
             Action::Salvage(_) => Phase::Salvage,
             Action::Reindex(_) => Phase::Reindex,
             Action::Start(_) => Phase::Start,
             Action::Promote(_) => Phase::Promote,
             Action::Verify(_) => Phase::Verify,
-            Action::Thaw(_) | Action::CutOver(_) => Phase::CutOver,
+            Action::Thaw(_) | Action::StartWorkload(_) | Action::CutOver(_) => Phase::CutOver,
             _other if self.faults.newest().is_none() => return,
             _other => Phase::Other,
         };

@@ -16,7 +16,7 @@ impl Kind for CloseStore {
     }
 
     async fn inject(&self, injection: &Injection<'_>) -> Result<FaultRecord, FaultError> {
-        let (store, place) = injection.store(&self.0);
+        let (store, place) = injection.hit_store();
         let begun = injection.begin().await?;
         store.close(place).await?;
         let record = injection.end(begun);
@@ -32,7 +32,7 @@ impl Kind for CloseStore {
     }
 
     async fn heal(&self, injection: &Injection<'_>) -> Result<(), FaultError> {
-        let (store, place) = injection.store(&self.0);
+        let (store, place) = injection.hit_store();
         store.open(place).await?;
         store.held(place, &[".".to_owned()], 0).await?;
         Ok(())

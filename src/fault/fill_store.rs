@@ -16,7 +16,7 @@ impl Kind for FillStore {
     }
 
     async fn inject(&self, injection: &Injection<'_>) -> Result<FaultRecord, FaultError> {
-        let (store, place) = injection.store(&self.0);
+        let (store, place) = injection.hit_store();
         let begun = injection.begin().await?;
         let filled = store.fill(place).await;
         let record = injection.end(begun);
@@ -31,7 +31,7 @@ impl Kind for FillStore {
     }
 
     async fn heal(&self, injection: &Injection<'_>) -> Result<(), FaultError> {
-        let (store, place) = injection.store(&self.0);
+        let (store, place) = injection.hit_store();
         Ok(store.relieve(place).await?)
     }
 }

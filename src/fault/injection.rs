@@ -6,7 +6,7 @@ use crate::{
     history::Recorder,
     postgres::{DATABASE_TEMPLATE, PgError, Server, ServerError, lsn},
     runtime::RuntimeError,
-    store::{ClusterStores, Place, Store},
+    store::{ClusterStores, LOCAL, Place, Store},
 };
 
 use super::Fault;
@@ -79,8 +79,9 @@ impl Injection<'_> {
         })
     }
 
-    /// A store, as its server reaches it.
-    pub(super) fn store<'s>(&'s self, name: &'s str) -> (Store, Place<'s>) {
+    /// The store that its fault hits, as its server reaches it.
+    pub(super) fn hit_store(&self) -> (Store, Place<'_>) {
+        let name = self.fault.facts().store().unwrap_or(LOCAL);
         let node = &self.server.node;
         (self.stores.named(name), self.stores.place(name, node))
     }

@@ -15,7 +15,7 @@ impl Kind for LoseStore {
     }
 
     async fn inject(&self, injection: &Injection<'_>) -> Result<FaultRecord, FaultError> {
-        let (store, place) = injection.store(&self.0);
+        let (store, place) = injection.hit_store();
         let all = [".".to_owned()];
         let before = store.held(place, &all, 0).await?;
         let begun = injection.begin().await?;

@@ -9,15 +9,14 @@ use crate::{
     runtime::RuntimeError,
 };
 
-/// Has a store behave like this. It took effect where one of `tries` answers is as `met` says.
+/// Has its store behave like this. It took effect where one of `tries` answers is as `met` says.
 pub(super) async fn misbehave(
     injection: &Injection<'_>,
-    store: &str,
     conduct: &Conduct,
     tries: u32,
     met: impl Fn(&Answer) -> bool,
 ) -> Result<FaultRecord, FaultError> {
-    let (store, place) = injection.store(store);
+    let (store, place) = injection.hit_store();
     let before = store.behave(place, &Conduct::default()).await?;
     let begun = injection.begin().await?;
     let mut after = store.behave(place, conduct).await?;
@@ -36,8 +35,8 @@ pub(super) async fn misbehave(
 }
 
 /// Has it serve as ever.
-pub(super) async fn behave_again(injection: &Injection<'_>, store: &str) -> Result<(), FaultError> {
-    let (store, place) = injection.store(store);
+pub(super) async fn behave_again(injection: &Injection<'_>) -> Result<(), FaultError> {
+    let (store, place) = injection.hit_store();
     let answer = store.behave(place, &Conduct::default()).await?;
     let failed = RuntimeError::io(format!("have `{}` serve again", place.store));
     match answer.is_good() {

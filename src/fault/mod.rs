@@ -25,6 +25,7 @@ use crate::{
     units::{Bytes, Time},
 };
 use injection::Effect;
+use misbehaving::{behave_again, misbehave};
 use sql::{BadStatement, ShownBy, Statement, literal};
 
 /// What each file says of its fault, and how it does it.
@@ -34,9 +35,12 @@ trait Kind {
     /// Does it, and shows whether it took effect.
     async fn inject(&self, injection: &Injection<'_>) -> Result<FaultRecord, FaultError>;
 
-    /// Undoes it on its server, and shows that it is undone.
-    async fn heal(&self, _injection: &Injection<'_>) -> Result<(), FaultError> {
-        unreachable!("its facts say that it is not undone by itself")
+    /// Undoes it on its server, and shows that it is undone. Object storage serves as ever again.
+    async fn heal(&self, injection: &Injection<'_>) -> Result<(), FaultError> {
+        match self.facts() {
+            facts if facts.needs_s3 => behave_again(injection).await,
+            _facts => unreachable!("its facts say that it is not undone by itself"),
+        }
     }
 }
 
@@ -132,10 +136,17 @@ faults! {
         slow_store: SlowStore = "slow-store",
         /// This store, which is object storage, tells clients to slow down (503), until `heal`.
         throttle_store: ThrottleStore = "throttle-store",
-        /// This store, which is object storage, refuses clients (403), until `heal`.
+        /// This store, which is object storage, refuses clients (403, 404), until `heal`.
         refuse_store: RefuseStore = "refuse-store",
         /// Answers of this store, which is object storage, break off, until `heal`.
         reset_store: ResetStore = "reset-store",
+        /// This store, which is object storage, is out of reach for a while, in the midst of what its
+        /// clients do.
+        interrupt_store: InterruptStore = "interrupt-store",
+        /// Listings of this store, which is object storage, tell what there was, until `heal`.
+        stale_listings: StaleListings = "stale-listings",
+        /// Files of this store are gone, break off in their midst, or hold other bytes.
+        damage_files: DamageFiles = "damage-files",
     }
     whole {
         /// kill -9 of every server process.

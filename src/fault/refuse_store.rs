@@ -1,9 +1,6 @@
-//! A store that refuses clients: their credentials were revoked, or may only read.
+//! A store that refuses clients: their credentials were revoked, or may only read, or the bucket is gone.
 
-use super::{
-    misbehaving::{behave_again, misbehave},
-    *,
-};
+use super::*;
 use crate::object_store::{Conduct, Refusal};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +17,7 @@ impl Kind for RefuseStore {
         let whom = match self.refuses {
             Refusal::Credentials => "to everybody",
             Refusal::Writes => "to writers",
+            Refusal::Bucket => "as if it were gone",
         };
         Facts {
             particulars: whom.to_owned(),
@@ -32,11 +30,8 @@ impl Kind for RefuseStore {
             refuses: Some(self.refuses),
             ..Conduct::default()
         };
-        let met = |answer: &Answer| answer.status == Some(403);
-        misbehave(injection, &self.store, &refusing, 1, met).await
-    }
-
-    async fn heal(&self, injection: &Injection<'_>) -> Result<(), FaultError> {
-        behave_again(injection, &self.store).await
+        let (status, _code) = self.refuses.answer();
+        let met = |answer: &Answer| answer.status == Some(status.as_u16());
+        misbehave(injection, &refusing, 1, met).await
     }
 }

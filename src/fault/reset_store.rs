@@ -1,9 +1,6 @@
 //! A store whose answers break off: their connection is reset in mid-body.
 
-use super::{
-    misbehaving::{behave_again, misbehave},
-    *,
-};
+use super::*;
 use crate::object_store::Conduct;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,10 +26,6 @@ impl Kind for ResetStore {
             ..Conduct::default()
         };
         let met = |answer: &Answer| answer.status.is_none();
-        misbehave(injection, &self.store, &reset, 1, met).await
-    }
-
-    async fn heal(&self, injection: &Injection<'_>) -> Result<(), FaultError> {
-        behave_again(injection, &self.store).await
+        misbehave(injection, &reset, 1, met).await
     }
 }

@@ -1,9 +1,6 @@
 //! A store that is slow: each request waits, or little passes at a time.
 
-use super::{
-    misbehaving::{behave_again, misbehave},
-    *,
-};
+use super::*;
 use crate::object_store::Conduct;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,10 +32,6 @@ impl Kind for SlowStore {
             ..Conduct::default()
         };
         let met = |answer: &Answer| answer.is_good() && answer.took_ms >= slow.trial_ms();
-        misbehave(injection, &self.store, &slow, 1, met).await
-    }
-
-    async fn heal(&self, injection: &Injection<'_>) -> Result<(), FaultError> {
-        behave_again(injection, &self.store).await
+        misbehave(injection, &slow, 1, met).await
     }
 }

@@ -1,9 +1,6 @@
 //! A store that is asked too much: it tells clients to slow down.
 
-use super::{
-    misbehaving::{behave_again, misbehave},
-    *,
-};
+use super::*;
 use crate::object_store::Conduct;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,10 +28,6 @@ impl Kind for ThrottleStore {
         };
         let met = |answer: &Answer| answer.status == Some(503);
         // Clients ask, too: which request it hits nobody can say beforehand.
-        misbehave(injection, &self.store, &throttled, 10 * self.every, met).await
-    }
-
-    async fn heal(&self, injection: &Injection<'_>) -> Result<(), FaultError> {
-        behave_again(injection, &self.store).await
+        misbehave(injection, &throttled, 10 * self.every, met).await
     }
 }

@@ -346,7 +346,7 @@ impl<'a> DrillHistory<'a> {
         let (began_us, restore) = self.restoring(scratch, salvaged_us)?;
         match &restore.target {
             Target::Latest => None,
-            Target::Before { fault, by } => {
+            Target::Before { fault, by, .. } => {
                 let before = self.faults().filter(|fault| fault.began_us <= began_us);
                 let newest = before.last().filter(|newest| newest.name == *fault);
                 if by.is_none() && newest.is_some() {

@@ -105,7 +105,7 @@ fn brings_back(
     let step = &history.plan.steps[step];
     let repairs = || step.repairs(history.server_before(workload, recovery.until_us));
     match &step.action {
-        Action::Thaw(thawed) => thawed == workload,
+        Action::Thaw(back) | Action::StartWorkload(back) => back == workload,
         Action::CutOver(cut_over) => cut_over.workloads().iter().any(|name| name == workload),
         Action::Start(_) => repairs(),
         _in_a_database => {

@@ -1,6 +1,6 @@
 //! What a request is answered: by S3, or as the conduct has it.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -14,6 +14,7 @@ use super::{
 };
 
 /// What is answered so many bytes of nothing in particular, to whomever: no bucket is called so.
+/// Where listings are out of date, it is answered that a new object is not listed (404).
 pub const TRIAL: &str = "/.trial/";
 
 /// Answers, when the time has come, and counts it.
@@ -31,8 +32,7 @@ pub async fn answered(
     }
     let mut before = 0;
     (shared.counted).count(|tally| before = tally.requests.values().sum());
-    let nothing = || prefix_alone(&request, &shared.root);
-    let response = match refused(&conduct, &method, before).or_else(nothing) {
+    let response = match refused(&conduct, &method, before) {
         Some((status, code)) => refusal(status, code),
         None => served(request, &conduct, shared).await?,
     };
@@ -49,6 +49,9 @@ async fn served(
 ) -> Result<Response<Body>, HttpError> {
     let trial = request.uri().path().strip_prefix(TRIAL);
     let response = match trial.and_then(|bytes| bytes.parse().ok()) {
+        Some(_) if conduct.stale_listings && shared.stale.misses_new().await? => {
+            refusal(StatusCode::NOT_FOUND, "NoSuchKey")
+        }
         Some(bytes) => Response::new(Body::from(vec![0; bytes])),
         None => {
             let request = request.map(|body| received(body, conduct, shared));
@@ -63,22 +66,12 @@ async fn served(
 fn refused(conduct: &Conduct, method: &Method, before: u64) -> Option<(StatusCode, &'static str)> {
     let every = u64::from(conduct.throttled);
     match conduct.refuses {
-        Some(Refusal::Credentials) => Some((StatusCode::FORBIDDEN, "InvalidAccessKeyId")),
-        Some(Refusal::Writes) if !reads(method) => Some((StatusCode::FORBIDDEN, "AccessDenied")),
+        Some(refusal) if refusal != Refusal::Writes || !reads(method) => Some(refusal.answer()),
         _ if every > 0 && (before + 1).is_multiple_of(every) => {
             Some((StatusCode::SERVICE_UNAVAILABLE, "SlowDown"))
         }
         _ => None,
     }
-}
-
-/// Files lie in directories: whoever asks for one as for an object is told that there is none.
-fn prefix_alone(request: &Request<Incoming>, root: &Path) -> Option<(StatusCode, &'static str)> {
-    let path = request.uri().path().trim_start_matches('/');
-    let (_bucket, key) = path.split_once('/')?;
-    let of_object = reads(request.method()) && !key.is_empty() && !key.ends_with('/');
-    let is_prefix = of_object && root.join(path).is_dir();
-    is_prefix.then_some((StatusCode::NOT_FOUND, "NoSuchKey"))
 }
 
 fn reads(method: &Method) -> bool {
@@ -143,6 +136,11 @@ mod tests {
             ..well.clone()
         };
         assert_eq!(code(&revoked, &Method::GET, 0), Some("InvalidAccessKeyId"));
+        let gone = Conduct {
+            refuses: Some(Refusal::Bucket),
+            ..well.clone()
+        };
+        assert_eq!(code(&gone, &Method::GET, 0), Some("NoSuchBucket"));
         let read_only = Conduct {
             refuses: Some(Refusal::Writes),
             ..well.clone()

@@ -2,11 +2,12 @@
 
 use std::{path::Path, time::Duration};
 
+use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::{ObjectStoreError, write_whole};
+use super::{ObjectStoreError, interruption::Interruption, stale::Stale, write_whole};
 
 /// Looks for a new conduct so often.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -25,8 +26,12 @@ pub struct Conduct {
     pub throttled: u32,
     /// Bodies of answers break off, with their connection, after so many bytes; 0: none does.
     pub reset_after: u64,
-    /// Whom it refuses (403).
+    /// Whom it refuses.
     pub refuses: Option<Refusal>,
+    /// Listings tell what there was when this began.
+    pub stale_listings: bool,
+    /// An outage that is to come.
+    pub interruption: Option<Interruption>,
 }
 
 impl Conduct {
@@ -35,6 +40,8 @@ impl Conduct {
     pub fn trial_bytes(&self) -> u64 {
         const SOMETHING: u64 = 256 << 10;
         match (self.bandwidth, self.reset_after) {
+            // It is not to be this that it comes after.
+            _ if self.interruption.is_some() => 0,
             (0, 0) => SOMETHING,
             (0, after) => after + 1,
             (bandwidth, _) => (bandwidth / 4).min(SOMETHING),
@@ -52,23 +59,45 @@ impl Conduct {
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
 pub enum Refusal {
-    /// Everybody: the credentials were revoked.
+    /// Everybody: the credentials were revoked (403).
     Credentials,
-    /// Who writes: the credentials may read only.
+    /// Who writes: the credentials may read only (403).
     Writes,
+    /// Everybody: there is no such bucket (404).
+    Bucket,
+}
+
+impl Refusal {
+    /// HTTP's status, and S3's code of the error.
+    pub fn answer(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Credentials => (StatusCode::FORBIDDEN, "InvalidAccessKeyId"),
+            Self::Writes => (StatusCode::FORBIDDEN, "AccessDenied"),
+            Self::Bucket => (StatusCode::NOT_FOUND, "NoSuchBucket"),
+        }
+    }
 }
 
 /// Follows the file that says how to behave, and answers beside it (`.told`) what is in force.
 ///
 /// # Errors
-/// When that can't be written. A file that can't be read yet is read again.
-pub async fn follow(file: &Path, told: &watch::Sender<Conduct>) -> Result<(), ObjectStoreError> {
+/// When that can't be written, or what there is not be kept for listings. A file that can't be read
+/// yet is read again.
+pub async fn follow(
+    file: &Path,
+    told: &watch::Sender<Conduct>,
+    stale: &Stale,
+) -> Result<(), ObjectStoreError> {
     let mut newest = Vec::new();
     loop {
         let text = tokio::fs::read(file).await.unwrap_or_default();
         if text != newest
-            && let Ok(conduct) = serde_json::from_slice(&text)
+            && let Ok(conduct) = serde_json::from_slice::<Conduct>(&text)
         {
+            if conduct.stale_listings && !told.borrow().stale_listings {
+                let kept = stale.keep();
+                kept.map_err(ObjectStoreError::new("keep what it lists"))?;
+            }
             told.send_replace(conduct);
             let answer = file.with_extension("told");
             write_whole(&answer, &text).map_err(ObjectStoreError::new("tell its conduct"))?;

@@ -8,8 +8,11 @@
 mod answer;
 mod ask;
 mod conduct;
+mod interruption;
+mod objects;
 mod pace;
 mod server;
+mod stale;
 mod tally;
 mod tls;
 
@@ -20,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     ask::{Answer, ask},
     conduct::{Conduct, Refusal},
+    interruption::Interruption,
     server::serve,
     tally::Tally,
 };

@@ -1,7 +1,7 @@
-//! Accepts connections, over TLS: `s3s` knows S3, `s3s-fs` keeps objects as files. What a request is
-//! answered is `answer`.
+//! Accepts connections, over TLS: `s3s` knows S3, `objects` keeps what it is given as files. What a
+//! request is answered is `answer`.
 
-use std::{convert::Infallible, fs, path::Path, sync::Arc};
+use std::{convert::Infallible, fs, sync::Arc};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,7 +19,10 @@ use super::{
     CA, CONDUCT, ObjectStoreError, Settings, TALLY,
     answer::answered,
     conduct::{self, Conduct},
+    interruption::interrupt,
+    objects::Objects,
     pace::Line,
+    stale::Stale,
     tally::Counted,
     tls, write_whole,
 };
@@ -29,11 +32,10 @@ use super::{
 pub struct Shared {
     pub s3: S3Service,
     tls: TlsAcceptor,
-    /// The directory that the buckets are in.
-    pub root: Arc<Path>,
     pub conduct: watch::Receiver<Conduct>,
     pub counted: Arc<Counted>,
     pub line: Arc<Line>,
+    pub stale: Arc<Stale>,
 }
 
 /// Serves until it is killed.
@@ -49,33 +51,36 @@ pub async fn serve(settings: Settings) -> Result<Infallible, ObjectStoreError> {
     let failed = ObjectStoreError::new(format!("listen at {listen}"));
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
     let (told, conduct) = watch::channel(Conduct::default());
+    let stale = Stale::new(&settings)?;
+    let objects = Objects::new(&settings.root, &stale.root, conduct.clone())?;
     let shared = Shared {
-        s3: s3(&settings)?,
+        s3: for_those_with_the_keys(objects, &settings),
         tls,
-        root: settings.root.as_path().into(),
         conduct,
         counted: Arc::default(),
         line: Arc::default(),
+        stale: stale.into(),
     };
     let [ca_file, conduct_file, tally] =
         [CA, CONDUCT, TALLY].map(|file| settings.state().join(file));
     write_whole(&ca_file, ca.as_bytes()).map_err(ObjectStoreError::new("write its certificate"))?;
     tokio::select! {
-        end = conduct::follow(&conduct_file, &told) => end?,
+        end = conduct::follow(&conduct_file, &told, &shared.stale) => end?,
         end = shared.counted.tell(&tally) => end?,
         end = accept(listener, &shared) => end?,
+        never = interrupt(&told, &shared.counted) => return Ok(never),
     }
     unreachable!("each of them ends with an error alone")
 }
 
-fn s3(settings: &Settings) -> Result<S3Service, ObjectStoreError> {
-    let files = s3s_fs::FileSystem::new(&settings.root);
-    let files = files.map_err(|cause| format!("{cause:?}"));
-    let files = files.map_err(ObjectStoreError::new("open its directory"))?;
-    let mut builder = S3ServiceBuilder::new(files);
-    let (access, secret) = (&settings.access_key, &settings.secret_key);
-    builder.set_auth(SimpleAuth::from_single(access.clone(), secret.clone()));
-    Ok(builder.build())
+fn for_those_with_the_keys(objects: Objects, settings: &Settings) -> S3Service {
+    let (access_key, secret_key) = (&settings.access_key, &settings.secret_key);
+    let mut builder = S3ServiceBuilder::new(objects);
+    builder.set_auth(SimpleAuth::from_single(
+        access_key.clone(),
+        secret_key.clone(),
+    ));
+    builder.build()
 }
 
 async fn accept(listener: TcpListener, shared: &Shared) -> Result<(), ObjectStoreError> {

@@ -25,6 +25,9 @@ pub struct Tally {
     pub sent: u64,
     /// Connections that an outage closed.
     pub cut: u64,
+    /// How often it was interrupted as it was told last.
+    #[serde(default)]
+    pub interrupted: u64,
 }
 
 impl Tally {
@@ -45,6 +48,12 @@ pub struct Counted(Mutex<Tally>);
 impl Counted {
     pub fn count(&self, change: impl FnOnce(&mut Tally)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Bytes of bodies, in both directions.
+    pub fn passed(&self) -> u64 {
+        let now = self.now();
+        now.received + now.sent
     }
 
     fn now(&self) -> Tally {

@@ -45,6 +45,8 @@ pub struct Restore<'a> {
     /// Settings of a server that is made anew, for what is restored into a running one.
     pub settings: &'a BTreeMap<String, String>,
     pub in_place: bool,
+    /// Only these databases; none: all.
+    pub databases: &'a [String],
     pub deadline: Duration,
 }
 
@@ -128,6 +130,7 @@ async fn by_tool(
         action: request.recovery.action,
         restore_command,
         in_place: request.in_place,
+        databases: request.databases,
     };
     let layout = request.server.node.layout();
     let paths = format!("{} {}", layout.data.display(), layout.tablespaces.display());

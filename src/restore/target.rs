@@ -12,7 +12,7 @@ use crate::{
     backup::Resolved,
     event::{BackupRecord, FaultRecord, Listed},
     postgres::lsn,
-    scenario::plan::Target,
+    scenario::plan::{Target, TargetType},
 };
 
 /// A wall clock that keeps this close to the drill's own was not set, but slewed.
@@ -54,18 +54,18 @@ pub fn resolve(target: &Target, known: Known<'_>) -> Result<Resolved, String> {
         Target::Time(text) => at_time(
             text.parse()
                 .map_err(|cause| format!("`{text}` is no time with a zone: {cause}"))?,
+            None,
             known,
         ),
         Target::Lsn(text) => lsn::parse(text)
             .map(|position| at_lsn(position, true))
             .ok_or_else(|| format!("`{text}` is no LSN")),
-        Target::Xid(xid) => Ok(plain(vec![
-            setting("recovery_target_xid", &xid.to_string()),
-            setting("recovery_target_inclusive", "off"),
-        ])),
+        Target::Xid(xid) => Ok(plain(before_xid(*xid))),
         Target::Name(name) => named(name, known),
-        Target::Before { by: None, .. } => before_fault(known),
-        Target::Before { by: Some(by), .. } => {
+        Target::Before { by: None, kind, .. } => before_fault(*kind, known),
+        Target::Before {
+            by: Some(by), zone, ..
+        } => {
             let fault = known.fault.ok_or("there was no fault yet")?;
             let time: Timestamp = fault
                 .server_time
@@ -75,7 +75,7 @@ pub fn resolve(target: &Target, known: Known<'_>) -> Result<Resolved, String> {
             let too_early = |_| {
                 format!("{by} before the fault is before the drill began: no backup reaches it")
             };
-            at_time(earlier.map_err(too_early)?, known)
+            at_time(earlier.map_err(too_early)?, zone.as_deref(), known)
         }
     }
 }
@@ -108,7 +108,15 @@ fn at_lsn(position: u64, inclusive: bool) -> Resolved {
     }
 }
 
-fn at_time(time: Timestamp, known: Known<'_>) -> Result<Resolved, String> {
+fn before_xid(xid: u64) -> Vec<(String, String)> {
+    vec![
+        setting("recovery_target_xid", &xid.to_string()),
+        setting("recovery_target_inclusive", "off"),
+    ]
+}
+
+/// `zone`: whose clocks it is written as, without an offset.
+fn at_time(time: Timestamp, zone: Option<&str>, known: Known<'_>) -> Result<Resolved, String> {
     if known.stepped.abs() > STEADY {
         return Err(format!(
             "the wall clock was set by {:+.1}s since the drill began: a target by time may be any moment",
@@ -118,7 +126,14 @@ fn at_time(time: Timestamp, known: Known<'_>) -> Result<Resolved, String> {
     let since = time.duration_since(known.wall).as_micros();
     let by_us = u64::try_from(since)
         .map_err(|_| format!("{time} is before the drill began: no backup reaches it"))?;
-    let text = time.strftime("%Y-%m-%d %H:%M:%S%.6f+00").to_string();
+    const WRITTEN: &str = "%Y-%m-%d %H:%M:%S%.6f";
+    let text = match zone {
+        None => format!("{}+00", time.strftime(WRITTEN)),
+        Some(zone) => {
+            let zoned = time.in_tz(zone).map_err(|cause| cause.to_string())?;
+            zoned.strftime(WRITTEN).to_string()
+        }
+    };
     Ok(Resolved {
         by_us: Some(by_us),
         ..plain(vec![setting("recovery_target_time", &text)])
@@ -134,9 +149,19 @@ fn named(name: &str, known: Known<'_>) -> Result<Resolved, String> {
     })
 }
 
-fn before_fault(known: Known<'_>) -> Result<Resolved, String> {
+fn before_fault(kind: TargetType, known: Known<'_>) -> Result<Resolved, String> {
     let fault = known.fault.ok_or("there was no fault yet")?;
-    Ok(at_lsn(fault.commit_lsn.unwrap_or(fault.lsn), false))
+    let by_lsn = at_lsn(fault.commit_lsn.unwrap_or(fault.lsn), false);
+    match kind {
+        TargetType::Lsn => Ok(by_lsn),
+        TargetType::Xid => {
+            let xid = fault.xid.ok_or("the fault is no transaction")?;
+            Ok(Resolved {
+                settings: before_xid(xid),
+                ..by_lsn
+            })
+        }
+    }
 }
 
 /// What a restore may begin from.
@@ -145,6 +170,8 @@ pub struct Choice<'a> {
     /// The backup's name in the strategy.
     pub from: &'a str,
     pub label: Option<&'a str>,
+    /// Counted from the newest, which is 1.
+    pub nth: Option<u32>,
     /// The stores to look into: the first that has one of use.
     pub stores: &'a [String],
     /// What was taken, oldest first.
@@ -171,14 +198,16 @@ pub fn choose<'a>(
     let chosen = choice.stores.iter().find_map(|store| {
         let stored = choice.listed.iter().filter(|one| one.store == *store);
         let mut usable = stored.filter(of_use);
-        match target {
-            Target::Xid(_) => usable.next(),
+        match (target, choice.nth) {
+            (_, Some(nth)) => usable.nth_back(nth.saturating_sub(1) as usize),
+            (Target::Xid(_), None) => usable.next(),
             _other => usable.next_back(),
         }
     });
-    chosen.ok_or_else(|| match choice.label {
-        Some(label) => choice.unlisted(label),
-        None => choice.none_reaches(resolved),
+    chosen.ok_or_else(|| match (choice.label, choice.nth) {
+        (Some(label), _) => choice.unlisted(&format!("no backup `{label}`")),
+        (None, Some(nth)) => choice.unlisted(&format!("no backup number {nth}, from the newest,")),
+        (None, None) => choice.none_reaches(resolved),
     })
 }
 
@@ -200,10 +229,10 @@ impl<'a> Choice<'a> {
                 .is_none_or(|by| taken.is_none_or(|taken| taken.ended_us <= by))
     }
 
-    fn unlisted(&self, label: &str) -> String {
+    fn unlisted(&self, missing: &str) -> String {
         let labels = or_none(self.listed.iter().map(Listed::name).collect());
         format!(
-            "there is no backup `{label}` of `{}` in {}; listed: {labels}",
+            "there is {missing} of `{}` in {}; listed: {labels}",
             self.from,
             self.stores.join(", ")
         )

@@ -1,6 +1,6 @@
 //! What a step and a target are called, in one line.
 
-use super::plan::{Action, PRIMARY, Restore, RunFor, Salvage, SalvageBy, Target};
+use super::plan::{Action, PRIMARY, Restore, RunFor, Salvage, SalvageBy, Target, TargetType};
 use crate::text::line;
 
 /// Every step's word, as a scenario writes it and as the id of its finding, and what may stand beside
@@ -38,6 +38,8 @@ words! {
     Heal = "heal",
     Freeze = "freeze" ["server"],
     Thaw = "thaw" ["server"],
+    StopWorkload = "stop-workload",
+    StartWorkload = "start-workload",
     Restore = "restore",
     Salvage = "salvage" ["database"],
     Reindex = "reindex" ["server", "database"],
@@ -71,6 +73,8 @@ impl Action {
             Self::Heal(fault) => format!("heal {fault}"),
             Self::Freeze(workload) => format!("freeze {workload}"),
             Self::Thaw(workload) => format!("thaw {workload}"),
+            Self::StopWorkload(workload) => format!("stop {workload}"),
+            Self::StartWorkload(workload) => format!("start {workload}"),
             Self::Restore(restore) => restore.title(),
             Self::Salvage(salvage) => salvage.title(),
             Self::Reindex(object) => format!("reindex {object} on {server}"),
@@ -96,6 +100,11 @@ impl Restore {
         let of = Some(self.of()).filter(|of| *of != PRIMARY);
         let beside = [
             self.backup.as_ref().map(|label| format!(" ({label})")),
+            self.nth
+                .map(|nth| format!(" (number {nth} from the newest)")),
+            Some(&self.databases)
+                .filter(|some| !some.is_empty())
+                .map(|some| format!(", {} alone,", some.join(", "))),
             of.map(|of| format!(" of {of}")),
             self.store.as_ref().map(|store| format!(" in {store}")),
         ];
@@ -129,11 +138,24 @@ impl Target {
             Self::Lsn(lsn) => format!("to LSN {lsn}"),
             Self::Xid(xid) => format!("to transaction {xid}"),
             Self::Name(name) => format!("to restore point {name}"),
-            Self::Before { fault, by: None } => format!("to just before {fault}"),
+            Self::Before {
+                fault,
+                by: None,
+                kind,
+                ..
+            } => match kind {
+                TargetType::Lsn => format!("to just before {fault}"),
+                TargetType::Xid => format!("to just before the transaction of {fault}"),
+            },
             Self::Before {
                 fault,
                 by: Some(time),
-            } => format!("to {time} before {fault}"),
+                zone,
+                ..
+            } => {
+                let told = zone.as_ref().map(|zone| format!(", as told in {zone}"));
+                format!("to {time} before {fault}{}", told.unwrap_or_default())
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Client, Place, Stored};
+use super::{Client, Damage, Place, Stored, Which};
 use crate::{
     runtime::{Exec, RuntimeError},
     units::Bytes,
@@ -72,6 +72,24 @@ empty() { find . -mindepth 1 ! -path ./archive-wal ! -path ./wal -delete; }
 empty 2> /dev/null || empty
 "#;
 
+/// The files that are meant, and what becomes of each. Bytes in its midst become the next ones.
+const DAMAGE: &str = r#"cd "$STORE" || exit 1
+find . -type f -path "./$FILES" -printf "$BY %P\n" | sort -n | tail -n "$LAST" | cut -d ' ' -f 2- |
+while read -r file; do
+    midst=$(($(stat -c %s "$file") / 2))
+    case $DAMAGE in
+    removed) rm "$file" ;;
+    truncated) truncate -s $midst "$file" ;;
+    corrupted)
+        dd if="$file" bs=1 skip=$midst count=16 status=none |
+            LC_ALL=C tr '\000-\377' '\001-\377\000' |
+            dd of="$file" bs=1 seek=$midst conv=notrunc status=none
+        ;;
+    esac || exit 1
+    echo "$file"
+done
+"#;
+
 impl Client for Directory {
     async fn held(
         &self,
@@ -105,6 +123,27 @@ impl Client for Directory {
 
     async fn open(&self, place: Place<'_>) -> Result<(), RuntimeError> {
         permit(place, "700").await
+    }
+
+    async fn damage(
+        &self,
+        place: Place<'_>,
+        files: &str,
+        which: Which,
+        damage: Damage,
+    ) -> Result<Vec<String>, RuntimeError> {
+        let (by, last) = match which {
+            Which::All => ("0", "+1"),
+            Which::Newest => ("%T@", "1"),
+            Which::Largest => ("%s", "1"),
+        };
+        let exec = script(place, DAMAGE, &[])
+            .env("FILES", files)
+            .env("BY", by)
+            .env("LAST", last)
+            .env("DAMAGE", damage.word());
+        let damaged = place.node.exec(exec).await?.text();
+        Ok(damaged.lines().map(str::to_owned).collect())
     }
 
     fn size(&self) -> Bytes {

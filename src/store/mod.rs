@@ -134,6 +134,41 @@ pub struct Stored {
     pub sha256: String,
 }
 
+/// Of several files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum Which {
+    #[default]
+    All,
+    /// The one that was written last.
+    Newest,
+    Largest,
+}
+
+/// What becomes of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum Damage {
+    /// It is gone.
+    Removed,
+    /// It ends in its midst.
+    Truncated,
+    /// Bytes in its midst are others.
+    Corrupted,
+}
+
+impl Damage {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Removed => "removed",
+            Self::Truncated => "truncated",
+            Self::Corrupted => "corrupted",
+        }
+    }
+}
+
 /// What files of a store come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
@@ -168,10 +203,12 @@ trait Client {
     async fn put(
         &self,
         place: Place<'_>,
-        from: &Path,
-        paths: &[String],
-        within: Duration,
-    ) -> Result<(), RuntimeError>;
+        _from: &Path,
+        _paths: &[String],
+        _within: Duration,
+    ) -> Result<(), RuntimeError> {
+        Err(place.unable("take over a directory"))
+    }
     fn bucket(&self) -> Option<&'static str> {
         None
     }
@@ -187,6 +224,13 @@ trait Client {
     async fn lose(&self, place: Place<'_>) -> Result<(), RuntimeError>;
     async fn close(&self, place: Place<'_>) -> Result<(), RuntimeError>;
     async fn open(&self, place: Place<'_>) -> Result<(), RuntimeError>;
+    async fn damage(
+        &self,
+        place: Place<'_>,
+        files: &str,
+        which: Which,
+        damage: Damage,
+    ) -> Result<Vec<String>, RuntimeError>;
     fn size(&self) -> Bytes {
         Bytes(0)
     }
@@ -243,6 +287,11 @@ macro_rules! stores {
                 match self { $(Self::$variant(store) => store.bucket()),+ }
             }
 
+            /// Whether it is object storage, which is reached by way of an endpoint alone.
+            pub fn is_object_storage(&self) -> bool {
+                self.bucket().is_some()
+            }
+
             /// Has it speak S3 at this port of the node, which keeps it.
             ///
             /// # Errors
@@ -293,6 +342,20 @@ macro_rules! stores {
             /// When it can't be reached.
             pub async fn open(&self, place: Place<'_>) -> Result<(), RuntimeError> {
                 match self { $(Self::$variant(store) => store.open(place).await),+ }
+            }
+
+            /// Damages files whose paths are like this (`find -path`); returns the paths.
+            ///
+            /// # Errors
+            /// When it can't be reached.
+            pub async fn damage(
+                &self,
+                place: Place<'_>,
+                files: &str,
+                which: Which,
+                damage: Damage,
+            ) -> Result<Vec<String>, RuntimeError> {
+                match self { $(Self::$variant(store) => store.damage(place, files, which, damage).await),+ }
             }
 
             /// How much it holds; 0: nobody knows, and it can't be filled up.

@@ -9,7 +9,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Client, Endpoint, Place, Stored, directory::Directory};
+use super::{Client, Damage, Endpoint, Place, Stored, Which, directory::Directory};
 use crate::{
     object_store::{Answer, CA, CONDUCT, Conduct, STATE, Settings, TALLY, Tally},
     runtime::{Exec, Node, RuntimeError, wait},
@@ -35,9 +35,6 @@ pub enum S3 {
 /// Its process goes on; what it says is looked at where it does not begin to serve.
 const START: &str = r#"setsid "$PROGRAM" object-store "$SETTINGS" > "$LOG" 2>&1 < /dev/null &"#;
 
-/// Writes a file that is seen whole or not at all.
-const TELL: &str = r#"cat > "$FILE.new" && mv "$FILE.new" "$FILE""#;
-
 impl Client for S3 {
     async fn held(
         &self,
@@ -46,16 +43,6 @@ impl Client for S3 {
         hashed: u64,
     ) -> Result<Vec<Stored>, RuntimeError> {
         Directory::default().held(place, below, hashed).await
-    }
-
-    async fn put(
-        &self,
-        place: Place<'_>,
-        _from: &Path,
-        _paths: &[String],
-        _within: Duration,
-    ) -> Result<(), RuntimeError> {
-        Err(place.unable("take over a directory"))
     }
 
     fn bucket(&self) -> Option<&'static str> {
@@ -97,8 +84,11 @@ impl Client for S3 {
     async fn behave(&self, place: Place<'_>, conduct: &Conduct) -> Result<Answer, RuntimeError> {
         let text = serde_json::to_string(conduct).unwrap_or_default();
         let file = state(place, CONDUCT);
-        let exec = Exec::shell(TELL).env("FILE", &file).stdin(text.clone());
-        place.keeper.exec(exec.unrecorded()).await?;
+        // Where it is read half written, it is read again.
+        place
+            .keeper
+            .put(file.as_ref(), text.as_bytes(), 0o600)
+            .await?;
         let told = state(place, "conduct.told");
         let what = format!("the object store `{}` does as it is told", place.store);
         let done = wait::until(&what, PROMPTLY, PAUSE, || async {
@@ -118,6 +108,17 @@ impl Client for S3 {
 
     async fn lose(&self, place: Place<'_>) -> Result<(), RuntimeError> {
         Directory::default().lose(place).await
+    }
+
+    async fn damage(
+        &self,
+        place: Place<'_>,
+        files: &str,
+        which: Which,
+        damage: Damage,
+    ) -> Result<Vec<String>, RuntimeError> {
+        let objects = Directory::default();
+        objects.damage(place, files, which, damage).await
     }
 
     /// Connections are closed, and the files are out of reach of those who look at them.

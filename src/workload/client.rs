@@ -36,6 +36,8 @@ pub struct Client {
     pub memory: Memory,
     pub arrivals: Arrivals,
     pub place: watch::Receiver<Access>,
+    /// Whether its application is shut down.
+    pub halted: watch::Receiver<bool>,
     pub stop: watch::Receiver<bool>,
     pub buffer: Arc<Buffer>,
     pub recorder: Recorder,
@@ -56,7 +58,17 @@ impl Client {
         let due_us = self.arrivals.due_us(self.recorder.now_us());
         let early = due_us.saturating_sub(self.recorder.now_us());
         if early > 0 {
-            stoppable(&mut self.stop, sleep(Duration::from_micros(early))).await?;
+            let mut halted = self.halted.clone();
+            let waiting = async {
+                tokio::select! {
+                    () = sleep(Duration::from_micros(early)) => {}
+                    _ = halted.wait_for(|halted| *halted) => {}
+                }
+            };
+            stoppable(&mut self.stop, waiting).await?;
+        }
+        if self.was_halted().await? {
+            return ControlFlow::Continue(());
         }
         if *self.stop.borrow() {
             return ControlFlow::Break(());
@@ -76,6 +88,18 @@ impl Client {
             self.rest().await?;
         }
         ControlFlow::Continue(())
+    }
+
+    /// Whether its application was shut down: then it had no connection until it was started again.
+    async fn was_halted(&mut self) -> ControlFlow<(), bool> {
+        if !*self.halted.borrow() {
+            return ControlFlow::Continue(false);
+        }
+        self.wire = None;
+        let mut halted = self.halted.clone();
+        let started = async { drop(halted.wait_for(|halted| !*halted).await) };
+        stoppable(&mut self.stop, started).await?;
+        ControlFlow::Continue(true)
     }
 
     /// Whether there is a connection to where the endpoint is now; tries once to get one.

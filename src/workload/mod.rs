@@ -45,6 +45,8 @@ const END: Duration = Duration::from_secs(wire::DEADLINE.as_secs() + 2);
 pub struct Workloads {
     /// By workload: where its clients go, and as whom. They notice a move and follow.
     places: BTreeMap<String, watch::Sender<Access>>,
+    /// By workload: whether its application is shut down.
+    halted: BTreeMap<String, watch::Sender<bool>>,
     buffer: Arc<Buffer>,
     writer: LedgerWriter,
     clients: JoinSet<()>,
@@ -89,6 +91,7 @@ impl Workloads {
         let writer = LedgerWriter::start(buffer.clone(), names, ledger_file, recorder.clone())?;
         let mut workloads = Self {
             places: BTreeMap::new(),
+            halted: BTreeMap::new(),
             buffer,
             writer,
             clients: JoinSet::new(),
@@ -105,13 +108,14 @@ impl Workloads {
 
     fn begin(&mut self, name: &str, workload: &WorkloadPlan, script: Script, access: Access) {
         let script = Arc::new(script);
-        let place = watch::Sender::new(access);
+        let (place, halted) = (watch::Sender::new(access), watch::Sender::new(false));
         for number in 0..workload.clients as u16 {
             let client = Client {
                 memory: Memory::new(number, stream(&script, number, 1)),
                 arrivals: self.arrivals(workload, &script, number),
                 script: script.clone(),
                 place: place.subscribe(),
+                halted: halted.subscribe(),
                 stop: self.stop.subscribe(),
                 buffer: self.buffer.clone(),
                 recorder: self.recorder.clone(),
@@ -125,6 +129,7 @@ impl Workloads {
             clients: workload.clients,
         });
         self.places.insert(name.to_owned(), place);
+        self.halted.insert(name.to_owned(), halted);
     }
 
     fn arrivals(&self, workload: &WorkloadPlan, script: &Script, client: u16) -> Arrivals {
@@ -146,6 +151,14 @@ impl Workloads {
                 own.host.clone_from(&server.host);
                 own.port = server.port;
             });
+        }
+    }
+
+    /// Shuts a workload's application down, or starts it again: its clients end the transactions that
+    /// they are in and close their connections. What is due meanwhile waits, or is given up.
+    pub fn halt(&self, workload: &str, halted: bool) {
+        if let Some(own) = self.halted.get(workload) {
+            own.send_replace(halted);
         }
     }
 

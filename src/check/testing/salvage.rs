@@ -88,10 +88,7 @@ fn steps() -> Vec<Action> {
         Action::Inject(dropped_users()),
         Action::Freeze("oa".into()),
         Action::Restore(Restore {
-            target: Target::Before {
-                fault: "drop-table".into(),
-                by: None,
-            },
+            target: Target::before("drop-table", None),
             ..restore("scratch")
         }),
         Action::Salvage(Salvage {

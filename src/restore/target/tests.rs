@@ -25,10 +25,7 @@ fn fault() -> FaultRecord {
 }
 
 fn before(by: Option<Duration>) -> Target {
-    Target::Before {
-        fault: "drop-table".into(),
-        by: by.map(Time),
-    }
+    Target::before("drop-table", by.map(Time))
 }
 
 fn known(fault: &FaultRecord) -> Known<'_> {
@@ -112,10 +109,11 @@ fn the_newest_backup_that_is_early_enough_is_chosen() {
         taken("c", 0x700, 3),
     ];
     let all = backups.clone().map(|backup| backup.record.listed);
-    let choose = |listed: &[Listed], label| {
+    let choose = |listed: &[Listed], label, nth| {
         let choice = Choice {
             from: "main",
             label,
+            nth,
             stores: &["local".to_owned()],
             taken: &backups,
             listed,
@@ -123,17 +121,49 @@ fn the_newest_backup_that_is_early_enough_is_chosen() {
         let chosen = choose(&before(None), &resolved, &choice);
         chosen.map(|listed| listed.label.clone())
     };
-    assert_eq!(choose(&all, None).unwrap(), "b");
-    assert_eq!(choose(&all, Some("a")).unwrap(), "a");
-    let unknown = choose(&all, Some("d")).unwrap_err();
+    assert_eq!(choose(&all, None, None).unwrap(), "b");
+    assert_eq!(choose(&all, Some("a"), None).unwrap(), "a");
+    let unknown = choose(&all, Some("d"), None).unwrap_err();
     assert_eq!(
         unknown,
         "there is no backup `d` of `main` in local; listed: a, b, c"
     );
-    let error = choose(&all[2..], None).unwrap_err();
+    assert_eq!(choose(&all, None, Some(2)).unwrap(), "a");
+    let fewer = choose(&all, None, Some(3)).unwrap_err();
+    assert!(fewer.starts_with("there is no backup number 3, from the newest, of `main`"));
+    let error = choose(&all[2..], None, None).unwrap_err();
     assert!(
         error.contains("a (no longer in the store)")
             && error.contains("c (too late for the target)"),
         "{error}"
+    );
+}
+
+#[test]
+fn a_fault_is_named_by_its_transaction_or_by_a_time_without_an_offset() {
+    let fault = fault();
+    let target = |by: Option<u64>, kind, zone: Option<&str>| Target::Before {
+        fault: "drop-table".into(),
+        by: by.map(|seconds| Time(Duration::from_secs(seconds))),
+        kind,
+        zone: zone.map(str::to_owned),
+    };
+    let xid = resolve(&target(None, TargetType::Xid, None), known(&fault)).unwrap();
+    assert_eq!(
+        (xid.show().as_str(), xid.by_lsn),
+        (
+            "recovery_target_xid = 7, recovery_target_inclusive = off",
+            Some(0x600)
+        )
+    );
+    let zone = Some("Asia/Shanghai");
+    let told = target(Some(60), TargetType::Lsn, zone);
+    let told = resolve(&told, known(&fault)).unwrap();
+    assert_eq!(
+        (told.show().as_str(), told.by_us),
+        (
+            "recovery_target_time = 2026-01-01 08:00:59.000000",
+            Some(59_000_000)
+        )
     );
 }

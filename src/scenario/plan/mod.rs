@@ -26,8 +26,8 @@ pub use generator::{BelongsTo, Generator, Length, Numbers};
 pub use phase::Phase;
 pub use settings::seconds;
 pub use step::{
-    Action, BackupOf, BackupStep, CutOver, Restore, RunFor, Salvage, SalvageBy, Step, Target, Wait,
-    cluster_of, is_scratch,
+    Action, BackupOf, BackupStep, CutOver, Restore, RunFor, Salvage, SalvageBy, Step, Target,
+    TargetType, Wait, cluster_of, is_scratch,
 };
 pub use strategy::{
     Apply, BackupPlan, Recovery, RecoverySignal, Retention, RetentionRule, StrategyPlan, Wal,

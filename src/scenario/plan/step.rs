@@ -50,6 +50,10 @@ pub enum Action {
     Freeze(String),
     /// Grant the writes of this workload's business back.
     Thaw(String),
+    /// Shut down the application whose clients these are: their connections are closed.
+    StopWorkload(String),
+    /// Start the application of this workload again.
+    StartWorkload(String),
     /// Restore into a new server.
     Restore(Restore),
     /// Bring lost or damaged rows home from a scratch server.
@@ -191,6 +195,9 @@ pub struct Restore {
     pub from: Option<String>,
     /// A backup's own label, as its tool lists it. Default: the newest that reaches the target.
     pub backup: Option<String>,
+    /// The so manieth that its tool lists, counted from the newest, which is 1. Default: as `backup`.
+    #[schemars(range(min = 1))]
+    pub nth: Option<u32>,
     /// The store it is restored from. Default: the first of its stores that has one of use.
     pub store: Option<String>,
     /// Up to where. Default: `latest`.
@@ -202,6 +209,10 @@ pub struct Restore {
     /// Into a server that is there, in the place of its data. Default: a new server.
     #[serde(default)]
     pub in_place: bool,
+    /// Of several databases only these, into a scratch server: the others can't be used there.
+    /// Default: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<String>,
 }
 
 impl Restore {
@@ -242,9 +253,40 @@ pub enum Target {
         /// The fault of this name; `fault`: the newest.
         #[serde(rename = "before")]
         fault: String,
-        /// By this much time (divided by the scale). Default: just before, by WAL position.
+        /// By this much time (divided by the scale). Default: just before.
         by: Option<Time>,
+        /// What tells where just before is. Default: `lsn`.
+        #[serde(default, rename = "type", skip_serializing_if = "is_default")]
+        kind: TargetType,
+        /// The time is written as clocks of this zone show it, without an offset: the server takes it
+        /// for its own. Default: with its offset.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        zone: Option<String>,
     },
+}
+
+/// What tells of a point in WAL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum TargetType {
+    /// The position of the bad statement's commit record.
+    #[default]
+    Lsn,
+    /// The bad statement's transaction.
+    Xid,
+}
+
+impl Target {
+    /// Before a fault: just before it, by WAL position, or by so much time.
+    pub fn before(fault: &str, by: Option<Time>) -> Self {
+        Self::Before {
+            fault: fault.to_owned(),
+            by,
+            kind: TargetType::default(),
+            zone: None,
+        }
+    }
 }
 
 /// The target of most scenarios is told of first.

@@ -6,6 +6,7 @@
 mod at_stake;
 mod databases;
 mod expectation;
+mod faults;
 mod names;
 mod nodes;
 mod recovery;

@@ -41,11 +41,8 @@ impl Check<'_> {
             let path = [path, &["behind"]].concat();
             self.wrong_key(&path, "a clock is `ahead` or `behind`, not both".to_owned());
         }
-        let unknown = |zone: &&String| jiff::tz::TimeZone::get(zone).is_err();
-        if let Some(zone) = clock.zone.as_ref().filter(unknown) {
-            let problem = Problem::nowhere(format!("no time zone `{zone}`"));
-            let help = "its name stands in the tz database: `Asia/Shanghai`";
-            self.wrong(&[path, &["zone"]].concat(), problem.help(help));
+        if let Some(problem) = clock.zone.as_ref().and_then(|zone| no_zone(zone)) {
+            self.wrong(&[path, &["zone"]].concat(), problem);
         }
     }
 
@@ -106,4 +103,11 @@ impl Check<'_> {
         let others = servers.filter(|(name, one)| *name != PRIMARY && one.standby_of.is_none());
         1 + others.count()
     }
+}
+
+/// What is wrong with a time zone, if it is none.
+pub(super) fn no_zone(zone: &str) -> Option<Problem> {
+    let help = "its name stands in the tz database: `Asia/Shanghai`";
+    let problem = || Problem::nowhere(format!("no time zone `{zone}`")).help(help);
+    jiff::tz::TimeZone::get(zone).is_err().then(problem)
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Check,
+    nodes::no_zone,
     steps::{Server, State},
 };
 use crate::{
@@ -9,9 +10,10 @@ use crate::{
     fault::Need,
     scenario::{
         expand,
-        plan::{CutOver, Nature, Restore, Salvage, Target, Wal, is_scratch},
+        plan::{CutOver, Nature, Restore, Salvage, Target, TargetType, Wal, is_scratch},
         problem::{Problem, one_of},
     },
+    units::Time,
 };
 
 impl Check<'_> {
@@ -22,6 +24,7 @@ impl Check<'_> {
             self.there_at_first(of, &["steps", &number, "restore", "of"]);
         }
         self.target(restore, state);
+        self.some_databases(restore, state);
         match restore.in_place {
             true => self.in_place(restore, state),
             false => self.as_new(restore, state),
@@ -73,6 +76,26 @@ impl Check<'_> {
         }
     }
 
+    fn some_databases(&mut self, restore: &Restore, state: &State) {
+        for (index, name) in restore.databases.iter().enumerate() {
+            let path = format!("restore.databases.{index}");
+            self.there(Need::Database(name), &path, state);
+        }
+        if restore.databases.is_empty() {
+            return;
+        }
+        let path = "restore.databases";
+        let tool = self.restoring_tool(restore);
+        if let Some(tool) = tool.filter(|tool| !tool.some_databases) {
+            let message = format!("{} restores all databases", tool.tool);
+            self.here(state, path, Problem::nowhere(message).help("leave it out"));
+        } else if !is_scratch(&restore.into) {
+            let message = "a server without some of its databases serves nobody";
+            let help = "restore into `scratch`, and `salvage` from there";
+            self.here(state, path, Problem::nowhere(message).help(help));
+        }
+    }
+
     fn restoring_tool(&self, restore: &Restore) -> Option<Abilities> {
         let strategy = self.strategy?;
         let name = expand::restored_from(restore, strategy)?;
@@ -98,6 +121,10 @@ impl Check<'_> {
         let Some(plan) = self.planned(name, "restore.from", state) else {
             return;
         };
+        if restore.backup.is_some() && restore.nth.is_some() {
+            let problem = Problem::nowhere("`backup` and `nth` both say which");
+            self.here(state, "restore.nth", problem.help("leave one out"));
+        }
         if let Some(store) = restore
             .store
             .as_ref()
@@ -177,7 +204,13 @@ impl Check<'_> {
                 let message = "no fault is injected before this step";
                 return self.here(state, "restore.target.before", message);
             }
-            Target::Before { fault, by } => {
+            Target::Before {
+                fault,
+                by,
+                kind,
+                zone,
+            } => {
+                self.told_by(fault, *by, *kind, zone.as_deref(), state);
                 if fault != expand::NEWEST {
                     let path = "restore.target.before";
                     self.injected(fault, path, &[expand::NEWEST], state);
@@ -213,6 +246,38 @@ impl Check<'_> {
         match dumper {
             Some(abilities) => self.no_point_in_time(what, abilities.tool, state),
             None => self.archives(what, "restore.target", state),
+        }
+    }
+
+    /// What tells of a point before a fault: its position, its transaction, or a time.
+    fn told_by(
+        &mut self,
+        fault: &str,
+        by: Option<Time>,
+        kind: TargetType,
+        zone: Option<&str>,
+        state: &State,
+    ) {
+        let name = match fault {
+            expand::NEWEST => &state.newest,
+            named => named,
+        };
+        let is_statement = state.faults.get(name).is_none_or(|one| one.is_statement);
+        let by_transaction = kind == TargetType::Xid;
+        if by_transaction && by.is_some() {
+            let problem = Problem::nowhere("a point `by` some time is told by no transaction");
+            self.here(state, "restore.target.type", problem.help("leave one out"));
+        } else if by_transaction && !is_statement {
+            let problem = Problem::nowhere(format!("`{name}` is no statement: no transaction"));
+            let help = "`type: lsn` is before whatever it is";
+            self.here(state, "restore.target.type", problem.help(help));
+        }
+        if zone.is_some() && by.is_none() {
+            let problem = Problem::nowhere("no time is told, and so no zone");
+            let help = "`by: 1m` is a point in time";
+            self.here(state, "restore.target.zone", problem.help(help));
+        } else if let Some(problem) = zone.and_then(no_zone) {
+            self.here(state, "restore.target.zone", problem);
         }
     }
 

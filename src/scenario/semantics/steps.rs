@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Check;
+use super::{Check, faults::Injected};
 use crate::backup::Abilities;
-use crate::fault::{Fault, ServerAfter};
 use crate::scenario::{
     expand,
     plan::{Action, BackupKind, BackupPlan, BackupStep, PRIMARY, RunFor},
@@ -26,16 +25,6 @@ pub(super) enum Server {
     Lost(usize),
 }
 
-/// A fault that was injected.
-#[derive(Clone)]
-pub(super) struct Injected {
-    pub(super) server: String,
-    /// Whether it can be undone by itself.
-    heals: bool,
-    /// Whether it is of a store, which every server of the cluster sees.
-    of_store: bool,
-}
-
 /// What the steps so far left behind.
 pub(super) struct State {
     /// Number of the step, from 1.
@@ -49,8 +38,9 @@ pub(super) struct State {
     pub(super) faults: BTreeMap<String, Injected>,
     /// The name of the fault injected last.
     pub(super) newest: String,
-    healed: BTreeSet<String>,
-    frozen: BTreeSet<String>,
+    pub(super) healed: BTreeSet<String>,
+    /// Workloads that are frozen or stopped.
+    held: BTreeSet<(&'static str, String)>,
     /// The cluster, and what it is called.
     pub(super) restore_points: BTreeSet<(String, String)>,
     /// All SQL run so far, that of `create` first: what it names may exist.
@@ -58,7 +48,7 @@ pub(super) struct State {
 }
 
 impl State {
-    fn becomes(&mut self, server: &str, what: Server) {
+    pub(super) fn becomes(&mut self, server: &str, what: Server) {
         self.servers.insert(server.to_owned(), what);
     }
 }
@@ -78,7 +68,7 @@ impl<'a> Check<'a> {
             faults: BTreeMap::new(),
             newest: String::new(),
             healed: BTreeSet::new(),
-            frozen: BTreeSet::new(),
+            held: BTreeSet::new(),
             restore_points: BTreeSet::new(),
             sql: self.creating(),
         };
@@ -89,6 +79,7 @@ impl<'a> Check<'a> {
             state.step = index + 1;
             self.step(step, &mut state);
         }
+        self.never_shown(&mut state);
         let (runs, deadline) = (Time(expand::running(self.file)), self.file.deadline);
         if let Some(deadline) = deadline.filter(|deadline| runs >= *deadline) {
             let message =
@@ -132,8 +123,15 @@ impl<'a> Check<'a> {
             Action::Sql(sql) => state.sql.push_str(sql),
             Action::Inject(fault) => self.inject(fault, server, state),
             Action::Heal(fault) => self.heal(fault, state),
-            Action::Freeze(workload) => self.freeze(workload, state),
-            Action::Thaw(workload) => self.thaw(workload, state),
+            Action::Freeze(workload) => self.hold(workload, ("freeze", "frozen"), state),
+            Action::Thaw(workload) => self.release(workload, ("thaw", "frozen", "freeze"), state),
+            Action::StopWorkload(workload) => {
+                self.hold(workload, ("stop-workload", "stopped"), state);
+            }
+            Action::StartWorkload(workload) => {
+                let words = ("start-workload", "stopped", "stop-workload");
+                self.release(workload, words, state);
+            }
             Action::Restore(restore) => self.restore(restore, state),
             Action::Salvage(salvage) => self.salvage(salvage, server, state),
             Action::Reindex(object) => self.relation(object, "reindex", state),
@@ -233,102 +231,24 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn inject(&mut self, fault: &Fault, server: &str, state: &mut State) {
-        let facts = fault.facts();
-        for need in &facts.needs {
-            let path = format!("inject.{fault}.{}", need.word());
-            self.there(*need, &path, state);
-        }
-        if facts.needs_archive {
-            self.archives(fault.word(), "inject", state);
-        }
-        let stores = self.strategy.map(|strategy| &strategy.stores);
-        let hit = stores.and_then(|stores| stores.get(facts.store()?));
-        if facts.needs_size && hit.is_some_and(|store| store.size().0 == 0) {
-            let message = "this store holds as much as the disk: it cannot be filled up";
-            let help = "give it a size: `directory: { size: 64MB }`";
-            self.here(state, "inject", Problem::nowhere(message).help(help));
-        }
-        if facts.needs_s3 && hit.is_some_and(|store| store.bucket().is_none()) {
-            let message =
-                format!("`{fault}` hits object storage alone, and this store is a directory");
-            let help = "a store of objects: `{ s3: embedded }`";
-            self.here(state, "inject", Problem::nowhere(message).help(help));
-        }
-        match facts.server_after {
-            ServerAfter::Up | ServerAfter::Restarted => {}
-            ServerAfter::Down => state.becomes(server, Server::Down(state.step)),
-            ServerAfter::Lost => state.becomes(server, Server::Lost(state.step)),
-        }
-        let name = &expand::fault_names(self.file)[state.step - 1];
-        state.newest.clone_from(name);
-        let hit = Injected {
-            server: server.to_owned(),
-            heals: facts.heals,
-            of_store: facts.store().is_some(),
-        };
-        if state.faults.insert(name.clone(), hit).is_some() {
-            self.here(state, "as", format!("another fault is called `{name}`"));
-        }
-        if name == expand::NEWEST {
-            let problem = Problem::nowhere(format!("`{name}` stands for the newest fault"));
-            self.here(state, "as", problem.help("call it otherwise"));
+    /// A step that holds a workload's clients back, and how they are then.
+    fn hold(&mut self, workload: &str, words: (&str, &'static str), state: &mut State) {
+        let (step, how) = words;
+        self.workload(workload, step, state);
+        if !state.held.insert((how, workload.to_owned())) {
+            self.here(state, step, format!("`{workload}` is {how} already"));
         }
     }
 
-    fn heal(&mut self, fault: &str, state: &mut State) {
-        let Some(hit) = self.injected(fault, "heal", &[], state) else {
-            return;
-        };
-        if !hit.heals {
-            let problem = Problem::nowhere(format!("`{fault}` is not undone by itself"));
-            let help = "a recovery does it: `restore`, `salvage`, `reindex` or `start`";
-            self.here(state, "heal", problem.help(help));
-        } else if !state.healed.insert(fault.to_owned()) {
-            self.here(state, "heal", format!("`{fault}` is healed already"));
-        } else if !hit.of_store || !self.one_is_up(&hit.server, state) {
-            self.up(&hit.server, "heal", state);
-        }
-    }
-
-    /// Whether any server of a server's cluster runs.
-    fn one_is_up(&self, server: &str, state: &State) -> bool {
-        let cluster = self.file.cluster_of(server);
-        let mut up = state.servers.iter().filter(|(_, it)| **it == Server::Up);
-        up.any(|(other, _)| self.file.cluster_of(other) == cluster)
-    }
-
-    /// The fault of this name; none, and a problem, where none of the steps before injects it. `also`: what else could stand there.
-    pub(super) fn injected(
-        &mut self,
-        fault: &str,
-        path: &str,
-        also: &[&str],
-        state: &State,
-    ) -> Option<Injected> {
-        let injected = state.faults.get(fault).cloned();
-        if injected.is_none() {
-            let known = also.iter().copied();
-            let known = known.chain(state.faults.keys().map(String::as_str));
-            let message = format!("no fault `{fault}` is injected before this step");
-            self.here(state, path, Problem::nowhere(message).known(fault, known));
-        }
-        injected
-    }
-
-    fn freeze(&mut self, workload: &str, state: &mut State) {
-        self.workload(workload, "freeze", state);
-        if !state.frozen.insert(workload.to_owned()) {
-            self.here(state, "freeze", format!("`{workload}` is frozen already"));
-        }
-    }
-
-    fn thaw(&mut self, workload: &str, state: &mut State) {
-        self.workload(workload, "thaw", state);
-        if !state.frozen.remove(workload) && self.file.workloads.contains_key(workload) {
-            let problem = Problem::nowhere(format!("`{workload}` is not frozen"));
-            let help = format!("`freeze: {workload}` comes first");
-            self.here(state, "thaw", problem.help(help));
+    /// A step that lets them go on, how they are before it, and the step that made them so.
+    fn release(&mut self, workload: &str, words: (&str, &'static str, &str), state: &mut State) {
+        let (step, how, by) = words;
+        self.workload(workload, step, state);
+        let held = state.held.remove(&(how, workload.to_owned()));
+        if !held && self.file.workloads.contains_key(workload) {
+            let problem = Problem::nowhere(format!("`{workload}` is not {how}"));
+            let help = format!("`{by}: {workload}` comes first");
+            self.here(state, step, problem.help(help));
         }
     }
 

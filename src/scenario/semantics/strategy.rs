@@ -188,8 +188,8 @@ impl Check<'_> {
                 return Some(problem.known(store, &known));
             }
             let speaks_s3 = backup.tool.abilities().speaks_s3;
-            let bucket = named(&file.stores, store).bucket();
-            bucket.filter(|_| !speaks_s3).map(|_| no_s3(word, store))
+            let out_of_reach = named(&file.stores, store).is_object_storage() && !speaks_s3;
+            out_of_reach.then(|| no_s3(word, store))
         });
         self.each(
             backup.tool.tables(),
@@ -241,8 +241,8 @@ impl Check<'_> {
         };
         let archive = file.archive();
         let mut stores = archive.iter().flat_map(WalArchive::stores);
-        let bucket = |store: &&str| named(&file.stores, store).bucket().is_some();
-        if let Some(store) = stores.find(bucket) {
+        let objects = |store: &&str| named(&file.stores, store).is_object_storage();
+        if let Some(store) = stores.find(objects) {
             let word = match &file.wal {
                 Wal::Safe => "pgdrill's script",
                 _command => "a command",

@@ -105,17 +105,17 @@ impl<'a> Walk<'a> {
     }
 
     fn list(&mut self, list: &Node, form: &'a Json, path: &str) {
-        self.not_empty(list, list.items().len(), &form["minItems"], path);
+        if (list.items().len() as u64) < at_least(form, "minItems") {
+            self.empty(list, path);
+        }
         for (index, item) in list.items().iter().enumerate() {
             let path = format!("{path}[{}]", index + 1);
             self.node(item, &form["items"], &path);
         }
     }
 
-    fn not_empty(&mut self, node: &Node, length: usize, least: &Json, path: &str) {
-        if (length as u64) < least.as_u64().unwrap_or(0) {
-            self.push(node.place, format!("{} must not be empty", named(path)));
-        }
+    fn empty(&mut self, node: &Node, path: &str) {
+        self.push(node.place, format!("{} must not be empty", named(path)));
     }
 
     fn map(&mut self, map: &Node, forms: &[&'a Json], path: &str) {
@@ -166,17 +166,16 @@ impl<'a> Walk<'a> {
             }
         }
         self.missing(map, form, path);
-        match map.entries().len() {
-            0 => self.not_empty(map, 0, &form["minProperties"], path),
-            said => self.too_few(map, said, form, path),
+        let said = map.entries().len() as u64;
+        match at_least(form, "minProperties") {
+            least if said >= least => {}
+            _least if said == 0 => self.empty(map, path),
+            _least => self.too_little(map, form, path),
         }
     }
 
-    /// Whether it says no more than what is required, where something of the rest must be said.
-    fn too_few(&mut self, map: &Node, said: usize, form: &Json, path: &str) {
-        if said as u64 >= form["minProperties"].as_u64().unwrap_or(0) {
-            return;
-        }
+    /// It says no more than what is required, where something of the rest must be said.
+    fn too_little(&mut self, map: &Node, form: &Json, path: &str) {
         let properties = form["properties"].as_object();
         let unsaid = properties.into_iter().flat_map(|all| all.keys());
         let unsaid = unsaid.filter(|key| map.get(key).is_none());
@@ -205,4 +204,9 @@ impl<'a> Walk<'a> {
     fn push(&mut self, place: Position, message: String) {
         self.problems.push(Problem::at(place, message));
     }
+}
+
+/// How many there must be of something; 0 where the schema does not say.
+fn at_least(form: &Json, bound: &str) -> u64 {
+    form[bound].as_u64().unwrap_or(0)
 }
