@@ -18,7 +18,8 @@ pub(super) struct Writer {
     pub workload: u8,
     /// Whether what it wrote is there, or was changed or erased by one that survives.
     survives: bool,
-    /// Whether its commit is in the WAL that led to the end, whatever became of its row since.
+    /// Whether its commit is in the WAL that led to the end, whatever became of its row since: then,
+    /// or where a row that has its id is there.
     committed: bool,
     /// Whether its row was erased later, and perhaps others with it.
     pub erased: bool,
@@ -134,6 +135,14 @@ impl Eras<'_> {
         self.all.iter().rposition(own).unwrap_or_default() as u8
     }
 
+    /// Whether the id was given out but once on the way to the only server that was restored: what is
+    /// there with it has been committed by this one. Its place in the WAL may not tell: it is known
+    /// from after the commit, when others had written, or the segment been switched.
+    fn has_its_id_alone(&self, record: &Record) -> bool {
+        let before = |next| record.xid != 0 && precedes(record.xid, next);
+        self.reached.is_some() && self.next_xid.is_some_and(before)
+    }
+
     /// Whether nothing came between it and the end that loses transactions.
     fn is_last(&self, record: &Record) -> bool {
         let mut own = self
@@ -212,7 +221,8 @@ impl<'a> Writers<'a> {
                 took_us: record.acked_us.saturating_sub(record.sent_us) as u32,
                 workload: record.workload,
                 survives: gone || there(&record) && !record.deletes(),
-                committed: record.outcome == Outcome::Ok && proofs.survived(&record, eras),
+                committed: record.outcome == Outcome::Ok
+                    && (proofs.survived(&record, eras) || eras.has_its_id_alone(&record)),
                 erased: erased.all.contains(&record.key) && !record.deletes(),
             };
             lived_on |= writer.survives && record.acked_us > last_fault_us;

@@ -186,3 +186,31 @@ fn an_erasure_that_was_replayed_survives() {
     assert!(survives(Some((moved_us, 500))));
     assert!(!survives(Some((moved_us, 499))));
 }
+
+/// It was committed at the end of what was replayed, and when its client asked where, others had
+/// written: what it left beside its row tells.
+#[test]
+fn a_row_that_is_there_proves_the_commit_of_its_id() {
+    let erasure = Record {
+        version: 1,
+        digest: Record::TOMBSTONE,
+        lsn: 500,
+        ..record(41)
+    };
+    let moved_us = erasure.acked_us + 10;
+    let committed = |next_xid| {
+        let sides = Eras {
+            all: eras(Some(moved_us)),
+            first_fault_us: Some(erasure.sent_us - 1),
+            last_fault_us: Some(erasure.acked_us + 1),
+            reached: Some((moved_us, 499)),
+            next_xid: Some(next_xid),
+            ..Eras::default()
+        };
+        let writers = Writers::of(|| [erasure].into_iter(), |_key| None, &sides);
+        writers.committed(erasure.xid, &look(&told(Moment::After), &[]))
+    };
+    assert!(committed(erasure.xid + 1));
+    // Given out again.
+    assert!(!committed(erasure.xid));
+}
