@@ -19,7 +19,7 @@ pub struct Objects {
     conduct: watch::Receiver<Conduct>,
 }
 
-/// No two of one directory: they would take each other's temporary files away.
+/// No two that write into one directory: they would take each other's temporary files away.
 ///
 /// # Errors
 /// When it can't be opened.
