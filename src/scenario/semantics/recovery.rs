@@ -180,10 +180,7 @@ impl Check<'_> {
 
     /// A point before a fault is one in the WAL of the cluster that it hit.
     fn hit_by(&mut self, fault: &str, restore: &Restore, state: &State) {
-        let name = match fault {
-            expand::NEWEST => &state.newest,
-            named => named,
-        };
+        let name = state.meant(fault);
         let (Some(fault), of) = (state.faults.get(name), self.restored(restore)) else {
             return;
         };
@@ -258,10 +255,7 @@ impl Check<'_> {
         zone: Option<&str>,
         state: &State,
     ) {
-        let name = match fault {
-            expand::NEWEST => &state.newest,
-            named => named,
-        };
+        let name = state.meant(fault);
         let is_statement = state.faults.get(name).is_none_or(|one| one.is_statement);
         let by_transaction = kind == TargetType::Xid;
         if by_transaction && by.is_some() {

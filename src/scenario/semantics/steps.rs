@@ -48,6 +48,14 @@ pub(super) struct State {
 }
 
 impl State {
+    /// The name of a fault as a step gives it, where one may stand for the newest.
+    pub(super) fn meant<'s>(&'s self, fault: &'s str) -> &'s str {
+        match fault {
+            expand::NEWEST => &self.newest,
+            named => named,
+        }
+    }
+
     pub(super) fn becomes(&mut self, server: &str, what: Server) {
         self.servers.insert(server.to_owned(), what);
     }

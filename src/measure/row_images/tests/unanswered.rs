@@ -14,6 +14,16 @@ fn unanswered(number: u64) -> Record {
     }
 }
 
+/// One that the ledger places at 500 in the WAL.
+fn erasure() -> Record {
+    Record {
+        version: 1,
+        digest: Record::TOMBSTONE,
+        lsn: 500,
+        ..record(41)
+    }
+}
+
 /// Clients lost the answer of one write, and nobody knows its id.
 #[test]
 fn a_write_without_an_answer_may_be_there() {
@@ -162,12 +172,7 @@ fn a_write_that_was_given_up_may_take_its_id_after_one_that_was_sent_later() {
 /// its place in the WAL does.
 #[test]
 fn an_erasure_that_was_replayed_survives() {
-    let erasure = Record {
-        version: 1,
-        digest: Record::TOMBSTONE,
-        lsn: 500,
-        ..record(41)
-    };
+    let erasure = erasure();
     let moved_us = erasure.acked_us + 10;
     let survives = |reached| {
         let sides = Eras {
@@ -191,12 +196,7 @@ fn an_erasure_that_was_replayed_survives() {
 /// written: what it left beside its row tells.
 #[test]
 fn a_row_that_is_there_proves_the_commit_of_its_id() {
-    let erasure = Record {
-        version: 1,
-        digest: Record::TOMBSTONE,
-        lsn: 500,
-        ..record(41)
-    };
+    let erasure = erasure();
     let moved_us = erasure.acked_us + 10;
     let committed = |next_xid| {
         let sides = Eras {
