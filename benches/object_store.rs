@@ -10,15 +10,15 @@ mod support;
 
 use std::{
     fs,
-    net::TcpListener,
     path::Path,
-    process::{Child, Command},
-    thread::sleep,
     time::{Duration, Instant},
 };
 
-use pgdrill::object_store::{CA, STATE, Settings};
-use support::Server;
+use pgdrill::object_store::CA;
+use support::{
+    Server,
+    object_store::{ObjectStore, SECRET},
+};
 
 const PGBACKREST: &str = "/usr/bin/pgbackrest";
 const PAIRS: usize = 3;
@@ -107,7 +107,7 @@ fn configure(server: &Server, store: &ObjectStore) {
          log-level-file=off\nlog-level-console=warn\nrepo1-path={dir}/repository\nrepo1-retention-full=1\n\
          repo2-type=s3\nrepo2-path=/repository\nrepo2-s3-bucket=backups\nrepo2-s3-endpoint=localhost\n\
          repo2-storage-port={}\nrepo2-s3-region=us-east-1\nrepo2-s3-uri-style=path\nrepo2-s3-key=key\n\
-         repo2-s3-key-secret=secret\nrepo2-storage-ca-file={}\nrepo2-retention-full=1\n\
+         repo2-s3-key-secret={SECRET}\nrepo2-storage-ca-file={}\nrepo2-retention-full=1\n\
          [main]\npg1-path={dir}/data\npg1-port={port}\npg1-socket-path={dir}\npg1-user=postgres\n",
         store.port,
         ca.display(),
@@ -125,58 +125,4 @@ fn tell(what: &str, mut ratios: Vec<f64>) {
         ratios[PAIRS / 2],
         ratios[PAIRS - 1]
     );
-}
-
-struct ObjectStore {
-    dir: tempfile::TempDir,
-    process: Child,
-    port: u16,
-}
-
-impl Drop for ObjectStore {
-    fn drop(&mut self) {
-        let _gone = self.process.kill();
-        let _reaped = self.process.wait();
-    }
-}
-
-impl ObjectStore {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-        let port = free.expect("a port").port();
-        let settings = Settings {
-            root: dir.path().to_owned(),
-            bucket: "backups".into(),
-            host: "localhost".into(),
-            listen: format!("127.0.0.1:{port}"),
-            access_key: "key".into(),
-            secret_key: "secret".into(),
-        };
-        let file = dir.path().join("settings.json");
-        let text = serde_json::to_vec(&settings).expect("it can be written");
-        fs::write(&file, text).expect("it can be written");
-        let process = Command::new(env!("CARGO_BIN_EXE_pgdrill"))
-            .arg("object-store")
-            .arg(&file)
-            .spawn()
-            .expect("it can be started");
-        let store = Self { dir, process, port };
-        while !store.state(CA).exists() {
-            sleep(Duration::from_millis(10));
-        }
-        store
-    }
-
-    fn state(&self, file: &str) -> std::path::PathBuf {
-        self.dir.path().join(STATE).join(file)
-    }
-
-    /// As the kernel tells it: `proc_pid_status(5)`, `VmHWM`.
-    fn peak_memory(&self) -> String {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()));
-        let status = status.unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        peak.unwrap_or("unknown").trim().to_owned()
-    }
 }

@@ -2,70 +2,34 @@
 //! (pgBackRest, rclone, barman-cloud, an S3 library), and that each way in which it can be told to
 //! misbehave is seen by one (pgBackRest).
 
+mod support;
+
 use std::{
     fs,
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    thread::sleep,
+    path::Path,
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
-use pgdrill::object_store::{CA, CONDUCT, Conduct, Refusal, STATE, Settings, TALLY, Tally};
-use tempfile::TempDir;
+use pgdrill::object_store::{CA, CONDUCT, Conduct, Refusal};
+use support::object_store::{ObjectStore, SECRET, until};
 
-mod cli;
+/// One that serves, and its client.
+struct Served(ObjectStore);
 
-/// Longer than any answer takes.
-const MINUTE: Duration = Duration::from_secs(60);
+impl std::ops::Deref for Served {
+    type Target = ObjectStore;
 
-/// One that serves, until it is dropped.
-struct ObjectStore {
-    dir: TempDir,
-    process: Child,
-    port: u16,
-}
-
-impl Drop for ObjectStore {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+    fn deref(&self) -> &ObjectStore {
+        &self.0
     }
 }
 
-impl ObjectStore {
+impl Served {
     fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let settings = Settings {
-            root: dir.path().to_owned(),
-            bucket: "backups".into(),
-            host: "localhost".into(),
-            listen: format!("127.0.0.1:{port}"),
-            access_key: "key".into(),
-            secret_key: "secret".into(),
-        };
-        let file = dir.path().join("settings.json");
-        fs::write(&file, serde_json::to_vec(&settings).unwrap()).unwrap();
-        let file = file.display().to_string();
-        let process = cli::pgdrill(&["object-store", &file], dir.path())
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let store = Self { dir, process, port };
-        until(|| store.state(CA).exists());
-        store.configure(&store.state(CA), "backups", "secret");
+        let store = Self(ObjectStore::start());
+        store.configure(&store.state(CA), "backups", SECRET);
         store
-    }
-
-    fn state(&self, file: &str) -> PathBuf {
-        self.dir.path().join(STATE).join(file)
-    }
-
-    fn path(&self, file: &str) -> String {
-        self.dir.path().join(file).display().to_string()
     }
 
     /// Writes the client's configuration.
@@ -85,10 +49,6 @@ impl ObjectStore {
         fs::write(self.state(CONDUCT), &text).unwrap();
         let told = self.state("conduct.told");
         until(|| fs::read_to_string(&told).is_ok_and(|said| said == text));
-    }
-
-    fn tally(&self) -> Tally {
-        serde_json::from_slice(&fs::read(self.state(TALLY)).unwrap()).unwrap()
     }
 
     fn client(&self, arguments: &[&str], input: Stdio) -> Output {
@@ -121,7 +81,8 @@ impl ObjectStore {
         let ca = self.state(CA).display().to_string();
         let text = "[default]\nregion = us-east-1\ns3 =\n    addressing_style = path\n";
         fs::write(&config, text).unwrap();
-        let text = "[default]\naws_access_key_id = key\naws_secret_access_key = secret\n";
+        let text =
+            format!("[default]\naws_access_key_id = key\naws_secret_access_key = {SECRET}\n");
         fs::write(&keys, text).unwrap();
         let mut command = Command::new(program);
         command.env("AWS_CONFIG_FILE", config);
@@ -148,7 +109,7 @@ impl ObjectStore {
             ("RCLONE_CONFIG_R2_REGION", "us-east-1"),
             ("RCLONE_CONFIG_R2_FORCE_PATH_STYLE", "true"),
             ("RCLONE_CONFIG_R2_ACCESS_KEY_ID", "key"),
-            ("RCLONE_CONFIG_R2_SECRET_ACCESS_KEY", "secret"),
+            ("RCLONE_CONFIG_R2_SECRET_ACCESS_KEY", SECRET),
         ];
         // It takes no authority of its own where AWS's is set.
         command.envs(settings).env_remove("AWS_CA_BUNDLE");
@@ -170,20 +131,12 @@ fn is_there(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok()
 }
 
-fn until(done: impl Fn() -> bool) {
-    let end = Instant::now() + MINUTE;
-    while !done() {
-        assert!(Instant::now() < end, "it never happened");
-        sleep(Duration::from_millis(10));
-    }
-}
-
 #[test]
 fn it_keeps_what_it_is_given_and_misbehaves_as_it_is_told() {
     if Command::new("pgbackrest").arg("version").output().is_err() {
         return;
     }
-    let store = ObjectStore::start();
+    let store = Served::start();
     let content: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
     let done = |output: &Output| assert!(output.status.success(), "{output:?}");
     done(&store.put("some/object", &content));
@@ -203,7 +156,7 @@ fn it_keeps_what_it_is_given_and_misbehaves_as_it_is_told() {
     wrong_clients_are_refused(&store);
 }
 
-fn misbehaves(store: &ObjectStore, content: &[u8]) {
+fn misbehaves(store: &Served, content: &[u8]) {
     let well = Conduct::default;
     store.told(&Conduct {
         outage: true,
@@ -279,16 +232,16 @@ fn misbehaves(store: &ObjectStore, content: &[u8]) {
     assert!(store.get("some/object").stdout == content);
 }
 
-fn wrong_clients_are_refused(store: &ObjectStore) {
+fn wrong_clients_are_refused(store: &Served) {
     let ca = store.state(CA);
     store.configure(&ca, "backups", "another");
     let why = store.why_not_put();
     assert!(why.contains("SignatureDoesNotMatch"), "{why}");
-    store.configure(&ca, "no-such-bucket", "secret");
+    store.configure(&ca, "no-such-bucket", SECRET);
     let listed = store.client(&["repo-ls"], Stdio::null());
     let why = String::from_utf8_lossy(&listed.stderr).into_owned();
     assert!(why.contains("NoSuchBucket"), "{listed:?}");
-    store.configure(Path::new("/dev/null"), "backups", "secret");
+    store.configure(Path::new("/dev/null"), "backups", SECRET);
     assert!(store.why_not_put().contains("certificate"));
 }
 
@@ -298,7 +251,7 @@ fn rclone_brings_a_tree_and_takes_it_away() {
     if !is_there("rclone") {
         return;
     }
-    let store = ObjectStore::start();
+    let store = Served::start();
     let tree = store.path("tree");
     fs::create_dir_all(format!("{tree}/many")).unwrap();
     let content: Vec<u8> = (0..12_000_000u32).map(|n| (n % 251) as u8).collect();
@@ -323,7 +276,7 @@ fn barman_cloud_archives_wal_and_fetches_it() {
     if !is_there("barman-cloud-wal-archive") {
         return;
     }
-    let store = ObjectStore::start();
+    let store = Served::start();
     let name = "000000010000000000000003";
     let (segment, fetched) = (store.path(name), store.path("fetched"));
     let content: Vec<u8> = (0..1u32 << 24).map(|n| (n % 251) as u8).collect();
@@ -353,7 +306,7 @@ fn a_library_of_s3_finds_what_it_relies_on() {
     if !is_installed(asked) {
         return;
     }
-    let store = ObjectStore::start();
+    let store = Served::start();
     let mut command = store.by_sdk(python);
     command.args(["tests/object_store/library.py", &store.endpoint()]);
     let output = command.output().unwrap();

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses its own part of it")]
 
+pub mod object_store;
 pub mod plan;
 
 use std::{
