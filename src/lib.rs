@@ -30,6 +30,7 @@
 //! - [`backup`], [`restore`]: one file a tool; recovery targets, recovery, salvage.
 //! - [`store`]: where backups and WAL lie: what each holds, one file a kind.
 //! - [`object_store`]: a store that speaks S3, a program of its own in a node.
+//! - [`bucket`]: somebody's bucket, asked, mirrored and rid of a drill's objects.
 //! - [`fault`]: one file each: what is known of it, and how it is injected.
 //! - [`probe`]: look at a server and say what was seen, without judging.
 //!
@@ -41,6 +42,7 @@
 extern crate self as pgdrill;
 
 pub mod backup;
+pub mod bucket;
 pub mod bug;
 pub mod check;
 pub mod cli;

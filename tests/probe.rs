@@ -26,6 +26,7 @@ use pgdrill::{
     runtime::Exec,
     scenario::plan::{CheckKind, Plan},
     secret::Secret,
+    store::Mirrors,
     units::Rate,
 };
 use server::{Bench, Server, passwords};
@@ -113,6 +114,7 @@ fn target<'a>(
         passwords,
         node: &server.node,
         archive: None,
+        mirrors: Mirrors::default(),
         business,
         plan: &PLAN,
         audit: Vec::new(),

@@ -3,6 +3,8 @@
 //! What a subcommand does lives in the library's other rooms; here it is only asked for.
 
 mod analyze;
+mod bucket;
+mod buckets;
 mod budget;
 mod check;
 mod clean;
@@ -56,6 +58,8 @@ enum Command {
     List(list::Args),
     #[command(hide = true)]
     ObjectStore(object_store::Args),
+    #[command(hide = true)]
+    Bucket(bucket::Args),
     /// Show what a scenario would do, in order
     Plan(plan::Args),
     /// Perform drills and judge them
@@ -133,6 +137,7 @@ async fn perform(command: Command) -> CommandResult {
         Command::Doctor(args) => doctor::run(args).await,
         Command::Images(args) => images::run(args).await,
         Command::List(args) => list::run(args).await,
+        Command::Bucket(args) => bucket::run(args).await,
         Command::ObjectStore(args) => object_store::run(args).await,
         Command::Plan(args) => plan::run(args).await,
         Command::Run(args) => run::run(args).await,

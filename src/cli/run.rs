@@ -216,6 +216,10 @@ async fn drill_all(
     let there = super::tools::there(&plans, runtime);
     let asked = cancel.run_until_cancelled(there).await;
     asked.unwrap_or(Ok(()))?;
+    let tried = cancel
+        .run_until_cancelled(super::buckets::there(&plans, runtime))
+        .await;
+    tried.unwrap_or(Ok(()))?;
     planned::write(dir, plans.iter().map(|plan| plan.drill.as_str())).map_err(environment)?;
     reap(runtime, live).await;
     let (sender, receiver) = mpsc::unbounded_channel::<(String, Event)>();

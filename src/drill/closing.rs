@@ -79,6 +79,7 @@ impl Drill {
             passwords: &self.passwords,
             node: &server.node,
             archive,
+            mirrors: self.stores_of(&server.name).mirrors(),
             business,
             plan: &self.plan,
             audit: models
@@ -177,7 +178,9 @@ impl Drill {
             let Some(keeper) = stores.keeper else {
                 continue;
             };
-            for store in endpoints.keys() {
+            // Of somebody's bucket nobody tells.
+            let own = |store: &&String| stores.named(store).external().is_none();
+            for store in endpoints.keys().filter(own) {
                 let place = stores.place(store, keeper);
                 self.recorder
                     .record(match stores.named(store).tally(place).await {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::state::{Drill, Made, StepError, keeper};
 use crate::{
+    bucket::Record,
     postgres::{DATABASE_TEMPLATE, Server, server::write_passfile},
     runtime::{Machine, Mount, Node, NodeSpec, POSTGRES_PORT, RuntimeError},
     scenario::plan::{PRIMARY, Plan, ServerPlan},
@@ -53,12 +54,30 @@ impl Drill {
                 node,
                 keeper: node,
             };
-            let endpoint = store.serve(place, port).await?;
-            self.recorder.redact(endpoint.secret_key.reveal());
+            let prefix = self.prefix(cluster, name);
+            if let Some(bucket) = store.external() {
+                let record = Record {
+                    bucket: bucket.clone(),
+                    prefix: prefix.clone(),
+                };
+                let name = format!("{cluster}.{name}");
+                self.runtime.note(&plan.drill, &name, &record)?;
+            }
+            let endpoint = store.serve(place, port, &prefix).await?;
+            let secrets = [Some(&endpoint.secret_key), endpoint.session_token.as_ref()];
+            for secret in secrets.into_iter().flatten() {
+                self.recorder.redact(secret.reveal());
+            }
             endpoints.insert(name.to_owned(), endpoint);
         }
         self.endpoints.insert(cluster.to_owned(), endpoints);
         Ok(())
+    }
+
+    /// What is the drill's own of somebody's bucket.
+    fn prefix(&self, cluster: &str, store: &str) -> String {
+        let (run, drill) = (&self.runtime.run().id, &self.plan.drill);
+        format!("pgdrill/{run}/{drill}/{cluster}.{store}")
     }
 
     /// A node, and the cluster whose stores it sees.
@@ -134,8 +153,17 @@ fn spec(plan: &Plan, (name, cluster): (&str, &str), machine: &Machine, ports: &[
         ports: ports.to_vec(),
         inner_ports: Vec::new(),
         mounts: mounts(plan, cluster),
-        machine: machine.clone(),
+        machine: Machine {
+            reach_out: machine.reach_out || external(plan),
+            ..machine.clone()
+        },
     }
+}
+
+/// Whether any of its stores is somebody's bucket: every node that a tool may work on reaches out.
+fn external(plan: &Plan) -> bool {
+    let mut stores = plan.strategy.stores.values();
+    stores.any(|store| store.external().is_some())
 }
 
 /// The stores of a cluster: what is backed up of one is nowhere near another's.
@@ -146,7 +174,7 @@ fn mounts(plan: &Plan, cluster: &str) -> BTreeMap<String, Mount> {
         let mount = Mount {
             store: format!("{cluster}.store{beside}"),
             size: store.size(),
-            bucket: store.bucket(),
+            bucket: store.objects(),
         };
         (name.clone(), mount)
     };

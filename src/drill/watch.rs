@@ -16,6 +16,7 @@ use crate::{
     postgres::{Server, ServerError},
     probe::archive::{Held, Records, Span, segments},
     runtime::RuntimeError,
+    store::Mirrors,
     wal::{SegmentPosition, SegmentSize, lsn},
 };
 
@@ -30,6 +31,8 @@ struct Watched {
     server: Server,
     /// Where its WAL is archived.
     archive: Option<WalArchive>,
+    /// Stores of it that have to be mirrored.
+    mirrors: Mirrors,
     looked_at: Arc<Mutex<String>>,
 }
 
@@ -73,6 +76,7 @@ impl Drill {
             let watched = Watched {
                 server: server.clone(),
                 archive: self.plan.strategy.archive(),
+                mirrors: self.stores_of(&server.name).mirrors(),
                 looked_at: Arc::default(),
             };
             Box::pin(sample(&watched, &self.recorder)).await;
@@ -163,6 +167,7 @@ async fn arrived(watched: &Watched, stands: &Stands) -> Result<Held, RuntimeErro
             written_after: after.as_str().max(&stands.timeline),
             written: up_to,
         };
+        watched.mirrors.refresh().await?;
         found = Box::pin(segments(
             &watched.server.node,
             watched.archive.as_ref(),

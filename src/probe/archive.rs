@@ -34,6 +34,8 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
     let row = client.query_one(STATE, &[]).await;
     let row = row.map_err(pg("read what the server archived"))?;
+    // After that: what the server takes for archived by then must be there.
+    target.mirrors.refresh().await?;
     let list = match target.archive {
         Some(archive) => list(target.node, archive).await?,
         None => String::new(),

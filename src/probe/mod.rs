@@ -43,6 +43,7 @@ use crate::{
     runtime::{Exec, Node, POSTGRES_PORT, RuntimeError},
     scenario::plan::{CheckKind, Plan},
     secret::Secret,
+    store::Mirrors,
 };
 
 /// Probes that look at the same time.
@@ -56,6 +57,8 @@ pub struct ProbeTarget<'a> {
     pub passwords: &'a BTreeMap<String, Secret>,
     pub node: &'a Node,
     pub archive: Option<&'a WalArchive>,
+    /// Stores of the archive that have to be mirrored.
+    pub mirrors: Mirrors,
     /// What is in its databases, and what they are called.
     pub plan: &'a Plan,
     pub business: &'a [business::Operation],

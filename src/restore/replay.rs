@@ -40,6 +40,7 @@ pub(super) async fn replay(
     recorder: &Recorder,
 ) -> Result<Told, ServerError> {
     let server = request.server;
+    request.stores.1.refresh().await?;
     let (lines, mut told) = mpsc::unbounded_channel::<String>();
     let mut exec = Exec::new(["sh", "-s"])
         .stdin(replay_script(request, settings))

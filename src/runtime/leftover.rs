@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    Runtime, RuntimeError,
+    Runtime, RuntimeError, buckets,
     docker::{self, engine::Engine},
     local,
     run::{Inventory, Kind, Life, Owner},
@@ -25,6 +25,8 @@ pub enum Place {
     Engine(Engine, usize),
     Directory(PathBuf),
     Processes,
+    /// What the records in this directory tell of.
+    Buckets(PathBuf),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +44,7 @@ impl Leftover {
             }
             Place::Directory(dir) => format!("`{}` and its processes", dir.display()),
             Place::Processes => format!("processes of run {run}"),
+            Place::Buckets(_) => format!("objects of run {run} in buckets"),
         }
     }
 
@@ -52,6 +55,7 @@ impl Leftover {
             Place::Engine(engine, _) => docker::leftover::remove_run(engine, &self.run).await,
             Place::Directory(dir) => local::leftover::remove(&marker, Some(dir)).await,
             Place::Processes => local::leftover::remove(&marker, None).await,
+            Place::Buckets(records) => buckets::remove(records, "").await,
         }
     }
 }
@@ -63,6 +67,7 @@ pub async fn find(
 ) -> Result<Vec<Leftover>, RuntimeError> {
     let here = Owner::this_process()?;
     let mut found = local::leftover::find(parents, &here);
+    found.extend(buckets::find(&[std::env::temp_dir()], &here));
     if let Some(engine) = engine {
         found.extend(docker::leftover::find(engine, &here).await?);
     }

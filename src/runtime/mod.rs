@@ -4,6 +4,7 @@
 //! killed and measured. What is executed in it (PostgreSQL, tools) does not
 //! belong here.
 
+pub mod buckets;
 mod choose;
 pub mod docker;
 mod error;
@@ -23,7 +24,9 @@ pub use error::RuntimeError;
 pub use exec::{Exec, Output, RunAs};
 pub use spec::{Clock, LOCAL, Layout, Machine, Mount, NodeSpec, POSTGRES_PORT};
 
+use self::run::Run;
 use crate::{
+    bucket::Record,
     history::Recorder,
     meter::{Activity, outside},
 };
@@ -140,9 +143,27 @@ impl Runtime {
     /// Removes everything of a drill: nodes, volumes, networks, directories, processes.
     /// Returns what could not be removed.
     pub async fn close_drill(&self, drill: &str) -> Vec<String> {
-        match self {
+        let mut left = match self {
             Self::Docker(docker) => outside(Activity::Tool, docker.close_drill(drill)).await,
             Self::Local(local) => local.close_drill(drill).await,
+        };
+        left.extend(buckets::close(self.run(), &record_name(drill, "")).await);
+        left
+    }
+
+    /// Writes down what a drill is about to put into somebody's bucket.
+    ///
+    /// # Errors
+    /// When it can't be written; nothing must be put there then.
+    pub fn note(&self, drill: &str, store: &str, record: &Record) -> Result<(), RuntimeError> {
+        buckets::note(self.run(), &record_name(drill, store), record)
+    }
+
+    /// The run that all of it is for.
+    pub fn run(&self) -> &Run {
+        match self {
+            Self::Docker(docker) => docker.run(),
+            Self::Local(local) => local.run(),
         }
     }
 
@@ -152,11 +173,18 @@ impl Runtime {
         if let Err(error) = self.answers().await {
             return vec![error.to_string()];
         }
-        match self {
+        let mut left = match self {
             Self::Docker(docker) => docker.close().await,
             Self::Local(local) => local.close().await,
-        }
+        };
+        left.extend(buckets::close(self.run(), "").await);
+        left
     }
+}
+
+/// What the record of a drill's store is called. No name has a colon.
+fn record_name(drill: &str, store: &str) -> String {
+    format!("{drill}:{store}")
 }
 
 impl Node {

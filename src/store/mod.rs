@@ -3,7 +3,9 @@
 //! What a store can be told, and what it says that it holds, is here; which backups go where says
 //! the strategy, and what they are their tools (`backup/`).
 
+mod bucket;
 mod directory;
+mod program;
 mod s3;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -14,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 pub use crate::runtime::LOCAL;
 use crate::{
+    bucket::{Bucket, BucketError, UriStyle},
     object_store::{Answer, Conduct, Tally},
     runtime::{Node, RuntimeError},
     secret::Secret,
@@ -71,9 +74,15 @@ pub struct Endpoint {
     pub host: String,
     pub port: u16,
     pub bucket: String,
+    /// What every object's name begins with, without a slash at the end; empty: the bucket is the
+    /// drill's own.
+    pub prefix: String,
+    pub region: String,
+    pub uri_style: UriStyle,
     pub access_key: String,
     pub secret_key: Secret,
-    /// The certificate of the authority to trust, PEM.
+    pub session_token: Option<Secret>,
+    /// The certificates of the authorities to trust, PEM.
     pub ca: String,
 }
 
@@ -94,6 +103,23 @@ impl<'a> ClusterStores<'a> {
         named(self.kinds, name)
     }
 
+    /// Has the directories of those that are somebody's buckets hold what the buckets do.
+    ///
+    /// # Errors
+    /// When one can't be reached.
+    pub async fn refresh(&self) -> Result<(), RuntimeError> {
+        self.mirrors().refresh().await
+    }
+
+    /// Those that are somebody's buckets, to be brought up to date later.
+    pub fn mirrors(&self) -> Mirrors {
+        let external = self.kinds.iter().filter(|(_, it)| it.external().is_some());
+        let mirror = |(name, store): (&String, &Store)| {
+            Some((name.clone(), store.clone(), self.keeper?.clone()))
+        };
+        Mirrors(external.filter_map(mirror).collect())
+    }
+
     /// A store, as this node reaches it.
     pub fn place(&self, store: &'a str, node: &'a Node) -> Place<'a> {
         Place {
@@ -101,6 +127,28 @@ impl<'a> ClusterStores<'a> {
             node,
             keeper: self.keeper.unwrap_or(node),
         }
+    }
+}
+
+/// Somebody's buckets among a cluster's stores, each with the node that mirrors it.
+#[derive(Clone, Debug, Default)]
+pub struct Mirrors(Vec<(String, Store, Node)>);
+
+impl Mirrors {
+    /// Has the mirrors hold what the buckets do.
+    ///
+    /// # Errors
+    /// When a bucket can't be reached.
+    pub async fn refresh(&self) -> Result<(), RuntimeError> {
+        for (store, kind, keeper) in &self.0 {
+            let place = Place {
+                store,
+                node: keeper,
+                keeper,
+            };
+            kind.refresh(place).await?;
+        }
+        Ok(())
     }
 }
 
@@ -209,11 +257,25 @@ trait Client {
     ) -> Result<(), RuntimeError> {
         Err(place.unable("take over a directory"))
     }
-    fn bucket(&self) -> Option<&'static str> {
+    fn wrong(&self) -> Option<(&'static str, BucketError)> {
         None
     }
-    async fn serve(&self, place: Place<'_>, _port: u16) -> Result<Endpoint, RuntimeError> {
+    fn objects(&self) -> Option<&'static str> {
+        None
+    }
+    fn external(&self) -> Option<&Bucket> {
+        None
+    }
+    async fn serve(
+        &self,
+        place: Place<'_>,
+        _port: u16,
+        _prefix: &str,
+    ) -> Result<Endpoint, RuntimeError> {
         Err(place.unable("be served"))
+    }
+    async fn refresh(&self, _place: Place<'_>) -> Result<(), RuntimeError> {
+        Ok(())
     }
     async fn behave(&self, place: Place<'_>, _conduct: &Conduct) -> Result<Answer, RuntimeError> {
         Err(place.unable("misbehave"))
@@ -281,23 +343,53 @@ macro_rules! stores {
                 match self { $(Self::$variant(store) => store.put(place, from, paths, within).await),+ }
             }
 
-            /// The bucket that its clients know it by; none: it is a directory, and nothing is
-            /// between them.
-            pub fn bucket(&self) -> Option<&'static str> {
-                match self { $(Self::$variant(store) => store.bucket()),+ }
+            /// Its word in a strategy.
+            pub fn word(&self) -> &'static str {
+                match self { $(Self::$variant(_) => stringify!($file)),+ }
+            }
+
+            /// What is wrong with how it is stated: the option, and why.
+            pub fn wrong(&self) -> Option<(&'static str, BucketError)> {
+                match self { $(Self::$variant(store) => Client::wrong(store)),+ }
+            }
+
+            /// The directory of its objects, beside which there is what serves them; none: it is a
+            /// directory, and nothing is between it and its clients.
+            pub fn objects(&self) -> Option<&'static str> {
+                match self { $(Self::$variant(store) => store.objects()),+ }
+            }
+
+            /// Somebody's bucket, which was there before: what the drill put there can be deleted,
+            /// and no fault of its service be injected.
+            pub fn external(&self) -> Option<&Bucket> {
+                match self { $(Self::$variant(store) => store.external()),+ }
             }
 
             /// Whether it is object storage, which is reached by way of an endpoint alone.
             pub fn is_object_storage(&self) -> bool {
-                self.bucket().is_some()
+                self.objects().is_some()
             }
 
-            /// Has it speak S3 at this port of the node, which keeps it.
+            /// Has its clients reach it: by S3 at this port of the node which keeps it, or below
+            /// this prefix of somebody's bucket.
             ///
             /// # Errors
             /// When it can't be started.
-            pub async fn serve(&self, place: Place<'_>, port: u16) -> Result<Endpoint, RuntimeError> {
-                match self { $(Self::$variant(store) => store.serve(place, port).await),+ }
+            pub async fn serve(
+                &self,
+                place: Place<'_>,
+                port: u16,
+                prefix: &str,
+            ) -> Result<Endpoint, RuntimeError> {
+                match self { $(Self::$variant(store) => store.serve(place, port, prefix).await),+ }
+            }
+
+            /// Has the directory of its objects hold what somebody's bucket does.
+            ///
+            /// # Errors
+            /// When it can't be reached.
+            pub async fn refresh(&self, place: Place<'_>) -> Result<(), RuntimeError> {
+                match self { $(Self::$variant(store) => store.refresh(place).await),+ }
             }
 
             /// Has one that speaks S3 behave like this from now on, and asks it something then.
@@ -388,6 +480,9 @@ stores! {
     Directory(directory),
     /// Objects, by S3 over TLS.
     S3(s3),
+    /// A bucket that is there already (R2, OSS, MinIO, S3), below a prefix of the drill's own, which
+    /// is emptied when it ends.
+    Bucket(bucket),
 }
 
 impl Default for Store {

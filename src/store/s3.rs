@@ -9,8 +9,9 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Client, Damage, Endpoint, Place, Stored, Which, directory::Directory};
+use super::{Client, Damage, Endpoint, Place, Stored, Which, directory::Directory, program};
 use crate::{
+    bucket::UriStyle,
     object_store::{Answer, CA, CONDUCT, Conduct, STATE, Settings, TALLY, Tally},
     runtime::{Exec, Node, RuntimeError, wait},
     secret::Secret,
@@ -45,11 +46,16 @@ impl Client for S3 {
         Directory::default().held(place, below, hashed).await
     }
 
-    fn bucket(&self) -> Option<&'static str> {
+    fn objects(&self) -> Option<&'static str> {
         Some(BUCKET)
     }
 
-    async fn serve(&self, place: Place<'_>, port: u16) -> Result<Endpoint, RuntimeError> {
+    async fn serve(
+        &self,
+        place: Place<'_>,
+        port: u16,
+        _prefix: &str,
+    ) -> Result<Endpoint, RuntimeError> {
         let (host, outside) = place.keeper.inside_address(port);
         // Clients look for no address in a certificate.
         let host = match host.as_str() {
@@ -75,8 +81,12 @@ impl Client for S3 {
             host,
             port: outside,
             bucket: BUCKET.into(),
+            prefix: String::new(),
+            region: "us-east-1".into(),
+            uri_style: UriStyle::Path,
             access_key: ACCESS_KEY.into(),
             secret_key,
+            session_token: None,
             ca,
         })
     }
@@ -164,11 +174,6 @@ fn file(place: Place<'_>, ending: &str) -> PathBuf {
     run.join(format!("object-store-{}.{ending}", place.store))
 }
 
-/// pgdrill's own program, on the node that keeps the store.
-fn program(place: Place<'_>) -> PathBuf {
-    place.keeper.layout().run.join("pgdrill")
-}
-
 /// All of a container's addresses; of this machine only the loopback interface.
 fn listen_address(node: &Node) -> &'static str {
     match node.listen_addresses() {
@@ -178,18 +183,12 @@ fn listen_address(node: &Node) -> &'static str {
 }
 
 async fn start(place: Place<'_>, settings: &Settings) -> Result<(), RuntimeError> {
-    let own = std::env::current_exe().and_then(std::fs::read);
-    let own = own.map_err(RuntimeError::io("read pgdrill's own program"))?;
-    let program = program(place);
-    let there = Exec::new(["test", "-x", &program.display().to_string()]).allow(1);
-    if place.keeper.exec(there.unrecorded()).await?.exit != 0 {
-        place.keeper.put(&program, &own, 0o700).await?;
-    }
+    program::put(place.keeper).await?;
     let named = |ending: &str| file(place, ending);
     let text = serde_json::to_vec(settings).unwrap_or_default();
     place.keeper.put(&named("json"), &text, 0o600).await?;
     let exec = Exec::shell(START)
-        .env("PROGRAM", program.display().to_string())
+        .env("PROGRAM", program::path(place.keeper).display().to_string())
         .env("SETTINGS", named("json").display().to_string())
         .env("LOG", named("log").display().to_string());
     place.keeper.exec(exec.unrecorded()).await.map(drop)
@@ -216,7 +215,7 @@ async fn ca(place: Place<'_>) -> Result<String, RuntimeError> {
 
 /// Asks the store for something, from where it is.
 async fn ask(place: Place<'_>, bytes: u64) -> Result<Answer, RuntimeError> {
-    let (program, settings) = (program(place), file(place, "json"));
+    let (program, settings) = (program::path(place.keeper), file(place, "json"));
     let words = [
         program.as_path(),
         Path::new("object-store"),

@@ -15,6 +15,7 @@ use pgdrill::{
     runtime::Exec,
     scenario::plan::{CheckKind, PRIMARY, Plan},
     secret::Secret,
+    store::Mirrors,
     units::wall_clock,
 };
 use tokio_postgres::SimpleQueryMessage;
@@ -235,6 +236,7 @@ async fn look(server: &Server, plan: &Plan, model: &Model, moment: Moment) -> Ve
         passwords: &none,
         node: &server.node,
         archive: None,
+        mirrors: Mirrors::default(),
         business: &[],
         plan,
         audit: Vec::from_iter(model.manifest.audit.as_ref().map(|audit| {

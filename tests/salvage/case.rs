@@ -12,6 +12,7 @@ use pgdrill::{
     restore::salvage::{SalvageError, SalvageRequest, salvage},
     runtime::Exec,
     scenario::plan::CheckKind,
+    store::Mirrors,
     units::Bytes,
 };
 
@@ -34,6 +35,7 @@ pub async fn look(server: &Server) -> Seen {
         passwords: &passwords,
         node: &server.node,
         archive: None,
+        mirrors: Mirrors::default(),
         business: &[],
         plan: &plan(10_000_000, Vec::new()),
         audit: Vec::new(),

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use super::{Pgbackrest, REPOSITORY};
 use crate::{
     backup::{Needed, Site, Version},
+    bucket::UriStyle,
     postgres::{DATABASE_TEMPLATE, server::SUPERUSER},
     runtime::POSTGRES_PORT,
     secret::Secret,
@@ -25,12 +26,13 @@ const OWN: [&str; 9] = [
 ];
 
 /// The same of a repository, its number aside: where it is, and with what it is read.
-const OF_REPOSITORY: [&str; 5] = [
+const OF_REPOSITORY: [&str; 6] = [
     "path",
     "cipher-pass",
     "cipher-type",
     "s3-key",
     "s3-key-secret",
+    "s3-token",
 ];
 
 /// Whether the harness states this option.
@@ -119,18 +121,29 @@ pub(super) fn passphrase(site: &Site<'_>) -> Secret {
 /// The options of a repository in object storage, whose bucket is seen as a directory elsewhere.
 fn in_bucket(endpoint: &Endpoint, authority: String) -> Vec<(&'static str, String)> {
     let secret_key = endpoint.secret_key.reveal();
-    vec![
+    let path = match endpoint.prefix.as_str() {
+        "" => format!("/{REPOSITORY}"),
+        prefix => format!("/{prefix}/{REPOSITORY}"),
+    };
+    let token = endpoint.session_token.as_ref();
+    let token = token.map(|token| ("s3-token", token.reveal().to_owned()));
+    let style = match endpoint.uri_style {
+        UriStyle::Path => "path",
+        UriStyle::Host => "host",
+    };
+    let options = [
         ("type", "s3".into()),
-        ("path", format!("/{REPOSITORY}")),
+        ("path", path),
         ("s3-bucket", endpoint.bucket.clone()),
         ("s3-endpoint", endpoint.host.clone()),
-        ("s3-region", "us-east-1".into()),
-        ("s3-uri-style", "path".into()),
+        ("s3-region", endpoint.region.clone()),
+        ("s3-uri-style", style.into()),
         ("s3-key", endpoint.access_key.clone()),
         ("s3-key-secret", secret_key.to_owned()),
         ("storage-port", endpoint.port.to_string()),
         ("storage-ca-file", authority),
-    ]
+    ];
+    options.into_iter().chain(token).collect()
 }
 
 #[cfg(test)]

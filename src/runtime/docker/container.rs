@@ -8,6 +8,7 @@ use bollard::models::{
 };
 
 use crate::{
+    bucket::THIS_MACHINE,
     runtime::{LOCAL, Layout, Machine, NodeSpec, spec},
     units::Bytes,
 };
@@ -84,6 +85,11 @@ pub(super) fn endpoint(name: &str) -> EndpointSettings {
     }
 }
 
+/// By what name a node that reaches out finds the engine's machine.
+fn this_machine() -> String {
+    format!("{THIS_MACHINE}:host-gateway")
+}
+
 fn host_config(spec: &NodeSpec, names: &Names) -> HostConfig {
     let binding = PortBinding {
         host_ip: Some("127.0.0.1".to_owned()),
@@ -98,6 +104,7 @@ fn host_config(spec: &NodeSpec, names: &Names) -> HostConfig {
         port_bindings: Some(spec.ports.iter().map(bound).collect()),
         // Takes note of ended daemons: a server does not start beside a dead one's number.
         init: Some(true),
+        extra_hosts: spec.machine.reach_out.then(|| vec![this_machine()]),
         shm_size: Some(SHARED_MEMORY),
         memory,
         memory_swap: memory,

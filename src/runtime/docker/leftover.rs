@@ -80,7 +80,8 @@ async fn remove_one(engine: &Engine, thing: &Found) -> Result<(), String> {
         Kind::Container => remove_container(engine, name).await,
         Kind::Volume => remove_volume(engine, name).await,
         Kind::Network => remove_network(engine, name).await,
-        Kind::Directory => Ok(()),
+        // None of an engine.
+        Kind::Directory | Kind::Objects => Ok(()),
     }
 }
 

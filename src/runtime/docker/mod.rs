@@ -74,6 +74,10 @@ impl Docker {
         &self.engine
     }
 
+    pub(super) fn run(&self) -> &Run {
+        &self.run
+    }
+
     /// The major versions there are images for, or could be.
     pub fn majors(&self) -> Vec<u32> {
         images::matrix().iter().map(|row| row.postgres).collect()

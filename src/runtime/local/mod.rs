@@ -72,6 +72,10 @@ impl Local {
         self.installations.iter().map(|found| found.major).collect()
     }
 
+    pub(super) fn run(&self) -> &Run {
+        &self.run
+    }
+
     /// Where the run's directory lies.
     pub(super) fn parent(&self) -> &Path {
         self.root.parent().unwrap_or(&self.root)

@@ -19,6 +19,8 @@ pub enum Kind {
     Network,
     /// A directory of this machine.
     Directory,
+    /// In a bucket, below a prefix.
+    Objects,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

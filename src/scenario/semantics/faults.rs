@@ -5,8 +5,10 @@ use super::{
     steps::{Server, State},
 };
 use crate::{
+    backup::WalArchive,
+    bucket::Bucket,
     event::BoundaryKind,
-    fault::{Fault, ServerAfter},
+    fault::{Facts, Fault, ServerAfter},
     scenario::{expand, problem::Problem},
 };
 
@@ -36,7 +38,9 @@ impl Check<'_> {
         }
         let stores = self.strategy.map(|strategy| &strategy.stores);
         let hit = stores.and_then(|stores| stores.get(facts.store()?));
-        if facts.needs_size && hit.is_some_and(|store| store.size().0 == 0) {
+        if let Some(bucket) = self.external(&facts) {
+            self.not_ours(fault, &bucket, state);
+        } else if facts.needs_size && hit.is_some_and(|store| store.size().0 == 0) {
             let message = "this store holds as much as the disk: it cannot be filled up";
             let help = "give it a size: `directory: { size: 64MB }`";
             self.here(state, "inject", Problem::nowhere(message).help(help));
@@ -68,6 +72,23 @@ impl Check<'_> {
             let problem = Problem::nowhere(format!("`{name}` stands for the newest fault"));
             self.here(state, "as", problem.help("call it otherwise"));
         }
+    }
+
+    /// The bucket, not the drill's own, whose service a fault would have to hit.
+    fn external(&self, facts: &Facts<'_>) -> Option<Bucket> {
+        let strategy = self.strategy.filter(|_| !facts.loses_store)?;
+        let archive = strategy.archive().filter(|_| facts.needs_archive);
+        let archived = archive.iter().flat_map(WalArchive::stores);
+        let mut hit = archived.chain(facts.store());
+        hit.find_map(|store| strategy.stores.get(store)?.external().cloned())
+    }
+
+    fn not_ours(&mut self, fault: &Fault, bucket: &Bucket, state: &mut State) {
+        let message =
+            format!("`{fault}` cannot be done to {bucket}: its service is not the drill's");
+        let help = "`lose-store` deletes what the drill put there; `{ s3: embedded }` misbehaves in \
+                    every way";
+        self.here(state, "inject", Problem::nowhere(message).help(help));
     }
 
     pub(super) fn heal(&mut self, fault: &str, state: &mut State) {

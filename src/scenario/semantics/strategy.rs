@@ -219,6 +219,10 @@ impl Check<'_> {
         let archived: Vec<&str> = archives.iter().flat_map(|one| one.stores()).collect();
         for (name, store) in &file.stores {
             let used = file.backups.values().any(|backup| backup.to.contains(name));
+            if let Some((option, error)) = store.wrong() {
+                let problem = Problem::nowhere(error.cause).help(error.help);
+                self.wrong(&["stores", name, store.word(), option], problem);
+            }
             if name == LOCAL && store.size().0 == 0 {
                 let problem = Problem::nowhere("the store `local` is there without being stated");
                 let help = "take it out, call it otherwise, or give it a `size`";
