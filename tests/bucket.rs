@@ -46,15 +46,15 @@ steps:
   - backup: main
   - run: 4s
   - backup: { of: main, kind: incr }
-  - run: 16s
+  - run: 6s # more than any objective is at stake
   - inject: lose-server
   - restore: { into: replacement, target: latest }
   - verify: replacement
   - cut-over: { to: replacement }
   - run: 3s
 objectives:
-  oa: { rpo: 15m, rto: 30m }
-  agent: { rpo: 15m, rto: 1h }
+  oa: { rpo: 5m, rto: 30m }
+  agent: { rpo: 5m, rto: 1h }
 human: { detect: 5m, decide: 5m }
 ";
 
