@@ -12,13 +12,22 @@ use crate::{
 pub struct WalArchive {
     pub archive_command: String,
     pub restore_command: String,
-    /// The directories that its files lie in, each with its store.
-    directories: Vec<(String, String)>,
+    directories: Vec<Directory>,
     /// How many directories lie between that and a file: 0 where it holds the files itself.
     depth: u32,
     /// A `sed` script that makes of a file's name the segment's, with the ending that says how it
     /// is packed.
     rename: &'static str,
+}
+
+/// One that an archive's files lie in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory {
+    pub store: String,
+    pub path: String,
+    /// A command that prints what is in the file whose path below the directory is `$below`, and
+    /// fails where that could not be read; none: what is in it is the file itself.
+    pub content: Option<String>,
 }
 
 impl WalArchive {
@@ -44,23 +53,26 @@ impl WalArchive {
 
     /// Files are called as their segments are.
     fn directories(archive_command: &str, stores: &[String]) -> Self {
-        let archives = stores.iter().map(|store| placeholder("archive", store));
-        let fetch = archives
-            .clone()
-            .map(|archive| format!("cp {archive}/%f %p"));
+        let directory = |store: &String| Directory {
+            store: store.clone(),
+            path: placeholder("archive", store),
+            content: None,
+        };
+        let directories: Vec<Directory> = stores.iter().map(directory).collect();
+        let fetch = directories.iter().map(|it| format!("cp {}/%f %p", it.path));
         Self {
             archive_command: archive_command.to_owned(),
             restore_command: fetch.collect::<Vec<_>>().join(" || "),
-            directories: stores.iter().cloned().zip(archives).collect(),
+            directories,
             depth: 0,
             rename: "",
         }
     }
 
-    /// One of a tool's own; its directories each with their store.
+    /// One of a tool's own.
     pub fn of_tool(
         (archive_command, restore_command): (String, String),
-        directories: Vec<(String, String)>,
+        directories: Vec<Directory>,
         depth: u32,
         rename: &'static str,
     ) -> Self {
@@ -75,14 +87,14 @@ impl WalArchive {
 
     /// The stores that its files lie in.
     pub fn stores(&self) -> impl Iterator<Item = &str> {
-        self.directories.iter().map(|(store, _)| store.as_str())
+        self.directories.iter().map(|it| it.store.as_str())
     }
 
     /// The directories that its files lie in.
     pub fn places(&self, layout: &Layout) -> Vec<String> {
         let directories = self.directories.iter();
         directories
-            .map(|(_, directory)| fill_in(layout, directory))
+            .map(|directory| fill_in(layout, &directory.path))
             .collect()
     }
 
@@ -91,16 +103,31 @@ impl WalArchive {
     pub fn listing(&self, layout: &Layout) -> String {
         let depth = self.depth + 1;
         let only = if self.depth == 0 { "" } else { " -type f" };
-        let list = |(store, directory): &(String, String)| {
-            let directory = quoted(&fill_in(layout, directory));
-            let (rename, at) = (self.rename, named_at(store, ""));
+        let list = |directory: &Directory| {
+            let path = quoted(&fill_in(layout, &directory.path));
+            let (rename, at) = (self.rename, named_at(&directory.store, ""));
             format!(
-                "find {directory} -mindepth {depth}{only} -printf '%f %s %p\\n' 2> /dev/null | \
+                "find {path} -mindepth {depth}{only} -printf '%f %s %p\\n' 2> /dev/null | \
                  LC_ALL=C sort | sed '{rename};s/ /{at} /'\n"
             )
         };
         let lists: String = self.directories.iter().map(list).collect();
         format!("wal_files() {{\n{lists}}}\n")
+    }
+
+    /// The shell lines of a function `wal_content` that prints what is in a file, by its path; none
+    /// where that is the file itself.
+    pub fn reading(&self, layout: &Layout) -> String {
+        let reads = |directory: &Directory| {
+            let command = fill_in(layout, directory.content.as_ref()?);
+            let path = quoted(&fill_in(layout, &directory.path));
+            Some(format!("{path}/*) below=${{1#{path}/}}; {command} ;;\n"))
+        };
+        let cases: String = self.directories.iter().filter_map(reads).collect();
+        match cases.is_empty() {
+            true => String::new(),
+            false => format!("wal_content() {{\ncase $1 in\n{cases}*) cat \"$1\" ;;\nesac\n}}\n"),
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 //! where those go), `archive` for where WAL is archived, `retention` for what goes when.
 
 mod abilities;
-mod archive;
+pub mod archive;
 mod contents;
 mod data_directory;
 mod position;

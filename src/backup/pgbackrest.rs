@@ -4,6 +4,7 @@
 //! server is; the repositories are the same for all. A backup is taken for each repository by
 //! itself, WAL is archived into all of them, and fetched from whichever has it.
 
+mod archive;
 mod configuration;
 mod info;
 
@@ -22,7 +23,6 @@ use crate::{
     event::Listed,
     history::{Bytes, Progress},
     runtime::{Exec, Output},
-    store::placeholder,
     units::is_default,
 };
 
@@ -35,9 +35,6 @@ const REPOSITORY: &str = "pgbackrest";
 
 /// Fetches WAL from whichever repository has it.
 const FETCH: &str = "archive-get %f \"%p\"";
-
-/// Takes of a file's name in the archive the checksum that pgBackRest adds to a segment's.
-const RENAME: &str = r"s/^\([0-9A-F]\{24\}[^ ]*\)-[0-9a-f]\{40\}/\1/";
 
 /// A stanza and options of pgBackRest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -104,14 +101,7 @@ impl BackupTool for Pgbackrest {
     }
 
     fn archive(&self, to: &[String]) -> Option<WalArchive> {
-        let commands = (self.command("archive-push %p"), self.command(FETCH));
-        let directory = |store: &String| {
-            let (in_store, stanza) = (placeholder("store", store), &self.stanza);
-            let directory = format!("{in_store}/{REPOSITORY}/archive/{stanza}");
-            (store.clone(), directory)
-        };
-        let directories = to.iter().map(directory).collect();
-        Some(WalArchive::of_tool(commands, directories, 1, RENAME))
+        Some(self.wal_archive(to))
     }
 
     async fn configure(&self, site: &Site<'_>) -> Result<(), BackupError> {
@@ -197,8 +187,23 @@ const USAGE: std::ops::RangeInclusive<i32> = 30..=37;
 
 /// The option that names the repository of a store.
 fn repo(site: &Site<'_>, store: &str) -> String {
+    format!("--repo={}", number(site, store))
+}
+
+/// The number of the repository of a store.
+fn number(site: &Site<'_>, store: &str) -> usize {
     let before = site.to.iter().take_while(|one| *one != store).count();
-    format!("--repo={}", before + 1)
+    before + 1
+}
+
+/// The options that name a repository and have it read from its directory, also where object storage
+/// serves that.
+fn read_directly(number: usize, directory: &str) -> [String; 3] {
+    [
+        format!("--repo={number}"),
+        format!("--repo{number}-type=posix"),
+        format!("--repo{number}-path={directory}"),
+    ]
 }
 
 impl Pgbackrest {

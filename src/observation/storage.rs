@@ -25,8 +25,8 @@ pub struct ArchivedFile {
     pub digest: String,
     /// Its first 40 bytes, hexadecimal: the header of a segment's first page.
     pub head: String,
-    /// The same digest of what is inside, where it begins as a compressed file does and the node
-    /// can decompress it.
+    /// The same digest of what is inside, where it is compressed or encrypted and the node can
+    /// read that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inside: Option<String>,
     /// The first 40 bytes of what is inside, likewise.
@@ -35,6 +35,9 @@ pub struct ArchivedFile {
     /// What `pg_waldump` said against its records, or those inside; empty: nothing, or not asked.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub refused: String,
+    /// Why what is inside could not be read, where that is known to be there; empty: it could.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub closed: String,
 }
 
 /// Structure of tables and indexes. Indexes are named `database: schema.index`.

@@ -109,7 +109,7 @@ pub async fn segments(
         Records::Left => String::new(),
     };
     let exec = Exec::new(["sh", "-s"])
-        .stdin(archive.listing(layout) + LOOK)
+        .stdin(archive.listing(layout) + &archive.reading(layout) + LOOK)
         .env("DATA", layout.data.display().to_string())
         .env("AFTER", span.after)
         .env("UP_TO", span.up_to)
@@ -128,6 +128,10 @@ fn held(text: &str) -> Held {
             let (name, why) = rest.split_once(' ').unwrap_or((rest, ""));
             let why = if why.is_empty() { SILENT } else { why };
             held.files.entry(name.to_owned()).or_default().refused = why.to_owned();
+        } else if let Some(rest) = line.strip_prefix("pgdrill-closed ")
+            && let Some((name, why)) = rest.split_once(' ')
+        {
+            held.files.entry(name.to_owned()).or_default().closed = why.to_owned();
         } else if let Some(rest) = line.strip_prefix("pgdrill-written ")
             && let Some((name, digest)) = rest.split_once(' ')
         {
@@ -146,7 +150,7 @@ fn archived(line: &str) -> Option<(String, ArchivedFile)> {
         head: word()?.trim_matches('-').to_owned(),
         inside: word().filter(|inside| *inside != "-").map(str::to_owned),
         inside_head: word()?.trim_matches('-').to_owned(),
-        refused: String::new(),
+        ..ArchivedFile::default()
     };
     Some((word()?.to_owned(), file))
 }

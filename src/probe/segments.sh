@@ -1,5 +1,6 @@
 # What segments of the WAL hold: a line each, the facts and then the file's name.
 # Before these lines stands a function `wal_files`: name, bytes and path of each file in the archive.
+# And, where that is not the file itself, `wal_content`: prints what is in a file, by its path.
 # Environment: names of segments in the archive between which to look (AFTER, UP_TO), DATA with the
 # same of the server's own (WRITTEN_AFTER, WRITTEN), and WALDUMP: the program's path, or empty.
 export LC_ALL=C
@@ -30,27 +31,47 @@ unpacker() {
     esac
 }
 
-unpacked=$(mktemp -d)
-trap 'rm -rf "$unpacked"' EXIT
+opened=$(mktemp -d)
+trap 'rm -rf "$opened"' EXIT
+
+# Makes $plain of a file that is encrypted or packed, or says why it can't. What a damaged one leaves
+# is no such failure: it is held against what the server wrote.
+open_up() {
+    content=$file
+    if command -v wal_content > /dev/null; then
+        content=$opened/content
+        wal_content "$file" > "$content" || return
+    fi
+    unpack=$(unpacker "$(head_of "$content")")
+    if [ -n "$unpack" ]; then
+        command -v "$unpack" > /dev/null || { echo "the node has no $unpack" && return 1; }
+        "$unpack" -dc < "$content" > "$plain" 2> /dev/null || :
+    elif [ "$content" != "$file" ]; then
+        mv "$content" "$plain"
+    fi
+}
+
 wal_files | between "$AFTER" "$UP_TO" | while read -r name bytes file; do
     [ -f "$file" ] || continue
     head=$(head_of "$file")
     inside=-
     inside_head=-
-    plain=$file
-    unpack=$(unpacker "$head")
-    if [ -n "$unpack" ] && command -v "$unpack" > /dev/null; then
-        # By its own name: so pg_waldump knows where it belongs.
-        plain=$unpacked/$(echo "$name" | cut -c 1-24)
-        "$unpack" -dc < "$file" > "$plain" 2> /dev/null
+    # By its own name: so pg_waldump knows where it belongs.
+    plain=$opened/$(echo "$name" | cut -c 1-24)
+    why=$(open_up 2>&1) && is_open=yes || is_open=
+    if [ -f "$plain" ]; then
         inside=$(digest < "$plain")
         inside_head=$(head_of "$plain")
+    else
+        plain=$file
     fi
     echo "pgdrill-archived $bytes $(digest < "$file") ${head:--} $inside ${inside_head:--} $name"
-    if [ -n "$WALDUMP" ] && { [ -z "$unpack" ] || [ "$plain" != "$file" ]; }; then
+    if [ -z "$is_open" ]; then
+        echo "pgdrill-closed $name $(echo "$why" | tail -n 1)"
+    elif [ -n "$WALDUMP" ]; then
         said=$("$WALDUMP" -q "$plain" 2>&1) || echo "pgdrill-refused $name $(echo "$said" | tail -n 1)"
     fi
-    [ "$plain" = "$file" ] || rm -f "$plain"
+    rm -f "$opened"/*
 done
 # A file that is gone by the end was made another segment meanwhile: what was read is neither.
 ls "$DATA/pg_wal" 2> /dev/null | between "$WRITTEN_AFTER" "$WRITTEN" | while read -r name; do

@@ -14,8 +14,18 @@ use crate::{
     wal::{Head, Kind, SegmentPosition, SegmentSize},
 };
 
-/// How files of compressors begin: gzip, zstd, lz4, xz, bzip2.
-const PACKED: [&str; 5] = ["1f8b", "28b52ffd", "04224d18", "fd377a585a00", "425a68"];
+/// How files begin that are compressed (by gzip, zstd, lz4, xz, bzip2), or encrypted as OpenSSL does.
+const PACKED: [&str; 6] = [
+    "1f8b",
+    "28b52ffd",
+    "04224d18",
+    "fd377a585a00",
+    "425a68",
+    "53616c7465645f5f",
+];
+
+/// Why a file could not be looked into of which nothing else is known.
+const UNKNOWN: &str = "compressed or encrypted in a way unknown here";
 
 /// What `pg_waldump` says where a segment's records end in zeros: it was never filled.
 const ENDS_IN_ZEROS: &str = ", got 0";
@@ -138,9 +148,15 @@ impl<'a> Known<'a> {
                 "whether {name} holds what its server wrote could not be told: nobody saw that"
             )),
             (Some(_), None) => judged.wrong.extend(unknown(state, place, name, head, file)),
-            (None, _) => judged.closed.push(format!(
-                "{name} could not be looked into: compressed or encrypted in a way unknown here"
-            )),
+            (None, _) => {
+                let why = match file.closed.as_str() {
+                    "" => UNKNOWN,
+                    why => why,
+                };
+                judged
+                    .closed
+                    .push(format!("{name} could not be looked into: {why}"));
+            }
         }
         judged.wrong.extend(self.overwritten(name, file));
     }

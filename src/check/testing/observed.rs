@@ -181,9 +181,7 @@ pub fn segment(timeline: u32, number: u64) -> (String, ArchivedFile) {
         bytes: 16 << 20,
         digest: format!("{timeline:02}{number:02}"),
         head: hex::encode(head),
-        inside: None,
-        inside_head: String::new(),
-        refused: String::new(),
+        ..ArchivedFile::default()
     };
     (format!("{timeline:08X}00000000{number:08X}"), file)
 }

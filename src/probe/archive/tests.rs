@@ -7,7 +7,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::{runtime::Layout, wal::Head};
+use crate::{backup::archive::Directory, runtime::Layout, wal::Head};
 
 const MEGABYTE: u64 = 1 << 20;
 
@@ -36,6 +36,21 @@ struct Files(tempfile::TempDir);
 
 impl Files {
     fn new() -> Self {
+        Self::of(&WalArchive::safe(&["local".to_owned()]))
+    }
+
+    /// Those of an archive whose files hold something that a command makes of them.
+    fn read_by(content: &str) -> Self {
+        let directory = Directory {
+            store: "local".into(),
+            path: "{archive}".into(),
+            content: Some(content.into()),
+        };
+        let commands = (String::new(), String::new());
+        Self::of(&WalArchive::of_tool(commands, vec![directory], 0, ""))
+    }
+
+    fn of(archive: &WalArchive) -> Self {
         let files = Self(tempfile::tempdir().unwrap());
         fs::create_dir_all(files.path("wal")).unwrap();
         fs::create_dir_all(files.path("data/pg_wal/archive_status")).unwrap();
@@ -43,8 +58,8 @@ impl Files {
             stores: [("local".to_owned(), files.path(""))].into(),
             ..Layout::default()
         };
-        let listing = WalArchive::safe(&["local".to_owned()]).listing(&layout);
-        fs::write(files.path("look.sh"), listing + LOOK).unwrap();
+        let script = archive.listing(&layout) + &archive.reading(&layout) + LOOK;
+        fs::write(files.path("look.sh"), script).unwrap();
         files
     }
 
@@ -70,18 +85,26 @@ impl Files {
     }
 
     /// What the script tells of segments after and up to these, in the archive and in `pg_wal`.
-    fn look(&self, [after, up_to]: [&str; 2], waldump: &str) -> Held {
-        let mut shell = Command::new("sh");
-        let shell = shell
+    fn look(&self, span: [&str; 2], waldump: &str) -> Held {
+        self.told(&mut self.shell(span, waldump))
+    }
+
+    fn shell(&self, [after, up_to]: [&str; 2], waldump: &str) -> Command {
+        let mut shell = Command::new("/bin/sh");
+        shell
             .arg("-s")
             .env("DATA", self.path("data"))
             .env("AFTER", after)
             .env("UP_TO", up_to)
             .env("WRITTEN_AFTER", after)
             .env("WRITTEN", up_to)
-            .env("WALDUMP", waldump)
-            .stdin(File::open(self.path("look.sh")).unwrap());
-        let output = shell.output().unwrap();
+            .env("WALDUMP", waldump);
+        shell
+    }
+
+    fn told(&self, shell: &mut Command) -> Held {
+        let script = File::open(self.path("look.sh")).unwrap();
+        let output = shell.stdin(script).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         held(&String::from_utf8(output.stdout).unwrap())
     }
@@ -152,6 +175,7 @@ fn packed_segments_are_looked_through() {
         ("zstd", ".zst"),
         ("lz4", ".lz4"),
         ("xz", ".xz"),
+        ("bzip2", ".bz2"),
     ];
     let there: Vec<&str> = programs
         .into_iter()
@@ -176,6 +200,79 @@ fn packed_segments_are_looked_through() {
     assert_eq!(held[&named(2, "")].inside.as_ref(), Some(&inside));
     let cut_off = &held[&named(3, ".gz")];
     assert!(cut_off.inside.is_some() && cut_off.inside.as_ref() != Some(&inside));
+}
+
+/// Prints what is behind the first eight bytes, and fails where the file is named so.
+const BEHIND_EIGHT: &str =
+    "tail -c +9 {archive}/$below && case $below in *FF) echo 'no key' >&2; false ;; esac";
+
+#[test]
+fn what_is_in_a_file_is_what_its_archive_reads_there() {
+    let files = Files::read_by(BEHIND_EIGHT);
+    let content = segment(1, MEGABYTE);
+    let inside = digest(&content);
+    let hidden = |content: &[u8]| [b"Salted__", content].concat();
+    files.archived(&named(1, ""), &hidden(&content));
+    assert!(files.packed("gzip", "packed", &content));
+    let packed = fs::read(files.path("wal/packed")).unwrap();
+    let whole = files.archived(&named(2, ".gz"), &hidden(&packed));
+    files.archived(&named(3, ".gz"), &hidden(&packed[..packed.len() / 2]));
+    files.archived(&named(4, ""), b"Salt");
+    files.archived(&named(255, ""), &hidden(&content));
+    let held = files.look([FIRST, LAST], "false").files;
+    for name in [named(1, ""), named(2, ".gz")] {
+        assert_eq!(held[&name].inside.as_ref(), Some(&inside), "{name}");
+        assert_eq!(held[&name].refused, SILENT, "{name}");
+        assert_eq!((held[&name].head.get(..16)), Some("53616c7465645f5f"));
+    }
+    assert_eq!(held[&named(2, ".gz")].digest, whole);
+    // A damaged one holds something else.
+    for name in [named(3, ".gz"), named(4, "")] {
+        assert!(held[&name].inside.as_ref().is_some_and(|it| *it != inside));
+    }
+    let closed = &held[&named(255, "")];
+    let told = (
+        closed.inside.as_ref(),
+        closed.closed.as_str(),
+        closed.refused.as_str(),
+    );
+    assert_eq!(told, (None, "no key", ""));
+}
+
+#[test]
+fn a_segment_that_the_node_cannot_unpack_is_told_as_such() {
+    let files = Files::new();
+    files.archived(&named(1, ".lz4"), &[0x04, 0x22, 0x4d, 0x18, 0]);
+    let programs = tempfile::tempdir().unwrap();
+    for program in [
+        "awk",
+        "cat",
+        "cut",
+        "find",
+        "ls",
+        "mktemp",
+        "od",
+        "rm",
+        "sed",
+        "sha256sum",
+        "sort",
+        "tail",
+        "tr",
+    ] {
+        let found = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+            .map(|dir| dir.join(program))
+            .find(|file| file.exists());
+        std::os::unix::fs::symlink(found.unwrap(), programs.path().join(program)).unwrap();
+    }
+    let mut shell = files.shell([FIRST, LAST], "false");
+    let held = files.told(shell.env("PATH", programs.path()));
+    let file = &held.files[&named(1, ".lz4")];
+    let told = (
+        file.inside.as_ref(),
+        file.closed.as_str(),
+        file.refused.as_str(),
+    );
+    assert_eq!(told, (None, "the node has no lz4", ""));
 }
 
 #[test]

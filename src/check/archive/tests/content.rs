@@ -153,6 +153,28 @@ fn a_packed_segment_is_looked_through_or_leaves_the_check_open() {
         Verdict::Unknown,
         "could not be looked into",
     );
+    let closed = |head: &'static str, why: &'static str| {
+        listed(packed(None), Moment::After, move |state| {
+            let mut file = state
+                .files
+                .remove(&format!("{LAST}.gz"))
+                .expect("it is there");
+            file.closed = why.into();
+            file.head = head.into();
+            state.files.insert(LAST.into(), file);
+        })
+    };
+    // Encrypted under the segment's own name.
+    let encrypted = closed("53616c7465645f5f02", "ERROR: [055]: no key");
+    let why = "000000010000000000000003 could not be looked into: ERROR: [055]: no key";
+    expect(&encrypted, "archive", Verdict::Unknown, why);
+    let other = closed("0102", "ERROR: [055]: no key");
+    expect(
+        &other,
+        "archive",
+        Verdict::Fail,
+        "has 80000 of 16777216 bytes",
+    );
     let unseen = listed(packed(Some("0103")), Moment::After, |state| {
         let mut file = state
             .files
