@@ -7,6 +7,7 @@
 mod archive;
 mod configuration;
 mod info;
+mod take;
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,6 @@ use super::{
 };
 use crate::{
     event::Listed,
-    history::{Bytes, Progress},
     runtime::{Exec, Output},
     units::is_default,
 };
@@ -218,44 +218,6 @@ impl Pgbackrest {
         format!("pgbackrest --config={CONFIGURATION} --stanza={stanza} {what}")
     }
 
-    async fn take_into(
-        &self,
-        site: &Site<'_>,
-        store: &str,
-        kind: BackupKind,
-    ) -> Result<Listed, BackupError> {
-        let before = self.list(site, store).await?;
-        let progress = Progress::begin(site.recorder, "backup");
-        let repository = site.stored(store, &format!("{REPOSITORY}/backup"));
-        let held = super::size(site.node, &repository)
-            .await
-            .unwrap_or_default();
-        let written = async || {
-            let now = super::size(site.node, &repository).await.ok()?;
-            let done = now.saturating_sub(held);
-            Some(Bytes { done, total: 0 })
-        };
-        let kind_option = format!("--type={}", type_of(kind));
-        let arguments = ["backup", &kind_option, &repo(site, store)];
-        progress
-            .during(self.perform(site, &arguments), written)
-            .await?;
-        let after = self.list(site, store).await?.into_iter();
-        let is_new = |one: &Listed| !before.iter().any(|other| other.label == one.label);
-        let taken = after.rev().find(is_new).ok_or_else(|| {
-            BackupError::Unfit("`pgbackrest info` lists no backup that was not there before".into())
-        })?;
-        if taken.kind != kind {
-            let (made, asked) = (taken.kind.word(), kind.word());
-            let label = &taken.label;
-            return Err(BackupError::Unfit(format!(
-                "pgBackRest made a {made} backup, `{label}`, where a {asked} one was asked for"
-            )));
-        }
-        progress.end(taken.bytes);
-        Ok(taken)
-    }
-
     fn exec(&self, site: &Site<'_>, arguments: &[&str]) -> Exec {
         let configuration = site.fill_in(CONFIGURATION);
         let own = [
@@ -270,14 +232,6 @@ impl Pgbackrest {
     async fn perform(&self, site: &Site<'_>, arguments: &[&str]) -> Result<(), BackupError> {
         site.node.exec(self.exec(site, arguments)).await?;
         Ok(())
-    }
-}
-
-fn type_of(kind: BackupKind) -> &'static str {
-    match kind {
-        BackupKind::Diff => "diff",
-        BackupKind::Incr => "incr",
-        BackupKind::Full | BackupKind::Logical => "full",
     }
 }
 

@@ -5,12 +5,36 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::TOOL;
-use crate::{backup::BackupError, event::Listed, postgres::lsn, scenario::plan::BackupKind};
+use crate::{
+    backup::BackupError, event::Listed, history::Bytes, postgres::lsn, scenario::plan::BackupKind,
+};
 
 #[derive(Deserialize)]
 struct Stanza {
     #[serde(default)]
     backup: Vec<Backup>,
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    lock: Lock,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Lock {
+    backup: BackupLock,
+}
+
+/// What is told of a backup while it is taken: since 2.48, from the first file that it copies on.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+struct BackupLock {
+    size: Option<u64>,
+    size_cplt: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -43,12 +67,28 @@ struct Repository {
     delta: u64,
 }
 
+fn stanzas(info: &str) -> serde_json::Result<Vec<Stanza>> {
+    serde_json::from_str(info)
+}
+
+/// How far the backup has come that is taken just now; none: there is none, or it is not told.
+pub(super) fn under_way(info: &str) -> Option<Bytes> {
+    let locks = stanzas(info).ok()?.into_iter();
+    let mut told = locks.filter_map(|stanza| {
+        let lock = stanza.status.lock.backup;
+        Some(Bytes {
+            done: lock.size_cplt?,
+            total: lock.size?,
+        })
+    });
+    told.next()
+}
+
 pub(super) fn listed(info: &str) -> Result<Vec<Listed>, BackupError> {
-    let stanzas: Vec<Stanza> =
-        serde_json::from_str(info).map_err(|cause| BackupError::Unreadable {
-            what: "`pgbackrest info --output=json`".into(),
-            cause: cause.to_string(),
-        })?;
+    let stanzas = stanzas(info).map_err(|cause| BackupError::Unreadable {
+        what: "`pgbackrest info --output=json`".into(),
+        cause: cause.to_string(),
+    })?;
     let backups = stanzas.into_iter().flat_map(|stanza| stanza.backup);
     Ok(backups.map(Backup::listed).collect())
 }
@@ -103,6 +143,29 @@ mod tests {
             (Some(0x400_0028), Some(0x500_0050))
         );
         assert_eq!((diff.timeline, diff.bytes), (Some(1), 3_475_410));
+    }
+
+    #[test]
+    fn a_backup_under_way_is_told_from_2_48_on() {
+        let lock = |lock: &str| {
+            let status = format!(r#"{{"code": 2, "lock": {lock}, "message": "no valid backups"}}"#);
+            under_way(&format!(
+                r#"[{{"backup": [], "name": "main", "status": {status}}}]"#
+            ))
+        };
+        let told = Some(Bytes {
+            done: 8_192,
+            total: 160_549_093,
+        });
+        let of_2_55 = r#"{"backup": {"held": true, "size": 160549093, "size-cplt": 8192}}"#;
+        assert_eq!(lock(of_2_55), told);
+        let of_2_60 = r#"{"backup": {"held": true, "size": 160549093, "size-cplt": 8192,
+            "repo": [{"key": 1, "size": 160549093, "size-cplt": 8192}]}, "restore": {"held": false}}"#;
+        assert_eq!(lock(of_2_60), told);
+        // Of 2.45, and of any before it copies.
+        assert_eq!(lock(r#"{"backup": {"held": true}}"#), None);
+        assert_eq!(under_way(INFO), None);
+        assert_eq!(under_way("ERROR: [055]"), None);
     }
 
     #[test]
