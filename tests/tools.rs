@@ -135,6 +135,7 @@ impl Bench {
             settings: vec![],
             by_lsn: None,
             by_us: None,
+            timeline: None,
         };
         let request = Restore {
             server,

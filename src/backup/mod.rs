@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use abilities::{Abilities, BackupKind, Nature, Needed, Stores, Version};
 pub use archive::WalArchive;
 pub use site::Site;
-pub use target::{Resolved, TargetAction};
+pub use target::{Resolved, TargetAction, TargetTimeline};
 
 use crate::{
     event::Listed,

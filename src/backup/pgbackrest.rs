@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use configuration::{authority, is_own, needed, passphrase, since_2_46};
 
 use super::{
-    Abilities, Asked, BackupError, BackupKind, BackupTool, Nature, Site, Stores, VerifierWord,
-    WalArchive, Wanted,
+    Abilities, Asked, BackupError, BackupKind, BackupTool, Nature, Resolved, Site, Stores,
+    TargetAction, VerifierWord, WalArchive, Wanted,
 };
 use crate::{
     event::Listed,
@@ -248,8 +248,15 @@ fn restore_arguments(site: &Site<'_>, wanted: &Wanted<'_>) -> Vec<String> {
     }
     let databases = wanted.databases.iter();
     arguments.extend(databases.map(|name| format!("--db-include={name}")));
+    arguments.extend(target_arguments(wanted.target, wanted.action));
+    arguments
+}
+
+/// What says up to where recovery goes, along which timeline, and what the server does there.
+fn target_arguments(target: &Resolved, action: Option<TargetAction>) -> Vec<String> {
+    let mut arguments = Vec::new();
     let setting = |name: &str| {
-        let mut settings = wanted.target.settings.iter();
+        let mut settings = target.settings.iter();
         let (_, value) = settings.find(|(of, _)| of == name)?;
         Some(value.as_str())
     };
@@ -264,7 +271,12 @@ fn restore_arguments(site: &Site<'_>, wanted: &Wanted<'_>) -> Vec<String> {
     if setting("recovery_target_inclusive") == Some("off") {
         arguments.push("--target-exclusive".into());
     }
-    if let Some(action) = wanted.action.filter(|_| !wanted.target.settings.is_empty()) {
+    arguments.extend(
+        target
+            .timeline
+            .map(|timeline| format!("--target-timeline={timeline}")),
+    );
+    if let Some(action) = action.filter(|_| !target.settings.is_empty()) {
         arguments.push(format!("--target-action={}", action.name()));
     }
     arguments
@@ -273,6 +285,30 @@ fn restore_arguments(site: &Site<'_>, wanted: &Wanted<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backup::TargetTimeline;
+
+    #[test]
+    fn a_timeline_is_followed_to_the_end_as_to_a_target() {
+        let along = |settings: &[(&str, &str)], timeline| {
+            let owned = settings
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()));
+            let target = Resolved {
+                settings: owned.collect(),
+                by_lsn: None,
+                by_us: None,
+                timeline: Some(timeline),
+            };
+            target_arguments(&target, Some(TargetAction::Promote)).join(" ")
+        };
+        let old = along(&[], TargetTimeline::Number(1));
+        assert_eq!(old, "--target-timeline=1");
+        let point = [("recovery_target_name", "release")];
+        let told = along(&point, TargetTimeline::Current);
+        let wanted =
+            "--type=name --target=release --target-timeline=current --target-action=promote";
+        assert_eq!(told, wanted);
+    }
 
     #[test]
     fn a_verifier_that_ends_well_may_have_found_a_fault() {

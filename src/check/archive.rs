@@ -14,11 +14,11 @@ use crate::{
     event::RestoreRecord,
     fault::ServerAfter,
     finding::AtStake,
-    measure::view::View,
+    measure::{drill_history::DrillHistory, view::View},
     observation::{ArchiveState, ArchivedFile},
     scenario::plan::{Nature, Wal},
     store::{LOCAL, name_and_store},
-    wal::{Kind, SegmentPosition, SegmentSize},
+    wal::{FIRST_TIMELINE, Kind, SegmentPosition, SegmentSize},
 };
 use archiver::Archiver;
 pub(super) use archiver::stopped;
@@ -111,7 +111,7 @@ fn in_store(
     };
     wrong.extend(odd_files(state));
     wrong.append(&mut judged.wrong);
-    let (unfinished, missing): (Vec<_>, Vec<_>) = gaps(&places)
+    let (unfinished, missing): (Vec<_>, Vec<_>) = gaps(&context.history, &places)
         .into_iter()
         .partition(|gap| gap.is_unfinished(context, everywhere));
     wrong.extend(missing.iter().map(|gap| gap.told(size(state))));
@@ -192,7 +192,7 @@ fn steady_in(context: &Context<'_>, store: &str, state: &ArchiveState) -> Judged
     let arrived = without_newest_short(state);
     let mut wrong = odd_files(&arrived);
     wrong.extend(content::judge(context, store, &arrived).wrong);
-    let gaps = gaps(&places(&arrived));
+    let gaps = gaps(&context.history, &places(&arrived));
     wrong.extend(gaps.iter().map(|gap| gap.told(size(state))));
     wrong.extend(missing(state));
     Judged {
@@ -277,8 +277,16 @@ fn is_beside(state: &ArchiveState, name: &str) -> bool {
 struct Gap(SegmentPosition, SegmentPosition);
 
 /// Gaps within a timeline, and between a timeline and the one that branched off it.
-fn gaps(places: &[SegmentPosition]) -> Vec<Gap> {
-    let gap = |pair: &[SegmentPosition]| Gap(pair[0], pair[1]);
+fn gaps(history: &DrillHistory<'_>, places: &[SegmentPosition]) -> Vec<Gap> {
+    let begins = |pair: &[SegmentPosition]| pair[0].timeline < pair[1].timeline;
+    let parent = |pair: &[SegmentPosition]| {
+        let parent = history.branched_off(pair[1].timeline)?;
+        places.iter().rfind(|place| place.timeline == parent)
+    };
+    let gap = |pair: &[SegmentPosition]| match begins(pair) {
+        true => Gap(*parent(pair).unwrap_or(&pair[0]), pair[1]),
+        false => Gap(pair[0], pair[1]),
+    };
     let apart = |gap: &Gap| gap.1.number > gap.0.number + 1;
     places.windows(2).map(gap).filter(apart).collect()
 }
@@ -301,9 +309,6 @@ impl Gap {
         lost && self.1.timeline > timeline && missing.all(elsewhere)
     }
 }
-
-/// The timeline that every cluster begins on.
-const FIRST_TIMELINE: u32 = 1;
 
 /// Segments on a timeline that only a scratch server was ever on; one that waits at its target is on
 /// its source's, and one made of a dump is another cluster.

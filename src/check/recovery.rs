@@ -1,4 +1,5 @@
-//! `recovery`: a recovery to `latest` reached the end of the archive, whatever was lost by it.
+//! `recovery`: a recovery to `latest` reached the end of the archive, whatever was lost by it, and one
+//! along a stated timeline followed that one.
 //!
 //! The end is read off the segments that the archive held when recovery began, on the timeline
 //! that recovery followed: what a server archived later, or a clone elsewhere, is no matter here.
@@ -9,9 +10,9 @@ mod tests;
 use super::{CheckResult, Context, Said, any, comparison::merge, count};
 use crate::{
     event::{EventKind, Follows, RecoveryRecord},
-    finding::Finding,
+    finding::{AtStake, Finding},
     measure::drill_history::{StepTold, told},
-    scenario::plan::{Nature, Target, Wal},
+    scenario::plan::{Nature, Restore, Target, TargetTimeline, Wal},
     wal::{Kind, SegmentPosition, SegmentSize, lsn},
 };
 
@@ -28,10 +29,10 @@ pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
         let restore = history.plan.steps[step.index].action.restore()?;
         let server = restore.into.as_str();
         let made = history.restore_of(server, step.ended_us.unwrap_or(u64::MAX));
-        let counts = restore.target == Target::Latest
+        let counts = (restore.target == Target::Latest || restore.timeline.is_some())
             && history.has_server(server)
             && made.is_none_or(|made| made.nature == Nature::Physical);
-        counts.then(|| said_of(context, &step, server))
+        counts.then(|| said_of(context, &step, restore))
     });
     let said: Vec<Said> = said.collect();
     if said.is_empty() {
@@ -41,7 +42,8 @@ pub(super) fn check(context: &Context<'_>) -> Option<Finding> {
     merge("recovery", context, said).ok()
 }
 
-fn said_of(context: &Context<'_>, step: &StepTold<'_>, server: &str) -> Said {
+fn said_of(context: &Context<'_>, step: &StepTold<'_>, restore: &Restore) -> Said {
+    let server = restore.into.as_str();
     let mut recovered = told!(context.history.events, event, EventKind::Recovered(recovery)
         => (event.at_us, recovery));
     let own = |(at_us, recovery): &(u64, &RecoveryRecord)| {
@@ -50,25 +52,58 @@ fn said_of(context: &Context<'_>, step: &StepTold<'_>, server: &str) -> Said {
     let Some((_, recovery)) = recovered.rfind(own) else {
         return Err(format!("`{server}` was not recovered to its end"));
     };
-    let Some(end) = End::of(recovery, context.history.segment_size()) else {
+    let Some(mut end) = End::of(recovery, context.history.segment_size()) else {
         return Err(format!(
             "`{server}` has no history of its timeline: where recovery ended is not known"
         ));
     };
+    let wanted = wanted(context, restore);
+    end.stated = stated(context, step, wanted, server)?;
+    if let Some(other) = end.stated.filter(|stated| *stated != end.timeline) {
+        return end.astray(other);
+    }
+    if restore.target != Target::Latest {
+        return end.followed();
+    }
     if let Some((_, branch)) = end.missed() {
         return end.before(branch);
     }
-    match end.newest(follows_newest(context)) {
+    match end.newest(wanted == TargetTimeline::Latest) {
         None => CheckResult::not_applicable("the archive held no segment"),
         Some(newest) => end.held_against(newest),
     }
 }
 
-/// Whether recovery was to follow the newest timeline, as it does unless it is told otherwise.
-fn follows_newest(context: &Context<'_>) -> bool {
+/// The timeline that recovery was to follow: as the step says or else the settings, and the newest
+/// where neither does.
+fn wanted(context: &Context<'_>, restore: &Restore) -> TargetTimeline {
     let settings = &context.history.plan.strategy.settings;
-    let told = settings.get("recovery_target_timeline");
-    told.is_none_or(|target| target.trim_matches('\'') == "latest")
+    let set = || match settings.get("recovery_target_timeline")?.trim_matches('\'') {
+        "latest" => Some(TargetTimeline::Latest),
+        "current" => Some(TargetTimeline::Current),
+        number => Some(TargetTimeline::Number(number.parse().ok()?)),
+    };
+    let stated = restore.timeline.or_else(set);
+    stated.unwrap_or(TargetTimeline::Latest)
+}
+
+/// The number of the timeline to be followed; none where that is for the archive to tell.
+fn stated(
+    context: &Context<'_>,
+    step: &StepTold<'_>,
+    wanted: TargetTimeline,
+    server: &str,
+) -> Result<Option<u32>, String> {
+    match wanted {
+        TargetTimeline::Latest => Ok(None),
+        TargetTimeline::Number(number) => Ok(Some(number)),
+        TargetTimeline::Current => {
+            let until_us = step.ended_us.unwrap_or(u64::MAX);
+            let began_on = context.history.began_on(server, until_us);
+            let unknown = || "on which timeline the backup was taken is not known".to_owned();
+            began_on.ok_or_else(unknown).map(Some)
+        }
+    }
 }
 
 struct End<'a> {
@@ -76,6 +111,8 @@ struct End<'a> {
     size: SegmentSize,
     timeline: u32,
     lsn: u64,
+    /// The timeline that was to be followed, where that is stated.
+    stated: Option<u32>,
 }
 
 impl<'a> End<'a> {
@@ -86,6 +123,7 @@ impl<'a> End<'a> {
             size,
             timeline,
             lsn,
+            stated: None,
         })
     }
 
@@ -207,9 +245,10 @@ impl<'a> End<'a> {
     fn short(&self, newest: SegmentPosition, why: &str) -> Said {
         let goes_on = lsn::show(self.size.start(newest.number + 1));
         let message = format!(
-            "`latest` on `{}` reached {}, the archive goes on to {goes_on} ({why})",
+            "`latest` on `{}` reached {}, the archive goes on{} to {goes_on} ({why})",
             self.recovery.server,
             lsn::show(self.lsn),
+            self.along(),
         );
         CheckResult::fail(message, self.recovery.log.clone())
     }
@@ -227,11 +266,37 @@ impl<'a> End<'a> {
         CheckResult::fail(message, self.recovery.log.clone())
     }
 
+    /// Which timeline is meant, where one is stated.
+    fn along(&self) -> String {
+        let named = |stated| format!(" along timeline {stated}");
+        self.stated.map(named).unwrap_or_default()
+    }
+
+    /// Recovery followed another timeline than the one it was to follow.
+    fn astray(&self, stated: u32) -> Said {
+        let message = format!(
+            "recovery of `{}` followed timeline {}, not {stated} as stated",
+            self.recovery.server, self.timeline
+        );
+        CheckResult::fail(message, self.recovery.log.clone())
+    }
+
+    /// Up to a target, of which PostgreSQL itself says whether it was reached.
+    fn followed(&self) -> Said {
+        let message = format!(
+            "recovery of `{}` followed timeline {}",
+            self.recovery.server, self.timeline
+        );
+        let at_stake = AtStake::always("a recovery along another timeline than the one stated");
+        CheckResult::pass(at_stake, message)
+    }
+
     fn complete(&self) -> Said {
         let message = format!(
-            "`latest` on `{}` reached {}, the end of the archive",
+            "`latest` on `{}` reached {}, the end of the archive{}",
             self.recovery.server,
-            lsn::show(self.lsn)
+            lsn::show(self.lsn),
+            self.along(),
         );
         let segments = self.segments().count();
         let at_stake = any(segments, "segment", "that recovery does not get past");

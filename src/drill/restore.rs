@@ -74,7 +74,10 @@ impl Drill {
         deadline: Duration,
     ) -> Result<(), StepError> {
         let resolved = resolve(&restoring.target, self.known(restoring));
-        let resolved = resolved.map_err(StepError::Missing)?;
+        let resolved = Resolved {
+            timeline: restoring.timeline,
+            ..resolved.map_err(StepError::Missing)?
+        };
         let source = self.source(restoring, &resolved);
         let into = &restoring.into;
         let mut server = match restoring.in_place {
@@ -269,6 +272,7 @@ mod tests {
                 settings: vec![],
                 by_lsn,
                 by_us: None,
+                timeline: None,
             };
             let restoring = Restoring {
                 from: Some("main".into()),

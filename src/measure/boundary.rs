@@ -50,7 +50,8 @@ pub struct Boundary {
     pub lsn: Option<u64>,
     /// When the workload moved to the server restored for it; none when production lives on.
     pub cut_over_us: Option<u64>,
-    /// How far the WAL of the server it moved to was replayed; none when not known.
+    /// How far the WAL of the server it moved to was replayed; none when not known, or when that is
+    /// of another branch than the server given up was on.
     pub reached_lsn: Option<u64>,
     /// Where production lives on and a salvage aimed at an instant before the boundary: what was
     /// acknowledged later is lost to that distance; everything older must have come home.
@@ -133,7 +134,7 @@ impl Boundaries {
             self.all.push(Boundary::at(recovery, at_us, lsn));
         }
         if let Some(boundary) = self.all.last_mut() {
-            boundary.move_to(history, at_us, to);
+            boundary.move_to(history, at_us, (from, to));
         }
     }
 
@@ -240,18 +241,23 @@ impl Boundary {
         }
     }
 
-    fn move_to(&mut self, history: &DrillHistory<'_>, at_us: u64, server: &str) {
+    fn move_to(&mut self, history: &DrillHistory<'_>, at_us: u64, (from, server): (&str, &str)) {
         // A restore in place comes after the move.
         let by_us = history.step_end_us(at_us);
         let reached = history.restore_of(server, by_us);
+        let recovery = reached
+            .filter(|restore| !restore.paused)
+            .and_then(|_| history.recovery_of(server, by_us));
+        let aside = recovery.is_some_and(|one| history.left_aside((from, at_us), one));
         self.cut_over_us = Some(at_us);
         self.reached_lsn = reached
             .map(|restore| restore.reached_lsn)
-            .filter(|lsn| *lsn != 0);
+            .filter(|lsn| *lsn != 0 && !aside);
         if let Some(commit_lsn) = self.extent.commit_lsn {
             let short = self.reached_lsn.is_some_and(|lsn| lsn < commit_lsn);
             let restoring = history.restoring(server, by_us);
-            self.absent_after = short
+            self.absent_after = aside
+                || short
                 || restoring.is_some_and(|(_, one)| matches!(one.target, Target::Before { .. }));
         }
     }

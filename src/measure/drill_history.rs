@@ -6,12 +6,15 @@
 use std::{collections::BTreeSet, ops::Range};
 
 use crate::{
-    event::{BackupRecord, Event, EventKind, FaultRecord, ImageRecord, RestoreRecord, StepOutcome},
+    event::{
+        BackupRecord, Event, EventKind, FaultRecord, ImageRecord, RecoveryRecord, RestoreRecord,
+        StepOutcome,
+    },
     fault::ServerAfter,
     measure::recovery::Recovery,
     scenario::plan::{Action, Nature, PRIMARY, Plan, Restore, StepIndex, Target},
     units::Time,
-    wal::SegmentSize,
+    wal::{FIRST_TIMELINE, SegmentSize},
 };
 
 /// What the fault's time by the server's clock and by the drill's may lie apart: it is asked
@@ -189,6 +192,37 @@ impl<'a> DrillHistory<'a> {
     pub fn restore_of(&self, server: &str, until_us: u64) -> Option<&'a RestoreRecord> {
         let lineage = self.lineage(server, until_us);
         lineage.first().map(|(_, restore)| *restore)
+    }
+
+    /// The last recovery of a server by WAL, up to an instant.
+    pub fn recovery_of(&self, server: &str, until_us: u64) -> Option<&'a RecoveryRecord> {
+        let mut all = told!(self.events, event, EventKind::Recovered(recovery)
+            => (event.at_us, recovery));
+        let own = all.rfind(|(at_us, one)| *at_us <= until_us && one.server == server);
+        own.map(|(_, recovery)| recovery)
+    }
+
+    /// The timeline on which the backup was taken that a server was restored from by an instant.
+    pub fn began_on(&self, server: &str, until_us: u64) -> Option<u32> {
+        let restore = self.restore_of(server, until_us)?;
+        self.taken(&restore.backup)?.listed.timeline
+    }
+
+    /// The timeline that a server's branched off, which recovery had followed; none when not known.
+    pub fn branched_off(&self, timeline: u32) -> Option<u32> {
+        let serves = |one: &RestoreRecord| !one.scratch && one.timeline == timeline;
+        let (at_us, made) = self.restores().find(|(_, one)| serves(one))?;
+        let left = &self.recovery_of(&made.server, at_us)?.left;
+        left.last().map(|(parent, _)| *parent)
+    }
+
+    /// Whether recovery led to a server past another one's timeline, as that was at an instant: what
+    /// was written on it belongs to another branch, of which WAL positions say nothing here.
+    pub fn left_aside(&self, (from, at_us): (&str, u64), recovery: &RecoveryRecord) -> bool {
+        let restore = self.restore_of(from, at_us);
+        let timeline = restore.map_or(FIRST_TIMELINE, |restore| restore.timeline);
+        let mut followed = recovery.left.iter();
+        !recovery.left.is_empty() && !followed.any(|(on, _)| *on == timeline)
     }
 
     /// Whether a server, or one that it was restored from, was made anew from a logical backup:

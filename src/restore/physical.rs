@@ -82,6 +82,7 @@ fn recovery_settings(request: &Restore<'_>) -> Vec<(String, String)> {
     let command = command.map(|command| request.server.fill_in(command));
     let mut settings = Vec::from_iter(command.map(|command| ("restore_command".into(), command)));
     settings.extend(request.target.settings.iter().cloned());
+    settings.extend(request.target.along());
     let action = recovery.action.map(|action| action.name().into());
     settings.extend(action.map(|action| ("recovery_target_action".into(), action)));
     settings

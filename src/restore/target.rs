@@ -93,6 +93,7 @@ fn plain(settings: Vec<(String, String)>) -> Resolved {
         settings,
         by_lsn: None,
         by_us: None,
+        timeline: None,
     }
 }
 
@@ -223,7 +224,8 @@ impl<'a> Choice<'a> {
         let taken = self.taken(&one.name());
         let of_taken = taken.and_then(|taken| taken.record.listed.reaches_lsn());
         let reaches = one.reaches_lsn().max(of_taken).unwrap_or_default();
-        resolved.by_lsn.is_none_or(|by| reaches <= by)
+        resolved.can_begin_on(one.timeline)
+            && resolved.by_lsn.is_none_or(|by| reaches <= by)
             && resolved
                 .by_us
                 .is_none_or(|by| taken.is_none_or(|taken| taken.ended_us <= by))
@@ -248,11 +250,17 @@ impl<'a> Choice<'a> {
             .map(|one| one.record.listed.name())
             .filter(gone)
             .map(|name| format!("{name} (no longer in the store)"));
+        let late = |one: &Listed| match one.timeline {
+            Some(timeline) if !resolved.can_begin_on(one.timeline) => {
+                format!("{} (of timeline {timeline})", one.name())
+            }
+            _reached => format!("{} (too late for the target)", one.name()),
+        };
         let late = self
             .listed
             .iter()
             .filter(|one| self.stores.contains(&one.store))
-            .map(|one| format!("{} (too late for the target)", one.name()));
+            .map(late);
         let looked = or_none(gone.chain(late).collect());
         format!(
             "no backup of `{}` can reach the target `{}`; looked at: {looked}",

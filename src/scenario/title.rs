@@ -1,6 +1,8 @@
 //! What a step and a target are called, in one line.
 
-use super::plan::{Action, PRIMARY, Restore, RunFor, Salvage, SalvageBy, Target, TargetType};
+use super::plan::{
+    Action, PRIMARY, Restore, RunFor, Salvage, SalvageBy, Target, TargetTimeline, TargetType,
+};
 use crate::text::line;
 
 /// Every step's word, as a scenario writes it and as the id of its finding, and what may stand beside
@@ -109,7 +111,12 @@ impl Restore {
             self.store.as_ref().map(|store| format!(" in {store}")),
         ];
         let from = self.from().to_owned() + &beside.into_iter().flatten().collect::<String>();
-        let target = self.target.title();
+        let along = self.timeline.map(|timeline| match timeline {
+            TargetTimeline::Latest => " along the latest timeline".to_owned(),
+            TargetTimeline::Current => " along the backup's timeline".to_owned(),
+            TargetTimeline::Number(number) => format!(" along timeline {number}"),
+        });
+        let target = self.target.title() + &along.unwrap_or_default();
         format!("restore {from} {target} {place} {}", self.into)
     }
 }

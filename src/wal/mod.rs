@@ -28,6 +28,9 @@ impl SegmentSize {
     }
 }
 
+/// The timeline that every cluster begins on.
+pub const FIRST_TIMELINE: u32 = 1;
+
 /// A segment's place: timeline and number on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SegmentPosition {

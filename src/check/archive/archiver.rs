@@ -11,7 +11,7 @@ use crate::{
     },
     observation::{ArchiveState, Observation},
     store::named_at,
-    wal::{Kind, SegmentPosition, SegmentSize},
+    wal::{FIRST_TIMELINE, Kind, SegmentPosition, SegmentSize},
 };
 
 /// Segments that the WAL may move on by before the archiver is looked at closely.
@@ -65,7 +65,7 @@ impl<'a> Archiver<'a> {
         let restore = context.history.restore_of(now.server, now.at_us);
         let listed_us = listed_us(context, now);
         Self {
-            timeline: restore.map_or(1, |restore| restore.timeline),
+            timeline: restore.map_or(FIRST_TIMELINE, |restore| restore.timeline),
             samples: samples(context, now.server, listed_us),
             listed_us,
         }

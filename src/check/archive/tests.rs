@@ -244,6 +244,32 @@ fn in_two_stores(bend: impl Fn(&mut ArchiveState)) -> HistoryFixture {
     fixture
 }
 
+/// The third timeline goes on where the one ended that its recovery followed.
+#[test]
+fn a_timeline_is_held_against_the_one_it_branched_off() {
+    let branched = |off: &[(u32, u64)]| {
+        let mut fixture = listed(lost_twice(), Moment::After, |state| {
+            let beside =
+                [(1, 3), (2, 2), (3, 4)].map(|(timeline, number)| segment(timeline, number));
+            state.files.retain(|name, _| name.starts_with("00000001"));
+            state.files.extend(beside);
+        });
+        for event in &mut fixture.events {
+            if let EventKind::Recovered(recovery) = &mut event.kind
+                && recovery.server == "third"
+            {
+                recovery.left = off.to_vec();
+            }
+        }
+        finding(&fixture.judge(), "archive").message.clone()
+    };
+    let gap = "gap: 000000020000000000000002 is followed by 000000030000000000000004";
+    let of_the_second = branched(&[(1, 2 << 24), (2, 4 << 24)]);
+    assert!(of_the_second.contains(gap), "{of_the_second}");
+    let of_the_first = branched(&[(1, 4 << 24)]);
+    assert!(!of_the_first.contains("gap:"), "{of_the_first}");
+}
+
 #[test]
 fn each_store_is_looked_at_and_named() {
     let whole = in_two_stores(|_| ());

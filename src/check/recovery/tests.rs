@@ -1,7 +1,7 @@
 use crate::{
     check::testing::*,
     event::{Follows, RecoveryRecord},
-    scenario::plan::Wal,
+    scenario::plan::{Action, Target, TargetTimeline, Wal},
 };
 
 const SEGMENT: u64 = 16 << 20;
@@ -175,10 +175,77 @@ fn only_the_timeline_that_recovery_followed_counts() {
     let newer = branched(&[(3, 6)]);
     expect(&newer, "recovery", Verdict::Fail, "another timeline");
     let mut on_purpose = newer;
-    let current = ("recovery_target_timeline".into(), "current".into());
-    on_purpose.plan.strategy.settings.extend([current]);
+    let second = ("recovery_target_timeline".into(), "2".into());
+    on_purpose.plan.strategy.settings.extend([second]);
     let judgement = on_purpose.judge();
     assert_eq!(finding(&judgement, "recovery").verdict, Verdict::Pass);
+}
+
+/// What was written after the fork belongs to another branch.
+#[test]
+fn a_recovery_along_a_stated_timeline_is_held_against_that_one() {
+    let along = |timeline, left: &[(u32, u64)]| {
+        let left = left.to_vec();
+        let mut fixture = recovered(move |recovery| {
+            recovery.left.clone_from(&left);
+            recovery
+                .archive
+                .extend([3, 4].map(|number| (name(2, number), SEGMENT)));
+        });
+        for step in &mut fixture.plan.steps {
+            if let Action::Restore(restore) = &mut step.action {
+                restore.timeline = Some(timeline);
+            }
+        }
+        fixture
+    };
+    let first = TargetTimeline::Number(1);
+    let end = along(first, &[(1, 4 * SEGMENT)]);
+    let why = "0/4000000, the end of the archive along timeline 1";
+    expect(&end, "recovery", Verdict::Pass, why);
+    let newest = along(TargetTimeline::Latest, &[(1, 4 * SEGMENT)]);
+    expect(&newest, "recovery", Verdict::Fail, "another timeline");
+    let short = along(first, &[(1, 3 * SEGMENT)]);
+    let why = "the archive goes on along timeline 1 to 0/4000000";
+    expect(&short, "recovery", Verdict::Fail, why);
+    let astray = along(first, &[(1, 3 * SEGMENT), (2, 5 * SEGMENT)]);
+    let why = "followed timeline 2, not 1 as stated";
+    expect(&astray, "recovery", Verdict::Fail, why);
+    let taken_on = |timeline| {
+        let mut current = along(TargetTimeline::Current, &[(1, 4 * SEGMENT)]);
+        for event in &mut current.events {
+            if let EventKind::BackupTaken(backup) = &mut event.kind {
+                backup.listed.timeline = timeline;
+            }
+        }
+        current
+    };
+    let why = "on which timeline the backup was taken is not known";
+    expect(&taken_on(None), "recovery", Verdict::Unknown, why);
+    expect(
+        &taken_on(Some(1)),
+        "recovery",
+        Verdict::Pass,
+        "along timeline 1",
+    );
+    expect(&taken_on(Some(2)), "recovery", Verdict::Fail, "1, not 2");
+}
+
+/// Whether a target was reached PostgreSQL says; along which timeline is told all the same.
+#[test]
+fn a_target_along_a_stated_timeline_is_judged_by_the_timeline() {
+    let along = |number| {
+        let mut fixture = recovered(|recovery| recovery.left = vec![(1, 2 * SEGMENT)]);
+        for step in &mut fixture.plan.steps {
+            if let Action::Restore(restore) = &mut step.action {
+                restore.target = Target::Name("release".into());
+                restore.timeline = Some(TargetTimeline::Number(number));
+            }
+        }
+        fixture
+    };
+    expect(&along(1), "recovery", Verdict::Pass, "followed timeline 1");
+    expect(&along(2), "recovery", Verdict::Fail, "timeline 1, not 2");
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn moved(fixture: &mut HistoryFixture, to: &str, timeline: u32, at: u64) {
         reached_lsn: 0,
         ..restore
     };
-    fixture.tell(tenths(at), recovered(to));
+    fixture.tell(tenths(at), along(recovered(to), timeline));
     fixture.tell(tenths(at), EventKind::Restored(restore));
     fixture.phases(&[
         (tenths(at), Phase::Verify),
@@ -107,6 +107,16 @@ fn moved(fixture: &mut HistoryFixture, to: &str, timeline: u32, at: u64) {
     };
     fixture.tell(tenths(at + 16), cut);
     fixture.phases(&[(tenths(at + 17), Phase::Run)]);
+}
+
+/// A recovery that followed each timeline up to this one, which began where it ended.
+fn along(recovered: EventKind, timeline: u32) -> EventKind {
+    let EventKind::Recovered(mut recovery) = recovered else {
+        return recovered;
+    };
+    let end = recovery.left[0].1;
+    recovery.left = (1..timeline).map(|one| (one, end)).collect();
+    EventKind::Recovered(recovery)
 }
 
 fn steps() -> Vec<Action> {

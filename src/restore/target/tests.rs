@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    backup::TargetTimeline,
     event::BoundaryKind,
     fault::{DropTable, Fault},
     units::Time,
@@ -137,6 +138,40 @@ fn the_newest_backup_that_is_early_enough_is_chosen() {
             && error.contains("c (too late for the target)"),
         "{error}"
     );
+}
+
+/// From a backup on a later timeline no WAL leads to an earlier one.
+#[test]
+fn a_timeline_is_followed_from_a_backup_that_is_no_later() {
+    let backups = [1, 2].map(|timeline| {
+        let mut backup = taken(&format!("on-{timeline}"), 0x100, 1);
+        backup.record.listed.timeline = Some(timeline);
+        backup
+    });
+    let listed = backups.clone().map(|backup| backup.record.listed);
+    let chosen = |timeline, listed: &[Listed]| {
+        let resolved = Resolved {
+            timeline: Some(timeline),
+            ..resolve(&Target::Latest, known(&fault())).unwrap()
+        };
+        let choice = Choice {
+            from: "main",
+            label: None,
+            nth: None,
+            stores: &["local".to_owned()],
+            taken: &backups,
+            listed,
+        };
+        choose(&Target::Latest, &resolved, &choice).map(|one| one.label.clone())
+    };
+    let along = |timeline| chosen(timeline, &listed).unwrap();
+    assert_eq!(along(TargetTimeline::Number(1)), "on-1");
+    assert_eq!(along(TargetTimeline::Number(3)), "on-2");
+    assert_eq!(along(TargetTimeline::Current), "on-2");
+    let none = chosen(TargetTimeline::Number(1), &listed[1..]).unwrap_err();
+    let why = "the target `latest, recovery_target_timeline = 1`; \
+               looked at: on-1 (no longer in the store), on-2 (of timeline 2)";
+    assert!(none.ends_with(why), "{none}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::{
-    backup::{BackupKind, Nature, TargetAction},
+    backup::{BackupKind, Nature, TargetAction, TargetTimeline},
     fault::Fault,
 };
 pub use check::CheckKind;

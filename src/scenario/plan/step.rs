@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{BackupKind, Fault, PRIMARY, ServerPlan, TargetAction};
+use super::{BackupKind, Fault, PRIMARY, ServerPlan, TargetAction, TargetTimeline};
 use crate::units::{Time, is_default};
 
 /// One step.
@@ -204,6 +204,10 @@ pub struct Restore {
     #[serde(default)]
     #[schemars(skip_serializing_if = "is_default")]
     pub target: Target,
+    /// The timeline that recovery follows: its number, `latest`, or `current`, which is the backup's.
+    /// Default: as the server's settings say it, else `latest`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<TargetTimeline>,
     /// What the server does at its target, in place of what the strategy states.
     pub action: Option<TargetAction>,
     /// Into a server that is there, in the place of its data. Default: a new server.

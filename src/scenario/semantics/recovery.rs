@@ -24,6 +24,7 @@ impl Check<'_> {
             self.there_at_first(of, &["steps", &number, "restore", "of"]);
         }
         self.target(restore, state);
+        self.timeline(restore, state);
         self.some_databases(restore, state);
         match restore.in_place {
             true => self.in_place(restore, state),
@@ -283,6 +284,27 @@ impl Check<'_> {
             "it reaches `latest`, and `{ before: fault }` by the newest backup from before it";
         let problem = Problem::nowhere(message).help(help);
         self.here(state, "restore.target", problem);
+    }
+
+    /// A timeline is one of the WAL that leads on from a backup.
+    fn timeline(&mut self, restore: &Restore, state: &State) {
+        if restore.timeline.is_none() {
+            return;
+        }
+        let (what, path) = ("a timeline", "restore.timeline");
+        if restore.target == Target::Immediate {
+            let message = "consistency is reached on the timeline that the backup was taken on";
+            self.here(state, path, Problem::nowhere(message).help("leave it out"));
+        }
+        let tool = self.restoring_tool(restore);
+        match tool.filter(|tool| tool.nature == Nature::Logical) {
+            Some(dumper) => {
+                let message = format!("{} restores a backup as of its snapshot", dumper.tool);
+                let help = "no WAL leads on from there, and so no timeline: leave it out";
+                self.here(state, path, Problem::nowhere(message).help(help));
+            }
+            None => self.archives(what, path, state),
+        }
     }
 
     /// What needs a WAL archive.

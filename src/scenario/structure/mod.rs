@@ -84,7 +84,11 @@ impl<'a> Walk<'a> {
             let help = format!("write it as a map, `{text}: …`");
             Problem::nowhere(format!("`{text}` needs to say more")).help(help)
         } else {
-            Problem::unknown("word", text, words.into_iter().chain(keys))
+            let problem = Problem::unknown("word", text, words.into_iter().chain(keys));
+            match all.iter().any(|form| has_type(form, "integer")) {
+                true => problem.help("a whole number serves as well"),
+                false => problem,
+            }
         };
         self.problems.push(problem.placed(place));
     }
