@@ -77,7 +77,8 @@ async fn ask(
         .map_err(environment)?;
     let mut told = BTreeSet::new();
     for (plan, backup, needed) in needed {
-        if told.insert(needed.program)
+        // One plan's backup may need a later version than another's.
+        if told.insert((needed.program, needed.at_least))
             && let Some(cause) = lacking(&node, needed).await
         {
             return Err(Failure::BadInput(refusal(

@@ -4,9 +4,10 @@
 
 #![allow(dead_code, reason = "each test uses its own part of it")]
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, process::Command};
 
 use pgdrill::{
+    backup::{Needed, Version},
     drill::nodes,
     runtime::local,
     scenario::{
@@ -26,7 +27,29 @@ pub struct Place {
 impl Place {
     /// Whether a drill can be performed there.
     fn can(&self, plan: &Plan) -> bool {
-        self.runtime == "docker" || !nodes::specs(plan).any(|spec| local::refused(&spec).is_some())
+        let refused = || nodes::specs(plan).any(|spec| local::refused(&spec).is_some());
+        (self.runtime == "docker" || !refused()) && self.has_programs(plan)
+    }
+
+    /// Whether the programs of a plan's tools are there in a version that serves, as far as is known.
+    fn has_programs(&self, plan: &Plan) -> bool {
+        let backups = plan.strategy.backups.values();
+        let mut needed = backups.flat_map(|one| one.tool.abilities().programs());
+        needed.all(|(one, least)| self.version(&one).is_none_or(|there| there >= least))
+    }
+
+    /// Of a program: that of this machine, or that of Debian 12 where images are made of it, which has
+    /// pgBackRest alone of those that have a version of their own.
+    fn version(&self, of: &Needed) -> Option<Version> {
+        let [program, version] = of.asked();
+        match (self.runtime, self.postgres) {
+            ("local", _) => {
+                let said = Command::new(program).arg(version).output().ok()?;
+                Version::of(&String::from_utf8_lossy(&said.stdout))
+            }
+            (_, Some(15)) => Some(Version(2, 45)),
+            _later => None,
+        }
     }
 
     /// The names of the shipped drills that can be.
