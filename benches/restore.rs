@@ -44,7 +44,8 @@ fn main() {
 
 fn scenario() -> String {
     let size = std::env::var("SIZE").unwrap_or_else(|_| "1GB".into());
-    let pair = |number| format!("  - restore: {{ into: scratch-{number}, target: latest }}\n{BARE}");
+    let pair =
+        |number| format!("  - restore: {{ into: scratch-{number}, target: latest }}\n{BARE}");
     let pairs: String = (1..=PAIRS).map(pair).collect();
     SCENARIO.replace("SIZE", &size) + &pairs
 }

@@ -124,6 +124,14 @@ trait BackupTool {
         data_directory::list(site, self.abilities().tool, store).await
     }
 
+    async fn hindrance(
+        &self,
+        _site: &Site<'_>,
+        _store: &str,
+    ) -> Result<Option<String>, BackupError> {
+        Ok(None)
+    }
+
     async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
         data_directory::restore(site, wanted).await
     }
@@ -194,6 +202,19 @@ macro_rules! tools {
             /// The files and directories of a store that a backup consists of.
             pub fn paths(&self, label: &str) -> Vec<String> {
                 match self { $(Self::$variant(tool) => tool.paths(label)),+ }
+            }
+
+            /// What keeps it from listing what a store holds, in its own words; none: nothing that it
+            /// tells of.
+            ///
+            /// # Errors
+            /// When the node refuses.
+            pub async fn hindrance(
+                &self,
+                site: &Site<'_>,
+                store: &str,
+            ) -> Result<Option<String>, BackupError> {
+                match self { $(Self::$variant(tool) => tool.hindrance(site, store).await),+ }
             }
 
             /// Writes its configuration on a node, before a server is started there.

@@ -136,9 +136,11 @@ impl BackupTool for Pgbackrest {
     }
 
     async fn list(&self, site: &Site<'_>, store: &str) -> Result<Vec<Listed>, BackupError> {
-        let exec = self.exec(site, &["info", "--output=json", &repo(site, store)]);
-        let output = site.node.exec(exec.unrecorded()).await?;
-        info::listed(&output.text())
+        info::listed(&self.info(site, store).await?)
+    }
+
+    async fn hindrance(&self, site: &Site<'_>, store: &str) -> Result<Option<String>, BackupError> {
+        info::hindrance(&self.info(site, store).await?)
     }
 
     async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
@@ -216,6 +218,12 @@ impl Pgbackrest {
     fn command(&self, what: &str) -> String {
         let stanza = &self.stanza;
         format!("pgbackrest --config={CONFIGURATION} --stanza={stanza} {what}")
+    }
+
+    /// What it says of a repository; also what it can't read is told so, and by exit code 0.
+    async fn info(&self, site: &Site<'_>, store: &str) -> Result<String, BackupError> {
+        let exec = self.exec(site, &["info", "--output=json", &repo(site, store)]);
+        Ok(site.node.exec(exec.unrecorded()).await?.text())
     }
 
     fn exec(&self, site: &Site<'_>, arguments: &[&str]) -> Exec {

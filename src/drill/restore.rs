@@ -11,7 +11,7 @@ use super::{
     state::{Drill, Made, StepError},
 };
 use crate::{
-    backup::Resolved,
+    backup::{BackupError, Resolved, Site, Tool},
     event::{Cause, EventKind, Listed},
     postgres::{Server, configuration::moved, lsn},
     restore::{
@@ -96,8 +96,13 @@ impl Drill {
         let site = self.site(restoring.from(), &server, LOOKING);
         let listed = self.list(&site).await?;
         let choice = self.choice(restoring, &planned.to, &listed);
-        let chosen = choose(&restoring.target, &resolved, &choice);
-        let chosen = chosen.map_err(StepError::Missing)?.clone();
+        let chosen = match choose(&restoring.target, &resolved, &choice) {
+            Ok(chosen) => chosen.clone(),
+            Err(why) => {
+                let said = hindrance(&planned.tool, &site, choice.stores).await?;
+                return Err(StepError::Missing(why + &said));
+            }
+        };
         let origin = self.origin(restoring, &chosen);
         let made = self.made.get(&origin).unwrap_or(&source);
         let settings = self.plan.settings(&made.plan);
@@ -220,6 +225,16 @@ impl Drill {
         let name = likely.map_or(restoring.of().to_owned(), |one| self.origin(restoring, one));
         self.made.get(&name).cloned().unwrap_or_default()
     }
+}
+
+/// What keeps a tool from listing what stores hold, in its own words.
+async fn hindrance(tool: &Tool, site: &Site<'_>, stores: &[String]) -> Result<String, BackupError> {
+    let mut all = String::new();
+    for store in stores {
+        let said = tool.hindrance(site, store).await?;
+        all.extend(said.map(|said| format!("; of {store} its tool says: {said}")));
+    }
+    Ok(all)
 }
 
 #[cfg(test)]

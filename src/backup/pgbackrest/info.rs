@@ -14,12 +14,14 @@ struct Stanza {
     #[serde(default)]
     backup: Vec<Backup>,
     #[serde(default)]
-    status: Status,
+    repo: Vec<InRepository>,
+    #[serde(default)]
+    status: OfStanza,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Status {
+struct OfStanza {
     lock: Lock,
 }
 
@@ -35,6 +37,19 @@ struct Lock {
 struct BackupLock {
     size: Option<u64>,
     size_cplt: Option<u64>,
+}
+
+/// A stanza in a repository.
+#[derive(Deserialize)]
+struct InRepository {
+    status: Status,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    /// 0: all is well.
+    code: u32,
+    message: String,
 }
 
 #[derive(Deserialize)]
@@ -67,10 +82,6 @@ struct Repository {
     delta: u64,
 }
 
-fn stanzas(info: &str) -> serde_json::Result<Vec<Stanza>> {
-    serde_json::from_str(info)
-}
-
 /// How far the backup has come that is taken just now; none: there is none, or it is not told.
 pub(super) fn under_way(info: &str) -> Option<Bytes> {
     let locks = stanzas(info).ok()?.into_iter();
@@ -85,12 +96,39 @@ pub(super) fn under_way(info: &str) -> Option<Bytes> {
 }
 
 pub(super) fn listed(info: &str) -> Result<Vec<Listed>, BackupError> {
-    let stanzas = stanzas(info).map_err(|cause| BackupError::Unreadable {
-        what: "`pgbackrest info --output=json`".into(),
-        cause: cause.to_string(),
-    })?;
-    let backups = stanzas.into_iter().flat_map(|stanza| stanza.backup);
+    let backups = stanzas(info)?.into_iter().flat_map(|stanza| stanza.backup);
     Ok(backups.map(Backup::listed).collect())
+}
+
+/// What is wrong with a stanza in its repository, if anything is.
+pub(super) fn hindrance(info: &str) -> Result<Option<String>, BackupError> {
+    let stanzas = stanzas(info)?;
+    let mut repositories = stanzas.into_iter().flat_map(|stanza| stanza.repo);
+    let bad = repositories.find(|one| one.status.code != 0);
+    Ok(bad.map(|one| legible(&one.status.message)))
+}
+
+/// Of what it quotes it leaves control characters as they are, which JSON has none of within texts.
+fn stanzas(info: &str) -> Result<Vec<Stanza>, BackupError> {
+    let unescaped = |c: char| c.is_control() && !"\t\r\n".contains(c);
+    serde_json::from_str(&info.replace(unescaped, "\u{fffd}")).map_err(|cause| {
+        BackupError::Unreadable {
+            what: "`pgbackrest info --output=json`".into(),
+            cause: cause.to_string(),
+        }
+    })
+}
+
+/// Its lines on one, each once; it quotes what it could not make sense of, which may be no text.
+fn legible(message: &str) -> String {
+    let is_text = |c: char| !c.is_control() && c != char::REPLACEMENT_CHARACTER;
+    let mut lines: Vec<&str> = Vec::new();
+    for line in message.lines().filter(|line| line.chars().all(is_text)) {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.join(" ")
 }
 
 impl Backup {
@@ -174,5 +212,28 @@ mod tests {
             r#"[{"name": "main", "status": {"code": 1, "message": "missing stanza path"}}]"#;
         assert_eq!(listed(missing).unwrap(), []);
         assert!(listed("ERROR: [055]").is_err());
+    }
+
+    #[test]
+    fn what_keeps_it_from_listing_is_told_in_its_own_words() {
+        let status = |code: u32, message: &str| {
+            let status = serde_json::json!({"code": code, "message": message});
+            let told =
+                serde_json::json!([{"name": "main", "repo": [{"key": 1, "status": status}]}]);
+            hindrance(&told.to_string()).unwrap()
+        };
+        assert_eq!(status(0, "ok"), None);
+        let missing = status(1, "missing stanza path");
+        assert_eq!(missing.as_deref(), Some("missing stanza path"));
+        let garbled = "[FormatError] unable to load info file:\nFormatError: line 1: \u{fffd}k\u{8}\n\
+                       HINT: has a stanza-create been performed?\n\
+                       HINT: has a stanza-create been performed?";
+        let legible =
+            "[FormatError] unable to load info file: HINT: has a stanza-create been performed?";
+        assert_eq!(status(99, garbled).as_deref(), Some(legible));
+        let raw =
+            r#"[{"name": "main", "repo": [{"status": {"code": 99, "message": "as it is: X"}}]}]"#;
+        let raw = hindrance(&raw.replace('X', "\u{1}\u{b}")).unwrap();
+        assert_eq!(raw.as_deref(), Some(""));
     }
 }
