@@ -1,8 +1,8 @@
 //! The embedded object store against a directory of this machine: a backup and a restore of a
 //! gigabyte by pgBackRest, paired, as ratios; and the memory that it takes while ten pass through.
 //!
-//! `cargo bench --bench object_store`. Needs Debian's postgresql and pgbackrest. `GIGABYTES` (10) is how
-//! many pass through.
+//! `cargo bench --bench object_store`. Needs Debian's postgresql and pgbackrest. `PAIRS` (3) is how often
+//! the two are compared, `GIGABYTES` (10) how many pass through.
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
 #[path = "../tests/support/mod.rs"]
@@ -21,7 +21,6 @@ use support::{
 };
 
 const PGBACKREST: &str = "/usr/bin/pgbackrest";
-const PAIRS: usize = 3;
 /// Of a kilobyte each, of hexadecimal digits: compressed they are about half as long.
 const FILL: &str =
     "create table filling as select number, (select string_agg(md5((number * 30 + part)::text), '')
@@ -41,7 +40,7 @@ fn main() {
     server.tool("psql", &["-q", "-c", FILL, "-c", "checkpoint"]);
     pgbackrest(&server, &["stanza-create"]);
     let (mut backups, mut restores) = (Vec::new(), Vec::new());
-    for pair in 0..PAIRS {
+    for pair in 0..stated("PAIRS", 3) {
         let [[kept, back], [kept_by_s3, back_by_s3]] = ["1", "2"].map(|repo| round(&server, repo));
         println!(
             "pair {pair}: backup {kept:.1?} and {kept_by_s3:.1?}, restore {back:.1?} and {back_by_s3:.1?}"
@@ -51,8 +50,7 @@ fn main() {
     }
     tell("backup", backups);
     tell("restore", restores);
-    let gigabytes = std::env::var("GIGABYTES").ok();
-    let gigabytes = gigabytes.and_then(|text| text.parse().ok()).unwrap_or(10);
+    let gigabytes = stated("GIGABYTES", 10);
     let before = store.peak_memory();
     for _ in 0..gigabytes {
         pass(&server);
@@ -98,7 +96,9 @@ fn pgbackrest(server: &Server, arguments: &[&str]) {
 
 /// Repository 1 is a directory, 2 the object store. WAL is archived nowhere: the files are what counts.
 fn configure(server: &Server, store: &ObjectStore) {
-    let (dir, port) = (server.path("").display().to_string(), server.access().port);
+    let port = server.access().port;
+    let dir = server.path("").display().to_string();
+    let dir = dir.trim_end_matches('/');
     let ca = server.path("ca.pem");
     fs::copy(store.state(CA), &ca).expect("it can be copied");
     server.own(&ca);
@@ -117,12 +117,21 @@ fn configure(server: &Server, store: &ObjectStore) {
     server.own(&file);
 }
 
+/// A number of the environment.
+fn stated(name: &str, default: usize) -> usize {
+    let value = std::env::var(name).ok();
+    value.and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 fn tell(what: &str, mut ratios: Vec<f64>) {
     ratios.sort_by(f64::total_cmp);
+    let Some(max) = ratios.last() else {
+        return;
+    };
     println!(
         "{what}, object store to directory: ratio min {:.2}, median {:.2}, max {:.2}",
         ratios[0],
-        ratios[PAIRS / 2],
-        ratios[PAIRS - 1]
+        ratios[ratios.len() / 2],
+        max
     );
 }
