@@ -1,7 +1,7 @@
 //! Files of a store that rot, break off or go: those that a pattern names.
 
 use super::*;
-use crate::store::{Damage, Stored, Which};
+use crate::store::{Damage, Damaging, Stored, Which};
 
 /// What is hashed at most, before and after.
 const HASHED: u64 = 1 << 30;
@@ -37,9 +37,12 @@ impl Kind for DamageFiles {
         let (store, place) = injection.hit_store();
         let before = store.held(place, &[".".to_owned()], HASHED).await?;
         let begun = injection.begin().await?;
-        let hit = store
-            .damage(place, &self.files, self.which, self.are)
-            .await?;
+        let damaging = Damaging {
+            files: &self.files,
+            which: self.which,
+            are: self.are,
+        };
+        let hit = store.damage(place, damaging).await?;
         let record = injection.end(begun);
         let after = store.held(place, &[".".to_owned()], HASHED).await?;
         Ok(effect(&hit, &before, &after).of(record))

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::{Client, Damage, Endpoint, Place, Stored, Which, directory::Directory, program};
+use super::{Client, Damaging, Endpoint, Place, Stored, directory::UNLIMITED, program};
 pub use crate::bucket::Bucket;
 use crate::{
     bucket::{Access, BucketError},
@@ -22,7 +22,7 @@ impl Client for Bucket {
         hashed: u64,
     ) -> Result<Vec<Stored>, RuntimeError> {
         self.refresh(place).await?;
-        Directory::default().held(place, below, hashed).await
+        UNLIMITED.held(place, below, hashed).await
     }
 
     fn wrong(&self) -> Option<(&'static str, BucketError)> {
@@ -81,9 +81,7 @@ impl Client for Bucket {
     async fn damage(
         &self,
         place: Place<'_>,
-        _files: &str,
-        _which: Which,
-        _damage: Damage,
+        _damaging: Damaging<'_>,
     ) -> Result<Vec<String>, RuntimeError> {
         Err(place.unable("be damaged"))
     }

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Client, Damage, Place, Stored, Which};
+use super::{Client, Damaging, Place, Stored, Which};
 use crate::{
     runtime::{Exec, RuntimeError},
     units::Bytes,
@@ -19,6 +19,9 @@ pub struct Directory {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     size: Option<Bytes>,
 }
+
+/// One that holds as much as the disk.
+pub const UNLIMITED: Directory = Directory { size: None };
 
 /// Writes until there is no room. A store that takes nothing at all is broken, not full.
 const FILL: &str = r#"cd "$STORE" || exit 1
@@ -128,20 +131,18 @@ impl Client for Directory {
     async fn damage(
         &self,
         place: Place<'_>,
-        files: &str,
-        which: Which,
-        damage: Damage,
+        damaging: Damaging<'_>,
     ) -> Result<Vec<String>, RuntimeError> {
-        let (by, last) = match which {
+        let (by, last) = match damaging.which {
             Which::All => ("0", "+1"),
             Which::Newest => ("%T@", "1"),
             Which::Largest => ("%s", "1"),
         };
         let exec = script(place, DAMAGE, &[])
-            .env("FILES", files)
+            .env("FILES", damaging.files)
             .env("BY", by)
             .env("LAST", last)
-            .env("DAMAGE", damage.word());
+            .env("DAMAGE", damaging.are.word());
         let damaged = place.node.exec(exec).await?.text();
         Ok(damaged.lines().map(str::to_owned).collect())
     }

@@ -194,6 +194,16 @@ pub enum Which {
     Largest,
 }
 
+/// What is to become of which files of a store.
+#[derive(Clone, Copy, Debug)]
+pub struct Damaging<'a> {
+    /// As `find -path` has it, from the store's beginning.
+    pub files: &'a str,
+    /// Of those.
+    pub which: Which,
+    pub are: Damage,
+}
+
 /// What becomes of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -289,9 +299,7 @@ trait Client {
     async fn damage(
         &self,
         place: Place<'_>,
-        files: &str,
-        which: Which,
-        damage: Damage,
+        damaging: Damaging<'_>,
     ) -> Result<Vec<String>, RuntimeError>;
     fn size(&self) -> Bytes {
         Bytes(0)
@@ -436,18 +444,16 @@ macro_rules! stores {
                 match self { $(Self::$variant(store) => store.open(place).await),+ }
             }
 
-            /// Damages files whose paths are like this (`find -path`); returns the paths.
+            /// Damages files; returns their paths.
             ///
             /// # Errors
             /// When it can't be reached.
             pub async fn damage(
                 &self,
                 place: Place<'_>,
-                files: &str,
-                which: Which,
-                damage: Damage,
+                damaging: Damaging<'_>,
             ) -> Result<Vec<String>, RuntimeError> {
-                match self { $(Self::$variant(store) => store.damage(place, files, which, damage).await),+ }
+                match self { $(Self::$variant(store) => store.damage(place, damaging).await),+ }
             }
 
             /// How much it holds; 0: nobody knows, and it can't be filled up.

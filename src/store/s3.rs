@@ -9,7 +9,11 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Client, Damage, Endpoint, Place, Stored, Which, directory::Directory, program};
+use super::{
+    Client, Damaging, Endpoint, Place, Stored,
+    directory::{Directory, UNLIMITED},
+    program,
+};
 use crate::{
     bucket::UriStyle,
     object_store::{Answer, CA, CONDUCT, Conduct, STATE, Settings, TALLY, Tally},
@@ -17,6 +21,8 @@ use crate::{
     secret::Secret,
 };
 
+/// What its objects are, seen without any client.
+const OBJECTS: Directory = UNLIMITED;
 /// The bucket that a store is to its clients.
 const BUCKET: &str = "backups";
 const ACCESS_KEY: &str = "pgdrill";
@@ -43,7 +49,7 @@ impl Client for S3 {
         below: &[String],
         hashed: u64,
     ) -> Result<Vec<Stored>, RuntimeError> {
-        Directory::default().held(place, below, hashed).await
+        OBJECTS.held(place, below, hashed).await
     }
 
     fn objects(&self) -> Option<&'static str> {
@@ -117,18 +123,15 @@ impl Client for S3 {
     }
 
     async fn lose(&self, place: Place<'_>) -> Result<(), RuntimeError> {
-        Directory::default().lose(place).await
+        OBJECTS.lose(place).await
     }
 
     async fn damage(
         &self,
         place: Place<'_>,
-        files: &str,
-        which: Which,
-        damage: Damage,
+        damaging: Damaging<'_>,
     ) -> Result<Vec<String>, RuntimeError> {
-        let objects = Directory::default();
-        objects.damage(place, files, which, damage).await
+        OBJECTS.damage(place, damaging).await
     }
 
     /// Connections are closed, and the files are out of reach of those who look at them.
@@ -145,11 +148,11 @@ impl Client for S3 {
                 format!("it still answers: {answer:?}"),
             ));
         }
-        Directory::default().close(place).await
+        OBJECTS.close(place).await
     }
 
     async fn open(&self, place: Place<'_>) -> Result<(), RuntimeError> {
-        Directory::default().open(place).await?;
+        OBJECTS.open(place).await?;
         let answer = self.behave(place, &Conduct::default()).await?;
         match answer.status {
             Some(_) => Ok(()),
