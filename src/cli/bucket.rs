@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CommandResult, Failure, environment};
+use super::{CommandResult, environment, read_json};
 use crate::{
     bucket::{self, Access},
     finding::Verdict,
@@ -21,11 +21,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> CommandResult {
-    let file = args.access.display();
-    let wrong = |cause: String| Failure::BadInput(format!("cannot read `{file}`: {cause}"));
-    let text = tokio::fs::read(&args.access).await;
-    let text = text.map_err(|cause| wrong(cause.to_string()))?;
-    let access: Access = serde_json::from_slice(&text).map_err(|cause| wrong(cause.to_string()))?;
+    let access: Access = read_json(&args.access)?;
     let done = match args.mirror {
         Some(directory) => bucket::mirror(&access, &directory).await,
         None => bucket::empty(&access).await.map(drop),

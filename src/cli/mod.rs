@@ -91,6 +91,12 @@ impl From<Problems> for Failure {
     }
 }
 
+/// What a program that is started in a node finds in its file.
+fn read_json<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T, Failure> {
+    let read = std::fs::read(file).and_then(|text| Ok(serde_json::from_slice(&text)?));
+    read.map_err(|cause| Failure::BadInput(format!("cannot read `{}`: {cause}", file.display())))
+}
+
 fn environment(error: impl std::fmt::Display) -> Failure {
     Failure::Environment(error.to_string())
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CommandResult, Failure, environment};
+use super::{CommandResult, environment, read_json};
 use crate::{
     finding::Verdict,
     object_store::{self, Settings},
@@ -19,12 +19,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> CommandResult {
-    let file = args.settings.display();
-    let wrong = |cause: String| Failure::BadInput(format!("cannot read `{file}`: {cause}"));
-    let text = tokio::fs::read(&args.settings).await;
-    let text = text.map_err(|cause| wrong(cause.to_string()))?;
-    let settings: Settings =
-        serde_json::from_slice(&text).map_err(|cause| wrong(cause.to_string()))?;
+    let settings: Settings = read_json(&args.settings)?;
     if let Some(bytes) = args.ask {
         let answer = object_store::ask(&settings, bytes).await;
         terminal::data(&serde_json::to_string(&answer).unwrap_or_default());

@@ -52,22 +52,14 @@ impl Client for Bucket {
 
     async fn refresh(&self, place: Place<'_>) -> Result<(), RuntimeError> {
         let mirror = place.keeper.layout().store(place.store).to_owned();
-        let own = program::path(place.keeper);
-        let words = [own, "bucket".into(), settings(place), mirror];
-        let words = words.map(|word| word.display().to_string());
-        place
-            .keeper
-            .exec(Exec::new(words).unrecorded())
-            .await
-            .map(drop)
+        let mirror = asked(place, mirror).unrecorded();
+        place.keeper.exec(mirror).await.map(drop)
     }
 
     /// The drill's own part of it: every object below the prefix.
     async fn lose(&self, place: Place<'_>) -> Result<(), RuntimeError> {
-        let own = program::path(place.keeper);
-        let words = [own, "bucket".into(), settings(place), "--empty".into()];
-        let words = words.map(|word| word.display().to_string());
-        place.keeper.exec(Exec::new(words)).await.map(drop)
+        let empty = asked(place, "--empty".into());
+        place.keeper.exec(empty).await.map(drop)
     }
 
     async fn close(&self, place: Place<'_>) -> Result<(), RuntimeError> {
@@ -85,6 +77,13 @@ impl Client for Bucket {
     ) -> Result<Vec<String>, RuntimeError> {
         Err(place.unable("be damaged"))
     }
+}
+
+/// The command by which the keeper does this with it.
+fn asked(place: Place<'_>, what: PathBuf) -> Exec {
+    let own = program::path(place.keeper);
+    let words = [own, "bucket".into(), settings(place), what];
+    Exec::new(words.map(|word| word.display().to_string()))
 }
 
 /// With what the keeper reaches it.
