@@ -1,10 +1,7 @@
 //! Files of a store that rot, break off or go: those that a pattern names.
 
 use super::*;
-use crate::store::{Damage, Damaging, Stored, Which};
-
-/// What is hashed at most, before and after.
-const HASHED: u64 = 1 << 30;
+use crate::store::{Damage, Damaged, Damaging, Which};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -35,7 +32,6 @@ impl Kind for DamageFiles {
 
     async fn inject(&self, injection: &Injection<'_>) -> Result<FaultRecord, FaultError> {
         let (store, place) = injection.hit_store();
-        let before = store.held(place, &[".".to_owned()], HASHED).await?;
         let begun = injection.begin().await?;
         let damaging = Damaging {
             files: &self.files,
@@ -44,17 +40,13 @@ impl Kind for DamageFiles {
         };
         let hit = store.damage(place, damaging).await?;
         let record = injection.end(begun);
-        let after = store.held(place, &[".".to_owned()], HASHED).await?;
-        Ok(effect(&hit, &before, &after).of(record))
+        Ok(effect(&hit).of(record))
     }
 }
 
-fn effect(hit: &[String], before: &[Stored], after: &[Stored]) -> Effect {
-    let path = |one: &Stored| one.path.trim_start_matches("./").to_owned();
-    let was = |name: &String| before.iter().find(|one| path(one) == *name);
-    let is = |name: &String| after.iter().find(|one| path(one) == *name);
-    let unchanged = hit.iter().filter(|name| was(name) == is(name)).count();
-    let names = hit.iter().take(3).map(String::as_str).collect::<Vec<_>>();
+fn effect(hit: &[Damaged]) -> Effect {
+    let unchanged = hit.iter().filter(|one| one.before == one.after).count();
+    let names: Vec<&str> = hit.iter().take(3).map(|one| one.path.as_str()).collect();
     let more = if hit.len() > names.len() { ", …" } else { "" };
     Effect {
         took: !hit.is_empty() && unchanged == 0,
@@ -72,21 +64,19 @@ fn effect(hit: &[String], before: &[Stored], after: &[Stored]) -> Effect {
 mod tests {
     use super::*;
 
-    fn stored(path: &str, sha256: &str) -> Stored {
-        Stored {
+    fn damaged(path: &str, before: &str, after: &str) -> Damaged {
+        Damaged {
             path: path.into(),
-            bytes: 3,
-            sha256: sha256.into(),
+            before: before.into(),
+            after: after.into(),
         }
     }
 
     #[test]
-    fn damage_shows_in_what_the_store_holds() {
-        let before = [stored("./a", "1"), stored("./b", "2")];
-        let names = ["a".to_owned(), "b".to_owned()];
-        let took = |hit: &[String], after: &[Stored]| effect(hit, &before, after).took;
-        assert!(took(&names, &[stored("./a", "9")]));
-        assert!(!took(&names, &[stored("./a", "9"), stored("./b", "2")]));
-        assert!(!took(&[], &before));
+    fn damage_shows_in_each_file_that_was_hit() {
+        let took = |hit: &[Damaged]| effect(hit).took;
+        assert!(took(&[damaged("a", "1", "9"), damaged("b", "2", "")]));
+        assert!(!took(&[damaged("a", "1", "9"), damaged("b", "2", "2")]));
+        assert!(!took(&[]));
     }
 }

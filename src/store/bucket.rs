@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::{Client, Damaging, Endpoint, Place, Stored, directory::UNLIMITED, program};
+use super::{Client, Damaged, Damaging, Endpoint, Place, Stored, directory::UNLIMITED, program};
 pub use crate::bucket::Bucket;
 use crate::{
     bucket::{Access, BucketError},
@@ -74,7 +74,7 @@ impl Client for Bucket {
         &self,
         place: Place<'_>,
         _damaging: Damaging<'_>,
-    ) -> Result<Vec<String>, RuntimeError> {
+    ) -> Result<Vec<Damaged>, RuntimeError> {
         Err(place.unable("be damaged"))
     }
 }

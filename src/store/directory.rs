@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Client, Damaging, Place, Stored, Which};
+use super::{Client, Damaged, Damaging, Place, Stored, Which};
 use crate::{
     runtime::{Exec, RuntimeError},
     units::Bytes,
@@ -75,10 +75,13 @@ empty() { find . -mindepth 1 ! -path ./archive-wal ! -path ./wal -delete; }
 empty 2> /dev/null || empty
 "#;
 
-/// The files that are meant, and what becomes of each. Bytes in its midst become the next ones.
+/// The files that are meant, and what becomes of each: a line with its hash before and after. Bytes
+/// in its midst become the next ones. What is archived meanwhile is not looked at.
 const DAMAGE: &str = r#"cd "$STORE" || exit 1
+hash() { [ ! -e "$1" ] || sha256sum < "$1" | cut -c -64; }
 find . -type f -path "./$FILES" -printf "$BY %P\n" | sort -n | tail -n "$LAST" | cut -d ' ' -f 2- |
 while read -r file; do
+    before=$(hash "$file")
     midst=$(($(stat -c %s "$file") / 2))
     case $DAMAGE in
     removed) rm "$file" ;;
@@ -89,7 +92,7 @@ while read -r file; do
             dd of="$file" bs=1 seek=$midst conv=notrunc status=none
         ;;
     esac || exit 1
-    echo "$file"
+    echo "$before,$(hash "$file"),$file"
 done
 "#;
 
@@ -132,7 +135,7 @@ impl Client for Directory {
         &self,
         place: Place<'_>,
         damaging: Damaging<'_>,
-    ) -> Result<Vec<String>, RuntimeError> {
+    ) -> Result<Vec<Damaged>, RuntimeError> {
         let (by, last) = match damaging.which {
             Which::All => ("0", "+1"),
             Which::Newest => ("%T@", "1"),
@@ -143,8 +146,8 @@ impl Client for Directory {
             .env("BY", by)
             .env("LAST", last)
             .env("DAMAGE", damaging.are.word());
-        let damaged = place.node.exec(exec).await?.text();
-        Ok(damaged.lines().map(str::to_owned).collect())
+        let text = place.node.exec(exec).await?.text();
+        Ok(text.lines().filter_map(damaged).collect())
     }
 
     fn size(&self) -> Bytes {
@@ -170,6 +173,15 @@ fn script(place: Place<'_>, script: &str, paths: &[String]) -> Exec {
 async fn permit(place: Place<'_>, mode: &str) -> Result<(), RuntimeError> {
     let exec = Exec::new(["chmod", mode, &place.path()]);
     place.node.exec(exec).await.map(drop)
+}
+
+fn damaged(line: &str) -> Option<Damaged> {
+    let mut fields = line.splitn(3, ',').map(str::to_owned);
+    Some(Damaged {
+        before: fields.next()?,
+        after: fields.next()?,
+        path: fields.next()?,
+    })
 }
 
 fn stored(text: &str) -> Vec<Stored> {
@@ -214,5 +226,12 @@ mod tests {
             file("base/main-1/b c", 7, ""),
         ];
         assert_eq!(stored(&text), files);
+    }
+
+    #[test]
+    fn a_damaged_file_is_told_with_both_its_hashes() {
+        let file = damaged("e3b0,,archive/a, b").unwrap();
+        assert_eq!((file.before.as_str(), file.after.as_str()), ("e3b0", ""));
+        assert_eq!(file.path, "archive/a, b");
     }
 }

@@ -204,6 +204,16 @@ pub struct Damaging<'a> {
     pub are: Damage,
 }
 
+/// A file of a store that was to be damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// From the store's beginning.
+    pub path: String,
+    /// Its SHA-256 before, and after: empty where it is gone.
+    pub before: String,
+    pub after: String,
+}
+
 /// What becomes of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -300,7 +310,7 @@ trait Client {
         &self,
         place: Place<'_>,
         damaging: Damaging<'_>,
-    ) -> Result<Vec<String>, RuntimeError>;
+    ) -> Result<Vec<Damaged>, RuntimeError>;
     fn size(&self) -> Bytes {
         Bytes(0)
     }
@@ -452,7 +462,7 @@ macro_rules! stores {
                 &self,
                 place: Place<'_>,
                 damaging: Damaging<'_>,
-            ) -> Result<Vec<String>, RuntimeError> {
+            ) -> Result<Vec<Damaged>, RuntimeError> {
                 match self { $(Self::$variant(store) => store.damage(place, damaging).await),+ }
             }
 

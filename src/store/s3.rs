@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Client, Damaging, Endpoint, Place, Stored,
+    Client, Damaged, Damaging, Endpoint, Place, Stored,
     directory::{Directory, UNLIMITED},
     program,
 };
@@ -130,7 +130,7 @@ impl Client for S3 {
         &self,
         place: Place<'_>,
         damaging: Damaging<'_>,
-    ) -> Result<Vec<String>, RuntimeError> {
+    ) -> Result<Vec<Damaged>, RuntimeError> {
         OBJECTS.damage(place, damaging).await
     }
 
