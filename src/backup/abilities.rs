@@ -75,6 +75,8 @@ pub struct Abilities {
     pub takes_label: bool,
     /// Whether the age of its backups is that of their files: `age` makes them older.
     pub aged_by_files: bool,
+    /// The first major version of PostgreSQL that it works with; 0: any.
+    pub postgres: u32,
     /// Programs that must be there.
     pub needs: &'static [Needed],
 }

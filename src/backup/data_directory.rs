@@ -38,6 +38,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     verifier: Some("pg_verifybackup"),
     takes_label: true,
     aged_by_files: true,
+    postgres: 0,
     needs: &[],
 };
 

@@ -117,6 +117,7 @@ impl BackupTool for PgDump {
             verifier: Some("pg_restore --list"),
             takes_label: true,
             aged_by_files: true,
+            postgres: 0,
             needs: &const {
                 [
                     Needed::of_postgres("pg_dump"),

@@ -83,6 +83,7 @@ impl BackupTool for Pgbackrest {
             verifier: Some("pgbackrest verify"),
             takes_label: false,
             aged_by_files: false,
+            postgres: 0,
             needs: match self.states(since_2_46) {
                 true => const { &[needed(46)] },
                 false => const { &[needed(45)] },

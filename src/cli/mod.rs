@@ -13,6 +13,7 @@ mod images;
 mod list;
 mod object_store;
 mod people;
+mod performable;
 mod plan;
 mod run;
 mod schema;

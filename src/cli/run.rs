@@ -17,10 +17,10 @@ use super::{
     budget::Jobs,
     environment,
     people::{self, Timing},
-    signals,
+    performable, signals,
 };
 use crate::{
-    drill::{self, nodes, people::People},
+    drill::{self, people::People},
     event::Event,
     history::planned,
     report::{
@@ -28,7 +28,7 @@ use crate::{
         terminal::{self, Live},
     },
     runtime::{
-        Choice, Runtime, Wanted, choose, local,
+        Choice, Runtime, Wanted, choose,
         run::{Run, RunId},
     },
     scenario::{
@@ -131,7 +131,6 @@ async fn perform_servable(
     dir: &Path,
 ) -> Result<(), Failure> {
     let mut plans = servable(args, plans, runtime)?;
-    performable(&plans, runtime)?;
     if args.people == Timing::Timed {
         for plan in &mut plans {
             plan.human = HumanSpans::default();
@@ -190,37 +189,28 @@ fn servable(args: &Args, plans: Vec<Plan>, runtime: &Runtime) -> Result<Vec<Plan
     Ok(scenario::load(&args.selectors, &[newest])?.plans)
 }
 
-/// What this machine's own processes can't do is refused before anything is done.
-fn performable(plans: &[Plan], runtime: &Runtime) -> Result<(), Failure> {
-    let Runtime::Local(_) = runtime else {
-        return Ok(());
-    };
-    let why = |plan: &Plan| nodes::specs(plan).find_map(|spec| local::refused(&spec));
-    let refused = |plan: &Plan| Some(format!("  {}: it cannot {}\n", plan.drill, why(plan)?));
-    match plans.iter().filter_map(refused).collect::<String>() {
-        all if all.is_empty() => Ok(()),
-        all => Err(Failure::BadInput(format!(
-            "the `local` runtime can't perform\n{all}  hint: `--runtime docker`, or select others"
-        ))),
-    }
-}
-
 async fn drill_all(
     args: &Args,
-    mut plans: Vec<Plan>,
+    plans: Vec<Plan>,
     runtime: &Runtime,
     dir: &Path,
     live: &Arc<Live>,
     cancel: &CancellationToken,
 ) -> Result<(), Failure> {
-    let there = super::tools::there(&plans, runtime);
-    let asked = cancel.run_until_cancelled(there).await;
-    asked.unwrap_or(Ok(()))?;
+    let all = plans.clone();
+    let sorted = cancel
+        .run_until_cancelled(performable::sorted(plans, runtime))
+        .await;
+    let (mut plans, skipped) = sorted.unwrap_or(Ok((all, Vec::new())))?;
+    for one in &skipped {
+        live.skip(&one.drill, &one.why);
+    }
     let tried = cancel
         .run_until_cancelled(super::buckets::there(&plans, runtime))
         .await;
     tried.unwrap_or(Ok(()))?;
-    planned::write(dir, plans.iter().map(|plan| plan.drill.as_str())).map_err(environment)?;
+    let names = plans.iter().map(|plan| plan.drill.as_str());
+    planned::write(dir, names, skipped).map_err(environment)?;
     reap(runtime, live).await;
     let (sender, receiver) = mpsc::unbounded_channel::<(String, Event)>();
     let telling = tokio::spawn(tell(live.clone(), receiver));

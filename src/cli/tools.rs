@@ -1,6 +1,6 @@
 //! Whether the runtime has the programs that the plans' backup tools need, asked before any drill.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Failure, environment};
 use crate::{
@@ -13,9 +13,17 @@ use crate::{
 /// What the node is called, that is asked and removed again.
 const ASKED: &str = "tools";
 
-/// Asks for every program of a version of its own; PostgreSQL's come with the server.
-pub async fn there(plans: &[Plan], runtime: &Runtime) -> Result<(), Failure> {
+/// The drills whose tools are older here than they need, each with the reason. Asked for is every
+/// program of a version of its own; PostgreSQL's come with the server.
+///
+/// # Errors
+/// When a program is not there at all, or nobody can be asked.
+pub async fn too_old(
+    plans: &[Plan],
+    runtime: &Runtime,
+) -> Result<BTreeMap<String, String>, Failure> {
     let majors: BTreeSet<u32> = plans.iter().map(|plan| plan.postgres).collect();
+    let mut all = BTreeMap::new();
     for major in majors {
         let of_major = plans.iter().filter(|plan| plan.postgres == major);
         let needed: Vec<(&Plan, &str, Needed)> = of_major.flat_map(needed).collect();
@@ -24,12 +32,12 @@ pub async fn there(plans: &[Plan], runtime: &Runtime) -> Result<(), Failure> {
         }
         let asked = ask(&needed, major, runtime).await;
         let leaked = runtime.close_drill(ASKED).await;
-        asked?;
+        all.extend(asked?);
         if let Some(left) = leaked.first() {
             return Err(environment(format!("could not be removed: {left}")));
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 /// The programs that a plan's tools need beside PostgreSQL's, each with the backup's name.
@@ -64,64 +72,62 @@ async fn ask(
     needed: &[(&Plan, &str, Needed)],
     major: u32,
     runtime: &Runtime,
-) -> Result<(), Failure> {
+) -> Result<BTreeMap<String, String>, Failure> {
     let spec = NodeSpec {
         drill: ASKED.into(),
         name: ASKED.into(),
         postgres: major,
         ..NodeSpec::default()
     };
+    let recorder = Recorder::in_memory();
     let node = runtime
-        .create(&spec, &Recorder::in_memory())
+        .create(&spec, &recorder)
         .await
         .map_err(environment)?;
-    let mut told = BTreeSet::new();
+    let (mut there, mut too_old) = (BTreeMap::new(), BTreeMap::new());
     for (plan, backup, needed) in needed {
-        // One plan's backup may need a later version than another's.
-        if told.insert((needed.program, needed.at_least))
-            && let Some(cause) = lacking(&node, needed).await
-        {
-            return Err(Failure::BadInput(refusal(
-                plan,
-                backup,
-                needed,
-                &cause,
-                runtime.name(),
-            )));
+        let needs = || needs(plan, backup, needed, runtime.name());
+        if !there.contains_key(needed.program) {
+            let version = version(&node, needed).await;
+            let version = version.map_err(|cause| refusal(plan, needed, &needs(), &cause, runtime));
+            there.insert(needed.program, version?);
+        }
+        let version = there[needed.program];
+        if needed.at_least.is_some_and(|least| version < least) {
+            too_old.insert(plan.drill.clone(), format!("{}: it is {version}", needs()));
         }
     }
-    Ok(())
+    Ok(too_old)
 }
 
-/// What is wrong with a program, if anything is.
-async fn lacking(node: &Node, needed: &Needed) -> Option<String> {
+/// A program's version, or what is wrong with it.
+async fn version(node: &Node, needed: &Needed) -> Result<Version, String> {
     let exec = Exec::new(needed.asked()).unrecorded();
     let Ok(output) = node.exec(exec).await else {
-        return Some("it is not there".into());
+        return Err("it is not there".into());
     };
     let said = output.text();
-    match Version::of(&said) {
-        Some(version) if needed.at_least.is_some_and(|least| version < least) => {
-            Some(format!("it is {version}"))
-        }
-        Some(_) => None,
-        None => Some(format!("it says `{}` of its version", said.trim())),
-    }
+    Version::of(&said).ok_or_else(|| format!("it says `{}` of its version", said.trim()))
 }
 
-fn refusal(plan: &Plan, backup: &str, needed: &Needed, cause: &str, runtime: &str) -> String {
+fn needs(plan: &Plan, backup: &str, needed: &Needed, runtime: &str) -> String {
     let least = needed.at_least.map(|version| format!(" ≥ {version}"));
-    let hint = match runtime {
-        "docker" => "`pgdrill images build` builds images that have it".to_owned(),
-        _ => format!("install Debian's package {}", needed.package),
-    };
     format!(
-        "backup `{backup}` of strategy `{}` needs {}{} on PostgreSQL {} ({runtime}): {cause}\n  \
-         --> {}\n  hint: {hint}",
+        "backup `{backup}` of strategy `{}` needs {}{} on PostgreSQL {} ({runtime})",
         plan.strategy.name,
         needed.name,
         least.unwrap_or_default(),
         plan.postgres,
-        plan.file,
     )
+}
+
+fn refusal(plan: &Plan, needed: &Needed, needs: &str, cause: &str, runtime: &Runtime) -> Failure {
+    let hint = match runtime.name() {
+        "docker" => "`pgdrill images build` builds images that have it".to_owned(),
+        _ => format!("install Debian's package {}", needed.package),
+    };
+    Failure::BadInput(format!(
+        "{needs}: {cause}\n  --> {}\n  hint: {hint}",
+        plan.file
+    ))
 }

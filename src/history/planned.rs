@@ -9,10 +9,23 @@ use super::{FORMAT, HistoryError};
 
 pub const FILE: &str = "drills.json";
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Planned {
+/// What a run set out to do.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
     format: u32,
-    drills: Vec<String>,
+    /// The drills that it performs, by name.
+    pub drills: Vec<String>,
+    /// Those that were selected and can't be performed where it is.
+    #[serde(default)]
+    pub skipped: Vec<Skipped>,
+}
+
+/// A drill that is not performed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    pub drill: String,
+    /// E.g. `backup "main" needs PostgreSQL >= 17`.
+    pub why: String,
 }
 
 /// Writes the list into a run's directory.
@@ -22,10 +35,12 @@ struct Planned {
 pub fn write<'d>(
     run: &Path,
     drills: impl IntoIterator<Item = &'d str>,
+    skipped: Vec<Skipped>,
 ) -> Result<(), HistoryError> {
     let planned = Planned {
         format: FORMAT,
         drills: drills.into_iter().map(str::to_owned).collect(),
+        skipped,
     };
     let file = place(run);
     let text = serde_json::to_string_pretty(&planned).map_err(std::io::Error::from);
@@ -33,15 +48,17 @@ pub fn write<'d>(
         .map_err(|cause| HistoryError::new(&file, cause))
 }
 
-/// The drills that a run set out to perform, by name.
-pub fn read(run: &Path) -> Result<Vec<String>, HistoryError> {
+/// What a run set out to do.
+///
+/// # Errors
+/// When nobody knows.
+pub fn read(run: &Path) -> Result<Planned, HistoryError> {
     let file = place(run);
     let refused = |cause: &dyn std::fmt::Display| {
         HistoryError::new(&file, format!("the list of the run's drills: {cause}"))
     };
     let text = std::fs::read_to_string(&file).map_err(|cause| refused(&cause))?;
-    let planned: Planned = serde_json::from_str(&text).map_err(|cause| refused(&cause))?;
-    Ok(planned.drills)
+    serde_json::from_str(&text).map_err(|cause| refused(&cause))
 }
 
 fn place(run: &Path) -> PathBuf {
@@ -57,7 +74,13 @@ mod tests {
         let run = tempfile::tempdir().unwrap();
         let refused = read(run.path()).unwrap_err().to_string();
         assert!(refused.contains("drills.json: the list of the run's drills"));
-        write(run.path(), ["one-pg17", "two-pg17"]).unwrap();
-        assert_eq!(read(run.path()).unwrap(), ["one-pg17", "two-pg17"]);
+        let skipped = vec![Skipped {
+            drill: "two-pg15".into(),
+            why: "needs PostgreSQL ≥ 17".into(),
+        }];
+        write(run.path(), ["one-pg17", "two-pg17"], skipped.clone()).unwrap();
+        let planned = read(run.path()).unwrap();
+        assert_eq!(planned.drills, ["one-pg17", "two-pg17"]);
+        assert_eq!(planned.skipped, skipped);
     }
 }

@@ -11,6 +11,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::{DrillReport, RunSummary};
 use crate::{
     finding::{Finding, Verdict},
+    history::planned::Skipped,
     measure::{WorkloadMeasures, rto::phase_word},
 };
 
@@ -18,6 +19,9 @@ pub fn render(run: &RunSummary) -> Result<String, quick_junit::SerializeError> {
     let mut report = Report::new(clean(&format!("pgdrill {}", run.run)));
     for drill in &run.drills {
         report.add_test_suite(suite(drill));
+    }
+    for skipped in &run.skipped {
+        report.add_test_suite(suite_of_skipped(skipped));
     }
     report.to_string().map(|xml| without_skipped(&xml, &report))
 }
@@ -46,6 +50,18 @@ fn suite(drill: &DrillReport) -> TestSuite {
         status.set_message(clean(why));
         suite.add_test_case(named(drill, check, status));
     }
+    suite
+}
+
+/// A drill that was not performed: one case, skipped.
+fn suite_of_skipped(skipped: &Skipped) -> TestSuite {
+    let mut suite = TestSuite::new(clean(&skipped.drill));
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(clean(&skipped.why));
+    let mut case = TestCase::new("outcome", status);
+    case.set_classname(clean(&format!("pgdrill.{}", skipped.drill)));
+    case.set_time(Duration::ZERO);
+    suite.add_test_case(case);
     suite
 }
 

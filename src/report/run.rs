@@ -15,6 +15,7 @@ use crate::{
         BackupRecord, CommandRecord, FaultRecord, ObjectStoreRecord, RestoreRecord, Throughput,
     },
     finding::{Finding, Verdict},
+    history::planned::Skipped,
     measure::{WorkloadMeasures, overhead::Overhead, rto::Span},
     scenario::plan::Objectives,
 };
@@ -36,6 +37,9 @@ pub struct RunSummary {
     /// goes by this.
     pub outcome: Verdict,
     pub drills: Vec<DrillReport>,
+    /// Drills that were selected and could not be performed where the run was: no verdict counts them.
+    #[serde(default)]
+    pub skipped: Vec<Skipped>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -144,17 +148,20 @@ impl RunSummary {
             verdict: Verdict::worst(drills.iter().map(|drill| drill.judged.verdict)),
             outcome: Verdict::worst(drills.iter().map(|drill| drill.judged.outcome)),
             drills,
+            skipped: Vec::new(),
         }
     }
 
-    /// How many drills came out so: `2 pass, 1 fail`, in this order.
+    /// How many drills came out so: `2 pass, 1 fail`, in this order, and how many were skipped.
     pub(super) fn tally(&self, order: [Verdict; 3]) -> String {
         let outcomes = || self.drills.iter().map(|drill| drill.judged.outcome);
         let counted = order.map(|verdict| {
             let n = outcomes().filter(|outcome| *outcome == verdict).count();
             (n > 0).then(|| format!("{n} {}", verdict.word()))
         });
-        let counted: Vec<String> = counted.into_iter().flatten().collect();
+        let skipped = self.skipped.len();
+        let skipped = (skipped > 0).then(|| format!("{skipped} skipped"));
+        let counted: Vec<String> = counted.into_iter().flatten().chain(skipped).collect();
         counted.join(", ")
     }
 }

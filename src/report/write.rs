@@ -10,7 +10,11 @@ use std::{
 };
 
 use super::{DrillReport, RunSummary, html, junit};
-use crate::{bug, check::judge, history::planned};
+use crate::{
+    bug,
+    check::judge,
+    history::planned::{self, Planned},
+};
 
 pub const RUN_JSON: &str = "run.json";
 pub const JUNIT_XML: &str = "junit.xml";
@@ -33,9 +37,11 @@ pub struct WriteError {
 /// that the run set out to perform and that is not there, is no error but makes the run
 /// `unknown`.
 pub fn write_run(run: &Path) -> Result<RunSummary, WriteError> {
-    let drills = drill_names(run)?.into_iter();
+    let planned = planned(run)?;
+    let drills = drill_names(run, planned.drills)?.into_iter();
     let drills = drills.map(|name| report(&run.join(DRILLS), name));
-    let summary = RunSummary::new(run_name(run), drills.collect());
+    let mut summary = RunSummary::new(run_name(run), drills.collect());
+    summary.skipped = planned.skipped;
     let json = serde_json::to_string_pretty(&summary).map_err(|cause| refused(run, cause))?;
     write(&run.join(RUN_JSON), &(json + "\n"))?;
     let xml = junit::render(&summary).map_err(|cause| refused(run, cause))?;
@@ -53,13 +59,16 @@ fn run_name(run: &Path) -> String {
         .into_owned()
 }
 
-/// The drills that were planned, and those that are there.
-fn drill_names(run: &Path) -> Result<BTreeSet<String>, WriteError> {
-    let planned = planned::read(run).map_err(|error| WriteError {
+fn planned(run: &Path) -> Result<Planned, WriteError> {
+    planned::read(run).map_err(|error| WriteError {
         path: error.path,
         cause: error.cause,
         hint: "only a whole run is judged: nobody else knows which drills are missing",
-    })?;
+    })
+}
+
+/// The drills that were planned, and those that are there.
+fn drill_names(run: &Path, planned: Vec<String>) -> Result<BTreeSet<String>, WriteError> {
     let there = std::fs::read_dir(run.join(DRILLS)).into_iter().flatten();
     let there = there.flatten().filter(|entry| entry.path().is_dir());
     let there = there.map(|entry| entry.file_name().to_string_lossy().into_owned());

@@ -31,11 +31,31 @@ impl Place {
         (self.runtime == "docker" || !refused()) && self.has_programs(plan)
     }
 
-    /// Whether the programs of a plan's tools are there in a version that serves, as far as is known.
+    /// Whether PostgreSQL and the programs of a plan's tools are there in a version that serves, as
+    /// far as is known.
     fn has_programs(&self, plan: &Plan) -> bool {
-        let backups = plan.strategy.backups.values();
-        let mut needed = backups.flat_map(|one| one.tool.abilities().programs());
-        needed.all(|(one, least)| self.version(&one).is_none_or(|there| there >= least))
+        let tools = || {
+            plan.strategy
+                .backups
+                .values()
+                .map(|one| one.tool.abilities())
+        };
+        let mut needed = tools().flat_map(|tool| tool.programs());
+        tools().all(|tool| tool.postgres <= self.major())
+            && needed.all(|(one, least)| self.version(&one).is_none_or(|there| there >= least))
+    }
+
+    /// Of `local` the newest that is installed.
+    fn major(&self) -> u32 {
+        self.postgres.unwrap_or_else(|| {
+            let installed = std::fs::read_dir("/usr/lib/postgresql")
+                .into_iter()
+                .flatten();
+            let majors = installed
+                .flatten()
+                .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+            majors.max().unwrap_or_default()
+        })
     }
 
     /// Of a program: that of this machine, or that of Debian 12 where images are made of it, which has

@@ -20,6 +20,7 @@ fn write(run: &Path, fixtures: &[HistoryFixture]) {
     planned::write(
         run,
         fixtures.iter().map(|fixture| fixture.plan.drill.as_str()),
+        Vec::new(),
     )
     .unwrap();
     for fixture in fixtures {
@@ -108,6 +109,27 @@ fn a_drill_that_the_run_planned_and_that_is_gone_is_named() {
     let told = "`drills/server-lost-pg17` is missing";
     assert_eq!(gone.drill, "server-lost-pg17");
     assert!(gone.judged.reasons[0].contains(told));
+}
+
+#[test]
+fn a_drill_that_could_not_be_performed_there_is_told_and_counts_for_nothing() {
+    let run = place("skipped");
+    write(&run, &[salvage()]);
+    let skipped = vec![planned::Skipped {
+        drill: "chain-pg15".into(),
+        why: "backup `main` needs PostgreSQL ≥ 17".into(),
+    }];
+    planned::write(&run, ["oa-table-dropped-pg17"], skipped).unwrap();
+    let summary = write_run(&run).unwrap();
+    assert_eq!(summary.outcome, Verdict::Pass);
+    let read = |name: &str| std::fs::read_to_string(run.join(name)).unwrap();
+    let junit = read("junit.xml");
+    let case = "<skipped message=\"backup `main` needs PostgreSQL ≥ 17\"/>";
+    assert!(junit.contains(case), "{junit}");
+    let html = read("report.html");
+    for told in ["1 drill · 1 pass, 1 skipped", "<code>chain-pg15</code>"] {
+        assert!(html.contains(told), "{told}");
+    }
 }
 
 #[test]

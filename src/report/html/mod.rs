@@ -32,6 +32,7 @@ pub fn render(run: &RunSummary) -> String {
                 (head(run))
                 main {
                     (overview(run))
+                    (skipped(run))
                     @for drill in &run.drills { (drill::render(drill, run.drills.len() == 1)) }
                 }
                 footer {
@@ -93,6 +94,18 @@ fn overview(run: &RunSummary) -> Markup {
                     } }
                     tbody { @for drill in &run.drills { (overview_row(drill)) } }
                 } }
+            }
+        }
+    }
+}
+
+/// What no verdict counts.
+fn skipped(run: &RunSummary) -> Markup {
+    html! {
+        @if !run.skipped.is_empty() {
+            section.card aria-label="Skipped drills" {
+                h2 { (crate::check::count(run.skipped.len(), "drill")) " not performed here" }
+                ul { @for one in &run.skipped { li { code { (one.drill) } ": " (prose(&one.why)) } } }
             }
         }
     }

@@ -68,6 +68,15 @@ impl Live {
         }
     }
 
+    /// A drill is not performed: its line goes.
+    pub fn skip(&self, drill: &str, why: &str) {
+        let line = self.lock().remove(drill);
+        if let Some(bar) = line.and_then(|line| line.bar) {
+            bar.finish_and_clear();
+        }
+        self.say(&format!("{drill}: skipped: {why}"));
+    }
+
     pub fn event(&self, drill: &str, event: &Event) {
         let mut lines = self.lock();
         let Some(line) = lines.get_mut(drill) else {

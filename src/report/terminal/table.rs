@@ -22,6 +22,10 @@ pub(super) fn render(run: &RunSummary, dir: &Path) -> String {
     for drill in &run.drills {
         lines.extend(block(drill));
     }
+    for skipped in &run.skipped {
+        lines.push(named(&skipped.drill, "- skipped"));
+        lines.push(indented(&skipped.why));
+    }
     lines.push(String::new());
     lines.push(totals(run));
     lines.push(format!("report: {}", dir.join(REPORT_HTML).display()));
@@ -65,10 +69,14 @@ fn block(drill: &DrillReport) -> Vec<String> {
 }
 
 fn title(drill: &str, outcome: Verdict) -> String {
+    named(drill, &mark(outcome))
+}
+
+fn named(drill: &str, mark: &str) -> String {
     let name = cut(drill, 62);
     let dots = "·".repeat(69usize.saturating_sub(name.chars().count()));
     let dim = Style::new().dimmed();
-    format!("{name} {dim}{dots}{dim:#} {}", mark(outcome))
+    format!("{name} {dim}{dots}{dim:#} {mark}")
 }
 
 /// Findings that can't be told because of another one, named in one line.
