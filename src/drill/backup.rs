@@ -50,12 +50,17 @@ impl Drill {
         plan.ok_or_else(|| StepError::Missing(format!("the strategy has no backup `{name}`")))
     }
 
-    /// Writes every tool's configuration on a server's node: one may archive WAL that another's
-    /// backups need.
+    /// Writes the strategy's scripts and every tool's configuration on a server's node: one may archive
+    /// WAL that another's backups need.
     ///
     /// # Errors
     /// When the node refuses.
     pub(super) async fn configure_tools(&self, server: &Server) -> Result<(), StepError> {
+        let run = &server.node.layout().run;
+        for (name, text) in &self.plan.strategy.scripts {
+            let script = run.join(name);
+            server.node.put(&script, text.as_bytes(), 0o700).await?;
+        }
         for (name, backup) in &self.plan.strategy.backups {
             let site = self.site(name, server, LOOKING);
             backup.tool.configure(&site).await?;

@@ -129,8 +129,7 @@ fn resolve_strategy(document: &Document<ScenarioFile>) -> Result<StrategyPlan, P
     let node = document.root.get("strategy").unwrap_or(&document.root);
     let name = match &document.typed.strategy {
         StrategyChoice::Inline(strategy) => {
-            let problems = semantics::strategy(strategy, node, &document.source);
-            return Problems::unless(problems, strategy.clone().named("inline"));
+            return sensible((**strategy).clone(), "inline", node, &document.source);
         }
         StrategyChoice::Named(name) => name,
     };
@@ -139,8 +138,26 @@ fn resolve_strategy(document: &Document<ScenarioFile>) -> Result<StrategyPlan, P
     let found = read::<StrategyPlan>(source, &STRATEGY)?;
     let file = name.rsplit('/').next().unwrap_or(name);
     let stem = file.trim_end_matches(".yaml");
-    let problems = semantics::strategy(&found.typed, &found.root, &found.source);
-    Problems::unless(problems, found.typed.named(stem))
+    sensible(found.typed, stem, &found.root, &found.source)
+}
+
+/// The strategy as it stands in a plan, with its scripts' texts, if it makes sense. `node`: where it
+/// stands.
+fn sensible(
+    mut found: StrategyPlan,
+    name: &str,
+    node: &Node,
+    source: &Arc<Source>,
+) -> Result<StrategyPlan, Problems> {
+    let mut problems = semantics::strategy(&found, node, source);
+    match strategy::scripts(&found.scripts, &source.path) {
+        Ok(scripts) => found.scripts = scripts,
+        Err((name, problem)) => {
+            let place = semantics::place_in(node, &["scripts", &name]);
+            problems.push(of(source, problem.placed(place)));
+        }
+    }
+    Problems::unless(problems, found.named(name))
 }
 
 fn strategy_source(name: &str, scenario: &str) -> Result<Source, Problem> {

@@ -122,6 +122,7 @@ fn strategy() -> StrategyPlan {
         stores: BTreeMap::new(),
         wal: Wal::None,
         backups: BTreeMap::new(),
+        scripts: BTreeMap::new(),
         retention: Retention {
             wal: None,
             rule: RetentionRule::Computed,

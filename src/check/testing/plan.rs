@@ -91,6 +91,7 @@ fn strategy() -> StrategyPlan {
         wal: Wal::Safe,
         stores: only_local(),
         backups: BTreeMap::from([("main".into(), base_backup())]),
+        scripts: BTreeMap::new(),
         retention: Retention {
             wal: Some(seconds("45d")),
             rule: RetentionRule::Computed,

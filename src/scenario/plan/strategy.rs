@@ -44,6 +44,11 @@ pub struct StrategyPlan {
     /// The backups by names of your own, each taken by one tool.
     #[schemars(extend("minProperties" = 1))]
     pub backups: BTreeMap<String, BackupPlan>,
+    /// Scripts that lie in `{run}` of every server, executable, under these names. Where each is: a
+    /// shipped one's name, or a path from this file, with a `/` in it. In a plan: its text.
+    #[serde(default)]
+    #[schemars(skip_serializing_if = "is_default")]
+    pub scripts: BTreeMap<String, String>,
     /// What removes old backups and WAL.
     #[serde(default)]
     #[schemars(skip_serializing_if = "is_default")]
