@@ -284,10 +284,15 @@ async fn keeps_its_contract(tool: Tool) {
 /// The tools with the options by which they are driven; a script has no usual ones.
 fn driven() -> impl Iterator<Item = Tool> {
     let script = "{bin}/pg_basebackup -D $PGDRILL_BACKUP -c fast {tablespaces}";
+    let dumps = "cd $PGDRILL_BACKUP && {bin}/pg_dumpall --globals-only -f globals.sql && \
+                 for name in postgres template1; do {bin}/pg_dump -Fc -d $name -f $name.dump || exit 1; done";
     Tool::all()
         .into_iter()
         .map(move |tool| match tool.abilities().tool {
             "command" => serde_json::from_value(serde_json::json!({ "command": script })).unwrap(),
+            "dump-command" => {
+                serde_json::from_value(serde_json::json!({ "dump-command": dumps })).unwrap()
+            }
             _ => tool,
         })
 }

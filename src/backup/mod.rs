@@ -6,13 +6,16 @@
 //!
 //! Beside the tools: `data_directory` for those that leave a copy of a cluster's files (`contents`
 //! says whether that is a backup, `position` that it is not from before the step, `tablespaces`
-//! where those go), `archive` for where WAL is archived, `retention` for what goes when.
+//! where those go), `dumps` for those that leave dumps, `remote` for how what they leave comes into object
+//! storage and back, `archive` for where WAL is archived, `retention` for what goes when.
 
 mod abilities;
 pub mod archive;
 mod contents;
 mod data_directory;
+mod dumps;
 mod position;
+mod remote;
 pub mod retention;
 mod site;
 pub mod tablespaces;
@@ -148,8 +151,12 @@ trait BackupTool {
         for store in site.to {
             let listed = self.list(site, store).await?;
             let gone = retention::expired(&listed, site.keep, wall_clock());
-            let paths = gone.iter().flat_map(|label| self.paths(label));
-            let paths: Vec<String> = paths.map(|path| site.stored(store, &path)).collect();
+            let paths: Vec<String> = gone.iter().flat_map(|label| self.paths(label)).collect();
+            if site.stores.endpoints.contains_key(store) {
+                remote::delete(site, store, &paths).await?;
+                continue;
+            }
+            let paths: Vec<String> = paths.iter().map(|path| site.stored(store, path)).collect();
             retention::remove(site.node, &paths).await?;
         }
         Ok(())
@@ -308,8 +315,13 @@ tools! {
     /// `PGDATABASE`. `{tablespaces}` stands for the options with which `pg_basebackup` lays each
     /// tablespace beside the backup.
     Command(command),
-    /// `pg_dump` of each database in custom format, with what all of them share.
+    /// `pg_dump` of each database, with what all of them share.
     PgDump(pg_dump),
+    /// Your own script, run as the operator, that leaves dumps. Environment: `PGDRILL_BACKUP` (the empty
+    /// directory to fill with archives of `pg_dump`, roles in a `*globals*.sql`, hashes in `*.sha256`, a
+    /// report in `*report.json`), `PGDRILL_LABEL`, `PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`; where a store is
+    /// object storage, `RCLONE_CONFIG` and `PGDRILL_REMOTE_NAME`, below which `dumps/LABEL` is its place.
+    DumpCommand(dump_command),
     /// pgBackRest, with a repository in each store.
     Pgbackrest(pgbackrest),
 }

@@ -1,23 +1,19 @@
-//! `pg_dump`: each database as of a snapshot, in custom format, and beside them what all of them
-//! share (`pg_dumpall --globals-only`). A directory each in `dumps/` of a store, copied to further
-//! ones, with a report of what was done: a dump has no catalog of its own.
+//! `pg_dump`: each database as of a snapshot, and beside them what all of them share
+//! (`pg_dumpall --globals-only`), a SHA-256 of each file, and a report of what was done.
 
-#[cfg(test)]
-mod tests;
+mod report;
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Abilities, Asked, BackupError, BackupKind, BackupTool, Nature, Needed, Site, Stores,
-    VerifierWord, Wanted,
+    Abilities, Asked, BackupError, BackupKind, BackupTool, Site, VerifierWord, Wanted,
+    dumps::{self, Contents, Encryption, Format, GLOBALS, Restoring, file_name},
+    remote,
 };
-use crate::{
-    event::Listed,
-    history::{Bytes, Progress},
-    postgres::{Server, lsn},
-    runtime::{Exec, Output, exec::quoted},
-};
+use crate::{event::Listed, postgres::Server};
 
 const TOOL: &str = "pg-dump";
 
@@ -35,11 +31,21 @@ pub struct PgDump {
     /// Whether roles and tablespaces are taken, too. Default: true.
     #[serde(default = "yes")]
     pub globals: bool,
+    /// What a dump is: `custom`, `directory`, `tar` or `plain`. Default: custom.
+    #[serde(default)]
+    pub format: Format,
     /// What `--compress` is given. Default: `pg_dump`'s own.
     pub compress: Option<u8>,
-    /// How many tables `pg_restore` loads at the same time. Default: 1.
+    /// How many tables `pg_restore` loads at the same time, and `pg_dump` dumps in `directory` format.
+    /// Default: 1.
     #[schemars(range(min = 1, max = 64))]
     pub jobs: Option<u16>,
+    /// With what each dump is encrypted before it goes to any other store: `gpg` or `age`. Default:
+    /// not at all.
+    pub encrypt: Option<Encryption>,
+    /// Whether a restore ends with `vacuumdb --analyze`: a dump brings no statistics. Default: true.
+    #[serde(default = "yes")]
+    pub analyze: bool,
     /// Further options of `pg_dump`.
     #[serde(default)]
     pub options: Vec<String>,
@@ -78,53 +84,34 @@ impl Default for PgDump {
             databases: Databases::default(),
             tables: Vec::new(),
             globals: true,
+            format: Format::default(),
             compress: None,
             jobs: None,
+            encrypt: None,
+            analyze: true,
             options: Vec::new(),
         }
     }
-}
-
-/// What lies beside the dumps.
-const REPORT: &str = "report.json";
-const GLOBALS: &str = "globals.sql";
-
-/// What was done, as it is written beside the dumps.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Report {
-    /// Everything committed before this position is in each of the dumps.
-    snapshot_lsn: u64,
-    /// Begin, in seconds of the epoch.
-    began: i64,
-    databases: Vec<String>,
-    tables: Vec<String>,
 }
 
 impl BackupTool for PgDump {
     fn abilities(&self) -> Abilities {
         Abilities {
             tool: TOOL,
-            nature: Nature::Logical,
-            kinds: &[BackupKind::Logical],
             restores: self.tables.is_empty(),
             from_elsewhere: true,
-            in_place: false,
-            some_databases: false,
-            archives: false,
-            stores: Stores::Copied,
-            speaks_s3: false,
-            expires: false,
-            verifier: Some("pg_restore --list"),
-            takes_label: true,
-            aged_by_files: true,
-            postgres: 0,
-            needs: &const {
-                [
-                    Needed::of_postgres("pg_dump"),
-                    Needed::of_postgres("pg_restore"),
-                ]
-            },
+            verifier: self.verifier(),
+            ..dumps::ABILITIES
         }
+    }
+
+    fn wrong_options(&self) -> Vec<(&'static str, String)> {
+        let wrong = [
+            self.jobs_of_one_file(),
+            self.compressed_tar(),
+            self.encrypted_directory(),
+        ];
+        wrong.into_iter().flatten().collect()
     }
 
     fn tables(&self) -> &[String] {
@@ -132,7 +119,14 @@ impl BackupTool for PgDump {
     }
 
     fn paths(&self, label: &str) -> Vec<String> {
-        vec![format!("dumps/{label}")]
+        dumps::paths(label)
+    }
+
+    async fn configure(&self, site: &Site<'_>) -> Result<(), BackupError> {
+        if let Some(encryption) = self.encrypt {
+            encryption.configure(site).await?;
+        }
+        remote::configure(site).await
     }
 
     async fn take(
@@ -141,56 +135,21 @@ impl BackupTool for PgDump {
         _kind: BackupKind,
         label: &str,
     ) -> Result<Vec<Listed>, BackupError> {
-        let directory = directory(site, site.first(), label);
-        let progress = Progress::begin(site.recorder, "backup");
-        let written = async || {
-            let done = super::size(site.node, &directory).await.ok()?;
-            Some(Bytes { done, total: 0 })
-        };
-        progress
-            .during(self.dump(site, &directory), written)
-            .await?;
-        let listed = self.list(site, site.first()).await?.into_iter();
-        let taken = listed.rev().find(|one| one.label == label);
-        let taken =
-            taken.ok_or_else(|| BackupError::Unfit(format!("`{label}` is not in its store")))?;
-        progress.end(taken.bytes);
-        site.copied(taken, &self.paths(label)).await
+        let fill = async |directory: &str| self.fill(site, directory, label).await;
+        dumps::take(site, TOOL, label, fill).await
     }
 
     async fn list(&self, site: &Site<'_>, store: &str) -> Result<Vec<Listed>, BackupError> {
-        let script = format!(
-            "cd {dumps} 2> /dev/null || exit 0\n\
-             for dump in {name}-*; do\n\
-             case ${{dump#{name}-}} in *[!0-9]*) continue ;; esac\n\
-             [ -f \"$dump/{REPORT}\" ] || continue\n\
-             echo \"$dump $(stat -c %Y \"$dump\") $(du -sb \"$dump\" | cut -f 1) $(cat \"$dump/{REPORT}\")\"\n\
-             done\n",
-            dumps = quoted(&site.stored(store, "dumps")),
-            name = site.name,
-        );
-        let exec = Exec::new(["sh", "-s"]).stdin(script).unrecorded();
-        let output = site.node.exec(exec).await?;
-        let mut all: Vec<Listed> = output.text().lines().filter_map(listed).collect();
-        all.sort_by_key(|dump| (dump.ended, dump.snapshot_lsn));
-        Ok(all)
+        dumps::list(site, TOOL, store).await
     }
 
-    /// Roles and tablespaces first, then each database.
     async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
-        let directory = directory(site, &wanted.backup.store, &wanted.backup.label);
-        if self.globals {
-            restore_globals(site, &directory).await?;
-        }
-        // Of what is there already a template is emptied first: others may be made of it.
-        let (templates, others): (Vec<_>, Vec<_>) =
-            (wanted.backup.databases.iter()).partition(|database| database.starts_with("template"));
-        for database in templates.into_iter().chain(others) {
-            self.restore_database(site, &directory, database).await?;
-        }
-        let arguments = ["--all", "--analyze", "--quiet"].map(str::to_owned);
-        site.tool("vacuumdb", &arguments).await?;
-        Ok(Asked::NotYet)
+        let restoring = Restoring {
+            globals: self.globals,
+            jobs: self.jobs,
+            analyze: self.analyze,
+        };
+        dumps::restore(site, wanted, restoring).await
     }
 
     async fn verify(
@@ -198,46 +157,91 @@ impl BackupTool for PgDump {
         site: &Site<'_>,
         backup: &Listed,
     ) -> Result<Option<VerifierWord>, BackupError> {
-        let program = site.program("pg_restore");
-        let exec = Exec::shell(format!(
-            "for dump in {}/*.dump; do {program} --list \"$dump\" > /dev/null || exit 1; done",
-            directory(site, &backup.store, &backup.label)
-        ));
-        let output = site.exec(exec.allow(1)).await?;
-        Ok(Some(VerifierWord {
-            verifier: "pg_restore --list".into(),
-            good: output.exit == 0,
-            output: Output::tail(&output.stderr, 10),
-        }))
+        dumps::verify(site, backup).await
+    }
+}
+
+/// Options that `pg_dump` and `pg_restore` would refuse, or that lead nowhere.
+impl PgDump {
+    fn verifier(&self) -> Option<&'static str> {
+        let listed = self.format.is_archive() && self.encrypt.is_none();
+        listed.then_some(dumps::ABILITIES.verifier)?
+    }
+
+    fn jobs_of_one_file(&self) -> Option<(&'static str, String)> {
+        let alone = matches!(self.format, Format::Tar | Format::Plain);
+        (alone && self.jobs.is_some()).then(|| {
+            let why = "`pg_restore` reads `custom` and `directory` alone with several jobs";
+            ("jobs", why.to_owned())
+        })
+    }
+
+    fn compressed_tar(&self) -> Option<(&'static str, String)> {
+        (self.format == Format::Tar && self.compress.is_some())
+            .then(|| ("compress", "`pg_dump` compresses no tar".to_owned()))
+    }
+
+    fn encrypted_directory(&self) -> Option<(&'static str, String)> {
+        (self.format == Format::Directory && self.encrypt.is_some()).then(|| {
+            let why = "a directory is many files: encrypt one of format `custom`";
+            ("encrypt", why.to_owned())
+        })
     }
 }
 
 impl PgDump {
-    async fn dump(&self, site: &Site<'_>, directory: &str) -> Result<(), BackupError> {
-        let server = site.server;
-        let begin = "select floor(extract(epoch from clock_timestamp()))::bigint || ' ' \
-                     || pg_current_wal_insert_lsn()";
-        let began = server.value(begin).await?;
-        let (seconds, position) = began.split_once(' ').unwrap_or_default();
-        let report = Report {
-            snapshot_lsn: lsn::parse(position).unwrap_or_default(),
-            began: seconds.parse().unwrap_or_default(),
-            databases: self.databases(server).await?,
-            tables: self.tables.clone(),
-        };
-        let make = ["mkdir", "-p", "-m", "700", directory];
-        site.node.exec(Exec::new(make).unrecorded()).await?;
+    /// Whatever comes of it, a report says so.
+    async fn fill(
+        &self,
+        site: &Site<'_>,
+        directory: &str,
+        label: &str,
+    ) -> Result<Contents, BackupError> {
+        let began_us = site.recorder.now_us();
+        let contents = Contents::begin(site.server).await?;
+        let began = contents.began();
+        let dumped = self.dump(site, directory, contents).await;
+        let took_us = site.recorder.now_us() - began_us;
+        report::write(site, directory, label, (began, took_us), &dumped).await?;
+        dumped
+    }
+
+    async fn dump(
+        &self,
+        site: &Site<'_>,
+        directory: &str,
+        mut contents: Contents,
+    ) -> Result<Contents, BackupError> {
+        let databases = self.databases(site.server).await?;
+        contents.tables = self.tables.clone();
         if self.globals && self.tables.is_empty() {
             let file = format!("{directory}/{GLOBALS}");
             let arguments = ["--globals-only".to_owned(), "--file".into(), file];
             site.tool("pg_dumpall", &arguments).await?;
+            contents.globals = Some(self.kept(site, directory, GLOBALS.into()).await?);
         }
-        for database in &report.databases {
-            self.dump_database(site, directory, database).await?;
+        let mut files = BTreeMap::new();
+        for database in databases {
+            let name = self.dump_database(site, directory, &database).await?;
+            files.insert(database, self.kept(site, directory, name).await?);
         }
-        let text = serde_json::to_string(&report).unwrap_or_default();
-        let file = format!("{directory}/{REPORT}");
-        Ok(site.node.put(file.as_ref(), text.as_bytes(), 0o600).await?)
+        contents.databases = files;
+        Ok(contents)
+    }
+
+    /// What a file is called once it is as it is to be kept, with its hash beside it.
+    async fn kept(
+        &self,
+        site: &Site<'_>,
+        directory: &str,
+        name: String,
+    ) -> Result<String, BackupError> {
+        let name = match self.encrypt {
+            Some(encryption) => encryption.encrypt(site, directory, &name).await?,
+            None => name,
+        };
+        dumps::hash(site, directory, &name).await?;
+        Ok(name)
     }
 
     /// The databases' names; of single tables the one that is drilled.
@@ -257,75 +261,39 @@ impl PgDump {
         site: &Site<'_>,
         directory: &str,
         database: &str,
-    ) -> Result<(), BackupError> {
-        let server = site.server;
-        let mut arguments = vec!["-Fc".to_owned(), "-f".into(), file(directory, database)];
-        arguments.extend(self.compress.map(|level| format!("--compress={level}")));
-        if !self.tables.is_empty() {
-            arguments.push("--strict-names".into());
-        }
+    ) -> Result<String, BackupError> {
+        let name = file_name(database, self.format);
+        let mut arguments = self.arguments(database);
+        arguments.extend(["-f".to_owned(), format!("{directory}/{name}")]);
         for table in &self.tables {
-            for part in with_partitions(server, table).await? {
+            for part in with_partitions(site.server, table).await? {
                 arguments.extend(["-t".to_owned(), part]);
             }
         }
         arguments.extend(self.options.iter().cloned());
         let exec = site.tool_exec("pg_dump", &arguments);
         site.exec(exec.env("PGDATABASE", database)).await?;
-        Ok(())
+        Ok(name)
     }
 
-    /// A database that is there, as every new cluster has, is replaced; a template's content is.
-    async fn restore_database(
-        &self,
-        site: &Site<'_>,
-        directory: &str,
-        database: &str,
-    ) -> Result<(), BackupError> {
-        let mut arguments = vec!["--exit-on-error".to_owned()];
-        if database == "template1" {
-            arguments.extend(["--clean", "--if-exists", "--dbname=template1"].map(str::to_owned));
-        } else {
-            arguments.extend(["--create", "--dbname=template1"].map(str::to_owned));
-            if is_there(site, database).await? {
-                arguments.extend(["--clean", "--if-exists"].map(str::to_owned));
-            }
+    /// What `pg_restore` can be told later, a plain dump has to say itself.
+    fn arguments(&self, database: &str) -> Vec<String> {
+        let mut arguments = vec![format!("-F{}", self.format.letter())];
+        arguments.extend(self.compress.map(|level| format!("--compress={level}")));
+        if self.format == Format::Directory {
+            arguments.extend(self.jobs.map(|jobs| format!("--jobs={jobs}")));
         }
-        arguments.extend(self.jobs.map(|jobs| format!("--jobs={jobs}")));
-        arguments.push(file(directory, database));
-        site.tool("pg_restore", &arguments).await?;
-        Ok(())
+        if self.format == Format::Plain && self.tables.is_empty() {
+            arguments.extend(["--clean", "--if-exists"].map(str::to_owned));
+            // No template can be dropped.
+            let create = (database != "template1").then(|| "--create".to_owned());
+            arguments.extend(create);
+        }
+        if !self.tables.is_empty() {
+            arguments.push("--strict-names".into());
+        }
+        arguments
     }
-}
-
-async fn is_there(site: &Site<'_>, database: &str) -> Result<bool, BackupError> {
-    let name = database.replace('\'', "''");
-    let query = format!("select count(*) from pg_database where datname = '{name}'");
-    let arguments = ["-XAt", "-d", "template1", "-c", &query].map(str::to_owned);
-    let exec = site.tool_exec("psql", &arguments).unrecorded();
-    Ok(site.exec(exec).await?.text().trim() == "1")
-}
-
-/// Performs what all databases share. The superuser is there already, and each tablespace gets a
-/// place of the server's own.
-async fn restore_globals(site: &Site<'_>, directory: &str) -> Result<(), BackupError> {
-    let layout = site.node.layout();
-    let script = format!(
-        "set -eu\numask 077\nspaces={spaces} globals={globals}\n\
-         sed -n \"s/^CREATE TABLESPACE .* LOCATION '\\(.*\\)';\\$/\\1/p\" {directory}/{GLOBALS} | \
-         while read -r place; do mkdir -p \"$spaces/$(basename \"$place\")\"; done\n\
-         sed -e \"/^CREATE ROLE $PGUSER;\\$/d\" \
-         -e \"s#^\\(CREATE TABLESPACE .* LOCATION '\\).*/\\([^/]*';\\)\\$#\\1$spaces/\\2#\" \
-         {directory}/{GLOBALS} > $globals\n\
-         {psql} -X -q -v ON_ERROR_STOP=1 -d template1 -f $globals\n\
-         rm $globals\n",
-        spaces = quoted(&layout.tablespaces.display().to_string()),
-        globals = quoted(&layout.run.join(GLOBALS).display().to_string()),
-        psql = site.program("psql"),
-    );
-    site.exec(Exec::shell(script).envs(site.environment()))
-        .await?;
-    Ok(())
 }
 
 /// The table and its partitions, as `pg_dump -t` wants them.
@@ -346,38 +314,37 @@ async fn names(server: &Server, query: &str, what: &str) -> Result<Vec<String>, 
     })
 }
 
-fn directory(site: &Site<'_>, store: &str, label: &str) -> String {
-    site.stored(store, &format!("dumps/{label}"))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A database's dump; of its name what no file's name should hold is written as `%20`.
-fn file(directory: &str, database: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
-    let name = database.bytes().map(|byte| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    });
-    format!("{directory}/{}.dump", name.collect::<String>())
-}
+    #[test]
+    fn what_pg_dump_would_refuse_is_refused_before() {
+        let wrong = |one: PgDump| {
+            let wrong = one.wrong_options().into_iter();
+            wrong.map(|(option, _)| option).collect::<Vec<_>>()
+        };
+        let of = |format| PgDump {
+            format,
+            jobs: Some(2),
+            compress: Some(9),
+            encrypt: Some(Encryption::Gpg),
+            ..PgDump::default()
+        };
+        assert_eq!(wrong(of(Format::Custom)), Vec::<&str>::new());
+        assert_eq!(wrong(of(Format::Tar)), ["jobs", "compress"]);
+        assert_eq!(wrong(of(Format::Directory)), ["encrypt"]);
+        assert_eq!(wrong(of(Format::Plain)), ["jobs"]);
+    }
 
-/// `LABEL SECONDS BYTES REPORT`
-fn listed(line: &str) -> Option<Listed> {
-    let mut words = line.splitn(4, ' ');
-    let label = words.next()?.to_owned();
-    let ended = words.next()?.parse().ok()?;
-    let bytes = words.next()?.parse().ok()?;
-    let report: Report = serde_json::from_str(words.next()?).ok()?;
-    Some(Listed {
-        label,
-        tool: TOOL.into(),
-        kind: BackupKind::Logical,
-        nature: Nature::Logical,
-        snapshot_lsn: Some(report.snapshot_lsn),
-        databases: report.databases,
-        tables: report.tables,
-        bytes,
-        began: jiff::Timestamp::from_second(report.began).ok(),
-        ended: jiff::Timestamp::from_second(ended).ok(),
-        ..Listed::default()
-    })
+    #[test]
+    fn a_plain_dump_makes_its_database_itself() {
+        let plain = PgDump {
+            format: Format::Plain,
+            ..PgDump::default()
+        };
+        assert!(plain.arguments("shop").contains(&"--create".to_owned()));
+        let template = plain.arguments("template1");
+        assert_eq!(template, ["-Fp", "--clean", "--if-exists"]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BackupError, Tool};
+use super::{BackupError, Tool, remote};
 use crate::{
     event::Listed,
     history::Recorder,
@@ -108,27 +108,26 @@ impl Site<'_> {
         store.join(path).display().to_string()
     }
 
-    /// Copies what was taken into the first store to the others: of one snapshot all are the same,
-    /// and the server is read but once.
+    /// Copies what was taken to the stores that it was not taken into: of one snapshot all are the
+    /// same, and the server is read but once.
     pub(super) async fn copied(
         &self,
         taken: Listed,
         paths: &[String],
     ) -> Result<Vec<Listed>, BackupError> {
-        let node = self.node;
-        let from = node.layout().store(self.first());
-        let mut all = vec![taken.in_store(self.first())];
-        for store in self.to.iter().skip(1) {
-            let place = self.stores.place(store, node);
-            self.stores
-                .named(store)
-                .put(place, from, paths, self.deadline)
-                .await?;
-            all.push(Listed {
-                store: store.clone(),
-                ..all[0].clone()
-            });
+        let root = remote::taken_into(self);
+        let mut all = Vec::new();
+        for store in self.to {
+            if self.stores.endpoints.contains_key(store) {
+                remote::put(self, store, &root, paths).await?;
+            } else if store != self.first() {
+                let place = self.stores.place(store, self.node);
+                let to = self.stores.named(store);
+                to.put(place, root.as_ref(), paths, self.deadline).await?;
+            }
+            all.push(taken.clone().in_store(store));
         }
+        remote::forget(self).await?;
         Ok(all)
     }
 }

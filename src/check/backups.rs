@@ -37,16 +37,20 @@ pub(super) fn check(context: &Context<'_>) -> Result<Finding, String> {
         let message = format!("nobody can tell what became of `{name}`: its store is cut off");
         return Ok(context.unknown(ID, message));
     }
+    let warned: Vec<String> = taken.iter().filter_map(Taken::warned).collect();
     let message = format!(
-        "{} taken, each as its tool lists it",
-        count(taken.len(), "backup")
+        "{} taken, each as its tool lists it{}",
+        count(taken.len(), "backup"),
+        warned
+            .first()
+            .map_or(String::new(), |first| format!("; {first}")),
     );
     let at_stake = any(
         taken.len(),
         "backup",
         "that its tool does not list, or not as taken",
     );
-    Ok(Finding::pass(ID, at_stake, message))
+    Ok(Finding::pass(ID, at_stake, message).details(warned))
 }
 
 struct Taken<'a> {
@@ -67,6 +71,12 @@ fn taken<'a>(context: &Context<'a>) -> Vec<Taken<'a>> {
 }
 
 impl<'a> Taken<'a> {
+    /// What its tool said of it that is no success.
+    fn warned(&self) -> Option<String> {
+        let Listed { warning, .. } = self.listed;
+        (!warning.is_empty()).then(|| format!("`{}` with a warning: {warning}", self.listed.name()))
+    }
+
     /// What its tool listed later, with the event's position.
     fn later(&self, context: &Context<'a>) -> impl Iterator<Item = (u64, &'a [Listed])> {
         let (since, name) = (self.seq, self.name);

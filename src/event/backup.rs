@@ -67,6 +67,9 @@ pub struct Listed {
     /// What its files come to, as the store says; none: it was not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
+    /// What went wrong with it and did not keep it from being one, as its tool says.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub warning: String,
 }
 
 impl Listed {
