@@ -21,6 +21,7 @@
 //! - [`measure`]: RPO, RTO, outage, projected RPO, from what was recorded.
 //! - [`check`]: one file a check; [`finding`]: what they say, and verdicts.
 //! - [`report`]: terminal (the only place that prints), JSON, JUnit, HTML.
+//! - [`serve`]: the report API: reports of backups in a directory, by HTTP.
 //!
 //! Doing:
 //! - [`drill`]: the loop that performs a plan and removes everything.
@@ -65,6 +66,7 @@ pub mod row_images;
 pub mod runtime;
 pub mod scenario;
 pub mod secret;
+pub mod serve;
 pub mod store;
 pub mod text;
 pub mod units;

@@ -17,6 +17,7 @@ mod performable;
 mod plan;
 mod run;
 mod schema;
+mod serve;
 mod signals;
 mod tools;
 
@@ -67,6 +68,7 @@ enum Command {
     Run(run::Args),
     /// Print the JSON Schema of scenario files
     Schema(schema::Args),
+    Serve(serve::Args),
 }
 
 /// Why a command could not do what was asked. The message is whole: place, cause, hint.
@@ -149,6 +151,7 @@ async fn perform(command: Command) -> CommandResult {
         Command::Plan(args) => plan::run(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Schema(args) => schema::run(args).await,
+        Command::Serve(args) => serve::run(args).await,
     }
 }
 
