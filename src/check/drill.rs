@@ -68,7 +68,11 @@ pub fn judge(drill: &Path) -> Result<Judgement, JudgeError> {
     Ok(judge_history(plan, events, drill))
 }
 
-fn read_plan(path: &Path) -> Result<Plan, JudgeError> {
+/// The plan of a drill, from its file.
+///
+/// # Errors
+/// When it can't be read, or is none of this format.
+pub fn read_plan(path: &Path) -> Result<Plan, JudgeError> {
     let error = |cause: String| JudgeError {
         path: path.to_owned(),
         cause,

@@ -41,7 +41,7 @@ pub(crate) mod testing;
 mod timeline;
 pub mod verifiers;
 
-pub use drill::{JudgeError, Judgement, judge};
+pub use drill::{JudgeError, Judgement, judge, read_plan};
 
 use std::collections::{BTreeMap, BTreeSet};
 

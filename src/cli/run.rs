@@ -17,7 +17,7 @@ use super::{
     budget::Jobs,
     environment,
     people::{self, Timing},
-    performable, signals,
+    performable, publish, signals,
 };
 use crate::{
     drill::{self, people::People},
@@ -26,6 +26,7 @@ use crate::{
     report::{
         self,
         terminal::{self, Live},
+        write::RUN_JSON,
     },
     runtime::{
         Choice, Runtime, Wanted, choose,
@@ -35,6 +36,7 @@ use crate::{
         self,
         plan::{HumanSpans, Plan},
     },
+    secret::Secret,
     units::wall_clock,
 };
 
@@ -62,12 +64,20 @@ pub struct Args {
     /// Where the run's directory goes
     #[arg(long, value_name = "DIR", default_value = "reports")]
     reports: PathBuf,
+    /// The database that its histories are written into at the end, as `pgdrill publish` does:
+    /// `postgres://USER@HOST:PORT/DATABASE`. Default: PGDRILL_PUBLISH of the environment, if any
+    #[arg(long, value_name = "URL", value_parser = publish::url)]
+    publish: Option<Secret>,
 }
 
 pub async fn run(args: Args) -> CommandResult {
     jobs(&args)?;
     let loaded = scenario::load(&args.selectors, &args.postgres)?;
     super::warn(&loaded.warnings);
+    let database = publish::database(args.publish.as_ref())?;
+    if let Some(database) = &database {
+        publish::there(database).await?;
+    }
     let id = RunId::new();
     let dir = run_dir(&args.reports, &id)?;
     let outcome = prepare_and_drill(&args, loaded.plans, id, &dir).await;
@@ -75,7 +85,12 @@ pub async fn run(args: Args) -> CommandResult {
         // Nothing was drilled, so there is nothing to keep.
         let _ = std::fs::remove_dir_all(&dir);
     }
-    outcome
+    match database {
+        Some(database) if dir.join(RUN_JSON).exists() => {
+            publish::after(&database, &dir, outcome).await
+        }
+        _other => outcome,
+    }
 }
 
 /// How many drills at a time. People who are timed can be asked about one fault at a time.
