@@ -79,9 +79,7 @@ impl Catalog {
     }
 
     fn statement(&mut self, text: &str) {
-        let words = text.split(|c: char| c.is_whitespace() || c == '(');
-        let words =
-            words.filter(|word| !word.is_empty() && !NOISE.contains(&word.to_uppercase().as_str()));
+        let words = words(text).filter(|word| !NOISE.contains(&word.to_uppercase().as_str()));
         let words: Vec<&str> = words.take(8).collect();
         let keywords: Vec<String> = words.iter().map(|word| word.to_uppercase()).collect();
         let keywords: Vec<&str> = keywords.iter().map(String::as_str).collect();
@@ -94,7 +92,7 @@ impl Catalog {
             }
             ["CREATE", "TABLE", _, ..] => self.table(words[2], text),
             ["ALTER", "TABLE", _, "ADD", "PRIMARY", ..] => {
-                self.indexes.push(format!("{}_pkey", qualified(words[2])));
+                self.indexes.push(primary_key(&qualified(words[2])));
             }
             // `UNIQUE` is among the noise.
             ["ALTER", "TABLE", _, "ADD", "CONSTRAINT", _, ..]
@@ -110,7 +108,7 @@ impl Catalog {
     fn table(&mut self, name: &str, text: &str) {
         let (name, upper) = (qualified(name), text.to_uppercase());
         if upper.contains("PRIMARY KEY") {
-            self.indexes.push(format!("{name}_pkey"));
+            self.indexes.push(primary_key(&name));
         }
         if upper.contains("PARTITION BY") {
             self.partitioned.push(name.clone());
@@ -129,11 +127,32 @@ impl Catalog {
     }
 }
 
+/// The words of a statement; a quoted name is one, with its spaces.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let parts = move |c: char| {
+        quoted ^= c == '"';
+        !quoted && (c.is_whitespace() || c == '(')
+    };
+    text.split(parts).filter(|word| !word.is_empty())
+}
+
 /// With its schema; what has none lies in `public`.
 fn qualified(name: &str) -> String {
     match name.contains('.') {
         true => name.to_owned(),
         false => format!("{PUBLIC}{name}"),
+    }
+}
+
+/// What PostgreSQL calls a table's primary key: that of `public."order"` is `public.order_pkey`.
+fn primary_key(table: &str) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let unquoted = table.strip_suffix('"');
+    match unquoted.and_then(|table| table.rsplit_once('"')) {
+        None => format!("{table}_pkey"),
+        Some((schema, name)) if name.chars().all(plain) => format!("{schema}{name}_pkey"),
+        Some((schema, name)) => format!("{schema}\"{name}_pkey\""),
     }
 }
 
@@ -178,5 +197,29 @@ mod tests {
         );
         assert_eq!(catalog.tables, ["public.film", "public.actor"]);
         assert_eq!(catalog.indexes, ["public.actor_pk", "public.film_key"]);
+    }
+
+    #[test]
+    fn quoted_names_are_one_word() {
+        let mut catalog = Catalog::default();
+        catalog.read(
+            "CREATE TABLE public.\"order\" (id bigint PRIMARY KEY);\n\
+             CREATE TABLE \"Loyalty Points\"(\"from\" text PRIMARY KEY);\n\
+             ALTER TABLE public.\"user\" ADD PRIMARY KEY (id);\n\
+             CREATE INDEX \"by customer\" ON public.\"Loyalty Points\" (\"customerId\");\n",
+        );
+        assert_eq!(
+            catalog.tables,
+            ["public.\"order\"", "public.\"Loyalty Points\""]
+        );
+        assert_eq!(
+            catalog.indexes,
+            [
+                "public.order_pkey",
+                "public.\"Loyalty Points_pkey\"",
+                "public.user_pkey",
+                "public.\"by customer\""
+            ]
+        );
     }
 }
