@@ -182,7 +182,7 @@ mod tests {
         assert!(catalog.roles.iter().any(|r| r == "oa_app_user"));
         assert!(catalog.login_roles.iter().any(|r| r == "auditor"));
         assert!(!catalog.login_roles.iter().any(|r| r == "oa_writers"));
-        assert_eq!(names(), ["dual-tenant"]);
+        assert_eq!(names(), ["cms", "dual-tenant", "shop"]);
     }
 
     #[test]
