@@ -11,7 +11,7 @@ use assert_cmd::Command;
 use cover::Place;
 use pgdrill::scenario::{
     self,
-    plan::{Action, CheckKind},
+    plan::{Action, CheckKind, PRIMARY},
     problem::Source,
 };
 
@@ -73,6 +73,25 @@ fn an_objective_that_no_loss_could_miss_is_warned_of() {
     insta::assert_snapshot!(warnings[0].to_string());
     assert!(warned("6s", 60).is_empty());
     assert!(warned("{ transactions: 100 }", 1).is_empty());
+}
+
+/// The strategy's `archive_timeout` is divided only where a server does not state its own.
+#[test]
+fn a_servers_own_archive_timeout_is_the_one_that_is_scaled() {
+    let loaded = |timeout: &str| {
+        let path = "scenarios/s0/server-lost.yaml".to_owned();
+        let text = format!(
+            "name: a\nabout: A.\nscale: 600\ndata: {{ model: dual-tenant, size: 20MB }}\n\
+             servers:\n  primary: {{ settings: {{ archive_timeout: {timeout} }} }}\n\
+             strategy: base-and-wal\nsteps:\n- backup: main\n"
+        );
+        scenario::plans_of(Source { path, text }, &[]).map(|loaded| loaded.plans)
+    };
+    let plan = loaded("10min").unwrap().remove(0);
+    let settings = plan.settings(&plan.servers[PRIMARY]);
+    assert_eq!(settings["archive_timeout"], "1s");
+    let refused = loaded("5min").unwrap_err().to_string();
+    assert!(refused.contains("below 1 s"), "{refused}");
 }
 
 #[test]

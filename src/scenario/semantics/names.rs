@@ -261,15 +261,21 @@ impl<'a> Check<'a> {
         self.wrong_key(&["objectives", of, objective], problem);
     }
 
-    /// A setting that cannot be divided so far.
+    /// An `archive_timeout` that cannot be divided so far: the strategy's, unless every server states
+    /// its own, and theirs.
     pub(super) fn scale(&mut self) {
         let Some(strategy) = self.strategy else {
             return;
         };
-        if let Some(text) = strategy.settings.get("archive_timeout") {
+        let servers = &self.file.servers;
+        let everywhere = servers.contains_key(PRIMARY)
+            && (servers.values()).all(|server| server.settings.contains_key("archive_timeout"));
+        if let Some(text) = strategy.settings.get("archive_timeout")
+            && !everywhere
+        {
             self.divided(text, &["strategy", "settings", "archive_timeout"]);
         }
-        for (name, server) in &self.file.servers {
+        for (name, server) in servers {
             if let Some(text) = server.settings.get("archive_timeout") {
                 self.divided(text, &["servers", name, "settings", "archive_timeout"]);
             }
