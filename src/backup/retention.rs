@@ -1,11 +1,11 @@
 //! Which backups and WAL segments may go.
 //!
-//! Of the backups that no catalog of a tool's keeps: every one younger than its limit stays, and
-//! always the newest. Of the WAL that pgdrill's script or a command archives: everything from the
+//! Of the backups that no catalog of a tool's keeps: every one younger than its limit stays, always
+//! the newest, and what either builds on. Of the WAL that pgdrill's script or a command archives: everything from the
 //! oldest kept backup on, and everything younger than its own limit. So no kept backup loses WAL
 //! that it needs.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 
@@ -18,19 +18,35 @@ use crate::{
     units::{Time, wall_clock},
 };
 
-/// Labels of the backups of a store that are kept no longer.
+/// Labels of the backups of a store that are kept no longer, the newest first: what another one
+/// builds on goes after it, and only with it.
 pub fn expired(listed: &[Listed], keep: Option<Time>, now: Timestamp) -> Vec<String> {
     let Some(keep) = keep else {
         return Vec::new();
     };
     let newest = listed.iter().map(|backup| backup.ended).max();
-    let old = |backup: &&Listed| {
+    let kept = |backup: &&Listed| {
         let ended = backup.ended.unwrap_or(now);
         let age = now.duration_since(ended).as_secs();
-        Some(backup.ended) != newest && age > keep.0.as_secs() as i64
+        Some(backup.ended) == newest || age <= keep.0.as_secs() as i64
     };
-    let old = listed.iter().filter(old);
-    old.map(|backup| backup.label.clone()).collect()
+    let needed: BTreeSet<&str> = listed
+        .iter()
+        .filter(kept)
+        .flat_map(|backup| with_parents(listed, backup))
+        .collect();
+    let all = listed.iter().rev().map(|backup| backup.label.as_str());
+    let gone = all.filter(|label| !needed.contains(label));
+    gone.map(str::to_owned).collect()
+}
+
+/// The labels of a backup and of those that it builds on, as far as they are there.
+fn with_parents<'l>(listed: &'l [Listed], backup: &'l Listed) -> impl Iterator<Item = &'l str> {
+    let parent = |child: &&'l Listed| {
+        let label = child.parent.as_ref()?;
+        listed.iter().find(|one| one.label == *label)
+    };
+    std::iter::successors(Some(backup), parent).map(|one| one.label.as_str())
 }
 
 /// Removes files and directories.
@@ -186,6 +202,29 @@ mod tests {
         assert_eq!(expired(&backups, days(30), now()), ["old"]);
         let segments = [wal(FIRST, 400), wal(THIRD, 300)];
         assert_eq!(expired_wal(&segments, &backups[1..], days(45)), [FIRST]);
+    }
+
+    #[test]
+    fn a_full_backup_goes_only_with_what_builds_on_it() {
+        let child = |label: &str, days, parent: &str| Listed {
+            parent: Some(parent.into()),
+            ..backup(label, days, FIRST)
+        };
+        let mut all = vec![
+            backup("main-1", 40, FIRST),
+            child("main-2", 39, "main-1"),
+            child("main-3", 31, "main-2"),
+            backup("main-4", 20, THIRD),
+        ];
+        let gone = ["main-3", "main-2", "main-1"];
+        assert_eq!(expired(&all, days(30), now()), gone);
+        all[2] = child("main-3", 29, "main-2");
+        assert!(expired(&all, days(30), now()).is_empty());
+        all.insert(3, child("main-5", 35, "main-2"));
+        assert_eq!(expired(&all, days(30), now()), ["main-5"]);
+        // The newest is kept whatever its age, and so is its chain.
+        all.truncate(2);
+        assert!(expired(&all, days(30), now()).is_empty());
     }
 
     #[test]
