@@ -281,13 +281,17 @@ async fn keeps_its_contract(tool: Tool) {
     assert_eq!(bench.runtime.close().await, Vec::<String>::new());
 }
 
-/// The tools with the options by which they are driven; a script has no usual ones.
+/// The tools with the options by which they are driven; a script has no usual ones, and
+/// `pg_basebackup` has another format.
 fn driven() -> impl Iterator<Item = Tool> {
     let script = "{bin}/pg_basebackup -D $PGDRILL_BACKUP -c fast {tablespaces}";
     let dumps = "cd $PGDRILL_BACKUP && {bin}/pg_dumpall --globals-only -f globals.sql && \
                  for name in postgres template1; do {bin}/pg_dump -Fc -d $name -f $name.dump || exit 1; done";
+    let tars = serde_json::json!({ "pg-basebackup": { "format": "tar", "compress": "gzip" } });
+    let tars: Tool = serde_json::from_value(tars).unwrap();
     Tool::all()
         .into_iter()
+        .chain([tars])
         .map(move |tool| match tool.abilities().tool {
             "command" => serde_json::from_value(serde_json::json!({ "command": script })).unwrap(),
             "dump-command" => {

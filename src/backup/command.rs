@@ -28,7 +28,7 @@ impl Command {
         spaces: &[Tablespace],
     ) -> Result<(), BackupError> {
         let layout = site.node.layout();
-        let words = tablespaces::mapping_words(spaces, directory);
+        let words = tablespaces::beside_words(spaces, directory);
         let command = site.fill_in(&self.0).replace(TABLESPACES, &words);
         let exec = Exec::shell(format!("mkdir -p {directory} && {command}"))
             .env("PGDRILL_BACKUP", directory)
@@ -68,6 +68,6 @@ impl BackupTool for Command {
     ) -> Result<Vec<Listed>, BackupError> {
         let copy =
             async |directory: &str, spaces: &[Tablespace]| self.copy(site, directory, spaces).await;
-        data_directory::take(site, TOOL, label, copy).await
+        data_directory::take(site, (TOOL, label), None, copy).await
     }
 }

@@ -1,10 +1,16 @@
-//! What lies in a directory that is to be a full backup, as its own files tell it. Whether that
-//! is a backup is for `judge` to say.
+//! What lies in a directory that is to be a backup, as its own files tell it, plain or in tars.
+//! Whether that is a backup is for `judge` to say.
 
 use std::collections::BTreeMap;
 
-use super::BackupError;
-use crate::runtime::{Exec, Node, exec::quoted};
+use super::{BackupError, chain::Start, data_directory::TARS};
+use crate::{
+    postgres::lsn,
+    runtime::{Exec, Node},
+};
+
+/// Prints what a directory holds: facts, a line each.
+const READ: &str = include_str!("contents/read.sh");
 
 mod judge;
 #[cfg(test)]
@@ -39,32 +45,12 @@ impl Contents {
     /// # Errors
     /// When the node refuses.
     pub async fn read(node: &Node, store: &str, directory: &str) -> Result<Self, BackupError> {
-        let script = format!(
-            "cd {directory} 2>/dev/null || exit 0\n\
-             echo \"entries $(ls -A | wc -l)\"\n\
-             [ ! -f global/pg_control ] || LC_ALL=C {controldata} -D . 2>&1 | sed 's/^/control /'\n\
-             [ ! -f backup_label ] || sed 's/^/label /' backup_label\n\
-             [ ! -f tablespace_map ] || sed 's/^/map /' tablespace_map\n\
-             store=$(readlink -f {store})\n\
-             for entry in pg_tblspc/*; do\n\
-             [ -e \"$entry\" ] || [ -L \"$entry\" ] || continue\n\
-             place=$(readlink -f \"$entry\")\n\
-             case $place in \"$store\"/*) in=stored ;; *) in=elsewhere ;; esac\n\
-             full=empty; for of in \"$entry\"/PG_*; do [ ! -d \"$of\" ] || full=filled; done\n\
-             echo \"space ${{entry##*/}} $in $full $place\"\n\
-             done\n",
-            directory = quoted(directory),
-            controldata = quoted(
-                &node
-                    .layout()
-                    .bin
-                    .join("pg_controldata")
-                    .display()
-                    .to_string()
-            ),
-            store = quoted(store),
-        );
-        let exec = Exec::new(["sh", "-s"]).stdin(script).unrecorded();
+        let exec = Exec::new(["sh", "-s"])
+            .stdin([TARS, READ].concat())
+            .env("DIRECTORY", directory)
+            .env("STORE", store)
+            .env("CONTROLDATA", node.layout().program("pg_controldata"))
+            .unrecorded();
         Ok(Self::parse(&node.exec(exec).await?.text()))
     }
 
@@ -94,6 +80,15 @@ impl Contents {
             "space" => self.spaces.extend(space(rest)),
             _other => {}
         }
+    }
+
+    /// Where the backup begins that it builds on, as its label says; none of a full one.
+    fn builds_on(&self) -> Option<Start> {
+        let label = self.label.as_ref()?;
+        Some(Start {
+            lsn: lsn::parse(label.get("INCREMENTAL FROM LSN")?)?,
+            timeline: label.get("INCREMENTAL FROM TLI")?.parse().ok()?,
+        })
     }
 
     /// When the backup began, as its label says it in the server's `log_timezone`.

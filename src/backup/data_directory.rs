@@ -1,13 +1,15 @@
 //! Copies of a cluster's files, a directory each in `base/` of a store: taken by whatever fills
-//! that directory, copied to further stores, listed by what lies there, copied back by `cp`.
+//! that directory, copied to further stores, listed by what lies there, copied back by `cp` or
+//! unpacked by `tar`.
 //!
 //! What such a backup is called, its directory is: `<backup>-<number>`, with `.tblspc/` beside it
-//! for tablespaces.
+//! for tablespaces; or it holds `base.tar`, `<OID>.tar` and `pg_wal.tar`, packed or not.
 
-use std::path::Path;
+mod listing;
 
 use super::{
     Abilities, Asked, BackupError, BackupKind, Nature, Site, Stores, VerifierWord, Wanted,
+    chain::Start,
     contents::{Contents, Found},
     position::Position,
     tablespaces::{self, Tablespace},
@@ -15,12 +17,18 @@ use super::{
 use crate::{
     event::Listed,
     history::{Bytes, Progress},
-    postgres::{Server, lsn},
+    postgres::Server,
     runtime::{Exec, Output, exec::quoted},
 };
 
-/// Lists the directories of a backup: facts, a line each.
-const LIST: &str = include_str!("list-data-directories.sh");
+pub(super) use listing::list;
+
+/// Functions of a shell that read a backup in tar format.
+pub(super) const TARS: &str = include_str!("data_directory/tars.sh");
+const RESTORE: &str = include_str!("data_directory/restore.sh");
+const VERIFY: &str = include_str!("data_directory/verify.sh");
+
+const VERIFIER: &str = "pg_verifybackup";
 
 /// What a tool can do that leaves such copies; its name and its programs are its own.
 pub(super) const ABILITIES: Abilities = Abilities {
@@ -35,7 +43,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     stores: Stores::Copied,
     speaks_s3: false,
     expires: false,
-    verifier: Some("pg_verifybackup"),
+    verifier: Some(VERIFIER),
     takes_label: true,
     aged_by_files: true,
     postgres: 0,
@@ -47,17 +55,22 @@ fn directory(site: &Site<'_>, store: &str, label: &str) -> String {
     site.stored(store, &format!("base/{label}"))
 }
 
+/// Where a listed one is.
+pub(super) fn directory_of(site: &Site<'_>, backup: &Listed) -> String {
+    directory(site, &backup.store, &backup.label)
+}
+
 /// Where it is in a store: it is listed once the second is there.
 pub(super) fn paths(label: &str) -> Vec<String> {
     vec![format!("base/{label}.tblspc"), format!("base/{label}")]
 }
 
-/// Has a directory filled, and says what was left there, if that is a backup, this step's, and
-/// complete. `copy` is given the directory and the server's tablespaces.
+/// Has a directory filled, and says what was left there, if that is a backup, this step's, complete,
+/// and full, or incremental from `parent`. `copy` is given the directory and the server's tablespaces.
 pub(super) async fn take(
     site: &Site<'_>,
-    tool: &'static str,
-    label: &str,
+    (tool, label): (&'static str, &str),
+    parent: Option<Start>,
     copy: impl AsyncFnOnce(&str, &[Tablespace]) -> Result<(), BackupError>,
 ) -> Result<Vec<Listed>, BackupError> {
     let server = site.server;
@@ -68,7 +81,7 @@ pub(super) async fn take(
     progress
         .during(taking, async || streamed(server).await)
         .await?;
-    let found = found(site, &directory, &before).await?;
+    let found = found(site, &directory, &before, parent).await?;
     let now = Position::of(server).await?;
     let listed = list(site, tool, site.first()).await?;
     let mut taken = listed
@@ -87,6 +100,7 @@ async fn found(
     site: &Site<'_>,
     directory: &str,
     (position, spaces): &(Position, Vec<Tablespace>),
+    parent: Option<Start>,
 ) -> Result<Found, BackupError> {
     let server = site.server;
     let contents = Contents::read(site.node, &site.stored(site.first(), ""), directory).await?;
@@ -101,7 +115,7 @@ async fn found(
         None => None,
     };
     let postmaster = epoch(server, "pg_postmaster_start_time()").await?;
-    let found = contents.judge(position, started, postmaster.unwrap_or_default())?;
+    let found = contents.judge(position, started, postmaster.unwrap_or_default(), parent)?;
     let mut needed = tablespaces::of(server).await?;
     needed.retain(|space| spaces.contains(space));
     contents.holds(&needed)?;
@@ -129,163 +143,87 @@ fn streamed_of(row: &str) -> Option<Bytes> {
     })
 }
 
-/// What lies in a store, oldest first.
-pub(super) async fn list(
-    site: &Site<'_>,
-    tool: &'static str,
-    store: &str,
-) -> Result<Vec<Listed>, BackupError> {
-    let exec = Exec::new(["sh", "-s"])
-        .stdin(LIST)
-        .env("BASE", site.stored(store, "base"))
-        .env("NAME", site.name)
-        .env("CONTROLDATA", site.program("pg_controldata"));
-    let output = site.node.exec(exec.unrecorded()).await?;
-    Ok(listed(&output.text(), tool))
-}
-
-fn listed(text: &str, tool: &'static str) -> Vec<Listed> {
-    let mut all: Vec<Listed> = Vec::new();
-    for line in text.lines() {
-        let (what, rest) = line.split_once(' ').unwrap_or((line, ""));
-        if what == "backup" {
-            all.extend(directory_of(rest, tool));
-        } else if let Some(backup) = all.last_mut() {
-            told(backup, what, rest);
-        }
-    }
-    all.sort_by_key(|backup| (backup.ended, number(&backup.label)));
-    all
-}
-
-/// `LABEL SECONDS BYTES`
-fn directory_of(text: &str, tool: &'static str) -> Option<Listed> {
-    let mut words = text.rsplitn(3, ' ');
-    let bytes = words.next()?.parse().ok()?;
-    let ended = words.next()?.parse().ok()?;
-    Some(Listed {
-        label: words.next()?.to_owned(),
-        tool: tool.to_owned(),
-        bytes,
-        ended: jiff::Timestamp::from_second(ended).ok(),
-        ..Listed::default()
-    })
-}
-
-/// A line of its label, the segment that it begins with where it has none, or the end of its WAL.
-fn told(backup: &mut Listed, what: &str, rest: &str) {
-    let (name, value) = rest.split_once(": ").unwrap_or((rest, ""));
-    match (what, name) {
-        ("label", "START WAL LOCATION") => {
-            backup.start_lsn = value.split(' ').next().and_then(lsn::parse);
-            let file = value.split_once("(file ").map(|(_, file)| file);
-            backup.first_segment = file.unwrap_or_default().trim_end_matches(')').to_owned();
-        }
-        ("label", "START TIME") => {
-            let time = value.trim_end_matches(" UTC").replacen(' ', "T", 1) + "Z";
-            backup.began = time.parse().ok();
-        }
-        ("label", "START TIMELINE") => backup.timeline = value.trim().parse().ok(),
-        ("redo", _) => backup.first_segment = rest.trim().to_owned(),
-        ("end", _) => backup.stop_lsn = lsn::parse(rest.trim()),
-        _ => {}
-    }
-}
-
-/// The number at the end of a label.
-fn number(label: &str) -> u64 {
-    let number = label.rsplit('-').next().map(str::parse);
-    number.and_then(Result::ok).unwrap_or_default()
-}
-
-/// Copies a backup into the directories of a server: its files into the data directory, each
-/// tablespace's into a place of the server's own. What `pg_tblspc` and `tablespace_map` say is
+/// Copies or unpacks a backup into the directories of a server: its files into the data directory,
+/// each tablespace's into a place of the server's own. What `pg_tblspc` and `tablespace_map` say is
 /// where the *source* kept them: a server begun so would run in another's directories.
 pub(super) async fn restore(site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
-    let script = copy_script(site, wanted.backup, wanted.in_place);
+    let layout = site.node.layout();
+    let in_place = if wanted.in_place { "yes" } else { "no" };
+    let variables = [
+        ("from", directory_of(site, wanted.backup)),
+        ("data", layout.data.display().to_string()),
+        ("spaces", layout.tablespaces.display().to_string()),
+        ("in_place", in_place.to_owned()),
+        ("controldata", site.program("pg_controldata")),
+    ];
+    let script = script(&variables, RESTORE);
     site.exec(Exec::shell(script)).await?;
     Ok(Asked::NotYet)
 }
 
-fn copy_script(site: &Site<'_>, backup: &Listed, in_place: bool) -> String {
-    let layout = site.node.layout();
-    let path = |path: &Path| quoted(&path.display().to_string());
-    let empty = match in_place {
-        true => "find \"$data\" \"$spaces\" -mindepth 1 -delete\n",
-        false => "",
-    };
-    format!(
-        "set -eu\n\
-         data={data} spaces={spaces}\n\
-         mkdir -p \"$data\" \"$spaces\"\n\
-         {empty}\
-         cp -a {from}/. \"$data/\"\n\
-         cd \"$data\"\n\
-         chmod 700 .\n\
-         [ -f backup_label ] || LC_ALL=C {controldata} -D . | grep -q 'state: *shut down$' || \
-         {{ echo 'the backup has no `backup_label` any more' >&2; exit 1; }}\n\
-         for entry in pg_tblspc/*; do\n\
-         [ -d \"$entry\" ] || [ -L \"$entry\" ] || continue\n\
-         space=$spaces/${{entry##*/}}\n\
-         cp -a \"$(readlink -f \"$entry\")\" \"$space\"\n\
-         rm -rf \"$entry\"\n\
-         ln -s \"$space\" \"$entry\"\n\
-         done\n\
-         [ -f tablespace_map ] || exit 0\n\
-         while read -r oid place || [ -n \"$oid\" ]; do\n\
-         [ -z \"$oid\" ] && continue\n\
-         [ -d \"$spaces/$oid\" ] || {{ echo \"\\`tablespace_map\\` names tablespace $oid in $place, of which the backup holds nothing\" >&2; exit 1; }}\n\
-         echo \"$oid $spaces/$oid\"\n\
-         done < tablespace_map > tablespace_map.new\n\
-         mv tablespace_map.new tablespace_map\n",
-        data = path(&layout.data),
-        spaces = path(&layout.tablespaces),
-        from = quoted(&directory(site, &backup.store, &backup.label)),
-        controldata = quoted(&site.program("pg_controldata")),
-    )
-}
-
-/// What `pg_verifybackup` says; none where there is no manifest for it. Of a backup that holds no
-/// WAL it is not asked whether that can be read.
+/// What `pg_verifybackup` says; none where there is no manifest for it. What is in tars is unpacked
+/// for that, and removed again. It is asked whether the WAL can be read of a backup that must hold
+/// it, and of any other that does.
 pub(super) async fn verify(
     site: &Site<'_>,
     backup: &Listed,
+    holds_wal: bool,
 ) -> Result<Option<VerifierWord>, BackupError> {
-    let directory = directory(site, &backup.store, &backup.label);
+    let directory = directory_of(site, backup);
     if !has_manifest(site, &directory).await? {
         return Ok(None);
     }
-    let program = site.program("pg_verifybackup");
-    let exec = Exec::shell(format!(
-        "wal=; ls {directory}/pg_wal | grep -Eq '^[0-9A-F]{{24}}$' || wal=-n; \
-         {program} -q $wal {directory}"
-    ));
-    let output = site.exec(exec.allow(1)).await?;
-    Ok(Some(VerifierWord {
-        verifier: "pg_verifybackup".into(),
-        good: output.exit == 0,
-        output: Output::tail(&output.stderr, 10),
-    }))
+    // 2: what tar ends with where it can't unpack it.
+    let exec = Exec::shell(verifying(site, &[directory], holds_wal));
+    let output = site.exec(exec.allow(1).allow(2)).await?;
+    Ok(Some(word_of(&output)))
+}
+
+/// A script that asks `pg_verifybackup` of what lies in each of these, and ends with 0 if all are good.
+pub(super) fn verifying(site: &Site<'_>, directories: &[String], holds_wal: bool) -> String {
+    let run = site.node.layout().run.display();
+    let directories = directories.iter().map(|directory| quoted(directory));
+    let directories: Vec<String> = directories.collect();
+    let wal = if holds_wal { "held" } else { "perhaps" };
+    let variables = [
+        ("scratch", format!("{run}/unpacked-backup")),
+        ("wal", wal.to_owned()),
+        ("verifybackup", site.program(VERIFIER)),
+    ];
+    format!(
+        "set -- {}\n{}",
+        directories.join(" "),
+        script(&variables, VERIFY)
+    )
+}
+
+/// What the verifier said by how it ended.
+pub(super) fn word_of(output: &Output) -> VerifierWord {
+    word(output.exit == 0, Output::tail(&output.stderr, 10))
+}
+
+pub(super) fn word(good: bool, output: String) -> VerifierWord {
+    VerifierWord {
+        verifier: VERIFIER.into(),
+        good,
+        output,
+    }
+}
+
+/// A script that reads backups in either format, with what its variables hold; comments are for who
+/// reads it here.
+fn script(variables: &[(&str, String)], text: &str) -> String {
+    let set = variables.iter();
+    let set: String = set
+        .map(|(name, value)| format!("{name}={}\n", quoted(value)))
+        .collect();
+    let lines = TARS.lines().chain(text.lines());
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    set + &lines.map(|line| format!("{line}\n")).collect::<String>()
 }
 
 async fn has_manifest(site: &Site<'_>, directory: &str) -> Result<bool, BackupError> {
     let manifest = format!("{directory}/backup_manifest");
     let exec = Exec::new(["test", "-f", &manifest]).allow(1).unrecorded();
     Ok(site.node.exec(exec).await?.exit == 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_copy_without_a_label_begins_where_its_server_was_shut_down() {
-        let text = "backup cold-1 1800000000 4096\nredo 000000010000000000000007\n\
-             backup cold-2 1800000009 4096\n\
-             label START WAL LOCATION: 0/9000028 (file 000000010000000000000009)\n";
-        let all = listed(text, "command");
-        let first: Vec<&str> = all.iter().map(|one| one.first_segment.as_str()).collect();
-        let segments = ["000000010000000000000007", "000000010000000000000009"];
-        assert_eq!(first, segments);
-    }
 }

@@ -6,11 +6,13 @@
 //!
 //! Beside the tools: `data_directory` for those that leave a copy of a cluster's files (`contents`
 //! says whether that is a backup, `position` that it is not from before the step, `tablespaces`
-//! where those go), `dumps` for those that leave dumps, `remote` for how what they leave comes into object
-//! storage and back, `archive` for where WAL is archived, `retention` for what goes when.
+//! where those go, `chain` what an incremental one builds on), `dumps` for those that leave dumps,
+//! `remote` for how what they leave comes into object storage and back, `archive` for where WAL is
+//! archived, `retention` for what goes when.
 
 mod abilities;
 pub mod archive;
+mod chain;
 mod contents;
 mod data_directory;
 mod dumps;
@@ -144,7 +146,7 @@ trait BackupTool {
         site: &Site<'_>,
         backup: &Listed,
     ) -> Result<Option<VerifierWord>, BackupError> {
-        data_directory::verify(site, backup).await
+        data_directory::verify(site, backup, false).await
     }
 
     async fn expire(&self, site: &Site<'_>) -> Result<(), BackupError> {
@@ -308,7 +310,7 @@ macro_rules! tools {
 }
 
 tools! {
-    /// `pg_basebackup` in plain format.
+    /// `pg_basebackup`, plain or in tars.
     PgBasebackup(pg_basebackup),
     /// Your own script, run as the operator. Environment: `PGDRILL_BACKUP` (the empty directory to
     /// fill with a data directory), `PGDRILL_STORE`, `PGDRILL_DATA`, `PGHOST`, `PGPORT`, `PGUSER`,

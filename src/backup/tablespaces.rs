@@ -37,22 +37,33 @@ pub async fn of(server: &Server) -> Result<Vec<Tablespace>, ServerError> {
     rows.iter().map(space).collect()
 }
 
-/// The options with which `pg_basebackup` lays each beside a backup.
-pub fn mapping(tablespaces: &[Tablespace], directory: &str) -> Vec<String> {
+/// The options with which `pg_basebackup` and `pg_combinebackup` lay each into a directory of its own
+/// below this one: its OID, and where it is now.
+pub fn mapping<'a>(
+    tablespaces: impl IntoIterator<Item = (u32, &'a str)>,
+    below: &str,
+) -> Vec<String> {
     let escaped = |path: &str| path.replace('=', r"\=");
-    let option = |space: &Tablespace| {
-        let to = format!("{directory}.tblspc/{}", space.oid);
+    let option = |(oid, location): (u32, &str)| {
+        let to = format!("{below}/{oid}");
         [
             "-T".into(),
-            format!("{}={}", escaped(&space.location), escaped(&to)),
+            format!("{}={}", escaped(location), escaped(&to)),
         ]
     };
-    tablespaces.iter().flat_map(option).collect()
+    tablespaces.into_iter().flat_map(option).collect()
+}
+
+/// Those with which `pg_basebackup` lays each of a server's beside a backup.
+pub fn beside(tablespaces: &[Tablespace], directory: &str) -> Vec<String> {
+    let spaces = tablespaces.iter();
+    let spaces = spaces.map(|space| (space.oid, space.location.as_str()));
+    mapping(spaces, &format!("{directory}.tblspc"))
 }
 
 /// The same as words of a shell command.
-pub fn mapping_words(tablespaces: &[Tablespace], directory: &str) -> String {
-    let options = mapping(tablespaces, directory);
+pub fn beside_words(tablespaces: &[Tablespace], directory: &str) -> String {
+    let options = beside(tablespaces, directory);
     let words: Vec<String> = options.iter().map(|word| quoted(word)).collect();
     words.join(" ")
 }
@@ -74,7 +85,7 @@ mod tests {
             space(3, "/c/x,y = z"),
         ];
         assert_eq!(
-            mapping_words(&spaces, "/store/main-1"),
+            beside_words(&spaces, "/store/main-1"),
             r"-T /a/fast=/store/main-1.tblspc/1 -T /b/fast=/store/main-1.tblspc/2 -T '/c/x,y \= z=/store/main-1.tblspc/3'"
         );
     }

@@ -1,5 +1,5 @@
-//! Whether what lies in a directory is a full backup, with all tablespaces, and the one that
-//! this step was to take.
+//! Whether what lies in a directory is a backup of the kind asked for, with all tablespaces, and the
+//! one that this step was to take.
 //!
 //! A tool that exits with 0 has not said so: it may have left nothing, or yesterday's.
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::Contents;
 use crate::{
-    backup::{BackupError, position::Position, tablespaces::Tablespace},
+    backup::{BackupError, chain::Start, position::Position, tablespaces::Tablespace},
     postgres::lsn,
 };
 
@@ -21,8 +21,9 @@ pub struct Found {
 }
 
 impl Contents {
-    /// Whether this is a full backup that began after `before`. `started` is the instant that
-    /// the label tells and `postmaster` that of the server's last start, both in seconds.
+    /// Whether this is a backup that began after `before`: a full one, or one that builds on the
+    /// backup which begins at `parent`. `started` is the instant that the label tells and
+    /// `postmaster` that of the server's last start, both in seconds.
     ///
     /// # Errors
     /// Why not, in words.
@@ -31,6 +32,7 @@ impl Contents {
         before: &Position,
         started: Option<i64>,
         postmaster: i64,
+        parent: Option<Start>,
     ) -> Result<Found, BackupError> {
         if self.entries == 0 {
             return unfit(
@@ -43,6 +45,7 @@ impl Contents {
             );
         };
         Self::of_this_cluster(control, before)?;
+        self.is_incremental_from(parent)?;
         match &self.label {
             Some(label) => Self::labelled(label, before, started),
             None => cold(control, before, postmaster),
@@ -72,17 +75,26 @@ impl Contents {
         Ok(())
     }
 
+    /// Whether it builds on the backup that begins there; none: on nothing.
+    fn is_incremental_from(&self, parent: Option<Start>) -> Result<(), BackupError> {
+        match (parent, self.builds_on()) {
+            (None, Some(_)) => {
+                unfit("the backup is incremental (hint: `pg_combinebackup` makes a full one of it)")
+            }
+            (Some(_), None) => unfit("the backup is a full one, and not incremental as asked for"),
+            (Some(parent), Some(start)) if parent != start => unfit(format!(
+                "the backup is incremental from {start}, and the one before begins at {parent}"
+            )),
+            (None, None) | (Some(_), Some(_)) => Ok(()),
+        }
+    }
+
     fn labelled(
         label: &BTreeMap<String, String>,
         before: &Position,
         started: Option<i64>,
     ) -> Result<Found, BackupError> {
         let said = |name: &str| label.get(name).map_or("", String::as_str);
-        if label.contains_key("INCREMENTAL FROM LSN") {
-            return unfit(
-                "the backup is incremental (hint: `pg_combinebackup` makes a full one of it)",
-            );
-        }
         let Some(start_lsn) = first_lsn(said("START WAL LOCATION")) else {
             return unfit("the backup's `backup_label` names no START WAL LOCATION");
         };

@@ -1,7 +1,7 @@
 //! Contents of directories, written by hand, and what is said of them.
 
 use super::{Contents, Found};
-use crate::backup::{position::Position, tablespaces::Tablespace};
+use crate::backup::{chain::Start, position::Position, tablespaces::Tablespace};
 
 const BEFORE: Position = Position {
     lsn: 0x500_0000,
@@ -19,7 +19,7 @@ const GOOD: &str = "entries 25\n\
     space 16389 stored filled /store/base/main-1.tblspc/16389\n";
 
 fn judged(text: &str) -> Result<Found, String> {
-    let judged = Contents::parse(text).judge(&BEFORE, Some(1000), 0);
+    let judged = Contents::parse(text).judge(&BEFORE, Some(1000), 0, None);
     judged.map_err(|error| error.to_string())
 }
 
@@ -65,8 +65,25 @@ fn what_is_no_backup_is_told_in_words() {
         "{GOOD}control WARNING: Calculated CRC checksum does not match value stored in file.\n"
     );
     refused(&torn, "is damaged");
-    let incremental = format!("{GOOD}label INCREMENTAL FROM LSN: 0/3000028\n");
-    refused(&incremental, "incremental");
+    refused(&incremental(), "incremental");
+}
+
+fn incremental() -> String {
+    format!("{GOOD}label INCREMENTAL FROM LSN: 0/3000028\nlabel INCREMENTAL FROM TLI: 1\n")
+}
+
+#[test]
+fn an_incremental_backup_builds_on_the_one_before() {
+    let judged = |text: &str, lsn: u64| {
+        let parent = Some(Start { lsn, timeline: 1 });
+        let judged = Contents::parse(text).judge(&BEFORE, Some(1000), 0, parent);
+        judged.err().map(|error| error.to_string())
+    };
+    assert_eq!(judged(&incremental(), 0x300_0028), None);
+    let other = judged(&incremental(), 0x400_0028).unwrap();
+    insta::assert_snapshot!(other, @"the backup is incremental from 0/3000028, and the one before begins at 0/4000028");
+    let full = judged(GOOD, 0x300_0028).unwrap();
+    assert!(full.contains("is a full one"), "{full}");
 }
 
 #[test]
@@ -78,8 +95,12 @@ fn yesterdays_backup_is_not_todays() {
         ..BEFORE
     };
     let contents = Contents::parse(GOOD);
-    assert!(contents.judge(&after_recovery, Some(1000), 0).is_err());
-    let by_time = contents.judge(&BEFORE, Some(999), 0).unwrap_err();
+    assert!(
+        contents
+            .judge(&after_recovery, Some(1000), 0, None)
+            .is_err()
+    );
+    let by_time = contents.judge(&BEFORE, Some(999), 0, None).unwrap_err();
     assert!(
         by_time
             .to_string()
@@ -95,11 +116,17 @@ fn only_a_server_that_was_shut_down_needs_no_label() {
         labelled: false,
     };
     assert_eq!(
-        Contents::parse(&cold).judge(&BEFORE, None, 1001).unwrap(),
+        Contents::parse(&cold)
+            .judge(&BEFORE, None, 1001, None)
+            .unwrap(),
         found
     );
     // Made to look so by `pg_resetwal`: the server ran on.
-    assert!(Contents::parse(&cold).judge(&BEFORE, None, 900).is_err());
+    assert!(
+        Contents::parse(&cold)
+            .judge(&BEFORE, None, 900, None)
+            .is_err()
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-# The data directories of a backup in the backup storage, a block of lines each.
+# The directories of a backup in the backup storage, a block of lines each.
 # Environment: BASE, the directory that holds them; NAME, the backup's name in the strategy;
 # CONTROLDATA, the path of pg_controldata.
 export LC_ALL=C
@@ -15,11 +15,17 @@ for directory in "$NAME"-*; do
     echo "backup $directory $(stat -c %Y "$directory") $bytes"
     if [ -f "$directory/backup_label" ]; then
         sed 's/^/label /' "$directory/backup_label"
+    elif base=$(archive "$directory/base.tar"); then
+        untar "$base" -x -O --occurrence=1 backup_label 2> /dev/null | sed 's/^/label /'
     else # of a server that was shut down
         "$CONTROLDATA" -D "$directory" 2> /dev/null |
             sed -n "s/^Latest checkpoint's REDO WAL file: */redo /p"
     fi
+    for link in "$directory"/pg_tblspc/*; do
+        [ ! -L "$link" ] || echo "space ${link##*/} $(readlink "$link")"
+    done
+    [ -f "$directory/backup_manifest" ] || continue
+    head -c 500 "$directory/backup_manifest" | sed -n 's/^"System-Identifier": \([0-9]*\).*/system \1/p'
     # The last WAL range of the manifest, which stands near its end.
-    [ ! -f "$directory/backup_manifest" ] ||
-        tail -c 2000 "$directory/backup_manifest" | sed -n 's/.*"End-LSN": "\([^"]*\)".*/end \1/p' | tail -n 1
+    tail -c 2000 "$directory/backup_manifest" | sed -n 's/.*"End-LSN": "\([^"]*\)".*/end \1/p' | tail -n 1
 done
