@@ -66,6 +66,8 @@ impl Bench {
             ("wal_level", "replica"),
             ("archive_command", archive.archive_command.as_str()),
         ];
+        let demands = tool.abilities().demands;
+        let settings = settings.into_iter().chain(demands.iter().copied());
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Some(Self {
             runtime,
@@ -73,7 +75,7 @@ impl Bench {
             recorder: Recorder::in_memory(),
             drill: format!("{DRILL}-{}", tool.abilities().tool),
             tool,
-            settings: settings.into(),
+            settings: settings.collect(),
             archive,
             to,
             stores,
@@ -236,6 +238,15 @@ async fn keeps_its_contract(tool: Tool) {
         return;
     };
     let primary = bench.server("primary").await;
+    let bin = &primary.node.layout().bin;
+    let mut of_postgres = able.needs.iter().filter(|one| one.at_least.is_none());
+    if let Some(missing) = of_postgres.find(|one| !bin.join(one.program).exists()) {
+        eprintln!(
+            "{} is not installed: {} is not driven",
+            missing.name, able.tool
+        );
+        return;
+    }
     let site = bench.site(&primary);
     bench.tool.configure(&site).await.unwrap();
     primary.create(&bench.settings).await.unwrap();

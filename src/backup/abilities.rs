@@ -77,6 +77,8 @@ pub struct Abilities {
     pub aged_by_files: bool,
     /// The first major version of PostgreSQL that it works with; 0: any.
     pub postgres: u32,
+    /// Server settings that a strategy must state for it, each with the value.
+    pub demands: &'static [(&'static str, &'static str)],
     /// Programs that must be there.
     pub needs: &'static [Needed],
 }

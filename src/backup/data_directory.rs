@@ -21,7 +21,7 @@ use crate::{
     runtime::{Exec, Output, exec::quoted},
 };
 
-pub(super) use listing::list;
+pub(super) use listing::{links, list};
 
 /// Functions of a shell that read a backup in tar format.
 pub(super) const TARS: &str = include_str!("data_directory/tars.sh");
@@ -47,6 +47,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     takes_label: true,
     aged_by_files: true,
     postgres: 0,
+    demands: &[],
     needs: &[],
 };
 

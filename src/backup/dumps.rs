@@ -43,6 +43,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     takes_label: true,
     aged_by_files: true,
     postgres: 0,
+    demands: &[],
     needs: &const {
         [
             Needed::of_postgres("pg_dump"),

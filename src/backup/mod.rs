@@ -312,6 +312,9 @@ macro_rules! tools {
 tools! {
     /// `pg_basebackup`, plain or in tars.
     PgBasebackup(pg_basebackup),
+    /// `pg_basebackup` in plain format, full and, from PostgreSQL 17 on, incremental; `pg_combinebackup`
+    /// restores it.
+    PgBasebackupIncremental(pg_basebackup_incremental),
     /// Your own script, run as the operator. Environment: `PGDRILL_BACKUP` (the empty directory to
     /// fill with a data directory), `PGDRILL_STORE`, `PGDRILL_DATA`, `PGHOST`, `PGPORT`, `PGUSER`,
     /// `PGDATABASE`. `{tablespaces}` stands for the options with which `pg_basebackup` lays each

@@ -84,6 +84,7 @@ impl BackupTool for Pgbackrest {
             takes_label: false,
             aged_by_files: false,
             postgres: 0,
+            demands: &[],
             needs: match self.states(since_2_46) {
                 true => const { &[needed(46)] },
                 false => const { &[needed(45)] },

@@ -5,6 +5,8 @@
 //! They are recorded as they begin and end; which lines of a log they explain is judged in
 //! `check::server_log`. Those of a fault are among its facts.
 
+use std::collections::BTreeMap;
+
 use super::state::Drill;
 use crate::{
     event::{Cause, EventKind, ExpectedError},
@@ -42,6 +44,17 @@ pub fn by_restore(server: &str) -> [ExpectedError; 1] {
         server: Some(server.into()),
         role: None,
     }]
+}
+
+/// What the WAL summarizer of a server in recovery runs into, which reads segments while recovery
+/// replaces them by those of the archive. A background process has no role.
+pub fn by_recovery(server: &str, settings: &BTreeMap<String, String>) -> Option<ExpectedError> {
+    let summarizes = settings.get("summarize_wal")? == "on";
+    summarizes.then(|| ExpectedError {
+        sqlstate: "58P01".into(),
+        server: Some(server.into()),
+        role: Some(String::new()),
+    })
 }
 
 /// What standbys and their primary run into once that is restored in place: no backup brings back

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use super::{
     backup::LOOKING,
-    expected_errors::{by_lost_slots, by_restore},
+    expected_errors::{by_lost_slots, by_recovery, by_restore},
     state::{Drill, Made, StepError},
 };
 use crate::{
@@ -107,6 +107,7 @@ impl Drill {
         let made = self.made.get(&origin).unwrap_or(&source);
         let settings = self.plan.settings(&made.plan);
         server.moved = moved(&settings, &made.layout, server.node.layout());
+        self.expect_errors(Cause::Restore, by_recovery(into, &settings));
         self.servers.insert(restoring.into.clone(), server.clone());
         let strategy = &self.plan.strategy;
         let archive = strategy.archive();
@@ -132,8 +133,8 @@ impl Drill {
         if restoring.in_place {
             self.tell_clients(&restoring.into).await?;
             self.watch_server(&server).await;
-            self.errors_over(Cause::Restore);
         }
+        self.errors_over(Cause::Restore);
         Ok(())
     }
 

@@ -234,7 +234,7 @@ pub enum Cause {
     Fault(String),
     /// Probes try what must be refused.
     Look,
-    /// A server is restored in place, and its clients find one that is in recovery.
+    /// A server is restored, and is in recovery: read-only to its clients, where it is in place.
     Restore,
     /// Standbys of a server that was restored in place: none streams from it any more.
     Standbys,

@@ -36,6 +36,7 @@ pub fn check(file: &StrategyPlan, node: &Node, source: &Arc<Source>) -> Vec<Prob
     };
     check.commands();
     check.settings();
+    check.demanded_settings();
     for (name, backup) in &file.backups {
         check.backup(name, backup);
     }
@@ -164,6 +165,29 @@ impl Check<'_> {
             (false, false) | (true, true) => return,
         };
         self.wrong(path, Problem::nowhere(message).help(help));
+    }
+
+    /// Settings without which a tool would be refused by the server.
+    fn demanded_settings(&mut self) {
+        let file = self.file;
+        for (name, backup) in &file.backups {
+            let Abilities { tool, demands, .. } = backup.tool.abilities();
+            let stated = |setting: &str| file.settings.get(setting).map(String::as_str);
+            for (setting, value) in demands.iter().filter(|(name, it)| stated(name) != Some(it)) {
+                let problem = match stated(setting) {
+                    Some(other) => {
+                        format!("{tool} needs `{setting} = {value}`, and it is `{other}`")
+                    }
+                    None => format!("{tool} needs `{setting} = {value}`, which is not stated"),
+                };
+                let help = format!("state it: `settings: {{ {setting}: {value} }}`");
+                let problem = Problem::nowhere(problem).help(help);
+                match stated(setting) {
+                    Some(_) => self.wrong(&["settings", setting], problem),
+                    None => self.wrong(&["backups", name, tool], problem),
+                }
+            }
+        }
     }
 
     /// A backup's name, the options of its tool, and the stores that it goes to.
