@@ -112,7 +112,7 @@ mod tests {
         let run = place.path().join("run");
         let fixture = lost_server();
         std::fs::create_dir(&run).unwrap();
-        planned::write(&run, [fixture.plan.drill.as_str()]).unwrap();
+        planned::write(&run, [fixture.plan.drill.as_str()], Vec::new()).unwrap();
         fixture.write(&run.join("drills").join(&fixture.plan.drill));
         write_run(&run).unwrap();
         let url = Secret::new("postgres://nobody:x@127.0.0.1:1/nowhere");
