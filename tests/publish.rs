@@ -29,7 +29,7 @@ fn run_of(place: &Path, name: &str, fixtures: &[HistoryFixture]) -> String {
     let run = place.join(name);
     fs::create_dir_all(&run).unwrap();
     let names = fixtures.iter().map(|fixture| fixture.plan.drill.as_str());
-    planned::write(&run, names).unwrap();
+    planned::write(&run, names, Vec::new()).unwrap();
     for fixture in fixtures {
         fixture.write(&run.join("drills").join(&fixture.plan.drill));
     }

@@ -150,11 +150,13 @@ fn sensible(
     source: &Arc<Source>,
 ) -> Result<StrategyPlan, Problems> {
     let mut problems = semantics::strategy(&found, node, source);
-    match strategy::scripts(&found.scripts, &source.path) {
-        Ok(scripts) => found.scripts = scripts,
-        Err((name, problem)) => {
-            let place = semantics::place_in(node, &["scripts", &name]);
-            problems.push(of(source, problem.placed(place)));
+    for (name, script) in &mut found.scripts {
+        match strategy::script(script, &source.path) {
+            Ok(text) => *script = text,
+            Err(problem) => {
+                let place = semantics::place_in(node, &["scripts", name]);
+                problems.push(of(source, problem.placed(place)));
+            }
         }
     }
     Problems::unless(problems, found.named(name))

@@ -1,8 +1,6 @@
 //! The shipped strategies, YAML under `fixtures/strategies/`, and the scripts of the drilled systems,
 //! under `fixtures/scripts/`.
 
-use std::collections::BTreeMap;
-
 use include_dir::{Dir, include_dir};
 
 use super::{problem::Problem, select};
@@ -19,23 +17,12 @@ pub fn shipped_names() -> Vec<&'static str> {
     names
 }
 
-/// A strategy's scripts with their texts in place of where these are: a file beside the one that names
-/// it where there is a `/` in it, a shipped one where there is none. `path`: that of the strategy.
+/// Text of a script: of a file beside the one that names it where there is a `/` in `place`, of a shipped
+/// one where there is none. `path`: that of the strategy.
 ///
 /// # Errors
-/// The first that is not there, with its name.
-pub fn scripts(
-    named: &BTreeMap<String, String>,
-    path: &str,
-) -> Result<BTreeMap<String, String>, (String, Problem)> {
-    let text = |(name, place): (&String, &String)| match script(place, path) {
-        Ok(text) => Ok((name.clone(), text)),
-        Err(problem) => Err((name.clone(), problem)),
-    };
-    named.iter().map(text).collect()
-}
-
-fn script(place: &str, path: &str) -> Result<String, Problem> {
+/// When there is none.
+pub fn script(place: &str, path: &str) -> Result<String, Problem> {
     if place.contains('/') {
         return Ok(select::read_beside(path, place)?.text);
     }
