@@ -9,36 +9,37 @@ use crate::{
     scenario::plan::Plan,
 };
 
-/// The plans that can be performed, and those that are skipped.
+/// Those of the plans that can't be performed, each with the reason.
 ///
 /// # Errors
 /// When none can be, a program is not there at all, or nobody can be asked.
-pub async fn sorted(
-    plans: Vec<Plan>,
-    runtime: &Runtime,
-) -> Result<(Vec<Plan>, Vec<Skipped>), Failure> {
-    let mut skipped = Vec::new();
-    let plans = without(plans, &mut skipped, |plan| hindrance(plan, runtime));
-    let mut too_old = tools::too_old(&plans, runtime).await?;
-    let plans = without(plans, &mut skipped, |plan| too_old.remove(&plan.drill));
-    match plans.is_empty() {
-        true => Err(Failure::BadInput(none_left(&skipped))),
-        false => Ok((plans, skipped)),
+pub async fn skipped(plans: &[Plan], runtime: &Runtime) -> Result<Vec<Skipped>, Failure> {
+    let mut all = those(plans, |plan| hindrance(plan, runtime));
+    let others: Vec<&Plan> = plans.iter().filter(|plan| !has(&all, plan)).collect();
+    let too_old = tools::too_old(&others, runtime).await?;
+    all.extend(those(others, |plan| too_old.get(&plan.drill).cloned()));
+    match all.len() == plans.len() {
+        true => Err(Failure::BadInput(none_left(&all))),
+        false => Ok(all),
     }
 }
 
-fn without(
-    mut plans: Vec<Plan>,
-    skipped: &mut Vec<Skipped>,
-    mut why: impl FnMut(&Plan) -> Option<String>,
-) -> Vec<Plan> {
-    plans.retain(|plan| {
-        let why = why(plan);
+/// Those for which there is a reason.
+fn those<'p>(
+    plans: impl IntoIterator<Item = &'p Plan>,
+    why: impl Fn(&Plan) -> Option<String>,
+) -> Vec<Skipped> {
+    let skipped = |plan: &Plan| {
+        let why = why(plan)?;
         let drill = plan.drill.clone();
-        skipped.extend(why.map(|why| Skipped { drill, why }));
-        skipped.last().is_none_or(|last| last.drill != plan.drill)
-    });
-    plans
+        Some(Skipped { drill, why })
+    };
+    plans.into_iter().filter_map(skipped).collect()
+}
+
+/// Whether a plan's drill is among these.
+pub fn has(skipped: &[Skipped], plan: &Plan) -> bool {
+    skipped.iter().any(|one| one.drill == plan.drill)
 }
 
 /// What the plan itself says: a tool that is later than its PostgreSQL, or what processes of this machine can't do.
@@ -79,10 +80,10 @@ mod tests {
     fn what_is_skipped_is_told_with_its_reason_and_the_others_are_left() {
         let mut plans = vec![salvage().plan, salvage().plan];
         plans[1].drill = "another".into();
-        let mut skipped = Vec::new();
         let why = |plan: &Plan| (plan.drill == "another").then(|| "needs PostgreSQL ≥ 17".into());
-        let left = without(plans, &mut skipped, why);
-        assert_eq!(left.len(), 1);
+        let skipped = those(&plans, why);
+        plans.retain(|plan| !has(&skipped, plan));
+        assert_eq!(plans.len(), 1);
         assert_eq!(skipped[0].drill, "another");
         let told = none_left(&skipped);
         assert!(

@@ -206,17 +206,17 @@ fn servable(args: &Args, plans: Vec<Plan>, runtime: &Runtime) -> Result<Vec<Plan
 
 async fn drill_all(
     args: &Args,
-    plans: Vec<Plan>,
+    mut plans: Vec<Plan>,
     runtime: &Runtime,
     dir: &Path,
     live: &Arc<Live>,
     cancel: &CancellationToken,
 ) -> Result<(), Failure> {
-    let all = plans.clone();
-    let sorted = cancel
-        .run_until_cancelled(performable::sorted(plans, runtime))
+    let skipped = cancel
+        .run_until_cancelled(performable::skipped(&plans, runtime))
         .await;
-    let (mut plans, skipped) = sorted.unwrap_or(Ok((all, Vec::new())))?;
+    let skipped = skipped.unwrap_or(Ok(Vec::new()))?;
+    plans.retain(|plan| !performable::has(&skipped, plan));
     for one in &skipped {
         live.skip(&one.drill, &one.why);
     }

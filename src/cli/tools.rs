@@ -19,13 +19,13 @@ const ASKED: &str = "tools";
 /// # Errors
 /// When a program is not there at all, or nobody can be asked.
 pub async fn too_old(
-    plans: &[Plan],
+    plans: &[&Plan],
     runtime: &Runtime,
 ) -> Result<BTreeMap<String, String>, Failure> {
     let majors: BTreeSet<u32> = plans.iter().map(|plan| plan.postgres).collect();
     let mut all = BTreeMap::new();
     for major in majors {
-        let of_major = plans.iter().filter(|plan| plan.postgres == major);
+        let of_major = plans.iter().filter(|plan| plan.postgres == major).copied();
         let needed: Vec<(&Plan, &str, Needed)> = of_major.flat_map(needed).collect();
         if needed.is_empty() {
             continue;
