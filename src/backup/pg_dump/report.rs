@@ -1,34 +1,16 @@
 //! The report of one run, as monitoring and `pgdrill serve` read it.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde_json::json;
 
 use super::{BackupError, Contents, Site};
 use crate::{
     backup,
     runtime::{Exec, exec::quoted},
+    serve::{BackupReport, Status},
 };
 
 const FILE: &str = "report.json";
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Report<'a> {
-    /// `SUCCESS` or `FAILED`.
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    started_at: Option<Timestamp>,
-    duration_seconds: f64,
-    /// Of all files together.
-    size_bytes: u64,
-    /// The databases' names, a comma between two of them.
-    database: String,
-    /// The backup's label: the directory that the files lie in.
-    file: &'a str,
-    files: Vec<&'a String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
 
 /// Writes what came of a run beside its dumps; of one that failed nothing else is left there.
 pub(super) async fn write(
@@ -43,31 +25,36 @@ pub(super) async fn write(
         site.node.exec(Exec::shell(clear).unrecorded()).await?;
     }
     let size_bytes = backup::size(site.node, &quoted(directory)).await?;
-    let report = Report {
-        started_at,
+    let report = BackupReport {
+        started_at: started_at.unwrap_or_default(),
         duration_seconds: took_us as f64 / 1e6,
-        ..Report::of(label, size_bytes, dumped)
+        ..report(label, size_bytes, dumped)
     };
     let text = serde_json::to_string_pretty(&report).unwrap_or_default();
     let file = format!("{directory}/{FILE}");
     Ok(site.node.put(file.as_ref(), text.as_bytes(), 0o600).await?)
 }
 
-impl<'a> Report<'a> {
-    fn of(label: &'a str, size_bytes: u64, dumped: &'a Result<Contents, BackupError>) -> Self {
-        let contents = dumped.as_ref().ok();
-        let databases = contents.map(|one| &one.databases).into_iter().flatten();
-        let names: Vec<&str> = databases.clone().map(|(name, _)| name.as_str()).collect();
-        Self {
-            status: if dumped.is_ok() { "SUCCESS" } else { "FAILED" },
-            started_at: None,
-            duration_seconds: 0.0,
-            size_bytes,
-            database: names.join(", "),
-            file: label,
-            files: databases.map(|(_, file)| file).collect(),
-            error: dumped.as_ref().err().map(ToString::to_string),
-        }
+/// Without when it was: of the databases by name, a comma between two, and of the
+/// directory that their files lie in.
+fn report(label: &str, size_bytes: u64, dumped: &Result<Contents, BackupError>) -> BackupReport {
+    let contents = dumped.as_ref().ok();
+    let databases = contents.map(|one| &one.databases).into_iter().flatten();
+    let names: Vec<&str> = databases.clone().map(|(name, _)| name.as_str()).collect();
+    let files: Vec<&String> = databases.map(|(_, file)| file).collect();
+    BackupReport {
+        status: match dumped {
+            Ok(_) => Status::Success,
+            Err(_) => Status::Failed,
+        },
+        started_at: Timestamp::default(),
+        duration_seconds: 0.0,
+        size_bytes,
+        database: names.join(", "),
+        file: label.to_owned(),
+        error: dumped.as_ref().err().map(ToString::to_string),
+        warning: None,
+        further: [("files".to_owned(), json!(files))].into_iter().collect(),
     }
 }
 
@@ -83,7 +70,7 @@ mod tests {
             ..Contents::default()
         };
         let told = |dumped: &Result<Contents, BackupError>| {
-            serde_json::to_value(Report::of("daily-2", 4096, dumped)).unwrap()
+            serde_json::to_value(report("daily-2", 4096, dumped)).unwrap()
         };
         let report = told(&Ok(contents));
         assert_eq!(report["status"], "SUCCESS");
