@@ -28,7 +28,7 @@ pub(super) const TARS: &str = include_str!("data_directory/tars.sh");
 const RESTORE: &str = include_str!("data_directory/restore.sh");
 const VERIFY: &str = include_str!("data_directory/verify.sh");
 
-const VERIFIER: &str = "pg_verifybackup";
+pub(super) const VERIFIER: &str = "pg_verifybackup";
 
 /// What a tool can do that leaves such copies; its name and its programs are its own.
 pub(super) const ABILITIES: Abilities = Abilities {
@@ -200,15 +200,7 @@ pub(super) fn verifying(site: &Site<'_>, directories: &[String], holds_wal: bool
 
 /// What the verifier said by how it ended.
 pub(super) fn word_of(output: &Output) -> VerifierWord {
-    word(output.exit == 0, Output::tail(&output.stderr, 10))
-}
-
-pub(super) fn word(good: bool, output: String) -> VerifierWord {
-    VerifierWord {
-        verifier: VERIFIER.into(),
-        good,
-        output,
-    }
+    VerifierWord::of(VERIFIER, output)
 }
 
 /// A script that reads backups in either format, with what its variables hold; comments are for who

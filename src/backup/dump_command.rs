@@ -5,9 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Abilities, Asked, BackupError, BackupKind, BackupTool, Site, Stores, Text, VerifierWord,
-    Wanted,
-    dumps::{self, Contents, Restoring},
+    Abilities, BackupError, BackupKind, BackupTool, Site, Stores, Text,
+    dumps::{self, Contents},
     remote,
 };
 use crate::{
@@ -52,10 +51,6 @@ impl BackupTool for DumpCommand {
         }]
     }
 
-    fn paths(&self, label: &str) -> Vec<String> {
-        dumps::paths(label)
-    }
-
     async fn configure(&self, site: &Site<'_>) -> Result<(), BackupError> {
         remote::configure(site).await
     }
@@ -89,27 +84,6 @@ impl BackupTool for DumpCommand {
             )),
             _ => Ok(all),
         }
-    }
-
-    async fn list(&self, site: &Site<'_>, store: &str) -> Result<Vec<Listed>, BackupError> {
-        dumps::list(site, TOOL, store).await
-    }
-
-    async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
-        let restoring = Restoring {
-            globals: true,
-            jobs: None,
-            analyze: true,
-        };
-        dumps::restore(site, wanted, restoring).await
-    }
-
-    async fn verify(
-        &self,
-        site: &Site<'_>,
-        backup: &Listed,
-    ) -> Result<Option<VerifierWord>, BackupError> {
-        dumps::verify(site, backup).await
     }
 }
 
@@ -175,15 +149,12 @@ async fn note(
     if contents.databases.is_empty() {
         return Ok(None);
     }
-    let root = match site.stores.endpoints.contains_key(store) {
-        true => site.fill_in("{run}/taken"),
-        false => remote::root(site, store),
-    };
+    let root = remote::written_below(site, store);
     let beside = format!("{root}/dumps/{label}");
     let make = ["mkdir", "-p", &beside];
     site.node.exec(Exec::new(make).unrecorded()).await?;
     contents.write(site, &beside).await?;
-    if site.stores.endpoints.contains_key(store) {
+    if remote::is_remote(site, store) {
         remote::put(site, store, &root, &dumps::paths(label)).await?;
         remote::forget(site).await?;
     }

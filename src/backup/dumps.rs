@@ -23,8 +23,10 @@ use crate::{
     event::Listed,
     history::{Bytes, Progress},
     postgres::{Server, lsn},
-    runtime::{Exec, Output, exec::quoted},
+    runtime::{Exec, exec::quoted},
 };
+
+const VERIFIER: &str = "pg_restore --list";
 
 /// What a tool can do that leaves dumps; its name is its own.
 pub(super) const ABILITIES: Abilities = Abilities {
@@ -39,7 +41,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     stores: Stores::Copied,
     speaks_s3: true,
     expires: false,
-    verifier: Some("pg_restore --list"),
+    verifier: Some(VERIFIER),
     takes_label: true,
     aged_by_files: true,
     postgres: 0,
@@ -120,7 +122,7 @@ pub(super) async fn take(
     label: &str,
     fill: impl AsyncFnOnce(&str) -> Result<Contents, BackupError>,
 ) -> Result<Vec<Listed>, BackupError> {
-    let root = remote::taken_into(site);
+    let root = remote::written_below(site, site.first());
     let directory = format!("{root}/dumps/{label}");
     let make = ["mkdir", "-p", "-m", "700", &directory];
     site.node.exec(Exec::new(make).unrecorded()).await?;
@@ -253,9 +255,5 @@ pub(super) async fn verify(
         site.program("pg_restore"),
     ));
     let output = site.exec(exec.allow(1)).await?;
-    Ok(Some(VerifierWord {
-        verifier: "pg_restore --list".into(),
-        good: output.exit == 0,
-        output: Output::tail(&output.stderr, 10),
-    }))
+    Ok(Some(VerifierWord::of(VERIFIER, &output)))
 }

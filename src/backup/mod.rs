@@ -32,10 +32,12 @@ pub use archive::WalArchive;
 pub use site::Site;
 pub use target::{Resolved, TargetAction, TargetTimeline};
 
+use dumps::Restoring;
+
 use crate::{
     event::Listed,
     postgres::ServerError,
-    runtime::{Exec, Node, RuntimeError},
+    runtime::{Exec, Node, Output, RuntimeError},
     units::wall_clock,
 };
 
@@ -65,6 +67,17 @@ pub struct VerifierWord {
     pub output: String,
 }
 
+impl VerifierWord {
+    /// What it said by how it ended.
+    fn of(verifier: &str, output: &Output) -> Self {
+        Self {
+            verifier: verifier.to_owned(),
+            good: output.exit == 0,
+            output: Output::tail(&output.stderr, 10),
+        }
+    }
+}
+
 /// An option that may hold placeholders.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a> {
@@ -86,7 +99,7 @@ pub enum Asked {
 
 /// What every tool can be told to do, verb by verb as [`Tool`] says. Verbs that a tool has not are
 /// not in its [`Abilities`], and validation sees to it that nobody asks for them. A tool that says
-/// nothing else leaves copies of a cluster's files.
+/// nothing else leaves copies of a cluster's files, or, where its backups are logical, dumps.
 trait BackupTool {
     fn abilities(&self) -> Abilities;
 
@@ -107,7 +120,10 @@ trait BackupTool {
     }
 
     fn paths(&self, label: &str) -> Vec<String> {
-        data_directory::paths(label)
+        match self.abilities().nature {
+            Nature::Physical => data_directory::paths(label),
+            Nature::Logical => dumps::paths(label),
+        }
     }
 
     async fn configure(&self, _site: &Site<'_>) -> Result<(), BackupError> {
@@ -126,7 +142,11 @@ trait BackupTool {
     ) -> Result<Vec<Listed>, BackupError>;
 
     async fn list(&self, site: &Site<'_>, store: &str) -> Result<Vec<Listed>, BackupError> {
-        data_directory::list(site, self.abilities().tool, store).await
+        let Abilities { tool, nature, .. } = self.abilities();
+        match nature {
+            Nature::Physical => data_directory::list(site, tool, store).await,
+            Nature::Logical => dumps::list(site, tool, store).await,
+        }
     }
 
     async fn hindrance(
@@ -138,7 +158,10 @@ trait BackupTool {
     }
 
     async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
-        data_directory::restore(site, wanted).await
+        match self.abilities().nature {
+            Nature::Physical => data_directory::restore(site, wanted).await,
+            Nature::Logical => dumps::restore(site, wanted, Restoring::default()).await,
+        }
     }
 
     async fn verify(
@@ -146,7 +169,10 @@ trait BackupTool {
         site: &Site<'_>,
         backup: &Listed,
     ) -> Result<Option<VerifierWord>, BackupError> {
-        data_directory::verify(site, backup, false).await
+        match self.abilities().nature {
+            Nature::Physical => data_directory::verify(site, backup, false).await,
+            Nature::Logical => dumps::verify(site, backup).await,
+        }
     }
 
     async fn expire(&self, site: &Site<'_>) -> Result<(), BackupError> {
@@ -154,7 +180,7 @@ trait BackupTool {
             let listed = self.list(site, store).await?;
             let gone = retention::expired(&listed, site.keep, wall_clock());
             let paths: Vec<String> = gone.iter().flat_map(|label| self.paths(label)).collect();
-            if site.stores.endpoints.contains_key(store) {
+            if remote::is_remote(site, store) {
                 remote::delete(site, store, &paths).await?;
                 continue;
             }

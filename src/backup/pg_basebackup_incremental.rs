@@ -79,18 +79,6 @@ impl BackupTool for PgBasebackupIncremental {
         pg_basebackup::texts(&self.options)
     }
 
-    /// There is nothing to be written: a server that is too old is told before it is started.
-    async fn configure(&self, site: &Site<'_>) -> Result<(), BackupError> {
-        let program = site.program(COMBINE);
-        let exec = Exec::new(["test", "-x", &program]).allow(1).unrecorded();
-        match site.node.exec(exec).await?.exit {
-            0 => Ok(()),
-            _ => Err(BackupError::Unfit(format!(
-                "{TOOL} needs PostgreSQL ≥ 17: there is no {program}"
-            ))),
-        }
-    }
-
     async fn take(
         &self,
         site: &Site<'_>,
@@ -144,7 +132,13 @@ impl BackupTool for PgBasebackupIncremental {
         let links = links_of(site, backup).await?;
         let chain = match chain(&links, &backup.label) {
             Ok(chain) => chain,
-            Err(why) => return Ok(Some(data_directory::word(false, why))),
+            Err(why) => {
+                return Ok(Some(VerifierWord {
+                    verifier: data_directory::VERIFIER.into(),
+                    good: false,
+                    output: why,
+                }));
+            }
         };
         let nowhere = format!("{}/combined", site.node.layout().run.display());
         let to = (nowhere.as_str(), nowhere.as_str());

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Abilities, Asked, BackupError, BackupKind, BackupTool, Site, VerifierWord, Wanted,
+    Abilities, Asked, BackupError, BackupKind, BackupTool, Site, Wanted,
     dumps::{self, Contents, Encryption, Format, GLOBALS, Restoring, file_name},
     remote,
 };
@@ -118,10 +118,6 @@ impl BackupTool for PgDump {
         &self.tables
     }
 
-    fn paths(&self, label: &str) -> Vec<String> {
-        dumps::paths(label)
-    }
-
     async fn configure(&self, site: &Site<'_>) -> Result<(), BackupError> {
         if let Some(encryption) = self.encrypt {
             encryption.configure(site).await?;
@@ -139,10 +135,6 @@ impl BackupTool for PgDump {
         dumps::take(site, TOOL, label, fill).await
     }
 
-    async fn list(&self, site: &Site<'_>, store: &str) -> Result<Vec<Listed>, BackupError> {
-        dumps::list(site, TOOL, store).await
-    }
-
     async fn restore(&self, site: &Site<'_>, wanted: &Wanted<'_>) -> Result<Asked, BackupError> {
         let restoring = Restoring {
             globals: self.globals,
@@ -150,14 +142,6 @@ impl BackupTool for PgDump {
             analyze: self.analyze,
         };
         dumps::restore(site, wanted, restoring).await
-    }
-
-    async fn verify(
-        &self,
-        site: &Site<'_>,
-        backup: &Listed,
-    ) -> Result<Option<VerifierWord>, BackupError> {
-        dumps::verify(site, backup).await
     }
 }
 

@@ -59,12 +59,17 @@ fn fetched_into(site: &Site<'_>) -> String {
     site.fill_in("{run}/fetched")
 }
 
-/// The directory below which a tool leaves what it takes: the first store's own, or, where that is
+/// Whether a store is object storage.
+pub(super) fn is_remote(site: &Site<'_>, store: &str) -> bool {
+    site.stores.endpoints.contains_key(store)
+}
+
+/// The directory below which a tool writes what is to be in a store: the store's own, or, where that is
 /// object storage, one of the node's, which [`put`] copies from.
-pub(super) fn taken_into(site: &Site<'_>) -> String {
-    match site.stores.endpoints.contains_key(site.first()) {
+pub(super) fn written_below(site: &Site<'_>, store: &str) -> String {
+    match is_remote(site, store) {
         true => site.fill_in("{run}/taken"),
-        false => root(site, site.first()),
+        false => root(site, store),
     }
 }
 
@@ -96,7 +101,7 @@ pub(super) async fn fetched(
     store: &str,
     paths: &[String],
 ) -> Result<String, BackupError> {
-    if !site.stores.endpoints.contains_key(store) {
+    if !is_remote(site, store) {
         return Ok(root(site, store));
     }
     let root = fetched_into(site);

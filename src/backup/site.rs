@@ -115,10 +115,10 @@ impl Site<'_> {
         taken: Listed,
         paths: &[String],
     ) -> Result<Vec<Listed>, BackupError> {
-        let root = remote::taken_into(self);
+        let root = remote::written_below(self, self.first());
         let mut all = Vec::new();
         for store in self.to {
-            if self.stores.endpoints.contains_key(store) {
+            if remote::is_remote(self, store) {
                 remote::put(self, store, &root, paths).await?;
             } else if store != self.first() {
                 let place = self.stores.place(store, self.node);

@@ -17,6 +17,16 @@ pub struct Restoring {
     pub analyze: bool,
 }
 
+impl Default for Restoring {
+    fn default() -> Self {
+        Self {
+            globals: true,
+            jobs: None,
+            analyze: true,
+        }
+    }
+}
+
 /// Roles and tablespaces first, then each database.
 ///
 /// # Errors
