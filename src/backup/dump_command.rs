@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     event::Listed,
+    history::Progress,
     runtime::{Exec, exec::quoted},
 };
 
@@ -62,7 +63,9 @@ impl BackupTool for DumpCommand {
         label: &str,
     ) -> Result<Vec<Listed>, BackupError> {
         let begun = Contents::begin(site.server).await?;
-        self.perform(site, label).await?;
+        let progress = Progress::begin(site.recorder, "backup");
+        let directory = directory(site, site.first(), label);
+        dumps::filling(site, &directory, &progress, self.perform(site, label)).await?;
         let said = said(site, label).await?;
         let mut all = Vec::new();
         for store in site.to {
@@ -82,7 +85,10 @@ impl BackupTool for DumpCommand {
                 label,
                 format!("left nothing in `{store}`, and its report does not say so"),
             )),
-            _ => Ok(all),
+            _ => {
+                progress.end(all[0].bytes);
+                Ok(all)
+            }
         }
     }
 }

@@ -127,11 +127,7 @@ pub(super) async fn take(
     let make = ["mkdir", "-p", "-m", "700", &directory];
     site.node.exec(Exec::new(make).unrecorded()).await?;
     let progress = Progress::begin(site.recorder, "backup");
-    let written = async || {
-        let done = super::size(site.node, &directory).await.ok()?;
-        Some(Bytes { done, total: 0 })
-    };
-    let contents = progress.during(fill(&directory), written).await?;
+    let contents = filling(site, &directory, &progress, fill(&directory)).await?;
     contents.write(site, &directory).await?;
     let taken = list_below(site, tool, &root).await?.into_iter();
     let taken = taken.rev().find(|one| one.label == label);
@@ -139,6 +135,20 @@ pub(super) async fn take(
         taken.ok_or_else(|| BackupError::Unfit(format!("`{label}` is not in its store")))?;
     progress.end(taken.bytes);
     site.copied(taken, &paths(label)).await
+}
+
+/// Tells what lies in a directory while it is filled.
+pub(super) async fn filling<T>(
+    site: &Site<'_>,
+    directory: &str,
+    progress: &Progress<'_>,
+    work: impl Future<Output = T>,
+) -> T {
+    let written = async || {
+        let done = super::size(site.node, directory).await.ok()?;
+        Some(Bytes { done, total: 0 })
+    };
+    progress.during(work, written).await
 }
 
 /// Says which databases the dumps hold that somebody left in a directory: an archive tells its own, by
