@@ -65,7 +65,8 @@ impl BackupTool for DumpCommand {
         let begun = Contents::begin(site.server).await?;
         let progress = Progress::begin(site.recorder, "backup");
         let directory = directory(site, site.first(), label);
-        dumps::filling(site, &directory, &progress, self.perform(site, label)).await?;
+        let performed = Box::pin(self.perform(site, label));
+        dumps::filling(site, &directory, &progress, performed).await?;
         let said = said(site, label).await?;
         let mut all = Vec::new();
         for store in site.to {

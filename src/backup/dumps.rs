@@ -127,7 +127,7 @@ pub(super) async fn take(
     let make = ["mkdir", "-p", "-m", "700", &directory];
     site.node.exec(Exec::new(make).unrecorded()).await?;
     let progress = Progress::begin(site.recorder, "backup");
-    let contents = filling(site, &directory, &progress, fill(&directory)).await?;
+    let contents = filling(site, &directory, &progress, Box::pin(fill(&directory))).await?;
     contents.write(site, &directory).await?;
     let taken = list_below(site, tool, &root).await?.into_iter();
     let taken = taken.rev().find(|one| one.label == label);

@@ -213,7 +213,7 @@ async fn drill_all(
     cancel: &CancellationToken,
 ) -> Result<(), Failure> {
     let skipped = cancel
-        .run_until_cancelled(performable::skipped(&plans, runtime))
+        .run_until_cancelled(Box::pin(performable::skipped(&plans, runtime)))
         .await;
     let skipped = skipped.unwrap_or(Ok(Vec::new()))?;
     plans.retain(|plan| !performable::has(&skipped, plan));
@@ -221,7 +221,7 @@ async fn drill_all(
         live.skip(&one.drill, &one.why);
     }
     let tried = cancel
-        .run_until_cancelled(super::buckets::there(&plans, runtime))
+        .run_until_cancelled(Box::pin(super::buckets::there(&plans, runtime)))
         .await;
     tried.unwrap_or(Ok(()))?;
     let names = plans.iter().map(|plan| plan.drill.as_str());

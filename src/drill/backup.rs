@@ -105,7 +105,7 @@ impl Drill {
         };
         let site = self.site(of, &server, deadline);
         let mut all = Vec::new();
-        for listed in tool.take(&site, kind, &label).await? {
+        for listed in Box::pin(tool.take(&site, kind, &label)).await? {
             let record = BackupRecord {
                 backup: of.to_owned(),
                 server: server.name.clone(),

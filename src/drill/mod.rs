@@ -54,7 +54,9 @@ pub async fn perform(
     let meter = Meter::new(recorder.began());
     let mut drill = Drill::new(plan, runtime, dir, recorder, meter.clone());
     drill.people = people;
-    meter.over(from_begin_to_end(drill, &cancel)).await;
+    meter
+        .over(Box::pin(from_begin_to_end(drill, &cancel)))
+        .await;
     Ok(())
 }
 
@@ -62,7 +64,7 @@ async fn from_begin_to_end(mut drill: Drill, cancel: &CancellationToken) {
     let deadline = drill.plan.deadline;
     let (runtime, recorder) = (drill.runtime.clone(), drill.recorder.clone());
     let doing = async {
-        let done = bug::caught_in(doing(&mut drill)).await;
+        let done = bug::caught_in(Box::pin(doing(&mut drill))).await;
         done.unwrap_or_else(Err)
     };
     let whole = tokio::time::timeout(deadline.0, doing);

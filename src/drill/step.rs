@@ -24,7 +24,7 @@ impl Drill {
     pub async fn perform(&mut self, step: &Step) -> Result<(), StepError> {
         self.image_before(&step.action).await;
         self.mark(&step.action);
-        self.act(step).await?;
+        Box::pin(self.act(step)).await?;
         self.image_step_over(&step.action).await;
         for name in self.faults.healed_by(step) {
             self.errors_over(Cause::Fault(name));

@@ -141,7 +141,7 @@ async fn by_tool(
         Some(Bytes { done, total })
     };
     let asked = progress
-        .during(tool.restore(&site, &wanted), fetched)
+        .during(Box::pin(tool.restore(&site, &wanted)), fetched)
         .await?;
     progress.end(total);
     Ok(asked)
