@@ -22,6 +22,7 @@ mod watch;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::sync::mpsc;
@@ -166,13 +167,16 @@ async fn steps(drill: &mut Drill) -> Result<Option<usize>, RuntimeError> {
     Ok(failed)
 }
 
+/// How much longer than its deadline a step may take to tell what it waited for, and what it last saw.
+const TO_TELL: Duration = Duration::from_secs(1);
+
 /// Performs a step, once people have answered the fault that it answers: they may take
 /// longer than its deadline.
 async fn within_deadline(drill: &mut Drill, step: &Step) -> Result<(), StepError> {
     if drill.answers_fault(&step.action) {
         drill.wait_for_people().await?;
     }
-    let performed = tokio::time::timeout(step.deadline.0, drill.perform(step));
+    let performed = tokio::time::timeout(step.deadline.0 + TO_TELL, drill.perform(step));
     performed.await.unwrap_or_else(|_| {
         let deadline = step.deadline;
         Err(StepError::Missing(format!(

@@ -74,6 +74,7 @@ impl Server {
         loop {
             let last = match self.value(query).await {
                 Ok(value) if value == "t" => return Ok(()),
+                Ok(value) if value.is_empty() => "NULL, or no row".into(),
                 Ok(value) => value,
                 Err(error) => error.to_string(),
             };
