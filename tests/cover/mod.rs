@@ -1,6 +1,6 @@
-//! The representative set: of the shipped drills the cheapest that have, together, each fault,
-//! step, target, check, expected failure, kind of strategy, major version and runtime at least
-//! once. Chosen by what the scenarios themselves say.
+//! The representative set: of the shipped drills the cheapest that have, together, each family of
+//! faults, step, target, check, expected failure, tool, kind of strategy, major version and runtime
+//! at least once. Chosen by what the scenarios themselves say.
 
 #![allow(dead_code, reason = "each test uses its own part of it")]
 
@@ -9,10 +9,12 @@ use std::{collections::BTreeSet, process::Command};
 use pgdrill::{
     backup::{Needed, Version},
     drill::nodes,
+    event::BoundaryKind,
+    fault::Fault,
     runtime::local,
     scenario::{
         self,
-        plan::{Action, Plan, RunFor, Target},
+        plan::{Action, Plan, RunFor, StrategyPlan, Target},
     },
 };
 use serde_json::{Value, json};
@@ -160,7 +162,7 @@ fn facts(plan: &Plan) -> BTreeSet<String> {
         match &step.action {
             // Recovered from; where something else is to come out red, nobody asks how well.
             Action::Inject(fault) if plan.expect.fail.is_empty() => {
-                facts.insert(format!("fault {fault}"));
+                facts.insert(format!("fault {}", family(fault)));
             }
             Action::Restore(restore) => {
                 facts.insert(format!("target {}", kind(&restore.target)));
@@ -181,15 +183,51 @@ fn facts(plan: &Plan) -> BTreeSet<String> {
     if nodes::specs(plan).any(|spec| spec.machine.clock.seconds_ahead() != 0) {
         facts.insert("clock".to_owned());
     }
-    let mut strategy = serde_json::to_value(&plan.strategy).expect("a plan is written as JSON");
-    // A tool is chosen, whatever the backup is called.
-    for (name, one) in &plan.strategy.backups {
-        strategy["backups"][name] = json!({
-            "tool": one.tool, "to": one.to, "on": one.on.as_ref().map(|_| "another-node"), "keep": one.keep
-        });
-    }
-    kinds("strategy", &strategy, &mut facts);
+    kinds("strategy", &choices(&plan.strategy), &mut facts);
     facts
+}
+
+/// What a strategy chooses, whatever its backups, stores and scripts are called and whichever options its
+/// tools are given.
+fn choices(strategy: &StrategyPlan) -> Value {
+    let mut chosen = serde_json::to_value(strategy).expect("a plan is written as JSON");
+    let backups = strategy.backups.values().map(|one| {
+        json!({
+            "tool": one.tool.abilities().tool, "keep": one.keep,
+            "on": one.on.as_ref().map(|_| "another-node"),
+            "stores": if one.to.len() > 1 { "several" } else { "one" },
+        })
+    });
+    chosen["backups"] = backups.collect();
+    chosen["stores"] = chosen["stores"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(_, store)| store.clone())
+        .collect();
+    chosen["scripts"] = json!(!strategy.scripts.is_empty());
+    if let Some(by) = chosen["wal"].get_mut("by") {
+        *by = Value::Null;
+    }
+    chosen
+}
+
+/// Faults are of one family that hit the same kind of thing in the same way.
+fn family(fault: &Fault) -> String {
+    let facts = fault.facts();
+    let hit = facts.needs.iter().map(|need| need.word());
+    let ways = [
+        (facts.damages_pages, "damaged"),
+        (facts.boundary == BoundaryKind::Statement, "by a statement"),
+        (facts.loses_store, "lost"),
+        (facts.closes_store, "closed"),
+        (facts.needs_size, "full"),
+        (facts.needs_s3, "misbehaving"),
+        (facts.needs_archive, "archive"),
+    ];
+    let ways = ways.into_iter().filter(|(so, _)| *so).map(|(_, way)| way);
+    let words: Vec<&str> = hit.chain(ways).collect();
+    format!("{}, server {:?}", words.join(" "), facts.server_after)
 }
 
 /// The word of a target, whatever it names.
