@@ -179,6 +179,12 @@ pub(super) async fn look(
     Ok(())
 }
 
+/// The database of an archive, as the head of `pg_restore --list` says.
+fn database_of(listed: &str) -> Option<&str> {
+    let mut lines = listed.lines();
+    lines.find_map(|line| line.strip_prefix(';')?.trim().strip_prefix("dbname: "))
+}
+
 /// Writes the hash of a file, or of each of a directory's, beside it, as `sha256sum` does.
 pub(super) async fn hash(site: &Site<'_>, directory: &str, name: &str) -> Result<(), BackupError> {
     let (directory, name) = (quoted(directory), quoted(name));

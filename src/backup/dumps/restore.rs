@@ -84,7 +84,7 @@ impl Restore<'_> {
     async fn check_sums(&self) -> Result<(), BackupError> {
         let script = format!(
             "cd {} && for sums in *.sha256; do [ -f \"$sums\" ] || continue; \
-             sha256sum --quiet --strict -c \"$sums\" || exit 1; done",
+             sha256sum --quiet --strict -c \"$sums\" >&2 || exit 1; done",
             quoted(&self.directory)
         );
         self.site.exec(Exec::shell(script)).await?;
@@ -100,7 +100,23 @@ impl Restore<'_> {
         let file = self.file(name).await?;
         match Format::of(name) {
             Format::Plain => self.by_psql(&file).await,
-            _archive => self.by_pg_restore(database, file).await,
+            _archive => {
+                self.is_of(database, name, &file).await?;
+                self.by_pg_restore(database, file).await
+            }
+        }
+    }
+
+    /// An archive tells whose it is: `pg_restore --create` would make that database, whatever the file
+    /// is called.
+    async fn is_of(&self, database: &str, name: &str, file: &str) -> Result<(), BackupError> {
+        let arguments = ["--list".to_owned(), file.to_owned()];
+        let listed = self.site.tool("pg_restore", &arguments).await?.text();
+        match super::database_of(&listed) {
+            Some(other) if other != database => Err(BackupError::Unfit(format!(
+                "`{name}` is a dump of the database `{other}`, not of `{database}`"
+            ))),
+            _its => Ok(()),
         }
     }
 
