@@ -21,6 +21,7 @@
 //! - [`measure`]: RPO, RTO, outage, projected RPO, from what was recorded.
 //! - [`check`]: one file a check; [`finding`]: what they say, and verdicts.
 //! - [`report`]: terminal (the only place that prints), JSON, JUnit, HTML.
+//! - [`promises`]: what a backup system promises, beside what runs measured.
 //! - [`publish`]: a run's histories in somebody's database.
 //! - [`serve`]: the report API: reports of backups in a directory, by HTTP.
 //!
@@ -61,6 +62,7 @@ pub mod object_store;
 pub mod observation;
 pub mod postgres;
 pub mod probe;
+pub mod promises;
 pub mod publish;
 pub mod report;
 pub mod restore;

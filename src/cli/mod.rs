@@ -15,6 +15,7 @@ mod object_store;
 mod people;
 mod performable;
 mod plan;
+mod promises;
 mod publish;
 mod run;
 mod schema;
@@ -65,6 +66,7 @@ enum Command {
     Bucket(bucket::Args),
     /// Show what a scenario would do, in order
     Plan(plan::Args),
+    Promises(promises::Args),
     Publish(publish::Args),
     /// Perform drills and judge them
     Run(run::Args),
@@ -151,6 +153,7 @@ async fn perform(command: Command) -> CommandResult {
         Command::Bucket(args) => bucket::run(args).await,
         Command::ObjectStore(args) => object_store::run(args).await,
         Command::Plan(args) => plan::run(args).await,
+        Command::Promises(args) => promises::run(args).await,
         Command::Publish(args) => publish::run(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Schema(args) => schema::run(args).await,

@@ -20,7 +20,7 @@ use crate::{
     finding::Verdict,
     history::{self, files},
     measure::WorkloadMeasures,
-    report::{DRILLS, DrillReport, RunSummary, run::SCHEMA_VERSION, write::RUN_JSON},
+    report::{DRILLS, DrillReport, RunSummary, write::RUN_JSON},
     scenario::plan::Plan,
 };
 
@@ -107,7 +107,7 @@ impl Histories {
             HistoriesError { run, path, cause }
         };
         let json = run.join(RUN_JSON);
-        let summary = summary(&json).map_err(|cause| failed(json, cause))?;
+        let summary = RunSummary::read(run).map_err(|cause| failed(json, cause))?;
         let mut all = Self::default();
         for report in &summary.drills {
             let row = DrillRow::of(&summary.run, report);
@@ -134,15 +134,6 @@ impl Histories {
         self.policies.extend(backups::policies(told));
         self.backups.extend(backups::backups(told));
         self.recoveries.extend(recoveries::recoveries(told));
-    }
-}
-
-fn summary(json: &Path) -> Result<RunSummary, String> {
-    let text = std::fs::read(json).map_err(|cause| cause.to_string())?;
-    let summary: RunSummary = serde_json::from_slice(&text).map_err(|cause| cause.to_string())?;
-    match summary.schema_version {
-        SCHEMA_VERSION => Ok(summary),
-        other => Err(format!("`schema_version` {other}, not {SCHEMA_VERSION}")),
     }
 }
 

@@ -5,10 +5,11 @@
 
 mod drill;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
+use super::write::RUN_JSON;
 use crate::{
     check::verifiers::Trial,
     event::{
@@ -135,6 +136,19 @@ pub struct CommandReport {
 }
 
 impl RunSummary {
+    /// The one in a run's directory.
+    ///
+    /// # Errors
+    /// When it can't be read, or is of another schema.
+    pub fn read(run: &Path) -> Result<Self, String> {
+        let text = std::fs::read(run.join(RUN_JSON)).map_err(|cause| cause.to_string())?;
+        let summary: Self = serde_json::from_slice(&text).map_err(|cause| cause.to_string())?;
+        match summary.schema_version {
+            SCHEMA_VERSION => Ok(summary),
+            other => Err(format!("`schema_version` {other}, not {SCHEMA_VERSION}")),
+        }
+    }
+
     pub fn new(run: impl Into<String>, drills: Vec<DrillReport>) -> Self {
         let began = drills
             .iter()

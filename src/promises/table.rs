@@ -1,0 +1,286 @@
+//! The table, in Markdown.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use super::{By, Promise, Proof, System};
+use crate::{
+    check::count,
+    finding::Verdict,
+    measure::rpo::time,
+    report::{DrillReport, RunSummary},
+    text::{cut, on_one_line},
+    units::Time,
+};
+
+/// As much of a finding as stands in a row.
+const MESSAGE: usize = 120;
+
+/// The table, and what it comes to.
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub markdown: String,
+    /// The worst of what is not open; a promise that no run put to the test is `unknown`.
+    pub verdict: Verdict,
+    /// How many there are, and how many are open, untested, …, for people.
+    pub summary: String,
+}
+
+/// What one drill shows of a promise.
+struct Shown {
+    place: String,
+    verdict: Verdict,
+    objective: String,
+    measured: String,
+    /// The larger the worse, of the same verdict.
+    us: u64,
+}
+
+/// A row, but for the promise itself.
+enum Row {
+    Open(String),
+    Untested(String),
+    Tested(String, Vec<Shown>),
+}
+
+/// Puts promises beside what runs came to: of several drills of a scenario the worst figure.
+pub fn table(systems: &[System], runs: &[RunSummary]) -> Table {
+    let mut markdown = String::new();
+    let mut rows = Vec::new();
+    for system in systems {
+        let (name, about) = (&system.system, &system.about);
+        let _ = write!(markdown, "\n## {name}: {about}\n\n{HEAD}");
+        for promise in &system.promises {
+            let row = Row::of(promise, runs);
+            markdown.push_str(&row.line(&promise.promise));
+            rows.push(row);
+        }
+    }
+    markdown.push_str("\n## Runs\n\n");
+    for run in runs {
+        markdown.push_str(&told(run));
+    }
+    Table {
+        markdown: format!("{INTRODUCTION}{markdown}"),
+        verdict: Verdict::worst(rows.iter().filter_map(Row::verdict)),
+        summary: summary(&rows),
+    }
+}
+
+const INTRODUCTION: &str = "# What is promised, and what was measured\n\n\
+    Made by `pgdrill promises RUN…`, not by hand. Of several drills of a scenario the worst figure stands \
+    here. RPO is what the drill's figure stands for at its scale. ✔ as it must be, ✘ not, ? could not be told.\n";
+
+const HEAD: &str = "| promise | scenario | objective | measured | where |\n|---|---|---|---|---|\n";
+
+impl Row {
+    fn of(promise: &Promise, runs: &[RunSummary]) -> Self {
+        let (scenario, by) = match &promise.proof {
+            Proof::Open(why) => return Self::Open(why.clone()),
+            Proof::Drilled { scenario, by } => (scenario, by.as_ref()),
+        };
+        let drills = runs.iter().flat_map(|run| &run.drills);
+        let drills = drills.filter(|drill| drill.scenario == *scenario);
+        let shown: Vec<Shown> = drills.map(|drill| Shown::of(drill, by)).collect();
+        match shown.is_empty() {
+            true => Self::Untested(scenario.clone()),
+            false => Self::Tested(scenario.clone(), shown),
+        }
+    }
+
+    /// None of what is open.
+    fn verdict(&self) -> Option<Verdict> {
+        match self {
+            Self::Open(_) => None,
+            Self::Untested(_) => Some(Verdict::Unknown),
+            Self::Tested(_, shown) => Some(Verdict::worst(shown.iter().map(|one| one.verdict))),
+        }
+    }
+
+    fn line(&self, promise: &str) -> String {
+        let cells = match self {
+            Self::Open(why) => [promise, "–", "–", &format!("open: {why}"), "–"].map(cell),
+            Self::Untested(scenario) => [
+                promise,
+                &code(scenario),
+                "–",
+                "not drilled in these runs",
+                "?",
+            ]
+            .map(cell),
+            Self::Tested(scenario, shown) => {
+                let worst = shown.iter().max_by_key(|one| (one.verdict, one.us));
+                let worst = worst.expect("it was tested");
+                let (objective, measured) = (&worst.objective, &worst.measured);
+                [
+                    promise,
+                    &code(scenario),
+                    objective,
+                    measured,
+                    &places(shown),
+                ]
+                .map(cell)
+            }
+        };
+        format!("| {} |\n", cells.join(" | "))
+    }
+}
+
+/// `✔ docker 15, docker 17 ✘ local 15`
+fn places(shown: &[Shown]) -> String {
+    let marks = [
+        (Verdict::Pass, "✔"),
+        (Verdict::Unknown, "?"),
+        (Verdict::Fail, "✘"),
+    ];
+    let of = |(verdict, mark)| {
+        let those = shown.iter().filter(|one| one.verdict == verdict);
+        let those: BTreeSet<&str> = those.map(|one| one.place.as_str()).collect();
+        let those: Vec<&str> = those.into_iter().collect();
+        (!those.is_empty()).then(|| format!("{mark} {}", those.join(", ")))
+    };
+    let of: Vec<String> = marks.into_iter().filter_map(of).collect();
+    of.join(" ")
+}
+
+impl Shown {
+    fn of(drill: &DrillReport, by: Option<&By>) -> Self {
+        let (verdict, objective, measured, us) = match by {
+            None => whole(drill),
+            Some(By::Rpo(workload)) => rpo(drill, workload),
+            Some(By::Rto(workload)) => rto(drill, workload),
+            Some(By::Outage(workload)) => outage(drill, workload),
+            Some(By::Finding(id)) => (of_finding(drill, id), "holds".into(), message(drill, id), 0),
+            Some(By::Red(id)) => (red(drill, id), "red".into(), message(drill, id), 0),
+        };
+        Self {
+            place: format!("{} {}", drill.variant.runtime, drill.variant.postgres),
+            // A figure of a drill that did not come out as it must shows nothing.
+            verdict: Verdict::worst([verdict, drill.judged.outcome]),
+            objective,
+            measured,
+            us,
+        }
+    }
+}
+
+type Figure = (Verdict, String, String, u64);
+
+fn whole(drill: &DrillReport) -> Figure {
+    let took = format!("in {}", time(drill.took_us));
+    let outcome = drill.judged.outcome;
+    let (objective, measured) = match drill.judged.met.join(", ") {
+        _ if outcome != Verdict::Pass => ("as expected", drill.judged.reasons.join("; ")),
+        met if met.is_empty() => ("all checks pass", took),
+        met => ("red", format!("{met} {took}")),
+    };
+    (
+        outcome,
+        objective.into(),
+        row_text(&measured),
+        drill.took_us,
+    )
+}
+
+fn rpo(drill: &DrillReport, workload: &str) -> Figure {
+    let measures = drill.measures.iter().find(|one| one.workload == workload);
+    let us = measures.and_then(|one| one.rpo.scaled_us());
+    let objective = drill.objectives.get(workload).and_then(|one| one.rpo);
+    objective_of(drill, &format!("rpo.{workload}"), objective, us)
+}
+
+fn rto(drill: &DrillReport, workload: &str) -> Figure {
+    let measures = drill.measures.iter().find(|one| one.workload == workload);
+    let us = measures.and_then(|one| one.rto.with_people_us());
+    let objective = drill.objectives.get(workload).and_then(|one| one.rto);
+    objective_of(drill, &format!("rto.{workload}"), objective, us)
+}
+
+fn outage(drill: &DrillReport, workload: &str) -> Figure {
+    let measures = drill.measures.iter().find(|one| one.workload == workload);
+    let us = measures.and_then(|one| one.outage.measured_us);
+    let objective = drill.objectives.get(workload).and_then(|one| one.outage);
+    objective_of(drill, &format!("outage.{workload}"), objective, us)
+}
+
+/// A figure that nobody stated an objective for is told, and kept by the drill as a whole.
+fn objective_of(drill: &DrillReport, id: &str, objective: Option<Time>, us: Option<u64>) -> Figure {
+    let measured = us.map_or_else(|| "unknown".to_owned(), time);
+    match objective {
+        Some(objective) => (
+            of_finding(drill, id),
+            format!("≤ {objective}"),
+            measured,
+            us.unwrap_or(u64::MAX),
+        ),
+        None if us.is_some() => (
+            Verdict::Pass,
+            "told".into(),
+            measured,
+            us.unwrap_or_default(),
+        ),
+        None => (Verdict::Unknown, "told".into(), measured, u64::MAX),
+    }
+}
+
+fn of_finding(drill: &DrillReport, id: &str) -> Verdict {
+    let found = drill.findings.iter().find(|one| one.id == id);
+    found.map_or(Verdict::Unknown, |one| one.verdict)
+}
+
+fn red(drill: &DrillReport, id: &str) -> Verdict {
+    let met = drill.judged.met.iter().any(|one| one == id);
+    if met { Verdict::Pass } else { Verdict::Fail }
+}
+
+fn message(drill: &DrillReport, id: &str) -> String {
+    let found = drill.findings.iter().find(|one| one.id == id);
+    row_text(found.map_or("no such finding", |one| &one.message))
+}
+
+fn row_text(text: &str) -> String {
+    cut(&on_one_line(text), MESSAGE)
+}
+
+/// As it stands in a cell: a `|` would end it.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+fn code(text: &str) -> String {
+    format!("`{text}`")
+}
+
+fn told(run: &RunSummary) -> String {
+    let places = run.drills.iter().map(|drill| &drill.variant);
+    let places = places.filter(|it| !it.runtime.is_empty());
+    let places: BTreeSet<String> = places
+        .map(|it| format!("{} {}", it.runtime, it.postgres))
+        .collect();
+    let places: Vec<String> = places.into_iter().collect();
+    format!(
+        "- {} on {}, began {}, judged by pgdrill {}: {}\n",
+        count(run.drills.len(), "drill"),
+        places.join(", "),
+        run.began,
+        run.pgdrill,
+        run.outcome.word(),
+    )
+}
+
+fn summary(rows: &[Row]) -> String {
+    let of = |what: &str, is: &dyn Fn(&Row) -> bool| {
+        let n = rows.iter().filter(|row| is(row)).count();
+        (n > 0).then(|| format!("{n} {what}"))
+    };
+    let came_out =
+        |verdict| move |row: &Row| matches!(row, Row::Tested(..)) && row.verdict() == Some(verdict);
+    let parts = [
+        of("kept", &came_out(Verdict::Pass)),
+        of("not kept", &came_out(Verdict::Fail)),
+        of("could not be told", &came_out(Verdict::Unknown)),
+        of("not drilled", &|row| matches!(row, Row::Untested(_))),
+        of("open", &|row| matches!(row, Row::Open(_))),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    format!("{}: {}", count(rows.len(), "promise"), parts.join(", "))
+}

@@ -1,0 +1,102 @@
+use std::path::Path;
+
+use super::*;
+use crate::{
+    check::testing::lost_server,
+    finding::Verdict,
+    history::planned,
+    report::DrillReport,
+    scenario::{self, plan::Plan},
+};
+
+fn systems(text: &str) -> Vec<System> {
+    serde_saphyr::from_str(text).unwrap()
+}
+
+/// A run of one drill, whose server was lost.
+fn summary() -> RunSummary {
+    let place = tempfile::tempdir().unwrap();
+    let fixture = lost_server();
+    let dir = place.path().join("drills").join(&fixture.plan.drill);
+    planned::write(place.path(), [fixture.plan.drill.as_str()], Vec::new()).unwrap();
+    fixture.write(&dir);
+    crate::report::write_run(place.path()).unwrap()
+}
+
+#[test]
+fn a_table_has_the_worst_figure_of_several_drills_and_says_where_it_was_measured() {
+    let mut runs = vec![summary(), summary()];
+    let drill = |run: &mut RunSummary, at: u32, us| {
+        let drill: &mut DrillReport = &mut run.drills[0];
+        drill.variant.runtime = "docker".into();
+        drill.variant.postgres = at;
+        drill
+            .measures
+            .iter_mut()
+            .for_each(|it| it.rpo.measured_us = Some(us));
+        drill.judged.outcome = Verdict::Pass;
+        drill
+            .findings
+            .iter_mut()
+            .for_each(|it| it.verdict = Verdict::Pass);
+    };
+    drill(&mut runs[0], 17, 2_000_000);
+    drill(&mut runs[1], 15, 1_000_000);
+    runs[1].drills[0].judged.outcome = Verdict::Fail;
+    let of = &runs[0].drills[0];
+    let workload = of.measures[0].workload.clone();
+    let text = format!(
+        "- system: S\n  about: one\n  promises:\n    \
+         - {{ promise: \"a | b\", scenario: {0}, by: {{ rpo: {workload} }} }}\n    \
+         - {{ promise: holds, scenario: {0}, by: {{ finding: steps }} }}\n    \
+         - {{ promise: red, scenario: {0}, by: {{ red: steps }} }}\n    \
+         - {{ promise: all, scenario: {0} }}\n    \
+         - {{ promise: elsewhere, scenario: another }}\n    \
+         - {{ promise: later, open: not yet }}\n",
+        of.scenario
+    );
+    let table = table(&systems(&text), &runs);
+    insta::assert_snapshot!(format!("{}\n{}", table.summary, table.markdown));
+    assert_eq!(table.verdict, Verdict::Fail);
+}
+
+#[test]
+fn what_is_no_promise_is_refused_with_its_place() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("promises.yaml");
+    std::fs::write(&file, "- system: S\n  about: one\n  promise: []\n").unwrap();
+    let said = read(Some(&file)).unwrap_err().to_string();
+    assert!(
+        said.contains("promises.yaml") && said.contains("promise"),
+        "{said}"
+    );
+    let said = read(Some(Path::new("/nowhere"))).unwrap_err().to_string();
+    assert!(said.contains("/nowhere"), "{said}");
+}
+
+/// A row of the table shows something only where its drill is there and has what it asks for.
+#[test]
+fn every_shipped_promise_names_a_shipped_drill_and_a_result_that_it_has() {
+    let plans = scenario::load(&[], &[17]).unwrap().plans;
+    for promise in read(None).unwrap().iter().flat_map(|one| &one.promises) {
+        let Proof::Drilled { scenario, by } = &promise.proof else {
+            continue;
+        };
+        let plan = plans.iter().find(|plan| plan.scenario == *scenario);
+        let plan = plan.unwrap_or_else(|| panic!("no scenario `{scenario}`"));
+        assert!(has(plan, by.as_ref()), "{scenario} has no {by:?}");
+    }
+}
+
+fn has(plan: &Plan, by: Option<&By>) -> bool {
+    let objectives = |workload: &str| plan.objectives.get(workload);
+    let is_red = |id: &str| plan.expect.fail.contains_key(id);
+    match by {
+        None => true,
+        Some(By::Rpo(of)) => objectives(of).is_some_and(|it| it.rpo.is_some()),
+        Some(By::Rto(of)) => objectives(of).is_some_and(|it| it.rto.is_some()),
+        Some(By::Outage(of)) => objectives(of).is_some_and(|it| it.outage.is_some()),
+        Some(By::Finding(id)) => !is_red(id),
+        Some(By::Red(id)) => is_red(id),
+    }
+}
