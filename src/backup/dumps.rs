@@ -36,7 +36,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     restores: true,
     from_elsewhere: false,
     in_place: false,
-    some_databases: false,
+    some_databases: true,
     archives: false,
     stores: Stores::Copied,
     speaks_s3: true,

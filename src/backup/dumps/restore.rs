@@ -42,6 +42,7 @@ pub async fn restore(
         site,
         directory: format!("{root}/dumps/{}", backup.label),
         decrypted: site.fill_in("{run}/decrypted"),
+        databases: wanted.databases,
         restoring,
     };
     let restored = restore.all().await;
@@ -56,6 +57,8 @@ struct Restore<'a> {
     directory: String,
     /// Where what is decrypted lies meanwhile.
     decrypted: String,
+    /// Only these, and what databases are made of; none: all.
+    databases: &'a [String],
     restoring: Restoring,
 }
 
@@ -70,6 +73,9 @@ impl Restore<'_> {
         // Of what is there already a template is emptied first: others may be made of it.
         let (templates, others): (Vec<_>, Vec<_>) =
             (contents.databases.iter()).partition(|(database, _)| database.starts_with("template"));
+        let wanted =
+            |database: &String| self.databases.is_empty() || self.databases.contains(database);
+        let others = others.into_iter().filter(|(database, _)| wanted(database));
         for (database, name) in templates.into_iter().chain(others) {
             self.database(database, name).await?;
         }
