@@ -9,10 +9,14 @@ use std::{collections::HashSet, fs, path::Path};
 
 use assert_cmd::Command;
 use cover::Place;
-use pgdrill::scenario::{
-    self,
-    plan::{Action, CheckKind, PRIMARY},
-    problem::Source,
+use pgdrill::{
+    backup::Tool,
+    fault::Fault,
+    scenario::{
+        self,
+        plan::{Action, CheckKind, PRIMARY, Plan},
+        problem::Source,
+    },
 };
 
 /// Set to write what the tests compare with.
@@ -113,7 +117,33 @@ fn an_objective_that_no_recovery_could_miss_is_warned_of() {
     assert!(warned("").is_empty());
 }
 
-/// What `ci/test` drills has every fault, every step, and turns every check red once.
+/// The faults that shipped scenarios inject, where nothing else is to come out red.
+fn shipped_faults(plans: &[Plan]) -> impl Iterator<Item = &Fault> {
+    let recovered = plans.iter().filter(|plan| plan.expect.fail.is_empty());
+    let actions = recovered.flat_map(|plan| &plan.steps);
+    actions.filter_map(|step| match &step.action {
+        Action::Inject(fault) => Some(fault),
+        _other => None,
+    })
+}
+
+#[test]
+fn every_fault_is_injected_by_a_shipped_scenario() {
+    let schema = scenario::schema::scenario();
+    let faults = schema["$defs"]["Fault"]["oneOf"].as_array().unwrap();
+    let word = |one: &serde_json::Value| {
+        let word = one["const"].as_str().or(one["required"][0].as_str());
+        word.unwrap().to_owned()
+    };
+    let plans = scenario::load(&[], &[17]).unwrap().plans;
+    let had: HashSet<&str> = shipped_faults(&plans).map(Fault::word).collect();
+    let all = faults.iter().map(word);
+    let missing: Vec<String> = all.filter(|fault| !had.contains(fault.as_str())).collect();
+    assert!(missing.is_empty(), "no drill has {missing:?}");
+}
+
+/// What `ci/test` drills has every family of faults, every step and every tool, and turns every check
+/// red once.
 #[test]
 fn the_representative_set_leaves_nothing_out() {
     let at = |runtime, postgres| Place { runtime, postgres };
@@ -124,15 +154,13 @@ fn the_representative_set_leaves_nothing_out() {
         .flat_map(|one| &one.facts)
         .map(String::as_str)
         .collect();
-    let schema = scenario::schema::scenario();
-    let faults = schema["$defs"]["Fault"]["oneOf"].as_array().unwrap();
-    let fault = |one: &serde_json::Value| {
-        let word = one["const"].as_str().or(one["required"][0].as_str());
-        format!("fault {}", word.unwrap())
-    };
+    let plans = scenario::load(&[], &[17]).unwrap().plans;
+    let fault = |fault: &Fault| format!("fault {}", cover::family(fault));
+    let tool = |tool: Tool| format!("tool: {}", tool.abilities().tool);
     let named = |kind: &'static str| move |name: &str| format!("{kind} {name}");
     let checks = CheckKind::ALL.map(CheckKind::name);
-    let wanted = (faults.iter().map(fault))
+    let wanted = (shipped_faults(&plans).map(fault))
+        .chain(Tool::all().into_iter().map(tool))
         .chain(Action::WORDS.iter().copied().map(named("step")))
         .chain(checks.map(named("check")))
         .chain(checks.map(named("red")))
@@ -140,8 +168,12 @@ fn the_representative_set_leaves_nothing_out() {
         .chain(["docker", "local"].map(named("runtime")));
     let missing: Vec<String> = wanted.filter(|fact| !had.contains(fact.as_str())).collect();
     assert!(missing.is_empty(), "no drill has {missing:?}");
-    let all = scenario::load(&[], &[17]).unwrap().plans.len();
-    assert!(chosen.len() < all / 2, "{} of {all}", chosen.len());
+    assert!(
+        chosen.len() < plans.len() / 2,
+        "{} of {}",
+        chosen.len(),
+        plans.len()
+    );
 }
 
 /// No shipped drill depends on less than its objective being at stake.

@@ -213,7 +213,7 @@ fn choices(strategy: &StrategyPlan) -> Value {
 }
 
 /// Faults are of one family that hit the same kind of thing in the same way.
-fn family(fault: &Fault) -> String {
+pub fn family(fault: &Fault) -> String {
     let facts = fault.facts();
     let hit = facts.needs.iter().map(|need| need.word());
     let ways = [
