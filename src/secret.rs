@@ -29,6 +29,15 @@ impl Secret {
         Self(hex::encode(bytes))
     }
 
+    /// A password as people are told to choose one: random, and with every special character there is, so
+    /// that each drill shows that its tools and scripts quote it.
+    pub fn password() -> Self {
+        let special = (b'!'..=b'~').filter(|byte| byte.is_ascii_punctuation());
+        let special: String = special.map(char::from).collect();
+        let Self(random) = Self::random();
+        Self(format!("{random} {special}"))
+    }
+
     /// Another one for this purpose, always the same: nothing of this one can be told from it.
     pub fn derived(&self, purpose: &str) -> Self {
         Self(hex::encode(Sha256::digest(format!("{purpose} {}", self.0))))
@@ -61,6 +70,14 @@ mod tests {
         let secret = Secret::random();
         assert_eq!(format!("{secret} {secret:?}"), "*** ***");
         assert_eq!(secret.reveal().len(), 32);
+    }
+
+    #[test]
+    fn a_password_has_every_special_character() {
+        let password = Secret::password();
+        let special = password.reveal().chars().filter(char::is_ascii_punctuation);
+        assert_eq!(special.count(), 32);
+        assert!(password != Secret::password());
     }
 
     #[test]

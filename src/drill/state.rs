@@ -242,7 +242,7 @@ impl Drill {
     pub fn make_passwords<'r>(&mut self, roles: impl Iterator<Item = &'r str>) {
         let roles = roles.chain([SUPERUSER]);
         let passwords: BTreeMap<String, Secret> = roles
-            .map(|role| (role.to_owned(), Secret::random()))
+            .map(|role| (role.to_owned(), Secret::password()))
             .collect();
         passwords
             .values()

@@ -273,6 +273,8 @@ pub fn passfile(node: &Node) -> String {
 /// When the node refuses.
 pub async fn write_passfile(node: &Node, passwords: &Passwords) -> Result<(), RuntimeError> {
     let password = passwords.get(SUPERUSER).map_or("", Secret::reveal);
+    // As libpq reads it: a `:` ends a field.
+    let password = password.replace('\\', "\\\\").replace(':', "\\:");
     let line = format!("*:*:*:{SUPERUSER}:{password}\n");
     let path = passfile(node);
     node.put(path.as_ref(), line.as_bytes(), 0o600).await
