@@ -1,8 +1,9 @@
-//! A restore in a drill against the bare tool: `pgbackrest restore`, start, and the end of recovery of
-//! the same backup, in the same drill, one after the other, as ratios.
+//! A tool in a drill against the bare tool: the same backup taken or restored by a drill and by hand, in the
+//! same drill, one after the other, as ratios.
 //!
-//! `cargo bench --bench restore`. Needs Debian's postgresql and pgbackrest; `RUNTIME=docker` a container
-//! engine and its images. `SIZE` (1GB) is how much data there is.
+//! `cargo bench --bench paired` (`TOOL=pg-dump`, `TOOL=incremental`; pgbackrest by default). Needs Debian's
+//! postgresql and pgbackrest; `RUNTIME=docker` a container engine and its images. `SIZE` (1GB) is how much
+//! data there is.
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
 use std::{
@@ -14,40 +15,78 @@ use std::{
 
 use serde_json::Value;
 
-const SCENARIO: &str = include_str!("restore.yaml");
 const PAIRS: usize = 5;
 
-/// The same as the drill asks for, by hand. Recovery has ended when the control file says so.
-const BARE: &str = r#"  - command: >
-      set -e; data={data}-bare; mkdir -m 700 $data $data-spaces;
-      pgbackrest --config={run}/pgbackrest.conf --stanza=main --pg1-path=$data --tablespace-map-all=$data-spaces restore;
-      {bin}/pg_ctl -D $data -w -t 600 -l {run}/bare.log -o "-p 6432 -c archive_mode=off -c listen_addresses='' -k {run}" start;
-      until {bin}/pg_controldata -D $data | grep -q 'in production'; do sleep 0.05; done;
-      touch {run}/bare-done
-  - command: "{bin}/pg_ctl -D {data}-bare -m immediate stop && rm -rf {data}-bare {data}-bare-spaces"
-"#;
+/// What is compared.
+struct Paired {
+    tool: &'static str,
+    /// A scenario up to the first pair, and the steps of each.
+    scenario: &'static str,
+    pair: &'static str,
+    /// What is timed: the drill's step of a pair, and the one by hand.
+    timed: &'static [(&'static str, usize, usize)],
+}
+
+const PAIRED: [Paired; 3] = [
+    Paired {
+        tool: "pgbackrest",
+        scenario: include_str!("paired/pgbackrest.yaml"),
+        pair: include_str!("paired/pgbackrest.pair.yaml"),
+        timed: &[("restore", 0, 1)],
+    },
+    Paired {
+        tool: "pg-dump",
+        scenario: include_str!("paired/pg-dump.yaml"),
+        pair: include_str!("paired/pg-dump.pair.yaml"),
+        timed: &[("dump", 0, 1), ("restore", 2, 4)],
+    },
+    Paired {
+        tool: "incremental",
+        scenario: include_str!("paired/incremental.yaml"),
+        pair: include_str!("paired/incremental.pair.yaml"),
+        timed: &[("restore", 0, 1)],
+    },
+];
+
+fn stated(variable: &str, otherwise: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| otherwise.into())
+}
 
 fn main() {
+    let tool = stated("TOOL", "pgbackrest");
+    let paired = PAIRED.iter().find(|one| one.tool == tool);
+    let paired = paired.unwrap_or_else(|| panic!("TOOL={tool} is none that is compared"));
     let dir = tempfile::tempdir().expect("a directory");
-    let file = dir.path().join("restore.yaml");
-    fs::write(&file, scenario()).expect("it can be written");
-    let runtime = std::env::var("RUNTIME").unwrap_or_else(|_| "local".into());
+    let file = dir.path().join("paired.yaml");
+    fs::write(&file, paired.text()).expect("it can be written");
     let reports = dir.path().join("reports");
     let status = Command::new(env!("CARGO_BIN_EXE_pgdrill"))
-        .args(["run", "--runtime", &runtime, "--reports"])
+        .args(["run", "--runtime", &stated("RUNTIME", "local"), "--reports"])
         .args([&reports, &file])
         .status()
         .expect("it can be started");
     println!("the drill ended with {status}");
-    tell(&steps(&reports.join("latest")));
+    let steps = steps(&reports.join("latest"));
+    let before = steps.len() - PAIRS * paired.steps();
+    for (what, in_drill, bare) in paired.timed {
+        let pairs = steps[before..].chunks(paired.steps());
+        tell(what, pairs.map(|pair| (pair[*in_drill], pair[*bare])));
+    }
 }
 
-fn scenario() -> String {
-    let size = std::env::var("SIZE").unwrap_or_else(|_| "1GB".into());
-    let pair =
-        |number| format!("  - restore: {{ into: scratch-{number}, target: latest }}\n{BARE}");
-    let pairs: String = (1..=PAIRS).map(pair).collect();
-    SCENARIO.replace("SIZE", &size) + &pairs
+impl Paired {
+    fn text(&self) -> String {
+        let pair = |number: usize| self.pair.replace("PAIR", &number.to_string());
+        let pairs: String = (1..=PAIRS).map(pair).collect();
+        self.scenario.replace("SIZE", &stated("SIZE", "1GB")) + &pairs
+    }
+
+    fn steps(&self) -> usize {
+        self.pair
+            .lines()
+            .filter(|line| line.starts_with("  - "))
+            .count()
+    }
 }
 
 /// What each step took from its first file on, in seconds: of a restore without making the node.
@@ -69,15 +108,15 @@ fn steps(run: &Path) -> Vec<f64> {
     took
 }
 
-fn tell(steps: &[f64]) {
+fn tell(what: &str, pairs: impl Iterator<Item = (f64, f64)>) {
     let mut ratios = Vec::new();
-    for pair in steps[1..].chunks(3) {
-        println!("restore in the drill {:.2}s, bare {:.2}s", pair[0], pair[1]);
-        ratios.push(pair[0] / pair[1]);
+    for (in_drill, bare) in pairs {
+        println!("{what} in the drill {in_drill:.2}s, bare {bare:.2}s");
+        ratios.push(in_drill / bare);
     }
     ratios.sort_by(f64::total_cmp);
     println!(
-        "ratio min {:.2}, median {:.2}, max {:.2}",
+        "{what}: ratio min {:.2}, median {:.2}, max {:.2}",
         ratios[0],
         ratios[PAIRS / 2],
         ratios[PAIRS - 1]
