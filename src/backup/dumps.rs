@@ -161,9 +161,9 @@ pub(super) async fn look(
     let script = format!(
         "cd {} 2> /dev/null || exit 0\n\
          for file in *; do\n\
-         case $file in *.sha256|*.json|*.log|'*') continue ;; *globals*.sql*) echo \"globals $file\"; continue ;; esac\n\
+         case $file in *.sha256|*.json|*.log|'*') continue ;; *globals*.sql*) printf '%s\\n' \"globals $file\"; continue ;; esac\n\
          name=$({} --list \"$file\" 2> /dev/null | sed -n 's/^; *dbname: //p')\n\
-         [ -z \"$name\" ] || echo \"$file/$name\"\n\
+         [ -z \"$name\" ] || printf '%s\\n' \"$file/$name\"\n\
          done\n",
         quoted(directory),
         quoted(&site.program("pg_restore")),
@@ -214,7 +214,7 @@ async fn list_below(
          for dump in {name}-*; do\n\
          case ${{dump#{name}-}} in *[!0-9]*) continue ;; esac\n\
          [ -f \"$dump/{CONTENTS}\" ] || continue\n\
-         echo \"$dump $(stat -c %Y \"$dump\") $(du -sb \"$dump\" | cut -f 1) $(cat \"$dump/{CONTENTS}\")\"\n\
+         printf '%s\\n' \"$dump $(stat -c %Y \"$dump\") $(du -sb \"$dump\" | cut -f 1) $(cat \"$dump/{CONTENTS}\")\"\n\
          done\n",
         root = quoted(root),
         name = site.name,
