@@ -65,7 +65,25 @@ async fn execute(
         .env("PGDATABASE", database)
         .within(DEADLINE)
         .unrecorded();
-    Ok(target.node.exec(exec).await?.text())
+    let text = target.node.exec(exec).await?.text();
+    match is_whole(&text) {
+        true => Ok(text),
+        false => Err(ProbeError::Other(format!(
+            "`{program}` of database `{database}` ended well and wrote {} bytes, and not the line that it ends with",
+            text.len()
+        ))),
+    }
+}
+
+/// Whether a dump has the line that each ends with: `-- PostgreSQL database dump complete`, or
+/// `-- PostgreSQL database cluster dump complete`. An answer cut off is no catalog without objects.
+fn is_whole(dump: &str) -> bool {
+    let mut last = dump
+        .lines()
+        .rev()
+        .filter(|line| line.starts_with("-- PostgreSQL"));
+    last.next()
+        .is_some_and(|line| line.ends_with("dump complete"))
 }
 
 /// Stands for a secret: the same secret gives the same digest within a drill, and nobody
@@ -82,6 +100,18 @@ pub(super) fn keyed(key: &Secret, secret: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dump_that_is_cut_off_is_told_from_a_whole_one() {
+        let whole = "--\n-- PostgreSQL database dump\n--\n\nSET a = b;\n\n\
+                     --\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict x\n";
+        assert!(is_whole(whole));
+        assert!(!is_whole(&whole[..60]));
+        assert!(!is_whole(""));
+        assert!(is_whole(
+            "-- PostgreSQL database cluster dump complete\n--\n"
+        ));
+    }
 
     #[test]
     fn a_secret_is_told_by_a_digest_of_its_own_drill() {
