@@ -156,7 +156,7 @@ fn the_representative_set_leaves_nothing_out() {
         .collect();
     let plans = scenario::load(&[], &[17]).unwrap().plans;
     let fault = |fault: &Fault| format!("fault {}", cover::family(fault));
-    let tool = |tool: Tool| format!("tool: {}", tool.abilities().tool);
+    let tool = |tool: Tool| format!("restored by {}", tool.abilities().tool);
     let named = |kind: &'static str| move |name: &str| format!("{kind} {name}");
     let checks = CheckKind::ALL.map(CheckKind::name);
     let wanted = (shipped_faults(&plans).map(fault))

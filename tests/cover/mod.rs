@@ -150,7 +150,7 @@ impl Candidate {
             scenario: plan.scenario.clone(),
             place,
             facts,
-            cost: cost(plan) + image(plan, place),
+            cost: cost(plan) * elsewhere(plan, place) + image(plan, place),
         }
     }
 }
@@ -166,6 +166,9 @@ fn facts(plan: &Plan) -> BTreeSet<String> {
             }
             Action::Restore(restore) => {
                 facts.insert(format!("target {}", kind(&restore.target)));
+                let by = plan.strategy.backups.get(restore.from());
+                let by = by.filter(|_| !plan.expect.fail.contains_key("restore"));
+                facts.extend(by.map(|one| format!("restored by {}", one.tool.abilities().tool)));
             }
             _other => {}
         }
@@ -253,6 +256,15 @@ fn kinds(at: &str, value: &Value, facts: &mut BTreeSet<String>) {
             }
         }
         _other => {}
+    }
+}
+
+/// What is to come out red is judged alike everywhere, and soonest on this machine; what is recovered from is
+/// to be seen in containers, where most people drill.
+fn elsewhere(plan: &Plan, place: Place) -> f64 {
+    match plan.expect.fail.is_empty() == (place.runtime == "docker") {
+        true => 1.0,
+        false => 1.5,
     }
 }
 
