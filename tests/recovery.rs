@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pgdrill::{
-    backup::{Resolved, Site, Tool, WalArchive, wal},
+    backup::{Only, Resolved, Site, Tool, WalArchive, wal},
     event::{BackupRecord, BoundaryKind, FaultRecord, Listed},
     fault::{DamageIndex, DamageTable, DropTable, Fault, Injection, UpdateRows},
     history::Recorder,
@@ -169,7 +169,7 @@ impl BackedUp {
             },
             settings: &self.settings,
             in_place: false,
-            databases: &[],
+            only: Only::default(),
             deadline: MINUTE,
         }
     }

@@ -9,7 +9,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use pgdrill::{
-    backup::{Abilities, Resolved, Site, Stores, Tool, WalArchive, wal},
+    backup::{Abilities, Only, Resolved, Site, Stores, Tool, WalArchive, wal},
     event::Listed,
     history::Recorder,
     postgres::{Server, server::SUPERUSER},
@@ -153,7 +153,7 @@ impl Bench {
             },
             settings: &self.settings,
             in_place,
-            databases: &[],
+            only: Only::default(),
             deadline: MINUTE,
         };
         self.tool.configure(&self.site(server)).await.unwrap();

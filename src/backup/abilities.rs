@@ -61,6 +61,8 @@ pub struct Abilities {
     pub in_place: bool,
     /// Whether it restores some of a cluster's databases, and leaves the others out.
     pub some_databases: bool,
+    /// Whether it restores some of a database's schemas or tables.
+    pub some_tables: bool,
     /// Whether it archives WAL, and fetches it.
     pub archives: bool,
     /// How it keeps several stores.

@@ -39,6 +39,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     from_elsewhere: false,
     in_place: true,
     some_databases: false,
+    some_tables: false,
     archives: false,
     stores: Stores::Copied,
     speaks_s3: false,

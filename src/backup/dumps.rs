@@ -37,6 +37,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     from_elsewhere: false,
     in_place: false,
     some_databases: true,
+    some_tables: true,
     archives: false,
     stores: Stores::Copied,
     speaks_s3: true,

@@ -53,8 +53,24 @@ pub struct Wanted<'a> {
     pub restore_command: Option<&'a str>,
     /// Whether there are files of the server in its data directory.
     pub in_place: bool,
-    /// Only these databases; none: all.
+    pub only: Only<'a>,
+}
+
+/// A part of a backup; what names none means all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Only<'a> {
     pub databases: &'a [String],
+    /// The rows of these schemas, of a dump.
+    pub schemas: &'a [String],
+    /// The rows of these tables, of a dump.
+    pub tables: &'a [String],
+}
+
+impl Only<'_> {
+    /// Whether it is but some schemas or tables of a database.
+    pub fn is_of_a_database(&self) -> bool {
+        !self.schemas.is_empty() || !self.tables.is_empty()
+    }
 }
 
 /// What a tool's own verifier said of a backup.

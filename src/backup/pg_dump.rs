@@ -101,6 +101,7 @@ impl BackupTool for PgDump {
             restores: self.tables.is_empty(),
             from_elsewhere: true,
             verifier: self.verifier(),
+            some_tables: self.format.is_archive(),
             ..dumps::ABILITIES
         }
     }
@@ -281,7 +282,10 @@ impl PgDump {
 }
 
 /// The table and its partitions, as `pg_dump -t` wants them.
-async fn with_partitions(server: &Server, table: &str) -> Result<Vec<String>, BackupError> {
+pub(super) async fn with_partitions(
+    server: &Server,
+    table: &str,
+) -> Result<Vec<String>, BackupError> {
     let literal = table.replace('\'', "''");
     let query = format!(
         "select coalesce(json_agg(relid::regclass::text), json_build_array('{literal}')) \

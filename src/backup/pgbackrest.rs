@@ -76,6 +76,7 @@ impl BackupTool for Pgbackrest {
             from_elsewhere: false,
             in_place: true,
             some_databases: true,
+            some_tables: false,
             archives: true,
             stores: Stores::Each,
             speaks_s3: true,
@@ -256,7 +257,7 @@ fn restore_arguments(site: &Site<'_>, wanted: &Wanted<'_>) -> Vec<String> {
     if wanted.in_place {
         arguments.push("--delta".into());
     }
-    let databases = wanted.databases.iter();
+    let databases = wanted.only.databases.iter();
     arguments.extend(databases.map(|name| format!("--db-include={name}")));
     arguments.extend(target_arguments(wanted.target, wanted.action));
     arguments

@@ -11,7 +11,7 @@ use super::{
     state::{Drill, Made, StepError},
 };
 use crate::{
-    backup::{BackupError, Resolved, Site, Tool},
+    backup::{BackupError, Only, Resolved, Site, Tool},
     event::{Cause, EventKind, Listed},
     postgres::{Server, configuration::moved, lsn},
     restore::{
@@ -125,7 +125,11 @@ impl Drill {
             },
             settings: &settings,
             in_place: restoring.in_place,
-            databases: &restoring.databases,
+            only: Only {
+                databases: &restoring.databases,
+                schemas: &restoring.schemas,
+                tables: &restoring.tables,
+            },
             deadline,
         };
         let restored = restore(&request, &self.recorder).await?;

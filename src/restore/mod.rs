@@ -20,7 +20,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     backup::{
-        Asked, BackupError, Nature, Resolved, Site, TargetAction, Tool, WalArchive, Wanted, size,
+        Asked, BackupError, Nature, Only, Resolved, Site, TargetAction, Tool, WalArchive, Wanted,
+        size,
     },
     event::{EventKind, Listed, RestoreRecord},
     history::{Bytes, Progress, Recorder},
@@ -45,8 +46,7 @@ pub struct Restore<'a> {
     /// Settings of a server that is made anew, for what is restored into a running one.
     pub settings: &'a BTreeMap<String, String>,
     pub in_place: bool,
-    /// Only these databases; none: all.
-    pub databases: &'a [String],
+    pub only: Only<'a>,
     pub deadline: Duration,
 }
 
@@ -130,7 +130,7 @@ async fn by_tool(
         action: request.recovery.action,
         restore_command,
         in_place: request.in_place,
-        databases: request.databases,
+        only: request.only,
     };
     let layout = request.server.node.layout();
     let paths = format!("{} {}", layout.data.display(), layout.tablespaces.display());

@@ -104,9 +104,7 @@ impl Restore {
             self.backup.as_ref().map(|label| format!(" ({label})")),
             self.nth
                 .map(|nth| format!(" (number {nth} from the newest)")),
-            Some(&self.databases)
-                .filter(|some| !some.is_empty())
-                .map(|some| format!(", {} alone,", some.join(", "))),
+            alone(&[&self.databases, &self.schemas, &self.tables]),
             of.map(|of| format!(" of {of}")),
             self.store.as_ref().map(|store| format!(" in {store}")),
         ];
@@ -119,6 +117,16 @@ impl Restore {
         let target = self.target.title() + &along.unwrap_or_default();
         format!("restore {from} {target} {place} {}", self.into)
     }
+}
+
+/// `, medusa_production, public.payment alone,`; none: all.
+fn alone(some: &[&Vec<String>]) -> Option<String> {
+    let some: Vec<&str> = some
+        .iter()
+        .flat_map(|names| *names)
+        .map(String::as_str)
+        .collect();
+    (!some.is_empty()).then(|| format!(", {} alone,", some.join(", ")))
 }
 
 impl Salvage {

@@ -1,8 +1,10 @@
 //! Dumps restored into a new server: what all databases share first, then each of them.
 
+mod parts;
+
 use super::{Contents, Format, file};
 use crate::{
-    backup::{Asked, BackupError, Site, Wanted, remote},
+    backup::{Asked, BackupError, Only, Site, Wanted, remote},
     runtime::{Exec, exec::quoted},
 };
 
@@ -42,7 +44,7 @@ pub async fn restore(
         site,
         directory: format!("{root}/dumps/{}", backup.label),
         decrypted: site.fill_in("{run}/decrypted"),
-        databases: wanted.databases,
+        only: wanted.only,
         restoring,
     };
     let restored = restore.all().await;
@@ -57,8 +59,8 @@ struct Restore<'a> {
     directory: String,
     /// Where what is decrypted lies meanwhile.
     decrypted: String,
-    /// Only these, and what databases are made of; none: all.
-    databases: &'a [String],
+    /// Of databases only these, and what databases are made of.
+    only: Only<'a>,
     restoring: Restoring,
 }
 
@@ -73,8 +75,9 @@ impl Restore<'_> {
         // Of what is there already a template is emptied first: others may be made of it.
         let (templates, others): (Vec<_>, Vec<_>) =
             (contents.databases.iter()).partition(|(database, _)| database.starts_with("template"));
-        let wanted =
-            |database: &String| self.databases.is_empty() || self.databases.contains(database);
+        let wanted = |database: &String| {
+            self.only.databases.is_empty() || self.only.databases.contains(database)
+        };
         let others = others.into_iter().filter(|(database, _)| wanted(database));
         for (database, name) in templates.into_iter().chain(others) {
             self.database(database, name).await?;
@@ -105,10 +108,16 @@ impl Restore<'_> {
     async fn database(&self, database: &str, name: &str) -> Result<(), BackupError> {
         let file = self.file(name).await?;
         match Format::of(name) {
+            Format::Plain if self.only.is_of_a_database() => Err(BackupError::Unfit(format!(
+                "`{name}` is SQL, of which nothing less than all can be restored"
+            ))),
             Format::Plain => self.by_psql(&file).await,
             _archive => {
                 self.is_of(database, name, &file).await?;
-                self.by_pg_restore(database, file).await
+                match self.only.is_of_a_database() && !database.starts_with("template") {
+                    true => parts::restore(self, database, &file).await,
+                    false => self.by_pg_restore(database, file).await,
+                }
             }
         }
     }
@@ -145,21 +154,27 @@ impl Restore<'_> {
         Ok(())
     }
 
-    /// A database that is there, as every new cluster has, is replaced; a template's content is.
     async fn by_pg_restore(&self, database: &str, file: String) -> Result<(), BackupError> {
-        let mut arguments = vec!["--exit-on-error".to_owned()];
-        if database == "template1" {
-            arguments.extend(["--clean", "--if-exists", "--dbname=template1"].map(str::to_owned));
-        } else {
-            arguments.extend(["--create", "--dbname=template1"].map(str::to_owned));
-            if is_there(self.site, database).await? {
-                arguments.extend(["--clean", "--if-exists"].map(str::to_owned));
-            }
-        }
+        let mut arguments = self.making(database).await?;
         arguments.extend(self.restoring.jobs.map(|jobs| format!("--jobs={jobs}")));
         arguments.push(file);
         self.site.tool("pg_restore", &arguments).await?;
         Ok(())
+    }
+
+    /// The options that make a database. One that is there, as every new cluster has, is replaced; a
+    /// template's content is.
+    async fn making(&self, database: &str) -> Result<Vec<String>, BackupError> {
+        let replaced = ["--clean", "--if-exists"];
+        let options = if database == "template1" {
+            [&["--dbname=template1"], &replaced[..]].concat()
+        } else if is_there(self.site, database).await? {
+            [&["--dbname=template1", "--create"], &replaced[..]].concat()
+        } else {
+            vec!["--dbname=template1", "--create"]
+        };
+        let options = ["--exit-on-error"].into_iter().chain(options);
+        Ok(options.map(str::to_owned).collect())
     }
 }
 

@@ -217,6 +217,12 @@ pub struct Restore {
     /// Default: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<String>,
+    /// Of a dump the rows of these schemas alone, into a scratch server. Default: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<String>,
+    /// Of a dump the rows of these tables alone, partitions included, into a scratch server. Default: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
 }
 
 impl Restore {

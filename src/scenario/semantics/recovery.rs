@@ -26,6 +26,7 @@ impl Check<'_> {
         self.target(restore, state);
         self.timeline(restore, state);
         self.some_databases(restore, state);
+        self.some_tables(restore, state);
         match restore.in_place {
             true => self.in_place(restore, state),
             false => self.as_new(restore, state),
@@ -93,6 +94,31 @@ impl Check<'_> {
         } else if !is_scratch(&restore.into) {
             let message = "a server without some of its databases serves nobody";
             let help = "restore into `scratch`, and `salvage` from there";
+            self.here(state, path, Problem::nowhere(message).help(help));
+        }
+    }
+
+    fn some_tables(&mut self, restore: &Restore, state: &State) {
+        let (schemas, tables) = (&restore.schemas, &restore.tables);
+        let path = match (schemas.is_empty(), tables.is_empty()) {
+            (true, true) => return,
+            (false, _) => "restore.schemas",
+            (true, false) => "restore.tables",
+        };
+        let tool = self.restoring_tool(restore);
+        if let Some(tool) = tool.filter(|tool| !tool.some_tables) {
+            let message = format!("{} restores whole databases", tool.tool);
+            let help = "leave it out, and `salvage` what is wanted";
+            self.here(state, path, Problem::nowhere(message).help(help));
+        } else if !is_scratch(&restore.into) {
+            let message = "a server without some of its rows serves nobody";
+            let help = "restore into `scratch`, and `salvage` from there";
+            self.here(state, path, Problem::nowhere(message).help(help));
+        } else if restore.databases.len() != 1
+            && self.databases.is_some_and(|all| all.iter().count() > 1)
+        {
+            let message = "of several databases it is not said of which";
+            let help = "`databases: [NAME]` names the one";
             self.here(state, path, Problem::nowhere(message).help(help));
         }
     }
