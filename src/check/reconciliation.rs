@@ -151,10 +151,12 @@ pub(super) fn client_rows(
     Ok(Some(balance(&before, &after, &writers, &circumstances)))
 }
 
-/// When each workload's clients found themselves on another server, or a restored one.
+/// When each workload's clients found themselves on another server, or a restored one, or their rows as they
+/// were in a dump: what came before is not proved by what they write then.
 fn eras<'a>(history: &DrillHistory<'a>, names: &[&str]) -> Eras<'a> {
     let restored = history.restores().filter(|(_, restore)| !restore.scratch);
-    let restored: Vec<u64> = restored.map(|(at_us, _)| at_us).collect();
+    let restored = restored.map(|(at_us, _)| at_us);
+    let restored: Vec<u64> = restored.chain(history.salvaged_from_dumps()).collect();
     let of_workload = |(index, name): (usize, &&str)| {
         let moves = history.cut_overs();
         let moves = moves.filter(|moved| moved.workloads.iter().any(|one| one == name));

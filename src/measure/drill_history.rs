@@ -232,6 +232,16 @@ impl<'a> DrillHistory<'a> {
         lineage.any(|(_, restore)| restore.nature == Nature::Logical)
     }
 
+    /// When rows came home as they were in a dump, into a server that goes on.
+    pub fn salvaged_from_dumps(&self) -> impl Iterator<Item = u64> {
+        self.events.iter().filter_map(|event| match &event.kind {
+            EventKind::Salvaged { from, .. } => {
+                self.is_logical(from, u64::MAX).then_some(event.at_us)
+            }
+            _other => None,
+        })
+    }
+
     /// How what a workload had written by an instant came to the server that serves it at the end:
     /// from one server to another, and in dumps, of which each database has its own. What survives
     /// of one workload tells of another that came the same way: both have the place of the first.
@@ -243,7 +253,9 @@ impl<'a> DrillHistory<'a> {
             };
             let lineage = self.lineage(to, u64::MAX);
             let database = self.plan.workloads.get(name).map(|one| &one.database);
-            let database = database.filter(|_| lineage.iter().any(dumped));
+            let mut salvages = self.salvaged_from_dumps();
+            let salvaged = salvages.any(|told_us| told_us > at_us);
+            let database = database.filter(|_| salvaged || lineage.iter().any(dumped));
             (self.server_before(name, Some(at_us)), to, database)
         };
         let own = way(workload);
@@ -428,5 +440,39 @@ impl<'a> DrillHistory<'a> {
             => (&summary.workload, event.at_us));
         let own = ended.rfind(|(workload, _)| *workload == name);
         own.map_or_else(|| self.end_us(), |(_, at_us)| at_us)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{check::testing::salvage, scenario::plan::WorkloadPlan};
+
+    /// Two workloads in databases of their own, on the server into which rows came home.
+    fn ways(nature: Nature) -> (usize, usize) {
+        let mut fixture = salvage();
+        let oa = &fixture.plan.workloads["oa"];
+        let database = "shop".into();
+        let web = WorkloadPlan {
+            database,
+            ..oa.clone()
+        };
+        fixture.plan.workloads.insert("web".into(), web);
+        for event in &mut fixture.events {
+            if let EventKind::Restored(restore) = &mut event.kind {
+                restore.nature = nature;
+            }
+        }
+        let history = fixture.history();
+        (history.way_of("oa", 0), history.way_of("web", 0))
+    }
+
+    /// Of a database that came home from a dump, what survives in another one tells nothing.
+    #[test]
+    fn rows_from_a_dump_came_another_way_than_those_of_another_database() {
+        let (oa, web) = ways(Nature::Logical);
+        assert_ne!(oa, web);
+        let (oa, web) = ways(Nature::Physical);
+        assert_eq!(oa, web);
     }
 }
