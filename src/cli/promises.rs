@@ -11,7 +11,7 @@ use crate::{
 /// Print a table of what a backup system promises beside what runs measured, in Markdown.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The runs' directories; of several drills of a scenario the worst figure is told.
+    /// The runs' directories; of each runtime and version the last drill of a scenario counts.
     #[arg(default_value = "reports/latest", value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// A file of your own promises. Default: those of the shipped scenarios

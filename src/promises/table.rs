@@ -1,13 +1,16 @@
 //! The table, in Markdown.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use super::{By, Promise, Proof, System};
 use crate::{
     check::count,
     finding::Verdict,
     measure::rpo::time,
-    report::{DrillReport, RunSummary},
+    report::{DrillReport, RunSummary, run::Variant},
     text::{cut, on_one_line},
     units::Time,
 };
@@ -67,8 +70,8 @@ pub fn table(systems: &[System], runs: &[RunSummary]) -> Table {
 }
 
 const INTRODUCTION: &str = "# What is promised, and what was measured\n\n\
-    Made by `pgdrill promises RUN…`, not by hand. Of several drills of a scenario the worst figure stands \
-    here. RPO is what the drill's figure stands for at its scale. ✔ as it must be, ✘ not, ? could not be told.\n";
+    Made by `pgdrill promises RUN…`, not by hand. Of each place the last drill of a scenario counts, and of \
+    several places the worst figure stands here. RPO is what the drill's figure stands for at its scale. ✔ as it must be, ✘ not, ? could not be told.\n";
 
 const HEAD: &str = "| promise | scenario | objective | measured | where |\n|---|---|---|---|---|\n";
 
@@ -80,7 +83,8 @@ impl Row {
         };
         let drills = runs.iter().flat_map(|run| &run.drills);
         let drills = drills.filter(|drill| drill.scenario == *scenario);
-        let shown: Vec<Shown> = drills.map(|drill| Shown::of(drill, by)).collect();
+        let shown = newest(drills).map(|drill| Shown::of(drill, by));
+        let shown: Vec<Shown> = shown.collect();
         match shown.is_empty() {
             true => Self::Untested(scenario.clone()),
             false => Self::Tested(scenario.clone(), shown),
@@ -125,6 +129,25 @@ impl Row {
     }
 }
 
+/// Of each place the drill that began last.
+fn newest<'a>(
+    drills: impl Iterator<Item = &'a DrillReport>,
+) -> impl Iterator<Item = &'a DrillReport> {
+    let mut newest = BTreeMap::<String, &DrillReport>::new();
+    for drill in drills {
+        let known = newest.entry(place(&drill.variant)).or_insert(drill);
+        if known.began < drill.began {
+            *known = drill;
+        }
+    }
+    newest.into_values()
+}
+
+/// `docker 17`
+fn place(variant: &Variant) -> String {
+    format!("{} {}", variant.runtime, variant.postgres)
+}
+
 /// `✔ docker 15, docker 17 ✘ local 15`
 fn places(shown: &[Shown]) -> String {
     let marks = [
@@ -153,7 +176,7 @@ impl Shown {
             Some(By::Red(id)) => (red(drill, id), "red".into(), message(drill, id), 0),
         };
         Self {
-            place: format!("{} {}", drill.variant.runtime, drill.variant.postgres),
+            place: place(&drill.variant),
             // A figure of a drill that did not come out as it must shows nothing.
             verdict: Verdict::worst([verdict, drill.judged.outcome]),
             objective,
@@ -253,9 +276,7 @@ fn code(text: &str) -> String {
 fn told(run: &RunSummary) -> String {
     let places = run.drills.iter().map(|drill| &drill.variant);
     let places = places.filter(|it| !it.runtime.is_empty());
-    let places: BTreeSet<String> = places
-        .map(|it| format!("{} {}", it.runtime, it.postgres))
-        .collect();
+    let places: BTreeSet<String> = places.map(place).collect();
     let places: Vec<String> = places.into_iter().collect();
     format!(
         "- {} on {}, began {}, judged by pgdrill {}: {}\n",
