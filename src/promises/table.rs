@@ -71,7 +71,7 @@ pub fn table(systems: &[System], runs: &[RunSummary]) -> Table {
 
 const INTRODUCTION: &str = "# What is promised, and what was measured\n\n\
     Made by `pgdrill promises RUN…`, not by hand. Of each place the last drill of a scenario counts, and of \
-    several places the worst figure stands here. RPO is what the drill's figure stands for at its scale. ✔ as it must be, ✘ not, ? could not be told.\n";
+    several places the worst figure stands here. RPO is what the drill's figure stands for at its scale; in RTO is the time that people take to see and to decide. ✔ as it must be, ✘ not, ? could not be told.\n";
 
 const HEAD: &str = "| promise | scenario | objective | measured | where |\n|---|---|---|---|---|\n";
 
@@ -173,7 +173,7 @@ impl Shown {
             Some(By::Rto(workload)) => rto(drill, workload),
             Some(By::Outage(workload)) => outage(drill, workload),
             Some(By::Finding(id)) => (of_finding(drill, id), "holds".into(), message(drill, id), 0),
-            Some(By::Red(id)) => (red(drill, id), "red".into(), message(drill, id), 0),
+            Some(By::Red(id)) => red(drill, id),
         };
         Self {
             place: place(&drill.variant),
@@ -250,9 +250,41 @@ fn of_finding(drill: &DrillReport, id: &str) -> Verdict {
     found.map_or(Verdict::Unknown, |one| one.verdict)
 }
 
-fn red(drill: &DrillReport, id: &str) -> Verdict {
+/// A figure that misses its objective, or what a finding says around the reason that the scenario states.
+fn red(drill: &DrillReport, id: &str) -> Figure {
     let met = drill.judged.met.iter().any(|one| one == id);
-    if met { Verdict::Pass } else { Verdict::Fail }
+    let verdict = if met { Verdict::Pass } else { Verdict::Fail };
+    let figure = match id.split_once('.') {
+        Some(("rpo", workload)) => rpo(drill, workload),
+        Some(("rto", workload)) => rto(drill, workload),
+        Some(("outage", workload)) => outage(drill, workload),
+        _other => {
+            let message = drill.findings.iter().find(|one| one.id == id);
+            let message = message.map_or("no such finding", |one| &one.message);
+            let reason = drill.judged.expected.get(id).map_or("", String::as_str);
+            return (
+                verdict,
+                "red".into(),
+                around(&on_one_line(message), reason),
+                0,
+            );
+        }
+    };
+    let (_, objective, measured, us) = figure;
+    (verdict, format!("red: not {objective}"), measured, us)
+}
+
+/// A text, as much of it as stands in a row, with this in it.
+pub(super) fn around(text: &str, this: &str) -> String {
+    let at = text.find(&on_one_line(this)).unwrap_or_default();
+    let before = text[..at].chars().count();
+    match before.saturating_sub(MESSAGE / 3) {
+        0 => cut(text, MESSAGE),
+        skipped => {
+            let rest: String = text.chars().skip(skipped).collect();
+            format!("…{}", cut(&rest, MESSAGE))
+        }
+    }
 }
 
 fn message(drill: &DrillReport, id: &str) -> String {

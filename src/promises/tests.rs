@@ -61,6 +61,19 @@ fn a_table_has_the_worst_figure_of_several_drills_and_says_where_it_was_measured
 }
 
 #[test]
+fn what_is_told_of_a_red_has_its_reason_in_it() {
+    use super::table::around;
+    let text = format!("{} größe: gone {}", "x".repeat(300), "y".repeat(300));
+    let told = around(&text, "größe: gone");
+    assert!(
+        told.contains("größe: gone") && told.chars().count() <= 121,
+        "{told}"
+    );
+    assert_eq!(around("all of it", "of"), "all of it");
+    assert_eq!(around("all of it", "nowhere"), "all of it");
+}
+
+#[test]
 fn what_is_no_promise_is_refused_with_its_place() {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("promises.yaml");
