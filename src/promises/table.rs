@@ -314,10 +314,16 @@ fn told(run: &RunSummary) -> String {
         "- {} on {}, began {}, judged by pgdrill {}: {}\n",
         count(run.drills.len(), "drill"),
         places.join(", "),
-        run.began,
+        to_the_second(&run.began),
         run.pgdrill,
         run.outcome.word(),
     )
+}
+
+/// A wall time without its fraction.
+fn to_the_second(time: &str) -> String {
+    let whole = time.split_once('.');
+    whole.map_or_else(|| time.to_owned(), |(second, _)| format!("{second}Z"))
 }
 
 fn summary(rows: &[Row]) -> String {
