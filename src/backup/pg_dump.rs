@@ -13,7 +13,10 @@ use super::{
     dumps::{self, Contents, Encryption, Format, GLOBALS, Restoring, file_name},
     remote,
 };
-use crate::{event::Listed, postgres::Server};
+use crate::{
+    event::Listed,
+    postgres::{Server, literal},
+};
 
 const TOOL: &str = "pg-dump";
 
@@ -286,10 +289,10 @@ pub(super) async fn with_partitions(
     server: &Server,
     table: &str,
 ) -> Result<Vec<String>, BackupError> {
-    let literal = table.replace('\'', "''");
+    let table = literal(table);
     let query = format!(
-        "select coalesce(json_agg(relid::regclass::text), json_build_array('{literal}')) \
-         from pg_partition_tree('{literal}')"
+        "select coalesce(json_agg(relid::regclass::text), json_build_array({table})) \
+         from pg_partition_tree({table})"
     );
     names(server, &query, "the partitions' names").await
 }

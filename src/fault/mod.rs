@@ -19,14 +19,14 @@ pub use injection::{FaultError, Injection};
 use crate::{
     event::{BoundaryKind, FaultRecord},
     object_store::Answer,
-    postgres::{Server, server::RESTART},
+    postgres::{Server, literal, server::RESTART},
     runtime::Exec,
     text::line,
     units::{Bytes, Time},
 };
 use injection::Effect;
 use misbehaving::{behave_again, misbehave};
-use sql::{BadStatement, ShownBy, Statement, literal};
+use sql::{BadStatement, ShownBy, Statement};
 
 /// What each file says of its fault, and how it does it.
 trait Kind {

@@ -75,10 +75,6 @@ pub(super) enum ShownBy {
     Digests,
 }
 
-pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
 impl Statement {
     /// One after which there is less.
     pub(super) fn counted(sql: String, query: String) -> Self {

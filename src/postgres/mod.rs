@@ -16,4 +16,5 @@ pub mod server;
 mod session;
 
 pub use access::{Access, PgError};
+pub use query::literal;
 pub use server::{DATABASE_TEMPLATE, Passwords, Server, ServerError};

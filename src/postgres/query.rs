@@ -34,6 +34,11 @@ impl Cells for Row {
     }
 }
 
+/// A text as SQL writes it.
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 /// The first column of every row.
 pub fn texts(rows: &[Row]) -> Result<Vec<String>, PgError> {
     rows.iter().map(|row| row.cell(0)).collect()

@@ -5,6 +5,7 @@ mod parts;
 use super::{Contents, Format, file};
 use crate::{
     backup::{Asked, BackupError, Only, Site, Wanted, remote},
+    postgres::literal,
     runtime::{Exec, exec::quoted},
 };
 
@@ -115,7 +116,7 @@ impl Restore<'_> {
             _archive => {
                 self.is_of(database, name, &file).await?;
                 match self.only.is_of_a_database() && !database.starts_with("template") {
-                    true => parts::restore(self, database, &file).await,
+                    true => self.parts(database, &file).await,
                     false => self.by_pg_restore(database, file).await,
                 }
             }
@@ -179,8 +180,8 @@ impl Restore<'_> {
 }
 
 async fn is_there(site: &Site<'_>, database: &str) -> Result<bool, BackupError> {
-    let name = database.replace('\'', "''");
-    let query = format!("select count(*) from pg_database where datname = '{name}'");
+    let name = literal(database);
+    let query = format!("select count(*) from pg_database where datname = {name}");
     let arguments = ["-XAt", "-d", "template1", "-c", &query].map(str::to_owned);
     let exec = site.tool_exec("psql", &arguments).unrecorded();
     Ok(site.exec(exec).await?.text().trim() == "1")

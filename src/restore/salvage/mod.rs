@@ -37,7 +37,7 @@ use std::collections::BTreeSet;
 use crate::{
     event::SalvagedTable,
     history::Recorder,
-    postgres::{PgError, Server},
+    postgres::{PgError, Server, literal},
     probe::ProbeError,
     runtime::RuntimeError,
     scenario::plan::SalvageBy,
@@ -338,8 +338,4 @@ impl Work<'_> {
 fn array(texts: &[String]) -> String {
     let literals: Vec<String> = texts.iter().map(|text| literal(text)).collect();
     format!("ARRAY[{}]::text[]", literals.join(", "))
-}
-
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
