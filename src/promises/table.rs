@@ -8,7 +8,7 @@ use std::{
 use super::{By, Promise, Proof, System};
 use crate::{
     check::count,
-    finding::Verdict,
+    finding::{Finding, Verdict},
     measure::rpo::time,
     report::{DrillReport, RunSummary, run::Variant},
     text::{cut, on_one_line},
@@ -45,7 +45,7 @@ enum Row {
     Tested(String, Vec<Shown>),
 }
 
-/// Puts promises beside what runs came to: of several drills of a scenario the worst figure.
+/// Puts promises beside what runs came to: of each place the newest drill, of several places the worst figure.
 pub fn table(systems: &[System], runs: &[RunSummary]) -> Table {
     let mut markdown = String::new();
     let mut rows = Vec::new();
@@ -71,7 +71,8 @@ pub fn table(systems: &[System], runs: &[RunSummary]) -> Table {
 
 const INTRODUCTION: &str = "# What is promised, and what was measured\n\n\
     Made by `pgdrill promises RUN…`, not by hand. Of each place the last drill of a scenario counts, and of \
-    several places the worst figure stands here. RPO is what the drill's figure stands for at its scale; in RTO is the time that people take to see and to decide. ✔ as it must be, ✘ not, ? could not be told.\n";
+    several places the worst figure stands here. RPO is what the drill's figure stands for at its scale; in \
+    RTO is the time that people take to see and to decide. ✔ as it must be, ✘ not, ? could not be told.\n";
 
 const HEAD: &str = "| promise | scenario | objective | measured | where |\n|---|---|---|---|---|\n";
 
@@ -157,8 +158,7 @@ fn places(shown: &[Shown]) -> String {
     ];
     let of = |(verdict, mark)| {
         let those = shown.iter().filter(|one| one.verdict == verdict);
-        let those: BTreeSet<&str> = those.map(|one| one.place.as_str()).collect();
-        let those: Vec<&str> = those.into_iter().collect();
+        let those: Vec<&str> = those.map(|one| one.place.as_str()).collect();
         (!those.is_empty()).then(|| format!("{mark} {}", those.join(", ")))
     };
     let of: Vec<String> = marks.into_iter().filter_map(of).collect();
@@ -169,10 +169,13 @@ impl Shown {
     fn of(drill: &DrillReport, by: Option<&By>) -> Self {
         let (verdict, objective, measured, us) = match by {
             None => whole(drill),
-            Some(By::Rpo(workload)) => rpo(drill, workload),
-            Some(By::Rto(workload)) => rto(drill, workload),
-            Some(By::Outage(workload)) => outage(drill, workload),
-            Some(By::Finding(id)) => (of_finding(drill, id), "holds".into(), message(drill, id), 0),
+            Some(By::Rpo(workload)) => figure(drill, &format!("rpo.{workload}")),
+            Some(By::Rto(workload)) => figure(drill, &format!("rto.{workload}")),
+            Some(By::Outage(workload)) => figure(drill, &format!("outage.{workload}")),
+            Some(By::Finding(id)) => {
+                let message = cut(&message(drill, id), MESSAGE);
+                (of_finding(drill, id), "holds".into(), message, 0)
+            }
             Some(By::Red(id)) => red(drill, id),
         };
         Self {
@@ -199,79 +202,76 @@ fn whole(drill: &DrillReport) -> Figure {
     (
         outcome,
         objective.into(),
-        row_text(&measured),
+        cut(&on_one_line(&measured), MESSAGE),
         drill.took_us,
     )
 }
 
-fn rpo(drill: &DrillReport, workload: &str) -> Figure {
-    let measures = drill.measures.iter().find(|one| one.workload == workload);
-    let us = measures.and_then(|one| one.rpo.scaled_us());
-    let objective = drill.objectives.get(workload).and_then(|one| one.rpo);
-    objective_of(drill, &format!("rpo.{workload}"), objective, us)
-}
-
-fn rto(drill: &DrillReport, workload: &str) -> Figure {
-    let measures = drill.measures.iter().find(|one| one.workload == workload);
-    let us = measures.and_then(|one| one.rto.with_people_us());
-    let objective = drill.objectives.get(workload).and_then(|one| one.rto);
-    objective_of(drill, &format!("rto.{workload}"), objective, us)
-}
-
-fn outage(drill: &DrillReport, workload: &str) -> Figure {
-    let measures = drill.measures.iter().find(|one| one.workload == workload);
-    let us = measures.and_then(|one| one.outage.measured_us);
-    let objective = drill.objectives.get(workload).and_then(|one| one.outage);
-    objective_of(drill, &format!("outage.{workload}"), objective, us)
-}
-
-/// A figure that nobody stated an objective for is told, and kept by the drill as a whole.
-fn objective_of(drill: &DrillReport, id: &str, objective: Option<Time>, us: Option<u64>) -> Figure {
+/// What is measured against an objective, by the finding of it: `rpo.oa`. Where nobody stated an objective
+/// the figure is told, and kept by the drill as a whole.
+fn figure(drill: &DrillReport, id: &str) -> Figure {
+    let (us, objective) = measured(drill, id);
+    let (verdict, objective) = match objective {
+        Some(objective) => (of_finding(drill, id), format!("≤ {objective}")),
+        None if us.is_some() => (Verdict::Pass, "told".into()),
+        None => (Verdict::Unknown, "told".into()),
+    };
     let measured = us.map_or_else(|| "unknown".to_owned(), time);
+    (verdict, objective, measured, us.unwrap_or(u64::MAX))
+}
+
+/// In microseconds, and what is demanded.
+fn measured(drill: &DrillReport, id: &str) -> (Option<u64>, Option<Time>) {
+    let (objective, workload) = id.split_once('.').unwrap_or_default();
+    let measures = drill.measures.iter().find(|one| one.workload == workload);
+    let demanded = drill.objectives.get(workload);
     match objective {
-        Some(objective) => (
-            of_finding(drill, id),
-            format!("≤ {objective}"),
-            measured,
-            us.unwrap_or(u64::MAX),
+        "rpo" => (
+            measures.and_then(|one| one.rpo.scaled_us()),
+            demanded.and_then(|one| one.rpo),
         ),
-        None if us.is_some() => (
-            Verdict::Pass,
-            "told".into(),
-            measured,
-            us.unwrap_or_default(),
+        "rto" => (
+            measures.and_then(|one| one.rto.with_people_us()),
+            demanded.and_then(|one| one.rto),
         ),
-        None => (Verdict::Unknown, "told".into(), measured, u64::MAX),
+        "outage" => (
+            measures.and_then(|one| one.outage.measured_us),
+            demanded.and_then(|one| one.outage),
+        ),
+        _no_figure => (None, None),
     }
 }
 
 fn of_finding(drill: &DrillReport, id: &str) -> Verdict {
-    let found = drill.findings.iter().find(|one| one.id == id);
-    found.map_or(Verdict::Unknown, |one| one.verdict)
+    found(drill, id).map_or(Verdict::Unknown, |one| one.verdict)
+}
+
+fn found<'a>(drill: &'a DrillReport, id: &str) -> Option<&'a Finding> {
+    drill.findings.iter().find(|one| one.id == id)
+}
+
+fn message(drill: &DrillReport, id: &str) -> String {
+    on_one_line(found(drill, id).map_or("no such finding", |one| &one.message))
 }
 
 /// A figure that misses its objective, or what a finding says around the reason that the scenario states.
 fn red(drill: &DrillReport, id: &str) -> Figure {
     let met = drill.judged.met.iter().any(|one| one == id);
     let verdict = if met { Verdict::Pass } else { Verdict::Fail };
-    let figure = match id.split_once('.') {
-        Some(("rpo", workload)) => rpo(drill, workload),
-        Some(("rto", workload)) => rto(drill, workload),
-        Some(("outage", workload)) => outage(drill, workload),
-        _other => {
-            let message = drill.findings.iter().find(|one| one.id == id);
-            let message = message.map_or("no such finding", |one| &one.message);
-            let reason = drill.judged.expected.get(id).map_or("", String::as_str);
-            return (
-                verdict,
-                "red".into(),
-                around(&on_one_line(message), reason),
-                0,
-            );
-        }
-    };
-    let (_, objective, measured, us) = figure;
-    (verdict, format!("red: not {objective}"), measured, us)
+    if ["rpo.", "rto.", "outage."]
+        .iter()
+        .any(|of| id.starts_with(of))
+    {
+        let (_, objective, measured, us) = figure(drill, id);
+        return (verdict, format!("red: not {objective}"), measured, us);
+    }
+    let reason = drill.judged.expected.get(id).map_or("", String::as_str);
+    (
+        verdict,
+        "red".into(),
+        around(&message(drill, id), reason),
+        0,
+    )
 }
 
 /// A text, as much of it as stands in a row, with this in it.
@@ -285,15 +285,6 @@ pub(super) fn around(text: &str, this: &str) -> String {
             format!("…{}", cut(&rest, MESSAGE))
         }
     }
-}
-
-fn message(drill: &DrillReport, id: &str) -> String {
-    let found = drill.findings.iter().find(|one| one.id == id);
-    row_text(found.map_or("no such finding", |one| &one.message))
-}
-
-fn row_text(text: &str) -> String {
-    cut(&on_one_line(text), MESSAGE)
 }
 
 /// As it stands in a cell: a `|` would end it.
