@@ -104,7 +104,7 @@ impl Restore {
             self.backup.as_ref().map(|label| format!(" ({label})")),
             self.nth
                 .map(|nth| format!(" (number {nth} from the newest)")),
-            alone(&[&self.databases, &self.schemas, &self.tables]),
+            alone(&[self.databases.as_slice(), &self.schemas, &self.tables]),
             of.map(|of| format!(" of {of}")),
             self.store.as_ref().map(|store| format!(" in {store}")),
         ];
@@ -120,13 +120,9 @@ impl Restore {
 }
 
 /// `, medusa_production, public.payment alone,`; none: all.
-fn alone(some: &[&Vec<String>]) -> Option<String> {
-    let some: Vec<&str> = some
-        .iter()
-        .flat_map(|names| *names)
-        .map(String::as_str)
-        .collect();
-    (!some.is_empty()).then(|| format!(", {} alone,", some.join(", ")))
+fn alone(some: &[&[String]]) -> Option<String> {
+    let some = some.concat().join(", ");
+    (!some.is_empty()).then(|| format!(", {some} alone,"))
 }
 
 impl Salvage {
