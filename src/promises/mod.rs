@@ -89,10 +89,11 @@ pub enum By {
 
 /// Why there is no table.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {cause}", path.display())]
+#[error("{}: {cause}\n  hint: {hint}", path.display())]
 pub struct PromisesError {
     pub path: PathBuf,
     pub cause: String,
+    pub hint: &'static str,
 }
 
 /// The promises of a file; those of the shipped scenarios without one.
@@ -104,6 +105,7 @@ pub fn read(file: Option<&Path>) -> Result<Vec<System>, PromisesError> {
     let error = |cause: String| PromisesError {
         path: path.to_owned(),
         cause,
+        hint: "docs/scenarios.md, \"A table of promises\", says what such a file holds",
     };
     let text = match file {
         None => SHIPPED.to_owned(),
@@ -112,7 +114,9 @@ pub fn read(file: Option<&Path>) -> Result<Vec<System>, PromisesError> {
             source.map_err(|problem| error(problem.message))?.text
         }
     };
-    serde_saphyr::from_str(&text).map_err(|cause| error(cause.to_string()))
+    let options = serde_saphyr::options! { with_snippet: false };
+    let systems = serde_saphyr::from_str_with_options(&text, options);
+    systems.map_err(|cause| error(cause.to_string()))
 }
 
 /// What a run came to.
@@ -123,6 +127,7 @@ pub fn run(dir: &Path) -> Result<RunSummary, PromisesError> {
     RunSummary::read(dir).map_err(|cause| PromisesError {
         path: dir.join(crate::report::write::RUN_JSON),
         cause,
+        hint: "name the directory of a run that has ended; `pgdrill analyze RUN` judges one anew",
     })
 }
 
