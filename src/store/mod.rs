@@ -4,7 +4,9 @@
 //! the strategy, and what they are their tools (`backup/`).
 
 mod bucket;
+mod cluster;
 mod directory;
+mod files;
 mod program;
 mod s3;
 
@@ -12,14 +14,16 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+pub use self::{
+    cluster::{ClusterStores, Endpoint, Mirrors, Place},
+    files::{Damage, Damaged, Damaging, Held, Stored, Which},
+};
 pub use crate::runtime::LOCAL;
 use crate::{
-    bucket::{Bucket, BucketError, UriStyle},
+    bucket::{Bucket, BucketError},
     object_store::{Answer, Conduct, Tally},
-    runtime::{Node, RuntimeError},
-    secret::Secret,
+    runtime::RuntimeError,
     units::Bytes,
 };
 
@@ -57,207 +61,6 @@ pub fn placeholder(what: &str, store: &str) -> String {
 /// A strategy's store of this name.
 pub fn named(stores: &BTreeMap<String, Store>, name: &str) -> Store {
     stores.get(name).cloned().unwrap_or_default()
-}
-
-/// The stores of a cluster: what each is, and how those that speak S3 are reached.
-#[derive(Clone, Copy, Debug)]
-pub struct ClusterStores<'a> {
-    pub kinds: &'a BTreeMap<String, Store>,
-    pub endpoints: &'a BTreeMap<String, Endpoint>,
-    /// The node that keeps them, where one does.
-    pub keeper: Option<&'a Node>,
-}
-
-/// Where a store speaks S3, and what its clients need.
-#[derive(Clone, Debug)]
-pub struct Endpoint {
-    pub host: String,
-    pub port: u16,
-    pub bucket: String,
-    /// What every object's name begins with, without a slash at the end; empty: the bucket is the
-    /// drill's own.
-    pub prefix: String,
-    pub region: String,
-    pub uri_style: UriStyle,
-    pub access_key: String,
-    pub secret_key: Secret,
-    pub session_token: Option<Secret>,
-    /// The certificates of the authorities to trust, PEM.
-    pub ca: String,
-}
-
-static NO_ENDPOINTS: BTreeMap<String, Endpoint> = BTreeMap::new();
-
-impl<'a> ClusterStores<'a> {
-    /// Stores of which none speaks S3.
-    pub fn of_directories(kinds: &'a BTreeMap<String, Store>) -> Self {
-        Self {
-            kinds,
-            endpoints: &NO_ENDPOINTS,
-            keeper: None,
-        }
-    }
-
-    /// The store of this name.
-    pub fn named(&self, name: &str) -> Store {
-        named(self.kinds, name)
-    }
-
-    /// Has the directories of those that are somebody's buckets hold what the buckets do.
-    ///
-    /// # Errors
-    /// When one can't be reached.
-    pub async fn refresh(&self) -> Result<(), RuntimeError> {
-        self.mirrors().refresh().await
-    }
-
-    /// Those that are somebody's buckets, to be brought up to date later.
-    pub fn mirrors(&self) -> Mirrors {
-        let external = self.kinds.iter().filter(|(_, it)| it.external().is_some());
-        let mirror = |(name, store): (&String, &Store)| {
-            Some((name.clone(), store.clone(), self.keeper?.clone()))
-        };
-        Mirrors(external.filter_map(mirror).collect())
-    }
-
-    /// A store, as this node reaches it.
-    pub fn place(&self, store: &'a str, node: &'a Node) -> Place<'a> {
-        Place {
-            store,
-            node,
-            keeper: self.keeper.unwrap_or(node),
-        }
-    }
-}
-
-/// Somebody's buckets among a cluster's stores, each with the node that mirrors it.
-#[derive(Clone, Debug, Default)]
-pub struct Mirrors(Vec<(String, Store, Node)>);
-
-impl Mirrors {
-    /// Has the mirrors hold what the buckets do.
-    ///
-    /// # Errors
-    /// When a bucket can't be reached.
-    pub async fn refresh(&self) -> Result<(), RuntimeError> {
-        for (store, kind, keeper) in &self.0 {
-            let place = Place {
-                store,
-                node: keeper,
-                keeper,
-            };
-            kind.refresh(place).await?;
-        }
-        Ok(())
-    }
-}
-
-/// A store as a node reaches it.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    pub store: &'a str,
-    pub node: &'a Node,
-    /// The node in which what serves it runs.
-    pub keeper: &'a Node,
-}
-
-impl Place<'_> {
-    fn path(&self) -> String {
-        self.node.layout().store(self.store).display().to_string()
-    }
-
-    fn unable(&self, to: &str) -> RuntimeError {
-        let error = RuntimeError::io(format!("have the store `{}` {to}", self.store));
-        error(std::io::Error::from(std::io::ErrorKind::Unsupported))
-    }
-}
-
-/// A file in a store.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stored {
-    /// From the store's beginning.
-    pub path: String,
-    pub bytes: u64,
-    /// Empty: not asked for.
-    pub sha256: String,
-}
-
-/// Of several files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(inline)]
-pub enum Which {
-    #[default]
-    All,
-    /// The one that was written last.
-    Newest,
-    Largest,
-}
-
-/// What is to become of which files of a store.
-#[derive(Clone, Copy, Debug)]
-pub struct Damaging<'a> {
-    /// As `find -path` has it, from the store's beginning.
-    pub files: &'a str,
-    /// Of those.
-    pub which: Which,
-    pub are: Damage,
-}
-
-/// A file of a store that was to be damaged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damaged {
-    /// From the store's beginning.
-    pub path: String,
-    /// Its SHA-256 before, and after: empty where it is gone.
-    pub before: String,
-    pub after: String,
-}
-
-/// What becomes of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(inline)]
-pub enum Damage {
-    /// It is gone.
-    Removed,
-    /// It ends in its midst.
-    Truncated,
-    /// Bytes in its midst are others.
-    Corrupted,
-}
-
-impl Damage {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Removed => "removed",
-            Self::Truncated => "truncated",
-            Self::Corrupted => "corrupted",
-        }
-    }
-}
-
-/// What files of a store come to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
-    pub files: u64,
-    pub bytes: u64,
-    /// Of all their names, sizes and hashes.
-    pub sha256: String,
-}
-
-impl Held {
-    pub fn of(files: &[Stored]) -> Self {
-        let mut digest = Sha256::new();
-        for file in files {
-            digest.update(format!("{} {} {}\n", file.path, file.bytes, file.sha256));
-        }
-        Self {
-            files: files.len() as u64,
-            bytes: files.iter().map(|file| file.bytes).sum(),
-            sha256: hex::encode(digest.finalize()),
-        }
-    }
 }
 
 /// What every store can be told, verb by verb as [`Store`] says.
@@ -518,19 +321,5 @@ mod tests {
         assert_eq!(name_and_store("main-1@offsite"), ("main-1", "offsite"));
         assert_eq!(name_and_store("main-1"), ("main-1", LOCAL));
         assert_eq!(placeholder("archive", "offsite"), "{archive.offsite}");
-    }
-
-    #[test]
-    fn what_is_held_differs_by_name_and_content() {
-        let file = |path: &str, sha256: &str| Stored {
-            path: path.into(),
-            bytes: 3,
-            sha256: sha256.into(),
-        };
-        let held = |file: Stored| Held::of(&[file]);
-        assert_eq!(held(file("a", "1")).bytes, 3);
-        assert_eq!(held(file("a", "1")), held(file("a", "1")));
-        assert_ne!(held(file("a", "1")), held(file("b", "1")));
-        assert_ne!(held(file("a", "1")), held(file("a", "2")));
     }
 }
