@@ -83,7 +83,7 @@ impl Server {
         let zone = [("timezone", "UTC".to_owned())];
         let mut text = String::from("# Written by pgdrill.\n");
         for (name, value) in zone.into_iter().chain(wanted) {
-            let _ = writeln!(text, "{name} = '{}'", value.replace('\'', "''"));
+            text.push_str(&conf_line(name, &value));
         }
         text
     }
@@ -171,6 +171,13 @@ pub fn moved(
         .collect()
 }
 
+/// A line of a configuration file, `postgresql.conf` as `recovery.conf`: between its quotes a backslash
+/// begins an escape.
+pub fn conf_line(name: &str, value: &str) -> String {
+    let value = value.replace('\\', r"\\").replace('\'', "''");
+    format!("{name} = '{value}'\n")
+}
+
 /// The SCRAM-SHA-256 verifier of a password: what a server stores, so the password
 /// itself never travels nor reaches a log.
 pub fn verifier(password: &Secret) -> String {
@@ -181,6 +188,15 @@ pub fn verifier(password: &Secret) -> String {
 mod tests {
     use super::*;
     use crate::runtime::{NodeSpec, testing};
+
+    #[test]
+    fn quotes_and_backslashes_of_a_setting_reach_the_server_as_they_are() {
+        let command = r"printf '%s\n' %f >>/archived; cp %p /archive/%f";
+        assert_eq!(
+            conf_line("archive_command", command),
+            "archive_command = 'printf ''%s\\\\n'' %f >>/archived; cp %p /archive/%f'\n"
+        );
+    }
 
     #[tokio::test]
     async fn what_the_command_line_says_no_scenario_can_state() {

@@ -1,8 +1,6 @@
 //! A physical restore: the files of a cluster are back, recovery is asked for, WAL is replayed,
 //! and the server is promoted, or waits.
 
-use std::fmt::Write as _;
-
 use super::{
     Reached, Restore, by_tool,
     replay::{paused_at, reached, recovery, replay},
@@ -11,7 +9,7 @@ use crate::{
     backup::{self, Asked, BackupError},
     event::EventKind,
     history::{Progress, Recorder},
-    postgres::{Server, ServerError},
+    postgres::{Server, ServerError, configuration::conf_line},
     runtime::Exec,
     scenario::plan::{Phase, RecoverySignal},
 };
@@ -109,9 +107,6 @@ async fn ask_for_recovery(request: &Restore<'_>) -> Result<Vec<(String, String)>
 }
 
 fn recovery_conf(settings: &[(String, String)]) -> String {
-    let mut text = String::new();
-    for (name, value) in settings {
-        let _ = writeln!(text, "{name} = '{}'", value.replace('\'', "''"));
-    }
-    text
+    let lines = settings.iter().map(|(name, value)| conf_line(name, value));
+    lines.collect()
 }
