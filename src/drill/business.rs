@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     event::{Cause, EventKind, Revoked},
-    postgres::{Server, server::DATABASE},
+    postgres::{Server, literal, server::DATABASE},
     restore::salvage::FrozenTable,
     scenario::plan::Business,
 };
@@ -14,11 +14,11 @@ use crate::{
 /// The write privileges that a role was granted on a table or its columns, as SQL that grants
 /// them again; empty when it has none of its own.
 const OWN_WRITES: &str = "
-SELECT string_agg(format('GRANT %s%s ON %s TO {role}%s', a.privilege_type, a.columns, to_regclass('{table}'),
+SELECT string_agg(format('GRANT %s%s ON %s TO {role}%s', a.privilege_type, a.columns, to_regclass({table}),
   CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '; ')
-FROM (SELECT '' AS columns, acl.* FROM pg_class c, aclexplode(c.relacl) acl WHERE c.oid = to_regclass('{table}')
+FROM (SELECT '' AS columns, acl.* FROM pg_class c, aclexplode(c.relacl) acl WHERE c.oid = to_regclass({table})
   UNION ALL SELECT format(' (%I)', c.attname), acl.* FROM pg_attribute c, aclexplode(c.attacl) acl
-    WHERE c.attrelid = to_regclass('{table}') AND NOT c.attisdropped) a
+    WHERE c.attrelid = to_regclass({table}) AND NOT c.attisdropped) a
 WHERE a.grantee = '{role}'::regrole AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')";
 
 /// A business's right to write.
@@ -227,8 +227,8 @@ async fn own_writes(business: &Business, server: &Server) -> Result<Writes, Step
 async fn own_grants(business: &Business, server: &Server) -> Result<Option<String>, StepError> {
     let mut grants = Vec::new();
     for table in &business.tables {
-        let table = table.name.replace('\'', "''");
-        let gone = format!("select to_regclass('{table}') is null");
+        let table = literal(&table.name);
+        let gone = format!("select to_regclass({table}) is null");
         if server.value(&gone).await? == "t" {
             return Ok(None);
         }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     backup::{BackupError, Only, Resolved, Site, Tool},
     event::{Cause, EventKind, Listed},
-    postgres::{Server, configuration::moved, lsn},
+    postgres::{Server, configuration::moved, literal, lsn},
     restore::{
         self, Restore, restore, standby,
         target::{Choice, Known, Taken, choose, resolve},
@@ -33,10 +33,12 @@ impl Drill {
         server: &str,
         name: &str,
     ) -> Result<(), StepError> {
-        let literal = name.replace('\'', "''");
         let position = self
             .server(server)?
-            .value(&format!("select pg_create_restore_point('{literal}')"))
+            .value(&format!(
+                "select pg_create_restore_point({})",
+                literal(name)
+            ))
             .await?;
         let position = lsn::parse(&position).unwrap_or_default();
         let cluster = self.plan.cluster_of(server).to_owned();

@@ -10,7 +10,9 @@ use crate::{
     event::{EventKind, Moment},
     history::files,
     model::Model,
-    postgres::{DATABASE_TEMPLATE, Server, configuration::moved, query::run_sql, server::DATABASE},
+    postgres::{
+        DATABASE_TEMPLATE, Server, configuration::moved, literal, query::run_sql, server::DATABASE,
+    },
     restore::standby,
     runtime::Exec,
     scenario::plan::{Apply, PRIMARY},
@@ -83,8 +85,8 @@ impl Drill {
     async fn apply_by_reload(&self, server: &Server) -> Result<(), StepError> {
         let client = server.connect().await?;
         for (name, value) in self.plan.settings(&self.plan.servers[&server.name]) {
-            let value = server.fill_in(&value).replace('\'', "''");
-            run_sql(&client, &format!("alter system set {name} = '{value}'")).await?;
+            let value = literal(&server.fill_in(&value));
+            run_sql(&client, &format!("alter system set {name} = {value}")).await?;
         }
         run_sql(&client, "select pg_reload_conf()").await?;
         Ok(())

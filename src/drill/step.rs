@@ -11,7 +11,7 @@ use crate::{
     event::{Cause, EventKind, Moment},
     fault::{Fault, Injection, ServerAfter},
     meter::{Activity, outside},
-    postgres::Server,
+    postgres::{Server, literal},
     runtime::Exec,
     scenario::plan::{Action, CheckKind, Phase, RunFor, Step, Wait, Wal},
 };
@@ -205,9 +205,8 @@ impl Drill {
     }
 
     async fn reindex(&self, server: &str, database: &str, object: &str) -> Result<(), StepError> {
-        let literal = object.replace('\'', "''");
         let server = self.server_in(server, database)?;
-        let kind = server.value(&format!("select case when relkind in ('i', 'I') then 'index' else 'table' end from pg_class where oid = '{literal}'::regclass")).await?;
+        let kind = server.value(&format!("select case when relkind in ('i', 'I') then 'index' else 'table' end from pg_class where oid = {}::regclass", literal(object))).await?;
         server.sql(&format!("reindex {kind} {object}")).await?;
         Ok(())
     }

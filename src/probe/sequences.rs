@@ -5,7 +5,7 @@ use tokio_postgres::{Client, Row};
 use super::{OWN_PATH, ProbeError, ProbeTarget, ask, databases, prepare, session};
 use crate::{
     observation::{Observation, SequenceState},
-    postgres::{PgError, query::Cells},
+    postgres::{PgError, literal, query::Cells},
 };
 
 /// Name, and each column of integers that it feeds: one that owns it, or whose default it is. Values
@@ -83,8 +83,8 @@ fn query(sequence: &Row) -> Result<String, PgError> {
     Ok(format!(
         "SELECT greatest(least(s.last_value::numeric + CASE WHEN s.is_called THEN p.seqincrement ELSE 0 END,
              9223372036854775807), -9223372036854775808)::bigint, p.seqincrement < 0, p.seqcycle, {}
-         FROM {name} s, pg_sequence p WHERE p.seqrelid = '{}'::regclass",
+         FROM {name} s, pg_sequence p WHERE p.seqrelid = {}::regclass",
         furthest.as_deref().unwrap_or("NULL::bigint"),
-        name.replace('\'', "''")
+        literal(name)
     ))
 }

@@ -3,7 +3,7 @@
 use super::Restore;
 use crate::{
     event::{Follows, RecoveryRecord},
-    postgres::ServerError,
+    postgres::{ServerError, literal},
     runtime::Exec,
     wal::SegmentSize,
 };
@@ -47,7 +47,7 @@ async fn fetched(request: &Restore<'_>, name: &str) -> Option<String> {
 
 /// Length of the record at a position, and the last page behind it that is in its place.
 fn query(path: &str, lsn: u64, size: SegmentSize) -> String {
-    let path = path.replace('\'', "''");
+    let path = literal(path);
     let (start, at) = (size.start(size.number(lsn)), lsn % size.0);
     let byte = |nth: u64| {
         format!(
@@ -61,7 +61,7 @@ fn query(path: &str, lsn: u64, size: SegmentSize) -> String {
          || ' ' || coalesce((select max(page) from generate_series(({at} / block + 1) * block, {last} - block, block) page \
          where {address} = (({start} + page) & 4294967295)), 0) \
          from (select current_setting('wal_block_size')::int block) pages, \
-         pg_read_binary_file('{path}', {at}, {left}) rest",
+         pg_read_binary_file({path}, {at}, {left}) rest",
         last = size.0,
         left = size.0 - at,
         address = address.join(" + "),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Kind, Parameter, Script, Table, Write};
 use crate::{
     model::columns::Filled,
+    postgres::literal,
     scenario::plan::{Business, LiveTable, Writes},
     workload::{rows::Column, wire::Statement},
 };
@@ -23,9 +24,9 @@ impl Script {
         self.tables = tables.collect::<Result<_, _>>()?;
         let mut statements = Vec::new();
         if let Some(tenants) = &business.tenants {
-            let setting = tenants.setting.replace('\'', "''");
             statements.push(Statement::of(&format!(
-                "SELECT set_config('{setting}', $1, true)"
+                "SELECT set_config({}, $1, true)",
+                literal(&tenants.setting)
             )));
         }
         for transaction in &business.transactions {
