@@ -21,7 +21,7 @@ pub struct ArchiveState {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchivedFile {
     pub bytes: u64,
-    /// SHA-256 of its content, the first 32 hexadecimal digits; empty: not looked into.
+    /// BLAKE2b-128 of its content, 32 hexadecimal digits; empty: not looked into.
     pub digest: String,
     /// Its first 40 bytes, hexadecimal: the header of a segment's first page.
     pub head: String,

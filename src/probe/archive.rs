@@ -111,6 +111,7 @@ pub async fn segments(
     let exec = Exec::new(["sh", "-s"])
         .stdin(archive.listing(layout) + &archive.reading(layout) + LOOK)
         .env("DATA", layout.data.display().to_string())
+        .env("TMPDIR", layout.run.display().to_string())
         .env("AFTER", span.after)
         .env("UP_TO", span.up_to)
         .env("WRITTEN_AFTER", span.written_after)

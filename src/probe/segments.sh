@@ -2,7 +2,8 @@
 # Before these lines stands a function `wal_files`: name, bytes and path of each file in the archive.
 # And, where that is not the file itself, `wal_content`: prints what is in a file, by its path.
 # Environment: names of segments in the archive between which to look (AFTER, UP_TO), DATA with the
-# same of the server's own (WRITTEN_AFTER, WRITTEN), and WALDUMP: the program's path, or empty.
+# same of the server's own (WRITTEN_AFTER, WRITTEN), WALDUMP: the program's path, or empty, and TMPDIR:
+# where a segment has room, unpacked.
 export LC_ALL=C
 
 # Lines of standard input that begin with a segment's name: between AFTER UP_TO
@@ -12,12 +13,17 @@ between() {
         segment ~ /^[0-9A-F]+$/ && length(segment) == 24 && segment > after "" && segment <= up_to ""'
 }
 
+# Printed in a subshell: an IFS of its own.
 head_of() {
-    od -An -v -tx1 -N 40 "$1" | tr -d ' \n'
+    set -- $(od -An -v -tx1 -N 40 "$1")
+    IFS=
+    echo "$*"
 }
 
+# Four times as fast as SHA-256 where coreutils' has no help of the processor.
 digest() {
-    sha256sum | cut -c 1-32
+    sum=$(b2sum -l 128)
+    echo "${sum%% *}"
 }
 
 # What unpacks a file that begins so.
@@ -57,7 +63,7 @@ wal_files | between "$AFTER" "$UP_TO" | while read -r name bytes file; do
     inside=-
     inside_head=-
     # By its own name: so pg_waldump knows where it belongs.
-    plain=$opened/$(echo "$name" | cut -c 1-24)
+    plain=$opened/${name%"${name#????????????????????????}"}
     why=$(open_up 2>&1) && is_open=yes || is_open=
     if [ -f "$plain" ]; then
         inside=$(digest < "$plain")

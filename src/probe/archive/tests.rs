@@ -4,7 +4,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use sha2::{Digest as _, Sha256};
+use blake2::{Blake2b, Digest as _, digest::consts::U16};
 
 use super::*;
 use crate::{backup::archive::Directory, runtime::Layout, wal::Head};
@@ -110,8 +110,9 @@ impl Files {
     }
 }
 
+/// By the library, where the look asks coreutils.
 fn digest(content: &[u8]) -> String {
-    hex::encode(Sha256::digest(content))[..32].to_owned()
+    hex::encode(Blake2b::<U16>::digest(content))
 }
 
 /// A segment's first page header, as a cluster with segments of that size writes it, and more.
@@ -245,19 +246,7 @@ fn a_segment_that_the_node_cannot_unpack_is_told_as_such() {
     files.archived(&named(1, ".lz4"), &[0x04, 0x22, 0x4d, 0x18, 0]);
     let programs = tempfile::tempdir().unwrap();
     for program in [
-        "awk",
-        "cat",
-        "cut",
-        "find",
-        "ls",
-        "mktemp",
-        "od",
-        "rm",
-        "sed",
-        "sha256sum",
-        "sort",
-        "tail",
-        "tr",
+        "awk", "b2sum", "cat", "find", "ls", "mktemp", "od", "rm", "sed", "sort", "tail",
     ] {
         let found = std::env::split_paths(&std::env::var_os("PATH").unwrap())
             .map(|dir| dir.join(program))
