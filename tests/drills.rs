@@ -3,7 +3,8 @@
 //!
 //! `PGDRILL_DRILLS` says how much: `quick` (the default: the three drills of the README
 //! on each runtime that is there), `representative` (the cheapest set that leaves nothing out:
-//! `cover`), or `all` (every shipped scenario on each version and runtime).
+//! `cover`), or `all` (every shipped scenario on each version and runtime). `PGDRILL_PLACES` says
+//! where, of all places (`docker:17 local`).
 
 mod cli;
 mod cover;
@@ -34,14 +35,23 @@ fn selected(place: Place) -> Vec<String> {
     }
 }
 
-/// Where drills can be performed; the usual one first.
+/// Where drills can be performed, of what `PGDRILL_PLACES` names; the usual one first.
 fn places() -> Vec<Place> {
     let docker = [17, 15, 18].map(|major| Place {
         runtime: "docker",
         postgres: Some(major),
     });
     let docker = docker.into_iter().filter(|_| has_engine());
-    docker.chain(has_postgres().then_some(LOCAL)).collect()
+    let there: Vec<Place> = docker.chain(has_postgres().then_some(LOCAL)).collect();
+    let Ok(named) = std::env::var("PGDRILL_PLACES") else {
+        return there;
+    };
+    let place = |name| {
+        let mut places = there.iter();
+        let place = places.find(|place| place.to_string() == name);
+        *place.unwrap_or_else(|| panic!("nothing can be drilled on {name} here"))
+    };
+    named.split_whitespace().map(place).collect()
 }
 
 /// With whatever version this machine has.

@@ -4,7 +4,7 @@
 
 #![allow(dead_code, reason = "each test uses its own part of it")]
 
-use std::{collections::BTreeSet, process::Command};
+use std::{collections::BTreeSet, fmt, process::Command};
 
 use pgdrill::{
     backup::{Needed, Version},
@@ -24,6 +24,14 @@ use serde_json::{Value, json};
 pub struct Place {
     pub runtime: &'static str,
     pub postgres: Option<u32>,
+}
+
+/// `docker:17`, `local`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.runtime)?;
+        self.postgres.map_or(Ok(()), |major| write!(f, ":{major}"))
+    }
 }
 
 impl Place {
