@@ -96,6 +96,8 @@ async fn accept(listener: TcpListener, shared: &Shared) -> Result<(), ObjectStor
 async fn connection(socket: TcpStream, shared: &Shared) {
     let mut conduct = shared.conduct.clone();
     tokio::select! {
+        // Asked first, each time: whole requests pass between two looks where the client is quick.
+        biased;
         _ = conduct.wait_for(|conduct| conduct.outage) => {
             shared.counted.count(|tally| tally.cut += 1);
         }
