@@ -310,5 +310,5 @@ fn a_library_of_s3_finds_what_it_relies_on() {
     let mut command = store.by_sdk(python);
     command.args(["tests/object_store/library.py", &store.endpoint()]);
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
+    assert!(output.status.success(), "{output:?}; {:?}", store.tally());
 }
