@@ -46,6 +46,7 @@ fn places() -> Vec<Place> {
     let Ok(named) = std::env::var("PGDRILL_PLACES") else {
         return there;
     };
+    assert!(!named.trim().is_empty(), "PGDRILL_PLACES names no place");
     let place = |name| {
         let mut places = there.iter();
         let place = places.find(|place| place.to_string() == name);
