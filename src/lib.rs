@@ -38,7 +38,7 @@
 //! - [`probe`]: look at a server and say what was seen, without judging.
 //!
 //! Words used everywhere: [`units`] (time, bytes, rates), [`wal`] (segments, positions),
-//! [`text`] (on one line), [`secret`] (cannot be printed); [`bug`]: what a panic of the harness itself comes to.
+//! [`text`] (on one line), [`secret`] (cannot be printed), [`tls`]; [`bug`]: what a panic of the harness itself comes to.
 //! [`cli`] asks for all of it.
 
 #[cfg(test)]
@@ -73,6 +73,7 @@ pub mod secret;
 pub mod serve;
 pub mod store;
 pub mod text;
+pub mod tls;
 pub mod units;
 pub mod wal;
 pub mod workload;

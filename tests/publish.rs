@@ -14,6 +14,7 @@ use std::{
 
 use cli::told;
 use pgdrill::history::planned;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use support::Server;
 use testing::{HistoryFixture, lost_server, salvage};
 
@@ -251,4 +252,67 @@ fn what_cannot_be_published_is_said_before_drills_begin() {
         GRANT USAGE ON SCHEMA pgdrill TO reader",
     );
     refused(&url(&server, "reader", "postgres"), "of version 7");
+}
+
+/// Has a server speak TLS, and nothing else to who comes by the network: with a certificate for this
+/// host, by an authority whose own certificate is written to `authority`.
+fn only_by_tls(server: &Server, host: &str, authority: &Path) {
+    let (ca_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let mut ca = CertificateParams::default();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let signed = ca.self_signed(&ca_key).unwrap();
+    fs::write(authority, signed.pem()).unwrap();
+    let own = CertificateParams::new([host.to_owned()]).unwrap();
+    let own = own.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
+    let files = [
+        ("server.crt", own.pem()),
+        ("server.key", key.serialize_pem()),
+        ("pg_hba.conf", "hostssl all all all scram-sha-256\n".into()),
+    ];
+    for (name, text) in files {
+        let file = server.path("data").join(name);
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        server.own(&file);
+    }
+    query(server, "ALTER SYSTEM SET ssl = on");
+    query(server, "SELECT pg_reload_conf()");
+}
+
+#[test]
+fn a_connection_is_protected_as_its_url_demands() {
+    let Some(server) = Server::start("") else {
+        return;
+    };
+    let place = tempfile::tempdir().unwrap();
+    let run = run_of(place.path(), "run", &[lost_server()]);
+    let publish = |options: &str, code: i32, mark: &str| {
+        let to = url(&server, "postgres", "postgres") + options;
+        let mut command = pgdrill(&["publish", &run, "--to", &to], place.path());
+        command.env("PGPASSWORD", server.access().password.reveal());
+        let output = command.output().unwrap();
+        let told = told(&output);
+        assert_eq!(output.status.code(), Some(code), "{options}: {told}");
+        assert!(told.contains(mark), "{options}: {told}");
+    };
+    let by = |mode: &str, authority: &Path| {
+        format!("?sslmode={mode}&sslrootcert={}", authority.display())
+    };
+    let [own, other] = ["own.crt", "other.crt"].map(|name| place.path().join(name));
+    publish("?sslmode=require", 2, "does not offer TLS");
+    publish("?sslmode=prefer", 0, "as `postgres`");
+    only_by_tls(&server, "db.example", &other);
+    only_by_tls(&server, "db.example", &own);
+    publish("?sslmode=disable", 2, "no encryption");
+    publish("?sslmode=prefer", 0, "as `postgres`");
+    publish("?sslmode=require", 0, "as `postgres`");
+    publish(&by("verify-ca", &own), 0, "as `postgres`");
+    publish(&by("verify-full", &own), 2, "not valid for name");
+    for mode in ["require", "verify-ca", "verify-full"] {
+        publish(&by(mode, &other), 2, "invalid peer certificate");
+    }
+    only_by_tls(&server, "127.0.0.1", &own);
+    publish(&by("verify-full", &own), 0, "as `postgres`");
+    let itself = server.path("data/server.crt");
+    publish(&by("verify-full", &itself), 0, "as `postgres`");
 }

@@ -1,6 +1,6 @@
 //! Connections to a bucket's service: by TLS, trusting the stated authorities and nobody else.
 
-use std::{io, net::SocketAddr, sync::Arc, task, time::Duration};
+use std::{io, net::SocketAddr, task, time::Duration};
 
 use ::object_store::{
     ClientOptions,
@@ -22,12 +22,12 @@ use hyper_util::{
 };
 use tokio_rustls::rustls::{
     ClientConfig, RootCertStore,
-    crypto::ring,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use tower_service::Service;
 
 use super::{Access, BucketError};
+use crate::tls;
 
 /// What containers call the machine that their engine runs on.
 pub const THIS_MACHINE: &str = "host.docker.internal";
@@ -43,15 +43,11 @@ pub(super) struct Connections(ClientConfig);
 impl Connections {
     /// Those that trust the authorities of this access.
     pub fn of(access: &Access) -> Result<Self, BucketError> {
-        let wrong = |cause: String| BucketError::new(format!("TLS: {cause}"), "");
         let mut trusted = RootCertStore::empty();
         let authorities = CertificateDer::pem_slice_iter(access.authorities.as_bytes());
         trusted.add_parsable_certificates(authorities.filter_map(Result::ok));
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|cause| wrong(cause.to_string()))?
-            .with_root_certificates(trusted)
-            .with_no_client_auth();
+        let config = tls::trusting(trusted);
+        let config = config.map_err(|cause| BucketError::new(format!("TLS: {cause}"), ""))?;
         Ok(Self(config))
     }
 }

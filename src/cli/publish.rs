@@ -6,7 +6,8 @@ use super::{CommandResult, Failure, environment};
 use crate::{
     check::count,
     finding::Verdict,
-    publish::{self, Database, Histories, Stated},
+    postgres::{Access, Stated},
+    publish::{self, Histories},
     report::terminal,
     secret::Secret,
 };
@@ -45,8 +46,8 @@ pub async fn run(args: Args) -> CommandResult {
 }
 
 /// The database that is stated, or that the environment names; none: neither.
-pub fn database(stated: Option<&Secret>) -> Result<Option<Database>, Failure> {
-    let read = |url: &Secret, stated| Database::read(url, stated).map(Some);
+pub fn database(stated: Option<&Secret>) -> Result<Option<Access>, Failure> {
+    let read = |url: &Secret, stated| Access::of_url(url, stated).map(Some);
     let database = match (stated, std::env::var(URL)) {
         (Some(url), _) => read(url, Stated::OnTheCommandLine),
         (None, Ok(url)) => read(&Secret::new(url), Stated::InTheEnvironment),
@@ -56,7 +57,7 @@ pub fn database(stated: Option<&Secret>) -> Result<Option<Database>, Failure> {
 }
 
 /// Whether a run could be published, asked before any drill.
-pub async fn there(database: &Database) -> Result<(), Failure> {
+pub async fn there(database: &Access) -> Result<(), Failure> {
     let tried = publish::try_out(database).await;
     tried.map_err(|error| {
         Failure::BadInput(format!(
@@ -67,7 +68,7 @@ pub async fn there(database: &Database) -> Result<(), Failure> {
 }
 
 /// Publishes a run that was performed. Where that fails the run is kept as it is, and is no pass.
-pub async fn after(database: &Database, dir: &Path, outcome: CommandResult) -> CommandResult {
+pub async fn after(database: &Access, dir: &Path, outcome: CommandResult) -> CommandResult {
     let published = match Histories::read(dir) {
         Ok(histories) => write(database, &histories).await,
         Err(error) => Err(environment(error)),
@@ -82,7 +83,7 @@ pub async fn after(database: &Database, dir: &Path, outcome: CommandResult) -> C
     outcome.map(|outcome| Verdict::worst([outcome, Verdict::Unknown]))
 }
 
-async fn write(database: &Database, histories: &Histories) -> Result<(), Failure> {
+async fn write(database: &Access, histories: &Histories) -> Result<(), Failure> {
     publish::publish(database, histories)
         .await
         .map_err(environment)?;
@@ -116,7 +117,7 @@ mod tests {
         fixture.write(&run.join("drills").join(&fixture.plan.drill));
         write_run(&run).unwrap();
         let url = Secret::new("postgres://nobody:x@127.0.0.1:1/nowhere");
-        let database = Database::read(&url, Stated::InTheEnvironment).unwrap();
+        let database = Access::of_url(&url, Stated::InTheEnvironment).unwrap();
         for (outcome, then) in [
             (Verdict::Pass, Verdict::Unknown),
             (Verdict::Unknown, Verdict::Unknown),

@@ -11,13 +11,13 @@ use tokio::{net::TcpStream, time::Instant};
 use tokio_rustls::{
     TlsConnector,
     rustls::{
-        ClientConfig, RootCertStore,
-        crypto::ring,
+        RootCertStore,
         pki_types::{CertificateDer, ServerName, pem::PemObject},
     },
 };
 
 use super::{CA, Settings, answer::TRIAL};
+use crate::tls;
 
 /// No answer within this is none.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -87,10 +87,6 @@ fn connector(settings: &Settings) -> io::Result<TlsConnector> {
     let authority = CertificateDer::from_pem_slice(&pem).map_err(io::Error::other)?;
     let mut trusted = RootCertStore::empty();
     trusted.add(authority).map_err(io::Error::other)?;
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(trusted)
-        .with_no_client_auth();
+    let config = tls::trusting(trusted).map_err(io::Error::other)?;
     Ok(TlsConnector::from(Arc::new(config)))
 }

@@ -1,11 +1,19 @@
 //! Connections of the harness to a server: who, where, and errors worth reading.
 
-use std::{io, time::Duration};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use tokio::net::TcpStream;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_postgres::{Client, Config, NoTls, config::SslMode};
+use tokio_util::either::Either;
 
-use super::metered::Metered;
+use super::{
+    metered::Metered,
+    tls::{Stream, Tls, protected},
+};
 use crate::{
     meter::{Activity, outside},
     secret::Secret,
@@ -14,11 +22,27 @@ use crate::{
 /// Where a server is and as whom to log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
+    /// A name, an address, or the directory of a socket.
     pub host: String,
     pub port: u16,
     pub database: String,
     pub user: String,
+    /// Empty: there is none.
     pub password: Secret,
+    pub tls: Tls,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            host,
+            port,
+            database,
+            user,
+            ..
+        } = self;
+        write!(f, "{host}:{port}/{database} as `{user}`")
+    }
 }
 
 /// An error of a server or of the way to it, in full (`tokio_postgres` says only "db error").
@@ -102,7 +126,7 @@ impl Access {
     }
 
     /// Logs in and hands over the bare stream, over which nothing was asked yet.
-    pub(super) async fn log_in(&self, application: &str) -> Result<Metered<TcpStream>, PgError> {
+    pub(super) async fn log_in(&self, application: &str) -> Result<Metered<Stream>, PgError> {
         let connecting = async {
             let mut stream = self.reach().await?;
             let config = self.config(application);
@@ -112,23 +136,31 @@ impl Access {
         self.in_time(connecting).await
     }
 
-    async fn reach(&self) -> io::Result<Metered<TcpStream>> {
-        let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = outside(Activity::Server, connecting).await?;
-        stream.set_nodelay(true)?;
-        Ok(Metered::new(stream))
+    async fn reach(&self) -> io::Result<Metered<Stream>> {
+        let connecting = async {
+            let socket = match self.host.starts_with('/') {
+                true => Either::Right(UnixStream::connect(self.socket()).await?),
+                false => {
+                    let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+                    stream.set_nodelay(true)?;
+                    Either::Left(stream)
+                }
+            };
+            protected(&self.tls, &self.host, socket).await
+        };
+        let connected = outside(Activity::Server, Box::pin(connecting)).await?;
+        Ok(Metered::new(connected))
+    }
+
+    fn socket(&self) -> PathBuf {
+        Path::new(&self.host).join(format!(".s.PGSQL.{}", self.port))
     }
 
     async fn in_time<T>(
         &self,
         connecting: impl Future<Output = Result<T, Unreached>>,
     ) -> Result<T, PgError> {
-        let doing = || {
-            format!(
-                "connect to {}:{}/{} as `{}`",
-                self.host, self.port, self.database, self.user
-            )
-        };
+        let doing = || format!("connect to {self}");
         let refused = |message: String| PgError {
             doing: doing(),
             message,
@@ -144,6 +176,7 @@ impl Access {
         }
     }
 
+    /// Over a connection that is protected already, where it is to be.
     fn config(&self, application: &str) -> Config {
         let mut config = Config::new();
         config
@@ -151,8 +184,11 @@ impl Access {
             .port(self.port)
             .dbname(&self.database)
             .user(&self.user)
-            .password(self.password.reveal())
+            .ssl_mode(SslMode::Disable)
             .application_name(application);
+        if !self.password.reveal().is_empty() {
+            config.password(self.password.reveal());
+        }
         config
     }
 

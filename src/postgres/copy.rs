@@ -12,12 +12,9 @@ use postgres_protocol::message::{
     backend::{self, ErrorResponseBody, Message},
     frontend,
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Access, PgError, metered::Metered, query::shortened};
+use super::{Access, PgError, metered::Metered, query::shortened, tls::Stream};
 
 /// Bytes read at once, at most. Rows up to half of it are shown in one piece.
 const BUFFER: usize = 256 << 10;
@@ -28,7 +25,7 @@ const HEAD: usize = 5;
 
 #[derive(Debug)]
 pub struct CopyReader {
-    stream: Metered<TcpStream>,
+    stream: Metered<Stream>,
     input: BytesMut,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! How a server is made and started is `server`, what it is told is `configuration`; how one
 //! talks to it is `session`, `access`, `query` and, for many rows, `copy`, how long it takes to
-//! answer `metered`; what tells its files from another's `identifier`; numbers in PostgreSQL's own notation are
+//! answer `metered`; how one logs in to somebody's server is `url`, `passfile` and `tls`; what tells its files from another's `identifier`; numbers in PostgreSQL's own notation are
 //! `lsn`. Backups, restores and workloads do not belong here.
 
 pub mod access;
@@ -11,10 +11,15 @@ pub mod copy;
 pub use crate::wal::lsn;
 mod identifier;
 mod metered;
+mod passfile;
 pub mod query;
 pub mod server;
 mod session;
+mod tls;
+mod url;
 
 pub use access::{Access, PgError};
 pub use query::literal;
 pub use server::{DATABASE_TEMPLATE, Passwords, Server, ServerError};
+pub use tls::{Tls, Verified};
+pub use url::Stated;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_postgres::Client;
 
 use super::{
-    Access, Server, ServerError,
+    Access, Server, ServerError, Tls,
     query::{Identity, identity, one_value, run_sql},
     server::SUPERUSER,
 };
@@ -32,6 +32,7 @@ impl Server {
             database: self.database.clone(),
             user: SUPERUSER.into(),
             password,
+            tls: Tls::Off,
         })
     }
 

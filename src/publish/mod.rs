@@ -1,15 +1,12 @@
 //! A run's histories in somebody's database (`--publish`): policies, backups and recoveries as
 //! tables that dashboards and auditors read, in a schema of their own.
 //!
-//! `histories` makes the rows of a run's files, `database` is where they go and how to log in
-//! (`passfile`: by `.pgpass`), `migrations` makes the tables. Nothing here judges: figures are those
-//! of `run.json`. A run is published whole or not at all, and once: published again its rows are
+//! `histories` makes the rows of a run's files, `migrations` the tables. Nothing here judges: figures
+//! are those of `run.json`. A run is published whole or not at all, and once: published again its rows are
 //! replaced by the same.
 
-mod database;
 mod histories;
 mod migrations;
-mod passfile;
 
 use std::time::Duration;
 
@@ -17,10 +14,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_postgres::Transaction;
 
-pub use database::{Database, Stated};
 pub use histories::{Histories, HistoriesError};
 
-use crate::postgres::PgError;
+use crate::postgres::{Access, PgError};
 
 /// Whoever does not answer for so long is not there.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -50,9 +46,9 @@ pub enum PublishError {
 ///
 /// # Errors
 /// When the database can't be reached, or does not let its tables be made or written.
-pub async fn try_out(database: &Database) -> Result<(), PublishError> {
+pub async fn try_out(database: &Access) -> Result<(), PublishError> {
     let trial = async {
-        let mut client = database.connect().await?;
+        let mut client = database.connect("pgdrill").await?;
         let transaction = begun(database, &mut client).await?;
         migrations::migrate(&transaction).await?;
         let lock = "LOCK TABLE pgdrill.drills, pgdrill.backup_policies, pgdrill.backup_history, \
@@ -69,9 +65,9 @@ pub async fn try_out(database: &Database) -> Result<(), PublishError> {
 ///
 /// # Errors
 /// When the database refuses; then nothing was written.
-pub async fn publish(database: &Database, histories: &Histories) -> Result<(), PublishError> {
+pub async fn publish(database: &Access, histories: &Histories) -> Result<(), PublishError> {
     let work = async {
-        let mut client = database.connect().await?;
+        let mut client = database.connect("pgdrill").await?;
         let transaction = begun(database, &mut client).await?;
         migrations::migrate(&transaction).await?;
         make_room(&transaction, histories).await?;
@@ -86,7 +82,7 @@ pub async fn publish(database: &Database, histories: &Histories) -> Result<(), P
 }
 
 async fn in_time<T>(
-    database: &Database,
+    database: &Access,
     work: impl Future<Output = Result<T, PublishError>>,
 ) -> Result<T, PublishError> {
     let done = tokio::time::timeout(PATIENCE, work).await;
@@ -94,7 +90,7 @@ async fn in_time<T>(
 }
 
 async fn begun<'c>(
-    database: &Database,
+    database: &Access,
     client: &'c mut tokio_postgres::Client,
 ) -> Result<Transaction<'c>, PgError> {
     let transaction = client.transaction().await;

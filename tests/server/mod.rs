@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use pgdrill::{
     history::Recorder,
-    postgres::Access,
+    postgres::{Access, Tls},
     report::terminal::say,
     runtime::{
         Choice, Exec, Node, NodeSpec, POSTGRES_PORT, Runtime, Wanted, choose, run::Run, run::RunId,
@@ -132,6 +132,7 @@ impl Bench {
             database: "postgres".into(),
             user: "postgres".into(),
             password: Secret::new("unused"),
+            tls: Tls::Off,
         };
         Server {
             name: name.into(),

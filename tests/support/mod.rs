@@ -17,7 +17,7 @@ use std::{
 use pgdrill::{
     history::Recorder,
     model::{Model, Scripts},
-    postgres::Access,
+    postgres::{Access, Tls},
     secret::Secret,
     units::Bytes,
 };
@@ -66,6 +66,7 @@ impl Server {
             database: "postgres".into(),
             user: "postgres".into(),
             password: self.superuser.clone(),
+            tls: Tls::Off,
         }
     }
 
@@ -181,7 +182,10 @@ impl Server {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.bin.join(program));
-        command.current_dir(self.dir.path());
+        // Its user can't read the home directory of whoever runs the tests.
+        command
+            .current_dir(self.dir.path())
+            .env("HOME", self.dir.path());
         if let Some((uid, gid)) = server_user() {
             command.uid(uid).gid(gid);
         }

@@ -1,0 +1,32 @@
+//! TLS of the harness's own connections as a client: one configuration, whomever it trusts.
+
+use std::sync::Arc;
+
+use tokio_rustls::rustls::{
+    ClientConfig, ConfigBuilder, Error, RootCertStore, WantsVerifier,
+    client::danger::ServerCertVerifier, crypto::ring,
+};
+
+/// Trusts what these authorities signed, under the name that it was signed for.
+///
+/// # Errors
+/// Where the library has no version of TLS in common with its cryptography.
+pub fn trusting(authorities: RootCertStore) -> Result<ClientConfig, Error> {
+    let verified = begun()?.with_root_certificates(authorities);
+    Ok(verified.with_no_client_auth())
+}
+
+/// Trusts whom the verifier does.
+///
+/// # Errors
+/// As [`trusting`].
+pub fn verified_by(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, Error> {
+    let verified = begun()?.dangerous();
+    let verified = verified.with_custom_certificate_verifier(verifier);
+    Ok(verified.with_no_client_auth())
+}
+
+fn begun() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Error> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+}
