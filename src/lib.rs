@@ -38,13 +38,14 @@
 //! - [`probe`]: look at a server and say what was seen, without judging.
 //!
 //! Words used everywhere: [`units`] (time, bytes, rates), [`wal`] (segments, positions),
-//! [`text`] (on one line), [`secret`] (cannot be printed), [`tls`]; [`bug`]: what a panic of the harness itself comes to.
+//! [`text`] (on one line), [`secret`] (cannot be printed), [`tls`], [`bandwidth`]; [`bug`]: what a panic of the harness itself comes to.
 //! [`cli`] asks for all of it.
 
 #[cfg(test)]
 extern crate self as pgdrill;
 
 pub mod backup;
+pub mod bandwidth;
 pub mod bucket;
 pub mod bug;
 pub mod check;

@@ -3,35 +3,16 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use s3s::{Body, StdError};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 
-/// What all bodies share: the line, and when it is free again.
-#[derive(Debug)]
-pub struct Line(Mutex<Instant>);
-
-impl Default for Line {
-    fn default() -> Self {
-        Self(Mutex::new(Instant::now()))
-    }
-}
-
-impl Line {
-    /// When so many bytes will have passed, at so many bytes a second.
-    fn passes(&self, bytes: usize, bandwidth: u64) -> Instant {
-        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let takes = Duration::from_secs_f64(bytes as f64 / bandwidth as f64);
-        *free = (*free).max(Instant::now()) + takes;
-        *free
-    }
-}
+use crate::bandwidth::Line;
 
 /// A body that passes as the conduct has it.
 pub struct Paced {
@@ -89,7 +70,7 @@ impl hyper::body::Body for Paced {
             if this.bandwidth == 0 {
                 return this.pass(bytes);
             }
-            let until = this.line.passes(bytes.len(), this.bandwidth);
+            let until = this.line.passes(bytes.len() as u64, this.bandwidth);
             this.waiting = Some((Box::pin(sleep_until(until)), bytes));
         }
     }

@@ -21,11 +21,11 @@ use super::{
     conduct::{self, Conduct},
     interruption::interrupt,
     objects::Objects,
-    pace::Line,
     stale::Stale,
     tally::Counted,
     tls, write_whole,
 };
+use crate::bandwidth::Line;
 
 /// What every connection has a handle of.
 #[derive(Clone)]
