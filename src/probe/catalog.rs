@@ -30,23 +30,33 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let own = databases.iter().map(|database| (database.as_str(), false));
     let each = own.chain([shared]);
     let each = each.map(|(database, shared)| of_database(target, database, shared));
-    let mut objects: BTreeMap<String, String> = BTreeMap::new();
-    for (name, definition) in try_join_all(each).await?.into_iter().flatten() {
-        let same = objects.entry(name).or_default();
-        *same = together(same, definition);
-    }
+    let mut objects = by_name(try_join_all(each).await?.into_iter().flatten());
     objects.extend(passwords(&client, target).await?);
     Ok(Observation::Catalog(objects))
 }
 
-/// Names and rows of one database's own objects, or of those that all share.
+/// One database's own objects, or those that all share, as they are told.
 async fn of_database(
     target: &ProbeTarget<'_>,
     database: &str,
     shared: bool,
 ) -> Result<Vec<(String, String)>, ProbeError> {
     let client = session(&target.access.within(database)).await?;
-    let made = ask(&client, CATALOG, "list the catalogs").await?;
+    let told = |name: String| match shared {
+        true => name,
+        false => target.plan.told(&name, database),
+    };
+    let rows = rows(&client, database, shared).await?.into_iter();
+    Ok(rows.map(|(name, row)| (told(name), row)).collect())
+}
+
+/// Names and rows of one database's own objects, or of those that all share.
+pub async fn rows(
+    client: &Client,
+    database: &str,
+    shared: bool,
+) -> Result<Vec<(String, String)>, ProbeError> {
+    let made = ask(client, CATALOG, "list the catalogs").await?;
     let mut queries: Vec<&str> = Vec::new();
     for row in &made {
         if shared == row.cell::<bool>(0)? {
@@ -54,23 +64,29 @@ async fn of_database(
         }
     }
     let rows = ask(
-        &client,
+        client,
         &queries.join("\nUNION ALL\n"),
         format!("read the catalog of database {database}"),
     )
     .await?;
     let object = |row: &tokio_postgres::Row| {
         let (name, definition): (String, &str) = (row.cell(0)?, row.cell(1)?);
-        let told = match shared {
-            true => name.clone(),
-            false => target.plan.told(&name, database),
-        };
-        Ok((!is_passing(&name)).then(|| (told, fields(definition))))
+        Ok((!is_passing(&name)).then(|| (name, fields(definition))))
     };
     rows.iter()
         .map(object)
         .filter_map(Result::transpose)
         .collect()
+}
+
+/// Rows by their names, those of one name together.
+pub fn by_name(rows: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String, String> {
+    let mut objects: BTreeMap<String, String> = BTreeMap::new();
+    for (name, definition) in rows {
+        let same = objects.entry(name).or_default();
+        *same = together(same, definition);
+    }
+    objects
 }
 
 /// Objects that share a name, as the triggers of a table's foreign keys do.

@@ -5,7 +5,7 @@
 //! section an object (`sections`), so that a difference can be told by name. What they are
 //! silent about is `catalog`'s.
 
-mod sections;
+pub mod sections;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,14 +18,14 @@ const DEADLINE: Duration = Duration::from_secs(600);
 
 /// Tablespaces and access methods would be settings between the sections; they stand in the
 /// catalog.
-const PG_DUMP: &[&str] = &[
+pub const PG_DUMP: &[&str] = &[
     "--schema-only",
     "--create",
     "--no-tablespaces",
     "--no-table-access-method",
     "--lock-wait-timeout=30s",
 ];
-const PG_DUMPALL: &[&str] = &["--globals-only", "--no-role-passwords"];
+pub const PG_DUMPALL: &[&str] = &["--globals-only", "--no-role-passwords"];
 
 type Definitions = BTreeMap<String, String>;
 
@@ -65,12 +65,16 @@ async fn execute(
         .env("PGDATABASE", database)
         .within(DEADLINE)
         .unrecorded();
-    let text = target.node.exec(exec).await?.text();
-    match is_whole(&text) {
-        true => Ok(text),
+    whole(program, database, target.node.exec(exec).await?.text())
+}
+
+/// A dump that a program which ended well wrote to its end.
+pub fn whole(program: &str, database: &str, dump: String) -> Result<String, ProbeError> {
+    match is_whole(&dump) {
+        true => Ok(dump),
         false => Err(ProbeError::Other(format!(
             "`{program}` of database `{database}` ended well and wrote {} bytes, and not the line that it ends with",
-            text.len()
+            dump.len()
         ))),
     }
 }

@@ -40,7 +40,7 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
 
 impl Privilege {
     /// In one line; what all databases share is not called by one of them.
-    fn told(&self, name: impl Fn(&str) -> String) -> String {
+    pub fn told(&self, name: impl Fn(&str) -> String) -> String {
         let object = match SHARED.contains(&self.kind.as_str()) {
             true => self.object.clone(),
             false => name(&self.object),

@@ -45,7 +45,8 @@ pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     Ok(Observation::Sequences(states))
 }
 
-async fn of_database(client: &Client) -> Result<Vec<SequenceState>, ProbeError> {
+/// A database's. The session's `search_path` is its role's own afterwards.
+pub async fn of_database(client: &Client) -> Result<Vec<SequenceState>, ProbeError> {
     let sequences = ask(client, SEQUENCES, "list the sequences").await?;
     let queries = sequences.iter().map(query);
     let queries: Vec<String> = queries.collect::<Result<_, _>>()?;

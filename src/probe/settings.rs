@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::Row;
+use tokio_postgres::{Client, Row};
 
 use super::{ProbeError, ProbeTarget, ask, session};
 use crate::{
@@ -37,22 +37,30 @@ const AT_START: &str = "SELECT name FROM pg_ls_dir('.') AS name WHERE NOT pg_is_
 
 pub async fn look(target: &ProbeTarget<'_>) -> Result<Observation, ProbeError> {
     let client = session(&target.access).await?;
-    let in_force = ask(&client, IN_FORCE, "read the settings").await?;
+    let in_force = in_force(&client).await?;
     let files = ask(&client, FILES, "read the configuration files' settings").await?;
-    let of_roles = ask(
-        &client,
-        OF_ROLES,
-        "read the settings of roles and databases",
-    )
-    .await?;
+    let of_roles = of_roles(&client).await?;
     let at_start = ask(&client, AT_START, "list the data directory").await?;
     Ok(Observation::Settings(SettingsState {
-        in_force: in_force.iter().map(setting).collect::<Result<_, _>>()?,
+        in_force,
         files: files.iter().map(file_setting).collect::<Result<_, _>>()?,
-        of_roles: of_roles.iter().map(of_role).collect::<Result<_, _>>()?,
+        of_roles,
         at_start: texts(&at_start)?,
         places: places(target.node.layout()),
     }))
+}
+
+/// What a new session gets.
+pub async fn in_force(client: &Client) -> Result<BTreeMap<String, Setting>, ProbeError> {
+    let rows = ask(client, IN_FORCE, "read the settings").await?;
+    rows.iter().map(|row| Ok(setting(row)?)).collect()
+}
+
+/// What single roles and databases have otherwise.
+pub async fn of_roles(client: &Client) -> Result<Vec<String>, ProbeError> {
+    let doing = "read the settings of roles and databases";
+    let rows = ask(client, OF_ROLES, doing).await?;
+    rows.iter().map(|row| Ok(of_role(row)?)).collect()
 }
 
 fn setting(row: &Row) -> Result<(String, Setting), PgError> {
@@ -93,8 +101,11 @@ fn places(layout: &Layout) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Begins what stands in place of a value that may hold a password.
+pub const NOT_SHOWN: &str = "(not shown, digest ";
+
 /// A value that may hold a password is known again by its digest, and not shown.
-pub(super) fn without_secrets(value: &str) -> String {
+pub fn without_secrets(value: &str) -> String {
     let lower = value.to_ascii_lowercase();
     let secret = ["passw", "secret"].iter().any(|word| lower.contains(word));
     // (The method that hashes passwords is no password.)
@@ -102,7 +113,7 @@ pub(super) fn without_secrets(value: &str) -> String {
         return value.to_owned();
     }
     let digest = xxhash_rust::xxh3::xxh3_128(value.as_bytes());
-    format!("(not shown, digest {digest:032x})")
+    format!("{NOT_SHOWN}{digest:032x})")
 }
 
 #[cfg(test)]

@@ -33,7 +33,9 @@ SELECT format('%I.%I', n.nspname, c.relname),
    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   coalesce((SELECT own.key FROM unnest($1::text[], $2::text[]) AS own (name, key) WHERE to_regclass(own.name) = c.oid),
     (SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = $3 AND NOT a.attisdropped)),
-  c.relkind::text, size.bytes::bigint, size.pages, c.relispopulated, size.unlogged
+  c.relkind::text, size.bytes::bigint, size.pages, c.relispopulated, size.unlogged,
+  (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname) FROM pg_index i
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE i.indrelid = c.oid AND i.indisprimary)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
   SELECT coalesce(sum(pg_table_size(leaf)), 0) AS bytes,
@@ -61,6 +63,8 @@ pub struct Table {
     /// Pages of it, or of its largest partition.
     pages: u64,
     unlogged: bool,
+    /// The columns of its primary key.
+    primary_key: Option<String>,
 }
 
 /// Looks at every table.
@@ -88,7 +92,7 @@ async fn of_database(
     let keys = target.plan.own_keys(database);
     let mut tables = tables(readers.keeper(), &keys).await?;
     if !target.plan.databases.contains_key(database) {
-        tables.iter_mut().for_each(|table| table.key = None);
+        tables = tables.into_iter().map(Table::of_no_workload).collect();
     }
     states(&readers, &tables, &target.fault_xids).await
 }
@@ -111,6 +115,7 @@ pub async fn tables(
             pages: row.cell::<i64>(5)?.unsigned_abs(),
             populated: row.cell(6)?,
             unlogged: row.cell(7)?,
+            primary_key: row.cell(8)?,
         })
     };
     rows.iter().map(table).collect()
@@ -196,6 +201,31 @@ struct Piece {
 }
 
 impl Table {
+    /// Whose rows are told from each other by no key.
+    #[must_use]
+    pub fn of_no_workload(self) -> Self {
+        Self { key: None, ..self }
+    }
+
+    /// Its size on disk, out-of-line values included.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The same table with the content of so many rows of a thousand digested, and all counted.
+    /// Which ones follows from their primary key, or from all of a row: the same everywhere.
+    #[must_use]
+    pub fn sampled(self, permille: u32) -> Self {
+        if self.columns.is_empty() {
+            return self;
+        }
+        let by = self.primary_key.as_ref().unwrap_or(&self.columns);
+        let chosen =
+            format!("(hashtextextended(ROW({by})::text, 0) & 2147483647) % 1000 < {permille}");
+        let columns = format!("CASE WHEN {chosen} THEN ROW({})::text END", self.columns);
+        Self { columns, ..self }
+    }
+
     fn pieces(&self, fault_xids: &[u64]) -> Vec<Piece> {
         if !self.populated {
             return Vec::new();
@@ -290,6 +320,7 @@ mod tests {
             bytes: 100_000,
             pages: 12,
             unlogged: false,
+            primary_key: None,
         };
         table.pieces(&[])
     }
@@ -305,6 +336,7 @@ mod tests {
             bytes: 100_000,
             pages: 12,
             unlogged: false,
+            primary_key: None,
         };
         let conditions = |table: &Table, xids: &[u64]| -> Vec<String> {
             let all = table.conditions(xids).into_iter();
