@@ -22,6 +22,7 @@
 //! - [`check`]: one file a check; [`finding`]: what they say, and verdicts.
 //! - [`report`]: terminal (the only place that prints), JSON, JUnit, HTML.
 //! - [`promises`]: what a backup system promises, beside what runs measured.
+//! - [`baseline`]: what a server in production holds, recorded to hold restored backups against.
 //! - [`publish`]: a run's histories in somebody's database.
 //! - [`serve`]: the report API: reports of backups in a directory, by HTTP.
 //!
@@ -46,6 +47,7 @@ extern crate self as pgdrill;
 
 pub mod backup;
 pub mod bandwidth;
+pub mod baseline;
 pub mod bucket;
 pub mod bug;
 pub mod check;

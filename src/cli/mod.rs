@@ -17,6 +17,7 @@ mod performable;
 mod plan;
 mod promises;
 mod publish;
+mod record;
 mod run;
 mod schema;
 mod serve;
@@ -68,6 +69,7 @@ enum Command {
     Plan(plan::Args),
     Promises(promises::Args),
     Publish(publish::Args),
+    Record(record::Args),
     /// Perform drills and judge them
     Run(run::Args),
     /// Print the JSON Schema of scenario files
@@ -155,6 +157,7 @@ async fn perform(command: Command) -> CommandResult {
         Command::Plan(args) => plan::run(args).await,
         Command::Promises(args) => promises::run(args).await,
         Command::Publish(args) => publish::run(args).await,
+        Command::Record(args) => record::run(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Schema(args) => schema::run(args).await,
         Command::Serve(args) => serve::run(args).await,

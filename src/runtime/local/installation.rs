@@ -51,6 +51,26 @@ pub fn find(only: Option<&Path>) -> Result<Vec<Installation>, RuntimeError> {
     }
 }
 
+/// The directories of this machine that have these client programs, each with its major version.
+/// With `only` nothing but that directory is looked at.
+pub fn clients(only: Option<&Path>, programs: &[&str]) -> Vec<Installation> {
+    let looked = only.map_or_else(candidates, |bin| vec![bin.to_owned()]);
+    let there = looked
+        .into_iter()
+        .filter(|bin| programs.iter().all(|program| bin.join(program).is_file()));
+    let client = |bin: PathBuf| {
+        let program = bin.join(programs.first()?);
+        let said = Command::new(program).arg("--version").output().ok()?.stdout;
+        let (major, version) = parse_version(&String::from_utf8_lossy(&said))?;
+        Some(Installation {
+            major,
+            version,
+            bin,
+        })
+    };
+    there.filter_map(client).collect()
+}
+
 /// Where to look, the most deliberate first.
 fn candidates() -> Vec<PathBuf> {
     let mut bins: Vec<PathBuf> = pg_config().into_iter().collect();
