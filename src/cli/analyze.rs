@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CommandResult, Failure, environment};
+use super::{CommandResult, Failure, environment, job::Summary};
 use crate::{
     history::{self, HistoryError, files, planned},
     report::{DRILLS, terminal, write_run},
@@ -15,6 +15,9 @@ pub struct Args {
     /// The run's directory, e.g. `reports/latest`.
     #[arg(default_value = "reports/latest")]
     run: PathBuf,
+    /// Append the summary in Markdown to this file, for the page of a CI job
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
 }
 
 /// Judges, writes and tells; the exit code goes by the worst outcome.
@@ -32,9 +35,10 @@ pub async fn run(args: Args) -> CommandResult {
             "only a whole run is judged, by the pgdrill that performed it or one of its format";
         Failure::BadInput(format!("{error}\n  hint: {hint}"))
     })?;
+    let job = Summary::open(args.summary.as_deref())?;
     let summary = write_run(&args.run).map_err(environment)?;
     terminal::summary(&summary, &args.run);
-    super::unless_a_bug(summary.outcome, &args.run)
+    job.tell(&summary, super::unless_a_bug(summary.outcome, &args.run)?)
 }
 
 /// The reports of a run that can't be judged here are left as they are.

@@ -10,6 +10,7 @@ mod check;
 mod clean;
 mod doctor;
 mod images;
+mod job;
 mod list;
 mod object_store;
 mod people;

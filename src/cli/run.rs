@@ -16,6 +16,7 @@ use super::{
     CommandResult, Failure,
     budget::Jobs,
     environment,
+    job::Summary,
     people::{self, Timing},
     performable, publish, signals,
 };
@@ -24,7 +25,7 @@ use crate::{
     event::Event,
     history::planned,
     report::{
-        self,
+        self, RunSummary,
         terminal::{self, Live},
         write::RUN_JSON,
     },
@@ -68,6 +69,9 @@ pub struct Args {
     /// `postgres://USER@HOST:PORT/DATABASE`. Default: PGDRILL_PUBLISH of the environment, if any
     #[arg(long, value_name = "URL", value_parser = publish::url)]
     publish: Option<Secret>,
+    /// Append the summary in Markdown to this file, for the page of a CI job
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
 }
 
 pub async fn run(args: Args) -> CommandResult {
@@ -78,9 +82,10 @@ pub async fn run(args: Args) -> CommandResult {
     if let Some(database) = &database {
         publish::there(database).await?;
     }
+    let job = Summary::open(args.summary.as_deref())?;
     let id = RunId::new();
     let dir = run_dir(&args.reports, &id)?;
-    let outcome = prepare_and_drill(&args, loaded.plans, id, &dir).await;
+    let outcome = prepare_and_drill(&args, loaded.plans, id, &dir, job).await;
     if outcome.is_err() && std::fs::read_dir(dir.join("drills")).is_err() {
         // Nothing was drilled, so there is nothing to keep.
         let _ = std::fs::remove_dir_all(&dir);
@@ -103,7 +108,13 @@ fn jobs(args: &Args) -> Result<Jobs, Failure> {
     }
 }
 
-async fn prepare_and_drill(args: &Args, plans: Vec<Plan>, id: RunId, dir: &Path) -> CommandResult {
+async fn prepare_and_drill(
+    args: &Args,
+    plans: Vec<Plan>,
+    id: RunId,
+    dir: &Path,
+    job: Summary,
+) -> CommandResult {
     let own = Run::begin(id, dir).map_err(environment)?;
     let wanted = Wanted {
         choice: args.runtime,
@@ -119,7 +130,8 @@ async fn prepare_and_drill(args: &Args, plans: Vec<Plan>, id: RunId, dir: &Path)
         .await
         .map_err(environment)?;
     terminal::say(&format!("runtime {why}"));
-    perform_and_report(args, plans, &runtime, dir).await
+    let summary = perform_and_report(args, plans, &runtime, dir).await?;
+    job.tell(&summary, super::unless_a_bug(summary.outcome, dir)?)
 }
 
 async fn perform_and_report(
@@ -127,7 +139,7 @@ async fn perform_and_report(
     plans: Vec<Plan>,
     runtime: &Runtime,
     dir: &Path,
-) -> CommandResult {
+) -> Result<RunSummary, Failure> {
     let drilled = perform_servable(args, plans, runtime, dir).await;
     for left in runtime.close().await {
         terminal::say(&format!("could not be removed: {left}"));
@@ -136,7 +148,7 @@ async fn perform_and_report(
     let summary = report::write_run(dir).map_err(environment)?;
     point_latest(&args.reports, dir);
     terminal::summary(&summary, dir);
-    super::unless_a_bug(summary.outcome, dir)
+    Ok(summary)
 }
 
 async fn perform_servable(
@@ -399,7 +411,8 @@ mod tests {
         let args = CommandLine::parse_from(["run", "salvage", "--reports", &reports]).args;
         let runtime = testing::local(Path::new(&reports));
         let performed = perform_and_report(&args, plans, &runtime, &dir);
-        let outcome = tokio::runtime::Runtime::new().unwrap().block_on(performed);
+        let summary = tokio::runtime::Runtime::new().unwrap().block_on(performed);
+        let outcome = summary.and_then(|run| cli::unless_a_bug(run.outcome, &dir));
         std::process::exit(cli::exit_code(outcome).into())
     }
 }

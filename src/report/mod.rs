@@ -2,8 +2,11 @@
 //!
 //! Reports are folds over events and findings. Nothing here acts or judges.
 
+pub mod annotations;
+mod brief;
 pub mod html;
 pub mod junit;
+pub mod markdown;
 pub mod run;
 pub mod terminal;
 pub mod write;

@@ -11,7 +11,7 @@ use fixtures::{careless, no_archive_timeout, restore_failed};
 use pgdrill::{
     finding::Verdict,
     history::{files, planned},
-    report::{RunSummary, write_run},
+    report::{RunSummary, annotations, markdown, write_run},
 };
 use testing::{HistoryFixture, lost_server, salvage};
 
@@ -285,4 +285,26 @@ fn write_histories() {
         fixture.write(&dir);
         std::fs::write(dir.join("judgement.txt"), judgement(&dir)).unwrap();
     }
+}
+
+/// As the page of a job shows it: what is wrong stands below the table of all.
+#[test]
+fn a_job_is_told_what_is_wrong() {
+    let run = place("job");
+    let drills = [
+        salvage(),
+        lost_server(),
+        no_archive_timeout(),
+        careless(),
+        restore_failed(),
+    ];
+    write(&run, &drills);
+    let summary = write_run(&run).unwrap();
+    insta::assert_snapshot!("summary.md", markdown::render(&summary));
+    insta::assert_snapshot!("annotations", annotations::render(&summary).join("\n"));
+    let run = place("job-without-anything-wrong");
+    write(&run, &[salvage()]);
+    let good = write_run(&run).unwrap();
+    assert!(annotations::render(&good).is_empty());
+    assert!(!markdown::render(&good).contains("###"));
 }

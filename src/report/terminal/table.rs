@@ -7,14 +7,9 @@ use anstyle::{AnsiColor, Style};
 use super::fold;
 use crate::{
     finding::{Finding, Verdict},
-    measure::{
-        WorkloadMeasures,
-        rpo::{Rpo, time},
-        rto::Rto,
-    },
-    report::{DrillReport, RunSummary, write::REPORT_HTML},
+    measure::WorkloadMeasures,
+    report::{DrillReport, RunSummary, brief, write::REPORT_HTML},
     text::cut,
-    units::Time,
 };
 
 pub(super) fn render(run: &RunSummary, dir: &Path) -> String {
@@ -47,24 +42,10 @@ fn block(drill: &DrillReport) -> Vec<String> {
         let met = drill.judged.met.join(", ");
         lines.push(indented(&format!("as expected red: {met}")));
     }
-    lines.extend(
-        drill
-            .findings
-            .iter()
-            .filter(|one| is_told(drill, one))
-            .map(bad),
-    );
-    lines.extend(following(drill));
-    let shown = |reason: &&String| {
-        let id = reason.split(':').next().unwrap_or_default();
-        drill
-            .findings
-            .iter()
-            .any(|one| one.id == id && one.verdict != Verdict::Pass)
-            && !drill.judged.expected.contains_key(id)
-    };
-    let others = drill.judged.reasons.iter().filter(|reason| !shown(reason));
-    lines.extend(others.map(|why| indented(why)));
+    lines.extend(brief::told(drill).map(bad));
+    let following = brief::in_consequence(drill);
+    lines.extend(following.map(|ids| indented(&format!("unknown in consequence: {ids}"))));
+    lines.extend(brief::other_reasons(drill).map(|why| indented(why)));
     lines
 }
 
@@ -79,33 +60,6 @@ fn named(drill: &str, mark: &str) -> String {
     format!("{name} {dim}{dots}{dim:#} {mark}")
 }
 
-/// Findings that can't be told because of another one, named in one line.
-fn following(drill: &DrillReport) -> Option<String> {
-    if drill.judged.outcome == Verdict::Pass {
-        return None;
-    }
-    let open = drill
-        .findings
-        .iter()
-        .filter(|one| one.verdict == Verdict::Unknown);
-    let ids: Vec<&str> = open
-        .filter(|one| !one.follows_from.is_empty())
-        .map(|one| one.id.as_str())
-        .collect();
-    (!ids.is_empty()).then(|| indented(&format!("unknown in consequence: {}", ids.join(", "))))
-}
-
-/// What is red or open and was not to be so.
-fn is_told(drill: &DrillReport, finding: &Finding) -> bool {
-    match finding.verdict {
-        Verdict::Pass => false,
-        Verdict::Fail => !drill.judged.met.contains(&finding.id),
-        Verdict::Unknown => {
-            drill.judged.outcome != Verdict::Pass && finding.follows_from.is_empty()
-        }
-    }
-}
-
 fn bad(finding: &Finding) -> String {
     let word = finding.verdict.word();
     indented(&format!("{word} {}: {}", finding.id, finding.message))
@@ -118,69 +72,23 @@ fn indented(text: &str) -> String {
 }
 
 fn row(drill: &DrillReport, measures: &WorkloadMeasures) -> String {
-    let demanded = drill
-        .objectives
-        .get(&measures.workload)
-        .cloned()
-        .unwrap_or_default();
-    format!(
-        "  {:<15} {:<26} {:<18} {}",
-        cut(&measures.workload, 15),
-        rpo(&measures.rpo, demanded.rpo),
-        rto(&measures.rto, demanded.rto),
-        figure(measures.outage.measured_us, None),
-    )
-}
-
-/// `656ms × 60 = 39.4s <= 15m`: what it stands for against what is demanded.
-fn rpo(rpo: &Rpo, demanded: Option<Time>) -> String {
-    against(rpo.shown(), rpo.scaled_us(), demanded)
-}
-
-/// `12.1s <= 30m`: measured against demanded.
-fn figure(measured: Option<u64>, demanded: Option<Time>) -> String {
-    let shown = measured.map_or_else(|| "unknown".to_owned(), time);
-    against(shown, measured, demanded)
-}
-
-/// `12.1s+10m <= 30m` where people take their time, too.
-fn rto(rto: &Rto, demanded: Option<Time>) -> String {
-    let (own, total) = (rto.without_people_us(), rto.with_people_us());
-    match (own, total) {
-        (Some(own), Some(total)) if own < total => against(
-            format!("{}+{}", time(own), time(total - own)),
-            Some(total),
-            demanded,
-        ),
-        _ => figure(total, demanded),
-    }
-}
-
-fn against(shown: String, measured: Option<u64>, demanded: Option<Time>) -> String {
-    match (measured, demanded) {
-        (_, None) => shown,
-        (None, Some(demanded)) => format!("{shown} of {demanded}"),
-        (Some(us), Some(demanded)) => {
-            let sign = if us <= demanded.micros() { "<=" } else { "> " };
-            format!("{shown} {sign} {demanded}")
-        }
-    }
+    let [rpo, rto, outage] = brief::figures(drill, measures);
+    let workload = cut(&measures.workload, 15);
+    format!("  {workload:<15} {rpo:<26} {rto:<18} {outage}")
 }
 
 fn mark(verdict: Verdict) -> String {
-    let (sign, color) = match verdict {
-        Verdict::Pass => ("✔", AnsiColor::Green),
-        Verdict::Unknown => ("?", AnsiColor::Yellow),
-        Verdict::Fail => ("✘", AnsiColor::Red),
+    let color = match verdict {
+        Verdict::Pass => AnsiColor::Green,
+        Verdict::Unknown => AnsiColor::Yellow,
+        Verdict::Fail => AnsiColor::Red,
     };
     let style = color.on_default().bold();
-    format!("{style}{sign} {}{style:#}", verdict.word())
+    format!("{style}{}{style:#}", brief::mark(verdict))
 }
 
 fn totals(run: &RunSummary) -> String {
-    let drills = crate::check::count(run.drills.len(), "drill");
-    let tally = run.tally([Verdict::Pass, Verdict::Unknown, Verdict::Fail]);
-    format!("{drills}: {tally}  →  {}", mark(run.outcome))
+    format!("{}  →  {}", brief::totals(run), mark(run.outcome))
 }
 
 #[cfg(test)]
@@ -195,21 +103,5 @@ mod tests {
         let column = plain(&header()).find("verdict").unwrap();
         let below: String = title.chars().skip(column).collect();
         assert_eq!(below, "? unknown");
-    }
-
-    #[test]
-    fn figures_say_how_they_compare() {
-        let seconds = |seconds| Some(Time(std::time::Duration::from_secs(seconds)));
-        assert_eq!(figure(Some(12_100_000), seconds(1_800)), "12.1s <= 30m");
-        assert_eq!(figure(Some(1_000_001), seconds(1)), "1.01s >  1s");
-        assert_eq!(figure(None, seconds(1)), "unknown of 1s");
-        let lost = Rpo {
-            measured_us: Some(656_000),
-            scale: 60,
-            ..Rpo::default()
-        };
-        let told = rpo(&lost, seconds(900));
-        assert_eq!(told, "656ms × 60 = 39.4s <= 15m");
-        assert_eq!(figure(Some(0), None), "0s");
     }
 }

@@ -1,0 +1,58 @@
+//! What a CI job shows of a run: a summary in Markdown, and annotations.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use super::{CommandResult, Failure};
+use crate::{
+    finding::Verdict,
+    report::{RunSummary, annotations, markdown, terminal},
+};
+
+/// GitHub Actions, and those who take its jobs, say so in the environment of a step.
+const ACTIONS: &str = "GITHUB_ACTIONS";
+
+/// Where the summary goes, opened before anything is drilled.
+#[derive(Debug)]
+pub struct Summary(Option<(PathBuf, File)>);
+
+impl Summary {
+    /// # Errors
+    /// When the file can't be written.
+    pub fn open(file: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = file else {
+            return Ok(Self(None));
+        };
+        let opened = OpenOptions::new().create(true).append(true).open(path);
+        let opened = opened.map_err(|cause| {
+            let hint = "`--summary FILE` is a file that may be made, or appended to";
+            Failure::BadInput(format!(
+                "cannot write `{}`: {cause}\n  hint: {hint}",
+                path.display()
+            ))
+        })?;
+        Ok(Self(Some((path.to_owned(), opened))))
+    }
+
+    /// Tells the job what the run came to. A summary that can't be written makes it unknown at best.
+    pub fn tell(self, run: &RunSummary, outcome: Verdict) -> CommandResult {
+        if std::env::var_os(ACTIONS).is_some_and(|set| set == "true") {
+            annotations::render(run)
+                .iter()
+                .for_each(|line| terminal::data(line));
+        }
+        let Some((path, mut file)) = self.0 else {
+            return Ok(outcome);
+        };
+        match file.write_all(markdown::render(run).as_bytes()) {
+            Ok(()) => Ok(outcome),
+            Err(cause) => {
+                terminal::say(&format!("cannot write `{}`: {cause}", path.display()));
+                Ok(Verdict::worst([outcome, Verdict::Unknown]))
+            }
+        }
+    }
+}
