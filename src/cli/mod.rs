@@ -8,6 +8,7 @@ mod buckets;
 mod budget;
 mod check;
 mod clean;
+mod completions;
 mod doctor;
 mod images;
 mod job;
@@ -58,10 +59,12 @@ enum Command {
     /// Check scenario files
     Check(check::Args),
     Clean(clean::Args),
+    Completions(completions::Completions),
     Doctor(doctor::Args),
     Images(images::Args),
     /// List the scenarios there are
     List(list::Args),
+    Man(completions::Man),
     #[command(hide = true)]
     ObjectStore(object_store::Args),
     #[command(hide = true)]
@@ -150,9 +153,11 @@ async fn perform(command: Command) -> CommandResult {
         Command::Analyze(args) => analyze::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Clean(args) => clean::run(args).await,
+        Command::Completions(args) => args.run(),
         Command::Doctor(args) => doctor::run(args).await,
         Command::Images(args) => images::run(args).await,
         Command::List(args) => list::run(args).await,
+        Command::Man(args) => args.run(),
         Command::Bucket(args) => bucket::run(args).await,
         Command::ObjectStore(args) => object_store::run(args).await,
         Command::Plan(args) => plan::run(args).await,
