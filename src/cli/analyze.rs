@@ -15,7 +15,8 @@ pub struct Args {
     /// The run's directory, e.g. `reports/latest`.
     #[arg(default_value = "reports/latest")]
     run: PathBuf,
-    /// Append the summary in Markdown to this file, for the page of a CI job
+    /// Append the summary in Markdown to this file, for the page of a CI job. Default:
+    /// GITHUB_STEP_SUMMARY of the environment, if any
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
 }

@@ -14,19 +14,25 @@ use crate::{
 
 /// GitHub Actions, and those who take its jobs, say so in the environment of a step.
 const ACTIONS: &str = "GITHUB_ACTIONS";
+/// They show on a job's page what its steps append to this file.
+const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 
 /// Where the summary goes, opened before anything is drilled.
 #[derive(Debug)]
 pub struct Summary(Option<(PathBuf, File)>);
 
 impl Summary {
+    /// The file that is stated, else the one that the job's environment names, if any.
+    ///
     /// # Errors
     /// When the file can't be written.
-    pub fn open(file: Option<&Path>) -> Result<Self, Failure> {
-        let Some(path) = file else {
+    pub fn open(stated: Option<&Path>) -> Result<Self, Failure> {
+        let of_job = std::env::var_os(STEP_SUMMARY).filter(|file| !file.is_empty());
+        let file = stated.map(Path::to_owned);
+        let Some(path) = file.or_else(|| of_job.map(PathBuf::from)) else {
             return Ok(Self(None));
         };
-        let opened = OpenOptions::new().create(true).append(true).open(path);
+        let opened = OpenOptions::new().create(true).append(true).open(&path);
         let opened = opened.map_err(|cause| {
             let hint = "`--summary FILE` is a file that may be made, or appended to";
             Failure::BadInput(format!(
@@ -34,7 +40,7 @@ impl Summary {
                 path.display()
             ))
         })?;
-        Ok(Self(Some((path.to_owned(), opened))))
+        Ok(Self(Some((path, opened))))
     }
 
     /// Tells the job what the run came to. A summary that can't be written makes it unknown at best.

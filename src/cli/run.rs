@@ -69,7 +69,8 @@ pub struct Args {
     /// `postgres://USER@HOST:PORT/DATABASE`. Default: PGDRILL_PUBLISH of the environment, if any
     #[arg(long, value_name = "URL", value_parser = publish::url)]
     publish: Option<Secret>,
-    /// Append the summary in Markdown to this file, for the page of a CI job
+    /// Append the summary in Markdown to this file, for the page of a CI job. Default:
+    /// GITHUB_STEP_SUMMARY of the environment, if any
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
 }

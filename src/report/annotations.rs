@@ -29,11 +29,21 @@ fn of_finding(drill: &DrillReport, finding: &Finding) -> String {
 
 fn command(level: &str, drill: &DrillReport, id: &str, message: &str) -> String {
     let title = property(&format!("{}: {id}", drill.drill));
+    let file = property(&drill.file);
+    let line = line(drill, message).map(|line| format!(",line={line}"));
+    let line = line.unwrap_or_default();
     format!(
-        "::{level} file={},title={title}::{}",
-        property(&drill.file),
+        "::{level} file={file}{line},title={title}::{}",
         data(message)
     )
+}
+
+/// The line of the step that a message is of, which begins with `step 5 (`.
+fn line(drill: &DrillReport, message: &str) -> Option<usize> {
+    let (number, _) = message.strip_prefix("step ")?.split_once(' ')?;
+    let number: usize = number.parse().ok()?;
+    let step = drill.steps.iter().find(|step| step.number == number);
+    step.map(|step| step.line).filter(|line| *line > 0)
 }
 
 /// What a command's message may not hold.

@@ -1,35 +1,61 @@
 //! A run in Markdown: for the summary page of a CI job.
 //!
-//! A table of all drills, and of those that are not as expected what is wrong. Where it goes is the command
+//! Of drills that are not as expected what is wrong, then a table of all. Where it goes is the command
 //! line's business.
+
+use std::cmp::Reverse;
 
 use super::{DrillReport, RunSummary, brief};
 use crate::{finding::Verdict, text::on_one_line};
 
-/// The run, of GitHub's flavour, which GitLab and Gitea show alike.
+/// GitHub shows nothing of a summary beyond 1 MiB, which all steps of a job share.
+const LIMIT: usize = 500_000;
+
+/// More drills than this are folded away: what is wrong stands before them.
+const FOLDED: usize = 20;
+
+const HEAD: &str =
+    "| drill | outcome | workload | RPO | RTO | outage |\n|---|---|---|---|---|---|\n";
+
+/// The run, the worst drills first, of GitHub's flavour, which GitLab and Gitea show alike.
 pub fn render(run: &RunSummary) -> String {
-    let mut text = format!(
+    let mut drills: Vec<&DrillReport> = run.drills.iter().collect();
+    drills.sort_by_key(|drill| Reverse(drill.judged.outcome));
+    let wrong = drills.iter().copied();
+    let wrong = wrong.filter(|drill| drill.judged.outcome != Verdict::Pass);
+    let head = format!(
         "## pgdrill: {}\n\n{}, run `{}`\n\n",
         brief::mark(run.outcome),
         brief::totals(run),
         run.run
     );
-    text.push_str(
-        "| drill | outcome | workload | RPO | RTO | outage |\n|---|---|---|---|---|---|\n",
-    );
-    text.extend(run.drills.iter().map(rows));
-    for skipped in &run.skipped {
-        text.push_str(&row([
-            &code(&skipped.drill),
-            "skipped",
-            &plain(&skipped.why),
-            "",
-            "",
-            "",
-        ]));
+    let skipped = run.skipped.iter().map(|one| {
+        let cells = [&code(&one.drill), "skipped", &plain(&one.why), "", "", ""];
+        row(cells)
+    });
+    let rows = drills.iter().map(|drill| rows(drill)).chain(skipped);
+    let table = std::iter::once(HEAD.to_owned()).chain(rows);
+    let (open, close) = match drills.len() > FOLDED {
+        true => (
+            "<details><summary>All drills</summary>\n\n",
+            "\n</details>\n",
+        ),
+        false => ("", ""),
+    };
+    let mut text = limited(head, wrong.map(what_is_wrong), LIMIT / 2);
+    text.push_str(open);
+    limited(text, table, LIMIT) + close
+}
+
+/// A text with as many of these parts at its end as may be.
+fn limited(mut text: String, parts: impl Iterator<Item = String>, limit: usize) -> String {
+    for part in parts {
+        if text.len() + part.len() > limit {
+            text.push_str("\n… cut here: all of it is in report.html\n\n");
+            break;
+        }
+        text.push_str(&part);
     }
-    let wrong = |drill: &&DrillReport| drill.judged.outcome != Verdict::Pass;
-    text.extend(run.drills.iter().filter(wrong).map(what_is_wrong));
     text
 }
 
@@ -60,7 +86,7 @@ fn row(cells: [&str; 6]) -> String {
 
 fn what_is_wrong(drill: &DrillReport) -> String {
     let mut text = format!(
-        "\n### {} {}\n\n",
+        "### {} {}\n\n",
         brief::mark(drill.judged.outcome),
         code(&drill.drill)
     );
@@ -72,7 +98,7 @@ fn what_is_wrong(drill: &DrillReport) -> String {
         text.push_str(&format!("- unknown in consequence: {}\n", plain(&ids)));
     }
     text.extend(brief::other_reasons(drill).map(|why| format!("- {}\n", plain(why))));
-    text
+    text + "\n"
 }
 
 /// A name, which holds no backquote that would end it.
@@ -97,6 +123,14 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_too_much_is_cut_and_said_so() {
+        let parts = || (0..3).map(|number| format!("{number}{}", "x".repeat(9)));
+        assert_eq!(limited(String::new(), parts(), 30).len(), 30);
+        let cut = limited(String::new(), parts(), 29);
+        assert!(cut.starts_with("0xxxxxxxxx1xxxxxxxxx\n… cut here"), "{cut}");
+    }
 
     #[test]
     fn nothing_in_a_message_is_markup() {

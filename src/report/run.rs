@@ -116,6 +116,9 @@ pub struct Judged {
 pub struct StepReport {
     /// Its number, from 1.
     pub number: usize,
+    /// Line of the scenario file, from 1.
+    #[serde(default)]
+    pub line: usize,
     /// Its word in a scenario, e.g. `restore`.
     pub word: String,
     pub title: String,

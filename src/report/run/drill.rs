@@ -133,6 +133,7 @@ fn step_report(story: &DrillHistory<'_>, told: &StepTold<'_>) -> StepReport {
     };
     StepReport {
         number: told.index + 1,
+        line: step.line,
         word: step.action.word().into(),
         title: step.title.clone(),
         from_us: told.began_us,
