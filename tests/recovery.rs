@@ -306,7 +306,7 @@ async fn a_dropped_table_is_there_again_just_before_its_drop() {
     .to_string();
     assert!(refused.contains("recovery.conf"), "{refused}");
 
-    assert_eq!(runtime.close_drill(drill).await, Vec::<String>::new());
+    assert_eq!(runtime.close().await, Vec::<String>::new());
 }
 
 /// Where the rows 1 to 5, written one after the other, are cut off by each kind of target.
@@ -362,7 +362,7 @@ async fn every_kind_of_target_is_reached() {
         let there = restored.value("select count(*) from t").await.unwrap();
         assert_eq!(there, *rows, "{target:?}");
     }
-    assert_eq!(runtime.close_drill(drill).await, Vec::<String>::new());
+    assert_eq!(runtime.close().await, Vec::<String>::new());
 }
 
 /// Makes a tablespace in a directory of its own beside the data directory, and a table in it.
@@ -426,7 +426,7 @@ async fn tablespaces_come_home_to_places_of_their_own_or_are_refused() {
     .unwrap_err();
     let why = "tablespace `three` of the restored `third` lies in";
     assert!(refused.to_string().starts_with(why), "{refused}");
-    assert_eq!(runtime.close_drill(drill).await, Vec::<String>::new());
+    assert_eq!(runtime.close().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -457,7 +457,7 @@ async fn damage_and_crashes_take_effect() {
             primary.start(MINUTE).await.unwrap();
         }
     }
-    assert_eq!(runtime.close_drill(drill).await, Vec::<String>::new());
+    assert_eq!(runtime.close().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -504,5 +504,5 @@ async fn an_update_that_changes_no_value_took_no_effect() {
     }
     let lost = primary.value("select count(*) from t where body = 'lost'");
     assert_eq!(lost.await.unwrap(), "4");
-    assert_eq!(runtime.close_drill(drill).await, Vec::<String>::new());
+    assert_eq!(runtime.close().await, Vec::<String>::new());
 }

@@ -245,6 +245,7 @@ async fn keeps_its_contract(tool: Tool) {
             "{} is not installed: {} is not driven",
             missing.name, able.tool
         );
+        assert_eq!(bench.runtime.close().await, Vec::<String>::new());
         return;
     }
     let site = bench.site(&primary);
