@@ -9,6 +9,7 @@ mod budget;
 mod check;
 mod clean;
 mod completions;
+mod config;
 mod doctor;
 mod images;
 mod job;
@@ -26,9 +27,9 @@ mod serve;
 mod signals;
 mod tools;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand, error::ContextKind};
 
 use crate::{
     bug,
@@ -49,6 +50,13 @@ const STACK: usize = 8 << 20;
 #[derive(Debug, Parser)]
 #[command(name = "pgdrill", version, arg_required_else_help = true)]
 struct Cli {
+    /// Configuration file. Default: PGDRILL_CONFIG of the environment, `pgdrill.yaml` here, or
+    /// `pgdrill/config.yaml` below ~/.config
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Profile of the configuration file. Default: PGDRILL_PROFILE of the environment, if any
+    #[arg(long, value_name = "NAME", global = true)]
+    profile: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -60,6 +68,7 @@ enum Command {
     Check(check::Args),
     Clean(clean::Args),
     Completions(completions::Completions),
+    Config(config::Args),
     Doctor(doctor::Args),
     Images(images::Args),
     /// List the scenarios there are
@@ -118,9 +127,9 @@ pub type CommandResult = Result<Verdict, Failure>;
 
 /// Parses the command line, does it, and returns the exit code.
 pub fn main() -> u8 {
-    let cli = match Cli::try_parse() {
+    let cli = match parsed() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(code) => return code,
     };
     bug::watch(terminal::say);
     let mut threads = tokio::runtime::Builder::new_multi_thread();
@@ -132,6 +141,24 @@ pub fn main() -> u8 {
         )))),
     };
     exit_code(outcome.unwrap_or_else(|bug| Err(Failure::Bug(bug))))
+}
+
+/// The command line, as texts.
+fn arguments() -> Vec<String> {
+    let all = std::env::args_os().skip(1);
+    all.map(|argument| argument.to_string_lossy().into_owned())
+        .collect()
+}
+
+/// The command line with what environment and configuration file state; else the exit code.
+fn parsed() -> Result<Cli, u8> {
+    let command = match config::command(&arguments()) {
+        Ok(command) => command,
+        Err(problems) => return Err(exit_code(Err(problems.into()))),
+    };
+    let parsed = command.try_get_matches();
+    let parsed = parsed.and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.map_err(|error| usage(&error))
 }
 
 /// The outcome, unless pgdrill itself had a bug: what it came to is then in the report alone.
@@ -154,6 +181,7 @@ async fn perform(command: Command) -> CommandResult {
         Command::Check(args) => check::run(args).await,
         Command::Clean(args) => clean::run(args).await,
         Command::Completions(args) => args.run(),
+        Command::Config(args) => config::run(&args, &arguments()),
         Command::Doctor(args) => doctor::run(args).await,
         Command::Images(args) => images::run(args).await,
         Command::List(args) => list::run(args).await,
@@ -180,10 +208,19 @@ fn warn(warnings: &[Problem]) {
 fn usage(error: &clap::Error) -> u8 {
     if error.use_stderr() {
         terminal::show(&error.render().ansi().to_string());
+        if let Some(origin) = origin(error) {
+            terminal::show(&format!("stated by {origin}"));
+        }
         return BAD_INPUT;
     }
     terminal::data(&error.render().ansi().to_string());
     0
+}
+
+/// Where a wrong value comes from that does not stand on the command line.
+fn origin(error: &clap::Error) -> Option<String> {
+    let wrong = error.get(ContextKind::InvalidArg)?.to_string();
+    config::origin(&arguments(), wrong.split(' ').next()?)
 }
 
 fn exit_code(outcome: CommandResult) -> u8 {
