@@ -23,6 +23,7 @@
 //! - [`report`]: terminal (the only place that prints), JSON, JUnit, HTML.
 //! - [`promises`]: what a backup system promises, beside what runs measured.
 //! - [`baseline`]: what a server in production holds, recorded to hold restored backups against.
+//! - [`notify`]: a run told where people are, one file a channel.
 //! - [`publish`]: a run's histories in somebody's database.
 //! - [`serve`]: the report API: reports of backups in a directory, by HTTP.
 //!
@@ -61,6 +62,7 @@ pub mod ledger;
 pub mod measure;
 pub mod meter;
 pub mod model;
+pub mod notify;
 pub mod object_store;
 pub mod observation;
 pub mod postgres;

@@ -14,6 +14,7 @@ mod doctor;
 mod images;
 mod job;
 mod list;
+mod notify;
 mod object_store;
 mod people;
 mod performable;
@@ -239,5 +240,18 @@ fn exit_code(outcome: CommandResult) -> u8 {
                 _bad_input => BAD_INPUT,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_with_and_without_configured_values() {
+        Cli::command().debug_assert();
+        config::command(&[]).unwrap().debug_assert();
     }
 }

@@ -17,12 +17,14 @@ use super::{
     budget::Jobs,
     environment,
     job::Summary,
+    notify::{Notify, NotifyArgs},
     people::{self, Timing},
     performable, publish, signals,
 };
 use crate::{
     drill::{self, people::People},
     event::Event,
+    finding::Verdict,
     history::planned,
     report::{
         self, RunSummary,
@@ -73,6 +75,8 @@ pub struct Args {
     /// GITHUB_STEP_SUMMARY of the environment, if any
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    #[command(flatten)]
+    notify: NotifyArgs,
 }
 
 pub async fn run(args: Args) -> CommandResult {
@@ -84,13 +88,20 @@ pub async fn run(args: Args) -> CommandResult {
         publish::there(database).await?;
     }
     let job = Summary::open(args.summary.as_deref())?;
+    let notify = Notify::begin(&args.notify, &args.reports)?;
     let id = RunId::new();
     let dir = run_dir(&args.reports, &id)?;
-    let outcome = prepare_and_drill(&args, loaded.plans, id, &dir, job).await;
-    if outcome.is_err() && std::fs::read_dir(dir.join("drills")).is_err() {
+    let drilled = prepare_and_drill(&args, loaded.plans, id, &dir).await;
+    if drilled.is_err() && std::fs::read_dir(dir.join("drills")).is_err() {
         // Nothing was drilled, so there is nothing to keep.
         let _ = std::fs::remove_dir_all(&dir);
     }
+    let outcome = match &drilled {
+        Ok(run) => super::unless_a_bug(run.outcome, &dir).and_then(|it| job.tell(run, it)),
+        Err(_) => Ok(Verdict::Unknown),
+    };
+    let outcome = notify.tell(&drilled, outcome).await;
+    let outcome = drilled.and(outcome);
     match database {
         Some(database) if dir.join(RUN_JSON).exists() => {
             publish::after(&database, &dir, outcome).await
@@ -114,8 +125,7 @@ async fn prepare_and_drill(
     plans: Vec<Plan>,
     id: RunId,
     dir: &Path,
-    job: Summary,
-) -> CommandResult {
+) -> Result<RunSummary, Failure> {
     let own = Run::begin(id, dir).map_err(environment)?;
     let wanted = Wanted {
         choice: args.runtime,
@@ -131,8 +141,7 @@ async fn prepare_and_drill(
         .await
         .map_err(environment)?;
     terminal::say(&format!("runtime {why}"));
-    let summary = perform_and_report(args, plans, &runtime, dir).await?;
-    job.tell(&summary, super::unless_a_bug(summary.outcome, dir)?)
+    perform_and_report(args, plans, &runtime, dir).await
 }
 
 async fn perform_and_report(

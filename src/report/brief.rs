@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// `✔ pass`
-pub(super) fn mark(verdict: Verdict) -> String {
+pub(crate) fn mark(verdict: Verdict) -> String {
     let sign = match verdict {
         Verdict::Pass => "✔",
         Verdict::Unknown => "?",
@@ -24,14 +24,14 @@ pub(super) fn mark(verdict: Verdict) -> String {
 }
 
 /// `3 drills: 2 pass, 1 fail`
-pub(super) fn totals(run: &RunSummary) -> String {
+pub(crate) fn totals(run: &RunSummary) -> String {
     let drills = count(run.drills.len(), "drill");
     let tally = run.tally([Verdict::Pass, Verdict::Unknown, Verdict::Fail]);
     format!("{drills}: {tally}")
 }
 
 /// RPO, RTO and outage of a workload, the first two against what is demanded.
-pub(super) fn figures(drill: &DrillReport, measures: &WorkloadMeasures) -> [String; 3] {
+pub(crate) fn figures(drill: &DrillReport, measures: &WorkloadMeasures) -> [String; 3] {
     let demanded = drill.objectives.get(&measures.workload).cloned();
     let demanded = demanded.unwrap_or_default();
     [
@@ -42,12 +42,12 @@ pub(super) fn figures(drill: &DrillReport, measures: &WorkloadMeasures) -> [Stri
 }
 
 /// The findings that are red or open and were not to be so.
-pub(super) fn told(drill: &DrillReport) -> impl Iterator<Item = &Finding> {
+pub(crate) fn told(drill: &DrillReport) -> impl Iterator<Item = &Finding> {
     drill.findings.iter().filter(|one| is_told(drill, one))
 }
 
 /// The ids of findings that can't be told because of another one.
-pub(super) fn in_consequence(drill: &DrillReport) -> Option<String> {
+pub(crate) fn in_consequence(drill: &DrillReport) -> Option<String> {
     if drill.judged.outcome == Verdict::Pass {
         return None;
     }
@@ -63,7 +63,7 @@ pub(super) fn in_consequence(drill: &DrillReport) -> Option<String> {
 }
 
 /// What is not as expected, and no finding says: one that was to fail and passed, say.
-pub(super) fn other_reasons(drill: &DrillReport) -> impl Iterator<Item = &String> {
+pub(crate) fn other_reasons(drill: &DrillReport) -> impl Iterator<Item = &String> {
     let shown = |reason: &&String| {
         let id = reason.split(':').next().unwrap_or_default();
         drill

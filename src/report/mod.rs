@@ -3,7 +3,7 @@
 //! Reports are folds over events and findings. Nothing here acts or judges.
 
 pub mod annotations;
-mod brief;
+pub(crate) mod brief;
 pub mod html;
 pub mod junit;
 pub mod markdown;
