@@ -44,7 +44,7 @@ const PAIRED: [Paired; 3] = [
         tool: "incremental",
         scenario: include_str!("paired/incremental.yaml"),
         pair: include_str!("paired/incremental.pair.yaml"),
-        timed: &[("restore", 0, 1)],
+        timed: &[("restore", 1, 3)],
     },
 ];
 
