@@ -312,19 +312,19 @@ mod tests {
 
     #[test]
     fn a_setting_that_may_hold_a_password_is_kept_by_its_name() {
-        let one = |kind: &str, object: &str| Privilege {
+        let one = |kind: &str, object: &str, right: &str| Privilege {
             role: "guest".into(),
             kind: kind.into(),
             object: object.into(),
-            right: "-".into(),
+            right: right.into(),
         };
         let all = vec![
-            one("setting", "app.password=p"),
-            one("table", "public.passwords"),
+            one("setting", "-", "app.password=p"),
+            one("table", "public.passwords", "SELECT"),
         ];
         let kept = [
             "guest setting - app.password=(not recorded)",
-            "guest table - public.passwords",
+            "guest table public.passwords SELECT",
         ];
         assert_eq!(told(all), kept);
     }
