@@ -65,7 +65,7 @@ type NotRecorded = BTreeMap<String, String>;
 /// not see is no error, but told in the baseline.
 pub async fn record(asked: &Recording, tell: impl Fn(&str)) -> Result<Baseline, RecordError> {
     let (began, clock) = (wall_clock(), Instant::now());
-    let home = Readers::paced(&asked.access, None).await?;
+    let home = Readers::paced(&asked.access, asked.pace.as_ref()).await?;
     let (mut server, programs) = origin(home.keeper(), asked).await?;
     let mut not_recorded = NotRecorded::new();
     let programs = programs.map_err(|why| not_recorded.insert("definitions".into(), why));
@@ -73,9 +73,12 @@ pub async fn record(asked: &Recording, tell: impl Fn(&str)) -> Result<Baseline, 
     server.pg_dump = programs.as_ref().map(|programs| programs.version.clone());
     let mut held = BTreeMap::new();
     for name in names(asked, &home).await? {
-        let access = asked.access.within(&name);
+        let other = match name == asked.access.database {
+            true => None,
+            false => Some(another(asked, &name).await?),
+        };
         let mut recorder = Recorder {
-            readers: Readers::paced(&access, asked.pace.as_ref()).await?,
+            readers: other.as_ref().unwrap_or(&home),
             programs: programs.as_ref(),
             asked,
             name: &name,
@@ -114,6 +117,10 @@ pub async fn record(asked: &Recording, tell: impl Fn(&str)) -> Result<Baseline, 
         settings_of_roles: of_roles,
         not_recorded,
     })
+}
+
+async fn another(asked: &Recording, database: &str) -> Result<Readers, ProbeError> {
+    Readers::paced(&asked.access.within(database), asked.pace.as_ref()).await
 }
 
 /// The server, and the programs that write its definitions or why there are none.
@@ -182,7 +189,7 @@ fn is_refusal(error: &ProbeError) -> bool {
 
 /// Looks at one database.
 struct Recorder<'r> {
-    readers: Readers,
+    readers: &'r Readers,
     programs: Option<&'r Programs>,
     asked: &'r Recording,
     name: &'r str,
@@ -268,7 +275,7 @@ impl Recorder<'_> {
             self.name,
             Bytes(bytes)
         ));
-        Ok(tables::states(&self.readers, &all, &[]).await?)
+        Ok(tables::states(self.readers, &all, &[]).await?)
     }
 
     async fn queries(&self) -> Result<BTreeMap<String, QueryResult>, RecordError> {
