@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use clap::ValueEnum;
-
 use super::{CommandResult, Failure};
 use crate::{
     finding::Verdict,
@@ -19,35 +17,14 @@ pub struct NotifyArgs {
     notify: Vec<Channel>,
     /// Of which runs
     #[arg(long, value_enum, value_name = "EVENT", value_delimiter = ',', default_values = ["miss", "recovery"])]
-    notify_on: Vec<On>,
-}
-
-/// A run that people are told of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum On {
-    /// One that fails or is unknown
-    Miss,
-    /// One that passes after one that did not
-    Recovery,
-    /// Every other one that passes
-    Pass,
-}
-
-impl On {
-    fn is(self, event: Event) -> bool {
-        match self {
-            Self::Miss => event == Event::Miss,
-            Self::Recovery => event == Event::Recovery,
-            Self::Pass => event == Event::Pass,
-        }
-    }
+    notify_on: Vec<Event>,
 }
 
 /// Whom a run will be told to.
 #[derive(Debug)]
 pub struct Notify {
     told: Vec<Told>,
-    on: Vec<On>,
+    on: Vec<Event>,
     /// The outcome of the run before, of the same reports.
     before: Option<Verdict>,
 }
@@ -83,7 +60,7 @@ impl Notify {
                 (Event::Miss, Message::of_failure(&failure.to_string()))
             }
         };
-        if !self.on.iter().any(|on| on.is(event)) {
+        if !self.on.contains(&event) {
             return outcome;
         }
         let mut all = true;

@@ -1,7 +1,6 @@
 //! What is told of a run: what it came to, and what is wrong.
 
-use std::cmp::Reverse;
-
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::{
@@ -11,13 +10,13 @@ use crate::{
 };
 
 /// Why a run is told of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Event {
-    /// It did not come out as it must.
+    /// One that fails or is unknown
     Miss,
-    /// It did, and the run before it did not.
+    /// One that passes after one that did not
     Recovery,
-    /// It did, as the run before.
+    /// Every other one that passes
     Pass,
 }
 
@@ -51,11 +50,8 @@ pub struct Message {
 impl Message {
     /// About a run, the worst drills first.
     pub fn of(run: &RunSummary, event: Event) -> Self {
-        let mut drills: Vec<_> = run.drills.iter().collect();
-        drills.retain(|drill| drill.judged.outcome != Verdict::Pass);
-        drills.sort_by_key(|drill| Reverse(drill.judged.outcome));
         let (mut lines, mut wrong) = (Vec::new(), Vec::new());
-        for drill in drills {
+        for drill in brief::wrong(&brief::worst_first(run)) {
             for finding in brief::told(drill) {
                 let (word, message) = (finding.verdict.word(), on_one_line(&finding.message));
                 lines.push(format!("{word} {}: {}: {message}", drill.drill, finding.id));

@@ -1,6 +1,8 @@
 //! A run in few words: figures against objectives, and of findings those that say what is wrong. What
 //! the terminal, job summaries and annotations have in common.
 
+use std::cmp::Reverse;
+
 use super::{DrillReport, RunSummary};
 use crate::{
     check::count,
@@ -28,6 +30,19 @@ pub(crate) fn totals(run: &RunSummary) -> String {
     let drills = count(run.drills.len(), "drill");
     let tally = run.tally([Verdict::Pass, Verdict::Unknown, Verdict::Fail]);
     format!("{drills}: {tally}")
+}
+
+/// The drills of a run, the worst outcomes before the others.
+pub(crate) fn worst_first(run: &RunSummary) -> Vec<&DrillReport> {
+    let mut drills: Vec<&DrillReport> = run.drills.iter().collect();
+    drills.sort_by_key(|drill| Reverse(drill.judged.outcome));
+    drills
+}
+
+/// Those of them that are not as expected.
+pub(crate) fn wrong<'d>(drills: &[&'d DrillReport]) -> impl Iterator<Item = &'d DrillReport> {
+    let drills = drills.iter().copied();
+    drills.filter(|drill| drill.judged.outcome != Verdict::Pass)
 }
 
 /// RPO, RTO and outage of a workload, the first two against what is demanded.

@@ -3,10 +3,8 @@
 //! Of drills that are not as expected what is wrong, then a table of all. Where it goes is the command
 //! line's business.
 
-use std::cmp::Reverse;
-
 use super::{DrillReport, RunSummary, brief};
-use crate::{finding::Verdict, text::on_one_line};
+use crate::text::on_one_line;
 
 /// GitHub shows nothing of a summary beyond 1 MiB, which all steps of a job share.
 const LIMIT: usize = 500_000;
@@ -19,10 +17,7 @@ const HEAD: &str =
 
 /// The run, the worst drills first, of GitHub's flavour, which GitLab and Gitea show alike.
 pub fn render(run: &RunSummary) -> String {
-    let mut drills: Vec<&DrillReport> = run.drills.iter().collect();
-    drills.sort_by_key(|drill| Reverse(drill.judged.outcome));
-    let wrong = drills.iter().copied();
-    let wrong = wrong.filter(|drill| drill.judged.outcome != Verdict::Pass);
+    let drills = brief::worst_first(run);
     let head = format!(
         "## pgdrill: {}\n\n{}, run `{}`\n\n",
         brief::mark(run.outcome),
@@ -42,7 +37,7 @@ pub fn render(run: &RunSummary) -> String {
         ),
         false => ("", ""),
     };
-    let mut text = limited(head, wrong.map(what_is_wrong), LIMIT / 2);
+    let mut text = limited(head, brief::wrong(&drills).map(what_is_wrong), LIMIT / 2);
     text.push_str(open);
     limited(text, table, LIMIT) + close
 }
