@@ -4,8 +4,20 @@ use std::sync::Arc;
 
 use tokio_rustls::rustls::{
     ClientConfig, ConfigBuilder, Error, RootCertStore, WantsVerifier,
-    client::danger::ServerCertVerifier, crypto::ring,
+    client::danger::ServerCertVerifier, crypto::ring, pki_types::CertificateDer,
 };
+
+/// The certificates of the authorities that this machine trusts.
+///
+/// # Errors
+/// When there are none.
+pub fn of_this_machine() -> Result<Vec<CertificateDer<'static>>, &'static str> {
+    let found = rustls_native_certs::load_native_certs().certs;
+    match found.is_empty() {
+        true => Err("this machine trusts no authority"),
+        false => Ok(found),
+    }
+}
 
 /// Trusts what these authorities signed, under the name that it was signed for.
 ///

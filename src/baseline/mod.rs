@@ -18,7 +18,7 @@ pub use record::{RecordError, Recording, record};
 
 use crate::observation::{LargeObjectsState, SequenceState, Setting, TableState};
 
-/// Of this file; another one is refused.
+/// Of this file.
 pub const FORMAT: u32 = 1;
 
 /// Digests of all rows.
@@ -41,7 +41,7 @@ pub struct Baseline {
     pub globals: Option<BTreeMap<String, String>>,
     /// Rows of the catalogs that all databases share.
     pub shared_catalog: Option<BTreeMap<String, String>>,
-    /// What a new session of the role gets; values that may hold a password as digests.
+    /// What a new session of the role gets, but for values that may hold a password.
     pub settings: Option<BTreeMap<String, Setting>>,
     /// `role database name=value`.
     pub settings_of_roles: Option<Vec<String>>,

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Access, BucketError, THIS_MACHINE};
-use crate::units::is_default;
+use crate::{tls, units::is_default};
 
 const HTTPS_PORT: u16 = 443;
 
@@ -157,14 +157,12 @@ fn authorities_of(file: &str) -> Result<String, BucketError> {
 }
 
 fn authorities_of_this_machine() -> Result<String, BucketError> {
-    let found = rustls_native_certs::load_native_certs();
-    if found.certs.is_empty() {
-        let cause = "this machine trusts no authority";
+    let found = tls::of_this_machine().map_err(|cause| {
         let help = "install Debian's package ca-certificates, or state the store's `ca`";
-        return Err(BucketError::new(cause, help));
-    }
+        BucketError::new(cause, help)
+    })?;
     let encode = |der: &[u8]| pem::encode(&pem::Pem::new("CERTIFICATE", der));
-    Ok(found.certs.iter().map(|one| encode(one)).collect())
+    Ok(found.iter().map(|one| encode(one)).collect())
 }
 
 #[cfg(test)]

@@ -79,17 +79,14 @@ fn stated(arguments: &[String]) -> Result<Vec<Stated>, Problems> {
 /// The value of an option that is needed before the command line can be read as a whole.
 fn value_of(arguments: &[String], option: &str) -> Option<String> {
     let mut all = arguments.iter().take_while(|argument| *argument != "--");
-    all.find_map(|argument| match argument.strip_prefix(option)? {
-        "" => Some(None),
-        rest => rest.strip_prefix('=').map(|value| Some(value.to_owned())),
-    })
-    .and_then(|value| {
-        let next = arguments
-            .iter()
-            .skip_while(|argument| *argument != option)
-            .nth(1);
-        value.or_else(|| next.cloned())
-    })
+    while let Some(argument) = all.next() {
+        match argument.strip_prefix(option) {
+            Some("") => return all.next().cloned(),
+            Some(rest) if rest.starts_with('=') => return Some(rest[1..].to_owned()),
+            _another => {}
+        }
+    }
+    None
 }
 
 /// The file where one is looked for unasked.

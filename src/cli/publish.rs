@@ -47,13 +47,18 @@ pub async fn run(args: Args) -> CommandResult {
 
 /// The database that is stated, or that the environment names; none: neither.
 pub fn database(stated: Option<&Secret>) -> Result<Option<Access>, Failure> {
+    access(stated, URL)
+}
+
+/// The database of a URL that is stated, or that this variable holds; none: neither.
+pub fn access(stated: Option<&Secret>, variable: &str) -> Result<Option<Access>, Failure> {
     let read = |url: &Secret, stated| Access::of_url(url, stated).map(Some);
-    let database = match (stated, std::env::var(URL)) {
+    let access = match (stated, std::env::var(variable)) {
         (Some(url), _) => read(url, Stated::OnTheCommandLine),
         (None, Ok(url)) => read(&Secret::new(url), Stated::InTheEnvironment),
         (None, Err(_)) => Ok(None),
     };
-    database.map_err(Failure::BadInput)
+    access.map_err(Failure::BadInput)
 }
 
 /// Whether a run could be published, asked before any drill.

@@ -2,13 +2,16 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{CommandResult, Failure, environment, publish::url, signals::Signals};
+use super::{
+    CommandResult, Failure, environment,
+    publish::{access, url},
+    signals::Signals,
+};
 use crate::{
     bandwidth::Line,
     baseline::{ALL, Baseline, Query, QueryError, RecordError, Recording, record},
     check::count,
     finding::Verdict,
-    postgres::{Access, Stated},
     probe::readers::Pace,
     report::terminal,
     secret::Secret,
@@ -76,13 +79,10 @@ pub async fn run(args: Args) -> CommandResult {
 
 fn recording(args: &Args) -> Result<Recording, Failure> {
     let bad = Failure::BadInput;
-    let access = match (&args.from, std::env::var(URL)) {
-        (Some(url), _) => Access::of_url(url, Stated::OnTheCommandLine),
-        (None, Ok(url)) => Access::of_url(&Secret::new(url), Stated::InTheEnvironment),
-        (None, Err(_)) => Err(format!(
-            "no server is stated\n  hint: `pgdrill record postgres://USER@HOST:PORT/DATABASE`, or {URL}"
-        )),
-    };
+    let access = access(args.from.as_ref(), URL)?.ok_or_else(|| {
+        let hint = "`pgdrill record postgres://USER@HOST:PORT/DATABASE`";
+        bad(format!("no server is stated\n  hint: {hint}, or {URL}"))
+    })?;
     let mut queries = Vec::new();
     for file in &args.queries {
         queries.extend(Query::in_file(file).map_err(|error| bad(error.to_string()))?);
@@ -93,7 +93,7 @@ fn recording(args: &Args) -> Result<Recording, Failure> {
         ));
     }
     Ok(Recording {
-        access: access.map_err(bad)?,
+        access,
         every_database: args.every_database,
         sample: args.sample * PERCENT,
         pace: args.rate.map(|rate| Pace {

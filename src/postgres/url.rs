@@ -12,7 +12,7 @@ use super::{
     passfile::{self, Login},
     tls::{Tls, Verified},
 };
-use crate::secret::Secret;
+use crate::{secret::Secret, tls};
 
 /// Where a URL was stated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +131,8 @@ impl Protection {
 /// The certificates of a file, of `system`, or of the place where PostgreSQL's clients look.
 fn trusted(stated: Option<String>) -> Result<Vec<CertificateDer<'static>>, String> {
     if stated.as_deref() == Some("system") {
-        return of_this_machine();
+        let hint = "hint: install Debian's package ca-certificates, or sslrootcert=FILE";
+        return tls::of_this_machine().map_err(|cause| format!("{cause}\n  {hint}"));
     }
     let usual = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".postgresql/root.crt"));
     let file = stated.map(PathBuf::from).or_else(usual);
@@ -150,14 +151,6 @@ fn trusted(stated: Option<String>) -> Result<Vec<CertificateDer<'static>>, Strin
     match all.is_empty() {
         true => Err(wrong("it holds no certificate".into())),
         false => Ok(all),
-    }
-}
-
-fn of_this_machine() -> Result<Vec<CertificateDer<'static>>, String> {
-    let found = rustls_native_certs::load_native_certs().certs;
-    match found.is_empty() {
-        true => Err("this machine trusts no authority\n  hint: install Debian's package ca-certificates, or sslrootcert=FILE".into()),
-        false => Ok(found),
     }
 }
 
